@@ -1,0 +1,44 @@
+"""Installs the Python package where ROS 2 looks for it; `scripts/setup.sh` calls it through colcon."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "spec_control_ros"
+SHARE = Path("share") / PACKAGE
+NODES = ("planner", "executor", "sim_bridge", "recorder")
+
+
+def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:
+    """Lists the files below `folder` as setuptools data files, subfolders kept."""
+    files = sorted(path for path in Path(folder).rglob(pattern) if path.is_file() and "__pycache__" not in path.parts)
+    return [(str(SHARE / path.parent), [str(path)]) for path in files]
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(include=[f"{PACKAGE}*"]),
+    package_data={PACKAGE: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (str(SHARE), ["package.xml"]),
+        *share_files("launch", "*.launch.py"),
+        *share_files("config"),
+        *share_files("models"),
+    ],
+    install_requires=["setuptools"],
+    # colcon runs the tests only if it finds pytest among these.
+    extras_require={"test": ["pytest"]},
+    zip_safe=False,
+    maintainer="The spec_control_ros authors",
+    maintainer_email="maintainers@users.noreply.github.com",
+    description="Speculative control with a learned world model: plan ahead, check every tick, correct or replan.",
+    license="MIT",
+    entry_points={
+        "console_scripts": [
+            f"spec-control = {PACKAGE}.cli.main:main",
+            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+        ],
+    },
+)
