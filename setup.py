@@ -11,8 +11,10 @@ NODES = ("planner", "executor", "sim_bridge", "recorder")
 
 def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:
     """Lists the files below `folder` as setuptools data files, subfolders kept."""
-    files = sorted(path for path in Path(folder).rglob(pattern) if path.is_file() and "__pycache__" not in path.parts)
-    return [(str(SHARE / path.parent), [str(path)]) for path in files]
+    files = (
+        path for path in Path(folder).rglob(pattern) if path.is_file() and "__pycache__" not in path.parts
+    )
+    return [(str(SHARE / path.parent), [str(path)]) for path in sorted(files)]
 
 
 setup(

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Sets up what is missing, checks the code and runs the tests. With arguments: only pytest, with these arguments.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts/setup.sh --quiet
+if [[ -f .venv/environment.sh ]]; then
+    # shellcheck disable=SC1091
+    source .venv/environment.sh
+fi
+export PATH=$PWD/.venv/bin:$PATH
+
+export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+if [[ -f config/fastdds.xml ]]; then
+    export FASTDDS_DEFAULT_PROFILES_FILE=$PWD/config/fastdds.xml
+fi
+
+if (($# == 0)); then
+    ruff check .
+    ruff format --check .
+    mypy
+    lint-imports
+fi
+exec python -m pytest "$@"
