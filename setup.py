@@ -35,7 +35,7 @@ setup(
     zip_safe=False,
     maintainer="The spec_control_ros authors",
     maintainer_email="maintainers@users.noreply.github.com",
-    description="Speculative control with a learned world model: plan ahead, check every tick, correct or replan.",
+    description="Speculative control with a learned world model: plan, check every tick, correct or replan.",
     license="MIT",
     entry_points={
         "console_scripts": [
