@@ -1,0 +1,98 @@
+"""A picture of a run: what the controller saw and did at every tick."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from spec_control_ros.analysis.run_log import EpisodeRecord, RunLog
+from spec_control_ros.core.decision import DecisionKind
+
+COLOURS = {
+    DecisionKind.ACCEPT: "#2ea043",
+    DecisionKind.CORRECT: "#dbab09",
+    DecisionKind.REPLAN: "#1f6feb",
+    DecisionKind.HOLD: "#cf222e",
+}
+UNKNOWN_COLOUR = "#d0d7de"
+MAX_EPISODES = 8  # more would make the picture too wide to read
+
+
+def plot_run(log: RunLog, title: str, path: Path) -> None:
+    """Write a PNG with a column for each of the first episodes.
+
+    Rows: mismatch with its thresholds, the decision at every tick, queue depth, latency.
+    """
+    episodes = log.episodes[:MAX_EPISODES]
+    figure, axes = plt.subplots(
+        4,
+        max(1, len(episodes)),
+        figsize=(max(10.0, 7.0 * len(episodes)), 8.0),
+        sharex="col",
+        squeeze=False,
+        gridspec_kw={"height_ratios": [3, 0.6, 1.5, 2]},
+        layout="constrained",
+    )
+    for column, episode in enumerate(episodes):
+        _plot_episode(axes[:, column], episode)
+    figure.suptitle(title)
+    figure.legend(
+        handles=[Patch(color=colour, label=kind.name.lower()) for kind, colour in COLOURS.items()],
+        loc="outside lower center",
+        ncols=len(COLOURS),
+        frameon=False,
+    )
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode: EpisodeRecord) -> None:
+    ticks = episode.in_order
+    x = [t.tick for t in ticks]
+    mismatch, ribbon, depth, latency = axes
+
+    mismatch.plot(x, [t.mismatch for t in ticks], color="#24292f", linewidth=0.8, label="mismatch")
+    mismatch.plot(x, [t.accept_threshold for t in ticks], color=COLOURS[DecisionKind.ACCEPT], label="accept up to")
+    mismatch.plot(x, [t.replan_threshold for t in ticks], color=COLOURS[DecisionKind.REPLAN], label="replan above")
+    mismatch.set_ylabel("mismatch")
+    mismatch.set_ylim(bottom=0)
+    mismatch.legend(loc="upper right", fontsize="small")
+    mismatch.set_title(f"seed {episode.seed}: return {episode.episode_return:.0f}", fontsize="medium")
+
+    _plot_ribbon(ribbon, episode)
+
+    depth.step(x, [t.queue_depth for t in ticks], where="post", color="#57606a", linewidth=0.8)
+    depth.set_ylabel("queue depth\n(rows left)")
+    depth.set_ylim(bottom=0)
+
+    latency.scatter(
+        x, [max(t.latency_s, 1e-6) * 1e3 for t in ticks], s=4, c=[COLOURS[t.decision] for t in ticks], linewidths=0
+    )
+    latency.set_yscale("log")
+    latency.set_ylabel("latency (ms)")
+    latency.set_xlabel("tick")
+
+
+def _plot_ribbon(axis: Axes, episode: EpisodeRecord) -> None:
+    last = max(episode.ticks, default=0)
+    cells = np.full(last + 1, len(COLOURS))
+    for tick, record in episode.ticks.items():
+        cells[tick] = record.decision
+    axis.imshow(
+        cells[None],
+        aspect="auto",
+        interpolation="nearest",
+        cmap=ListedColormap([*COLOURS.values(), UNKNOWN_COLOUR]),
+        vmin=0,
+        vmax=len(COLOURS),
+        extent=(-0.5, last + 0.5, 0, 1),
+    )
+    axis.set_yticks([])
+    axis.set_ylabel("decision", rotation=0, ha="right", va="center")

@@ -1,0 +1,119 @@
+"""Starts processes and ends them: all of them, always."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spec_control_ros.bringup.system import Process
+
+PR_SET_PDEATHSIG = 1
+GRACE_S = 10.0
+TAIL_LINES = 15
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that was started."""
+
+    process: Process
+    log: Path
+    popen: "subprocess.Popen[bytes]"
+    restarts: int = field(default=0)
+
+    @property
+    def name(self) -> str:
+        """Of the executable."""
+        return self.process.executable
+
+    def tail(self) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
+
+
+class Supervisor:
+    """Runs processes of this package, each in its own session, with its output in a log file.
+
+    They get SIGINT from us alone: Ctrl-C in the terminal does not reach them directly. Should we be killed
+    ourselves, the kernel ends them.
+
+    Args:
+        logs: folder for the log files.
+        environment: of the processes.
+    """
+
+    def __init__(self, logs: Path, environment: Mapping[str, str]):
+        self._logs, self._environment = logs, dict(environment)
+        self.children: list[Child] = []
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, process: Process) -> Child:
+        """Start a process."""
+        log = self._logs / f"{process.executable}.log"
+        child = Child(process, log, self._spawn(process, log))
+        self.children.append(child)
+        return child
+
+    def restart(self, child: Child) -> None:
+        """Start a child that has ended once more; its log goes on."""
+        child.restarts += 1
+        child.popen = self._spawn(child.process, child.log)
+
+    def ended(self) -> list[Child]:
+        """The children that have ended."""
+        return [child for child in self.children if child.popen.poll() is not None]
+
+    def stop(self) -> None:
+        """End all of them: SIGINT, and what is left after a while gets SIGKILL."""
+        for child in self.children:
+            _signal(child, signal.SIGINT)
+        deadline = time.monotonic() + GRACE_S
+        for child in self.children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.popen.wait(max(0.0, deadline - time.monotonic()))
+        for child in self.children:
+            _signal(child, signal.SIGKILL)
+            child.popen.wait()
+
+    def _spawn(self, process: Process, log: Path) -> "subprocess.Popen[bytes]":
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                command_line(process),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+
+def command_line(process: Process) -> Sequence[str]:
+    """How a process is started without ROS's launch."""
+    files = [word for path in process.parameter_files for word in ("--params-file", str(path))]
+    values = [word for name, value in process.parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")]
+    module = f"spec_control_ros.nodes.{process.executable}"
+    return [sys.executable, "-m", module, "--ros-args", "-r", f"__node:={process.executable}", *files, *values]
+
+
+def _yaml(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _signal(child: Child, number: signal.Signals) -> None:
+    if child.popen.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.popen.pid, number)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

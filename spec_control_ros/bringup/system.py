@@ -1,0 +1,110 @@
+"""Which processes make the system, and what the user may say about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_control_ros.core.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Something that the user may say, in launch files as `name:=value`, in `spec-control run` as `--name value`."""
+
+    name: str
+    default: str
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One ROS node in a process of its own."""
+
+    executable: str  # of this package, and the node's name
+    parameter_files: tuple[Path, ...]
+    parameters: dict[str, str | int | bool]  # win over the files
+
+
+ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
+YES_NO = ("true", "false")
+
+
+def arguments(robot: str) -> tuple[Argument, ...]:
+    """What the user may say about `robot`'s system.
+
+    Raises:
+        SettingsError: there is no such robot.
+    """
+    task = _task(robot)
+    return (
+        Argument("task", task, "dm_control suite task"),
+        Argument("model", "", "name of a shipped model or path of a model folder; empty: named like the task"),
+        Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
+        Argument("episodes", "1", "episodes to run; 0: until stopped"),
+        Argument("seed", "0", "of the first episode and of the planner's noise"),
+        Argument("corrector", "none", "corrector of the model", ("none", "two_tower", "temporal")),
+        Argument("device", "cpu", "torch device of the planner"),
+        Argument("record", "", "folder to record a bag to, which must not exist yet; empty: none"),
+        Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
+        Argument("video", "", "mp4 file to render the episodes to; empty: none"),
+        Argument("respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO),
+        Argument("params", "", "further parameter file, which wins over the robot's"),
+    )
+
+
+def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Process]:
+    """The processes of `robot`'s system.
+
+    Args:
+        robot: one of `ROBOTS`.
+        given: values of arguments by name; those left out have their defaults.
+        config: folder of the parameter files.
+
+    Raises:
+        SettingsError: an argument is unknown or its value is not one of its choices.
+    """
+    values = _complete(robot, given)
+    files = (config / f"{robot}.yaml", config / f"{values['mode']}.yaml")
+    if values["params"]:
+        if not Path(values["params"]).is_file():
+            raise SettingsError(f"params: {values['params']} is not a file")
+        files += (Path(values["params"]).absolute(),)
+    model = values["model"] or values["task"]
+    return [
+        Process("planner", files, {"model": model, "device": values["device"], "planner.seed": int(values["seed"])}),
+        Process("executor", files, {"model": model, "corrector": values["corrector"]}),
+        Process(
+            "sim_bridge",
+            files,
+            {
+                "task": values["task"],
+                "mode": values["mode"],
+                "episodes": int(values["episodes"]),
+                "seed": int(values["seed"]),
+                "headless": values["headless"] == "true",
+                "video": str(Path(values["video"]).absolute()) if values["video"] else "",
+            },
+        ),
+    ]
+
+
+def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:
+    known = {argument.name: argument for argument in arguments(robot)}
+    if unknown := sorted(given.keys() - known.keys()):
+        raise SettingsError(f"argument {unknown[0]}: unknown, expected one of {', '.join(known)}")
+    values = {name: argument.default for name, argument in known.items()} | dict(given)
+    for name, value in values.items():
+        choices = known[name].choices
+        if choices and value not in choices:
+            raise SettingsError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
+    for name in ("episodes", "seed"):
+        if not values[name].isdecimal() or int(values[name]) > 2**31 - 1:
+            raise SettingsError(f"{name}: got {values[name]!r}, expected a whole number from 0 to 2147483647")
+    return values
+
+
+def _task(robot: str) -> str:
+    if robot not in ROBOTS:
+        raise SettingsError(f"robot: got {robot!r}, expected one of {', '.join(ROBOTS)}")
+    return ROBOTS[robot]

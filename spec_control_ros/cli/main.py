@@ -1,0 +1,69 @@
+"""The `spec-control` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spec_control_ros.core.errors import SpecControlError
+
+app = typer.Typer(
+    help="Speculative control: a large planner drives a robot in real time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+# Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
+
+
+@app.command()
+def run(
+    robot: Annotated[str, typer.Argument(help="humanoid, walker or cheetah")],
+    task: Annotated[str | None, typer.Option(help="dm_control suite task [default: the robot's]")] = None,
+    model: Annotated[str | None, typer.Option(help="shipped model or model folder [default: named like the task]")] = None,
+    mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
+    episodes: Annotated[int, typer.Option(help="0: until stopped", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="of the first episode and of the planner", min=0)] = 0,
+    corrector: Annotated[str, typer.Option(help="none, two_tower or temporal")] = "none",
+    device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
+    record: Annotated[str, typer.Option(help="folder to record a bag to")] = "",
+    headless: Annotated[bool, typer.Option(help="without MuJoCo's window")] = True,
+    video: Annotated[str, typer.Option(help="mp4 file to render the episodes to")] = "",
+    respawn_planner: Annotated[bool, typer.Option(help="start a planner that died again")] = False,
+    params: Annotated[str, typer.Option(help="further parameter file, which wins")] = "",
+    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
+) -> None:
+    """Run planner, executor and MuJoCo bridge as three ROS 2 processes until the episodes are over."""
+    from spec_control_ros.cli.run import run as run_system
+
+    given = {
+        "mode": mode,
+        "episodes": str(episodes),
+        "seed": str(seed),
+        "corrector": corrector,
+        "device": device,
+        "record": record,
+        "headless": str(headless).lower(),
+        "video": video,
+        "respawn_planner": str(respawn_planner).lower(),
+        "params": params,
+        **({"task": task} if task is not None else {}),
+        **({"model": model} if model is not None else {}),
+    }
+    raise typer.Exit(run_system(robot, given, json, plot))
+
+
+def main() -> None:
+    """Run the command; our own errors become one line and exit code 1."""
+    try:
+        app()
+    except SpecControlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

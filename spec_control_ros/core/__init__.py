@@ -1,0 +1,1 @@
+"""The control law, pure: time, randomness and device come in as arguments."""

@@ -1,0 +1,1 @@
+"""Learned residuals for queued actions: distilled from a teacher that replans at every tick."""

@@ -1,0 +1,64 @@
+"""What every corrector is, and how one is made from its description."""
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow
+from spec_control_ros.core.errors import SettingsError
+
+
+class CorrectorKind(str, Enum):
+    """The correctors there are; NONE leaves queued actions as they are."""
+
+    NONE = "none"
+    TWO_TOWER = "two_tower"
+    TEMPORAL = "temporal"
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectorDimensions:
+    """Sizes that fix a corrector's tensors."""
+
+    latent: int
+    action: int
+    hidden: int = 128
+    window: int = 6  # ticks of history; 1 for the two-tower corrector
+    layers: int = 2  # of the Transformer
+    heads: int = 4  # of the Transformer
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 1:
+                raise SettingsError(f"corrector dimension {name}: got {value}, expected at least 1")
+        if self.hidden % self.heads:
+            raise SettingsError(f"corrector: hidden {self.hidden} must be a multiple of heads {self.heads}")
+
+
+class Corrector(Protocol):
+    """Adds a residual to a queued action."""
+
+    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
+        """Residual for the newest tick of `history`."""
+
+
+class LearnedCorrector(nn.Module):
+    """Base of the networks: batches in training, one tick in the control loop."""
+
+    def __init__(self, dims: CorrectorDimensions):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, window: FeatureWindow) -> Float32[Tensor, "batch action"]:
+        """Residual for the newest row of every window."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
+        """Residual for the newest tick of `history`."""
+        return self(history.window())[0].numpy()

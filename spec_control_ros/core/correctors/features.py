@@ -1,0 +1,61 @@
+"""What a corrector sees of a tick."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TickFeatures:
+    """One tick at which something had been predicted."""
+
+    observed: Float32[np.ndarray, "latent"]
+    predicted: Float32[np.ndarray, "latent"]
+    action: Float32[np.ndarray, "action"]  # queued
+    steps_ahead: int  # ticks after the plan's start
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureWindow:
+    """Consecutive ticks, oldest first; rows before the first real one are padding, which `is_real` marks."""
+
+    observed: Float32[Tensor, "batch window latent"]
+    predicted: Float32[Tensor, "batch window latent"]
+    action: Float32[Tensor, "batch window action"]
+    steps_ahead: Float32[Tensor, "batch window"]
+    is_real: Tensor  # (batch, window) bool; the last row is always real
+
+
+class FeatureHistory:
+    """The last ticks of this epoch; a tick without a prediction breaks it."""
+
+    def __init__(self, window: int):
+        self._ticks: deque[TickFeatures] = deque(maxlen=window)
+        self._window = window
+
+    def append(self, features: TickFeatures) -> None:
+        """Add the newest tick."""
+        self._ticks.append(features)
+
+    def clear(self) -> None:
+        """Forget everything, as at the start of an epoch."""
+        self._ticks.clear()
+
+    def window(self) -> FeatureWindow:
+        """The ticks as a batch of one; must hold at least one."""
+        padding = self._window - len(self._ticks)
+
+        def stack(rows: list[np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.stack([np.zeros_like(rows[0])] * padding + rows)[None])
+
+        return FeatureWindow(
+            observed=stack([t.observed for t in self._ticks]),
+            predicted=stack([t.predicted for t in self._ticks]),
+            action=stack([t.action for t in self._ticks]),
+            steps_ahead=stack([np.float32(t.steps_ahead) for t in self._ticks]),
+            is_real=torch.arange(self._window)[None] >= padding,
+        )

@@ -1,0 +1,73 @@
+"""What the executor decides at a tick, and why. The numbers are those of the ROS messages."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Float32
+
+
+class DecisionKind(IntEnum):
+    """What the command of a tick is made of."""
+
+    ACCEPT = 0  # the queued action as it is
+    CORRECT = 1  # the queued action plus a learned residual
+    REPLAN = 2  # the first action of a plan made from this tick's observation
+    HOLD = 3  # the safe action: there is nothing better
+
+
+class Reason(IntEnum):
+    """Why a decision is not ACCEPT."""
+
+    NONE = 0
+    MISMATCH = 1  # reality left the prediction
+    EMPTY = 2  # the queue has no row for this tick
+    STALE = 3  # the plan looks too far ahead of its observation
+    WAITING_FOR_PLAN = 4  # a plan is being made and was not there in time
+    PLANNER_SILENT = 5  # the planner does not answer, or refuses
+    BAD_OBSERVATION = 6  # wrong size or not finite
+    SENSOR_SILENT = 7  # no observation for longer than the time-out
+    FAULT = 8  # latched until cleared
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The command of one tick and everything that status reports about it."""
+
+    epoch: int
+    tick: int
+    kind: DecisionKind
+    reason: Reason
+    action: Float32[np.ndarray, "action"]  # in [-1, 1]
+    mismatch: float  # NaN where nothing was predicted for this tick
+    accept_threshold: float
+    replan_threshold: float
+    correction_norm: float
+    steps_ahead: int  # ticks between the plan's start and this one
+    queue_depth: int  # rows left for later ticks
+    plan_id: int  # 0: none
+    plan_age_s: float  # since the observation that the plan was made from
+    planning_inferences: int  # plans received in this epoch
+    waited_inferences: int  # of these, the ones that a tick waited for
+    missed_ticks: int  # ticks of this epoch whose observation never came
+    dropped: int  # messages refused since the epoch began
+    observed_at_s: float  # when the observation came in, on the caller's clock
+
+
+@dataclass(frozen=True, slots=True)
+class ReplanRequest:
+    """Asks for a plan from an observation; the latest one wins."""
+
+    epoch: int
+    tick: int
+    start_tick: int
+    reason: Reason
+    observation: Float32[np.ndarray, "obs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call of the executor leads to: a command to publish, a plan to ask for, both or neither."""
+
+    decision: Decision | None = None
+    request: ReplanRequest | None = None

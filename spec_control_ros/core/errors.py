@@ -1,0 +1,37 @@
+"""Every error that the package raises on purpose, as one small tree."""
+
+
+class SpecControlError(Exception):
+    """Base of the tree: the message says what was got, what was expected and what to do."""
+
+
+class SettingsError(SpecControlError, ValueError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class PlanError(SpecControlError, ValueError):
+    """A plan's arrays disagree with each other, with its horizon, or are not finite."""
+
+
+class ObservationError(SpecControlError, ValueError):
+    """An observation has the wrong size or is not finite."""
+
+
+class ActionError(SpecControlError, ValueError):
+    """An action has the wrong size, is not finite, or comes when no episode is under way."""
+
+
+class CheckpointError(SpecControlError):
+    """A model file is missing, truncated, of another format or does not fit its dimensions."""
+
+
+class PlanningError(SpecControlError):
+    """The planner met a non-finite value; nothing is published for this request."""
+
+
+class TaskError(SpecControlError, ValueError):
+    """There is no such task or robot."""
+
+
+class ProcessError(SpecControlError):
+    """A process of the running system ended when it should not have."""

@@ -1,0 +1,61 @@
+"""Settings as frozen dataclasses whose fields know their own description and range.
+
+`setting` is used in place of `dataclasses.field`; `check` goes into `__post_init__`. The same description
+and range become the ROS parameter's descriptor, so that they are written once.
+"""
+
+from dataclasses import Field, field, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from spec_control_ros.core.errors import SettingsError
+
+
+def setting(
+    default: Any, description: str, *, low: float | None = None, high: float | None = None, above: float | None = None
+) -> Any:
+    """A dataclass field with a default, what it means (with its unit), and the values it may have.
+
+    Args:
+        default: also fixes the type.
+        description: for people; shown by `ros2 param describe`.
+        low: smallest value allowed.
+        high: largest value allowed.
+        above: the value must be larger than this.
+    """
+    return field(default=default, metadata={"description": description, "low": low, "high": high, "above": above})
+
+
+def allowed(spec: Field[Any]) -> str:
+    """The values that a field may have, in words."""
+    if isinstance(spec.default, Enum):
+        return "one of " + ", ".join(str(choice.value) for choice in type(spec.default))
+    low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
+    bounds = [
+        *([f"more than {above}"] if above is not None else []),
+        *([f"at least {low}"] if low is not None else []),
+        *([f"at most {high}"] if high is not None else []),
+    ]
+    return " and ".join(bounds) or f"a {type(spec.default).__name__}"
+
+
+def check(settings: Any) -> None:
+    """Hold every field against its range.
+
+    Raises:
+        SettingsError: names the field, the value got and the values allowed.
+    """
+    for spec in fields(settings):
+        value = getattr(settings, spec.name)
+        if is_dataclass(value) or not spec.metadata:
+            continue
+        low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
+        is_wrong = (
+            (isinstance(spec.default, Enum) and not isinstance(value, type(spec.default)))
+            # Negated, so that a NaN is out of every range
+            or (low is not None and not value >= low)
+            or (high is not None and not value <= high)
+            or (above is not None and not value > above)
+        )
+        if is_wrong:
+            raise SettingsError(f"{spec.name}: got {value!r}, expected {allowed(spec)}")

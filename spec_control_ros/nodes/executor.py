@@ -1,0 +1,175 @@
+"""Executor node: observations in, commands out; the control law decides."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.task import Future
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan
+from std_srvs.srv import Trigger
+
+from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, ReplanRequest
+from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.gate import Gate, GateSettings
+from spec_control_ros.core.plan_executor import Drop, ExecutorSettings, PlanExecutor
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
+from spec_control_ros.ros.messages import from_observation, from_plan, to_command, to_replan, to_status
+from spec_control_ros.ros.model import find_model
+from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.spin import run_node
+from spec_control_ros.world_model.latent_policy import latent_policy
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorNodeSettings:
+    """Parameters of the node; those of the control law are nested."""
+
+    model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
+    corrector: CorrectorKind = setting(CorrectorKind.NONE, "corrector of that model")
+    task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
+    watchdog_period_s: float = setting(0.01, "s; how often time-outs are looked at", above=0.0, high=10.0)
+    planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
+    gate: GateSettings = field(default_factory=GateSettings)
+    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class ExecutorNode(Node):
+    """Translates between topics and `PlanExecutor`."""
+
+    def __init__(self) -> None:
+        super().__init__("executor")
+        self.exit_code = 0
+        self._settings = declare_settings(self, ExecutorNodeSettings)
+        refuse_unknown(self)
+        torch.set_num_threads(1)  # one observation at a time: threads would only add latency
+        self._law = self._make_law()
+        self._started_s = time.monotonic()
+        self._decision: Decision | None = None
+        self._answer: Future | None = None
+        self._client = self.create_client(Replan, "replan")
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._start_timer = self.create_timer(0.05, self._start_once_planner_is_there)
+
+    def _make_law(self) -> PlanExecutor:
+        s = self._settings
+        folder = find_model(s.model)
+        model, _ = folder.world_model()
+        corrector = folder.corrector(s.corrector, model)
+        window = corrector.dims.window if corrector is not None else 1
+        task = None if s.task_index < 0 else s.task_index
+        return PlanExecutor(latent_policy(model, task), Gate(s.gate), corrector, s.executor, window)
+
+    def _start_once_planner_is_there(self) -> None:
+        waited_s = time.monotonic() - self._started_s
+        if not self._client.service_is_ready() and waited_s < self._settings.planner_wait_s:
+            return
+        self._start_timer.cancel()
+        self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
+        self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
+        # A publisher on `command` is the sign that the executor is ready.
+        self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
+        self.create_subscription(msg.Observation, "observation", self._on_observation, LATEST)
+        self.create_timer(self._settings.watchdog_period_s, self._on_watchdog)
+        self.get_logger().info("ready" if self._client.service_is_ready() else "no planner: holding")
+
+    def _on_observation(self, message: msg.Observation) -> None:
+        self._handle(self._law.tick(from_observation(message), time.monotonic()))
+
+    def _on_plan(self, message: msg.Plan) -> None:
+        try:
+            plan = from_plan(message)
+        except PlanError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=1.0)
+            self._law.refuse_message(Drop.BAD_PLAN)
+        else:
+            self._handle(self._law.receive(plan, time.monotonic()))
+
+    def _on_watchdog(self) -> None:
+        self._handle(self._law.poll(time.monotonic()))
+
+    def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._law.fault is not None
+        response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
+        self._law.clear_fault()
+        return response
+
+    def _handle(self, outcome: Outcome) -> None:
+        if outcome.decision is not None:
+            self._publish(outcome.decision)
+        if outcome.request is not None:
+            self._ask(outcome.request)
+
+    def _publish(self, decision: Decision) -> None:
+        stamp = self.get_clock().now().to_msg()
+        self._command_publisher.publish(to_command(decision, stamp))
+        latency_s = time.monotonic() - decision.observed_at_s
+        self._status_publisher.publish(to_status(decision, latency_s, stamp))
+        self._decision = decision
+        if decision.kind is DecisionKind.HOLD:
+            self.get_logger().warning(
+                f"holding at epoch {decision.epoch}, tick {decision.tick}: {self._why(decision)}",
+                throttle_duration_sec=1.0,
+            )
+
+    def _ask(self, request: ReplanRequest) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._client.remove_pending_request(self._answer)
+        if not self._client.service_is_ready():
+            self._law.replan_failed(request, time.monotonic())
+            return
+        message = to_replan(request, self._settings.executor.replan_timeout_s)
+        self._answer = self._client.call_async(message)
+        self._answer.add_done_callback(lambda answer: self._on_answer(request, answer))
+
+    def _on_answer(self, request: ReplanRequest, answer: Future) -> None:
+        response = answer.result()
+        if response is not None and not response.accepted:
+            self.get_logger().error(f"planner refused: {response.message}", throttle_duration_sec=1.0)
+            self._law.replan_failed(request, time.monotonic())
+
+    def _why(self, decision: Decision) -> str:
+        return self._law.fault or decision.reason.name.lower().replace("_", " ")
+
+    def _publish_diagnostics(self) -> None:
+        decision, drops = self._decision, self._law.drops
+        is_holding = decision is not None and decision.kind is DecisionKind.HOLD
+        level = ERROR if self._law.fault else WARN if is_holding or decision is None else OK
+        text = "waiting for observations" if decision is None else "running"
+        if decision is not None and is_holding:
+            text = f"holding: {self._why(decision)}"
+        values: dict[str, object] = {f"dropped.{cause.value}": drops[cause] for cause in Drop}
+        if decision is not None:
+            values |= {
+                "epoch": decision.epoch,
+                "tick": decision.tick,
+                "decision": decision.kind.name,
+                "reason": decision.reason.name,
+                "mismatch": f"{decision.mismatch:.4f}",
+                "queue_depth": decision.queue_depth,
+                "planning_inferences": decision.planning_inferences,
+                "missed_ticks": decision.missed_ticks,
+            }
+        self._diagnostics_publisher.publish(
+            diagnostics("executor", level, text, values, self.get_clock().now().to_msg())
+        )
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run_node(ExecutorNode))
+
+
+if __name__ == "__main__":
+    main()

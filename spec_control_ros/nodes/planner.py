@@ -1,0 +1,177 @@
+"""Planner node: service `replan` in, topic `plan` out; plans in a thread of its own."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan
+
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
+from spec_control_ros.ros.messages import from_floats, to_plan
+from spec_control_ros.ros.model import find_model
+from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.planning_thread import PlanningThread
+from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.ros.spin import run_node
+from spec_control_ros.world_model.planner import Planner, PlannerSettings, WarmStart
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerNodeSettings:
+    """Parameters of the node; those of the planner itself are nested."""
+
+    model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
+    device: str = setting("cpu", "torch device to plan on: cpu, cuda, cuda:1, ...")
+    threads: int = setting(0, "CPU threads to plan with; 0 leaves it to torch", low=0, high=1024)
+    task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
+    planner: PlannerSettings = field(default_factory=PlannerSettings)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningJob:
+    """A request with what the node adds to it."""
+
+    request: Replan.Request
+    plan_id: int
+    received_s: float  # monotonic
+
+
+class PlannerNode(Node):
+    """Answers at once and plans in its thread; the latest request wins."""
+
+    def __init__(self) -> None:
+        super().__init__("planner")
+        self.exit_code = 0
+        self._settings = declare_settings(self, PlannerNodeSettings)
+        refuse_unknown(self)
+        if self._settings.device.startswith("cuda") and not torch.cuda.is_available():
+            raise SettingsError(f"device: got {self._settings.device!r}, but torch sees no CUDA device; use cpu")
+        self._plan_ids = 0
+        self._counts: Counter[str] = Counter()
+        self._planning_time_s = 0.0
+        self._warm_start: WarmStart | None = None
+        self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
+        self._ready_timer = self.create_timer(0.05, self._offer_service_once_ready)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        """Stop planning, then go."""
+        self._thread.stop()
+        super().destroy_node()
+
+    def _prepare(self) -> None:
+        if self._settings.threads:
+            torch.set_num_threads(self._settings.threads)
+        folder = find_model(self._settings.model)
+        model, card = folder.world_model(self._settings.device)
+        self._control_period_s = float(card.get("control_period_s", 0.0))
+        task = None if self._settings.task_index < 0 else self._settings.task_index
+        self._planner = Planner(model, self._settings.planner, task)
+        self._planner.warm_up()
+        self.get_logger().info(f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}")
+
+    def _offer_service_once_ready(self) -> None:
+        # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
+        if self._thread.error is not None:
+            raise self._thread.error
+        if self._thread.is_ready.is_set():
+            self._ready_timer.cancel()
+            self.create_service(Replan, "replan", self._on_replan)
+            self.create_timer(0.5, self._raise_thread_error)
+
+    def _raise_thread_error(self) -> None:
+        if self._thread.error is not None:
+            raise self._thread.error
+
+    def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
+        response.message = self._objection(request)
+        response.accepted = not response.message
+        if response.accepted:
+            self._plan_ids += 1
+            response.plan_id = self._plan_ids
+            self._thread.submit(PlanningJob(request, self._plan_ids, time.monotonic()))
+        else:
+            self._counts["refused"] += 1
+        return response
+
+    def _objection(self, request: Replan.Request) -> str:
+        """Why a request cannot be planned for; empty if it can."""
+        size = self._planner.model.dims.obs
+        if len(request.latent):
+            return "planning from a latent is not supported; send the observation"
+        if len(request.observation) != size:
+            return f"got an observation of {len(request.observation)} values, expected {size}"
+        if not 0.0 <= request.deadline < float("inf"):
+            return f"got a deadline of {request.deadline} s, expected 0 (none) or more"
+        return ""
+
+    def _work(self, job: PlanningJob, is_superseded: Callable[[], bool]) -> None:
+        request, start_s = job.request, time.monotonic()
+        if request.deadline and start_s - job.received_s > request.deadline:
+            self._counts["too_late"] += 1
+            return
+        try:
+            queue = self._planner.plan(
+                from_floats(request.observation), request.epoch, request.start_tick, self._warm_start
+            )
+        except (ObservationError, PlanningError) as error:
+            self._counts["failed"] += 1
+            self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
+            return
+        self._warm_start = queue.warm_start
+        if is_superseded():
+            self._thread.superseded += 1
+            return
+        self._planning_time_s = time.monotonic() - start_s
+        plan = Plan(
+            plan_id=job.plan_id,
+            epoch=request.epoch,
+            start_tick=request.start_tick,
+            observation_tick=request.tick,
+            control_period_s=self._control_period_s,
+            actions=queue.actions,
+            latents=queue.latents,
+            optimised_horizon=self._settings.planner.mppi.horizon,
+            value=queue.value,
+            planning_time_s=self._planning_time_s,
+        )
+        self._plan_publisher.publish(to_plan(plan, Reason(request.reason), self.get_clock().now().to_msg()))
+        self._counts["published"] += 1
+
+    def _publish_diagnostics(self) -> None:
+        is_ready, failed = self._thread.is_ready.is_set(), self._counts["failed"]
+        level = ERROR if failed else OK if is_ready else WARN
+        values = {
+            **self._counts,
+            "superseded": self._thread.superseded,
+            "planning_time_s": f"{self._planning_time_s:.4f}",
+        }
+        text = f"{failed} plans failed" if failed else "ready" if is_ready else "warming up"
+        self._diagnostics_publisher.publish(
+            diagnostics("planner", level, text, values, self.get_clock().now().to_msg())
+        )
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run_node(PlannerNode))
+
+
+if __name__ == "__main__":
+    main()

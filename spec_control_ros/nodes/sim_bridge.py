@@ -1,0 +1,175 @@
+"""Bridge node: a MuJoCo plant behind the topics that a robot has."""
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Reset
+
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.diagnostics import OK, WARN, diagnostics
+from spec_control_ros.ros.messages import from_floats, is_hold, to_episode, to_joint_state, to_observation, to_stamp
+from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.spin import run_node
+from spec_control_ros.sim.bridge import CommandFate, PlantBridge
+from spec_control_ros.sim.camera import Camera
+from spec_control_ros.sim.suite_plant import SuitePlant
+
+
+class Mode(str, Enum):
+    """Who waits for whom."""
+
+    LOCKSTEP = "lockstep"  # the plant waits for the command that carries its tick
+    REALTIME = "realtime"  # the plant never waits
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSettings:
+    """Parameters of the node."""
+
+    task: str = setting("humanoid-walk", "dm_control suite task, as in humanoid-walk or cheetah-run")
+    action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
+    mode: Mode = setting(Mode.LOCKSTEP, "whether the plant waits for commands")
+    episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
+    seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
+    start_timeout_s: float = setting(180.0, "s; without an executor by then, the node ends", above=0.0)
+    command_timeout_s: float = setting(30.0, "s; without a command for that long in lockstep, it ends", above=0.0)
+    headless: bool = setting(True, "whether to do without a window")
+    video: str = setting("", "mp4 file to render the episodes to; empty: none")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class SimBridgeNode(Node):
+    """Translates between topics and `PlantBridge`."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_bridge")
+        self.exit_code = 0
+        self._settings = declare_settings(self, BridgeSettings)
+        refuse_unknown(self)
+        plant = SuitePlant(self._settings.task, self._settings.action_repeat)
+        self._bridge = PlantBridge(plant)
+        self._camera = Camera(plant, self._settings.video, is_window_open=not self._settings.headless)
+        self._fates: Counter[CommandFate] = Counter()
+        self._episodes_begun = 0
+        self._waiting_since_s = time.monotonic()
+
+        self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
+        self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+        self._episode_publisher = self.create_publisher(msg.Episode, "episode", RECORD)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+        self.create_service(Reset, "reset", self._on_reset)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._start_timer = self.create_timer(0.05, self._start_once_executor_is_there)
+
+    def destroy_node(self) -> None:
+        """Finish the video, then go."""
+        self._camera.close()
+        super().destroy_node()
+
+    def _start_once_executor_is_there(self) -> None:
+        if self.count_publishers("command") == 0:
+            self._give_up_after(self._settings.start_timeout_s, "no executor publishes on `command`")
+            return
+        self._start_timer.cancel()
+        if self._episodes_begun == 0:  # unless a call of `reset` was first
+            self._begin_episode(self._settings.seed)
+        is_realtime = self._settings.mode is Mode.REALTIME
+        period_s = self._bridge.plant.control_period_s if is_realtime else 0.25
+        self.create_timer(period_s, self._advance if is_realtime else self._check_lockstep)
+
+    def _on_command(self, message: msg.Command) -> None:
+        fate = self._bridge.command(
+            message.epoch, message.tick, from_floats(message.action), is_hold=is_hold(message.decision)
+        )
+        self._fates[fate] += 1
+        if fate is CommandFate.TAKEN:
+            self._camera.note(DecisionKind(message.decision))
+            if self._settings.mode is Mode.LOCKSTEP:
+                self._advance()
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        self._begin_episode(request.seed)
+        response.epoch = self._bridge.observation.epoch
+        return response
+
+    def _begin_episode(self, seed: int) -> None:
+        self._bridge.reset(seed)
+        self._episodes_begun += 1
+        self._publish()
+
+    def _advance(self) -> None:
+        if self._bridge.is_done:
+            return
+        self._camera.shoot()
+        self._bridge.advance()
+        self._publish()
+        if self._bridge.is_done:
+            self._end_episode()
+
+    def _end_episode(self) -> None:
+        state = self._bridge.episode
+        self.get_logger().info(f"episode of seed {state.seed}: return {state.episode_return:.1f}")
+        if self._episodes_begun != self._settings.episodes:
+            self._begin_episode((state.seed + 1) % 2**32)
+            return
+        # The last messages must be out before the process is.
+        self._episode_publisher.wait_for_all_acked()
+        self.context.try_shutdown()
+
+    def _publish(self) -> None:
+        stamp = to_stamp(self._bridge.sim_time_s)
+        self._clock_publisher.publish(Clock(clock=stamp))
+        self._episode_publisher.publish(to_episode(self._bridge.episode, stamp))
+        self._joint_publisher.publish(to_joint_state(self._bridge.plant.joint_states(), stamp))
+        if not self._bridge.is_done:
+            self._observation_publisher.publish(to_observation(self._bridge.observation, stamp))
+        self._waiting_since_s = time.monotonic()
+
+    def _check_lockstep(self) -> None:
+        if not self._bridge.is_done:
+            o = self._bridge.observation
+            self._give_up_after(
+                self._settings.command_timeout_s, f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?"
+            )
+
+    def _give_up_after(self, timeout_s: float, what: str) -> None:
+        waited_s = time.monotonic() - self._waiting_since_s
+        if waited_s > 5.0:
+            self.get_logger().warning(f"{what} (waited {waited_s:.0f} s)", throttle_duration_sec=5.0)
+        if waited_s > timeout_s:
+            self.get_logger().error(f"{what}; giving up after {timeout_s:.0f} s")
+            self.exit_code = 1
+            self.context.try_shutdown()
+
+    def _publish_diagnostics(self) -> None:
+        state = self._bridge.episode
+        values: dict[str, object] = {f"commands.{fate.value}": self._fates[fate] for fate in CommandFate}
+        values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
+        is_losing = state.missed_ticks or state.dropped
+        text = f"{state.missed_ticks} ticks missed, {state.dropped} commands refused" if is_losing else "running"
+        self._diagnostics_publisher.publish(
+            diagnostics("sim_bridge", WARN if is_losing else OK, text, values, self.get_clock().now().to_msg())
+        )
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run_node(SimBridgeNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Settings dataclasses as ROS parameters: declared, described, ranged, and read back."""
+
+from collections.abc import Callable
+from dataclasses import Field, fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import allowed
+
+Settings = TypeVar("Settings")
+LARGEST_INTEGER = 2**63 - 1
+LARGEST_FLOAT = 1.7976931348623157e308
+
+
+def declare_settings(node: Node, kind: type[Settings], prefix: str = "") -> Settings:
+    """Declare the fields of a settings dataclass as read-only parameters and return what they hold.
+
+    Nested dataclasses become dotted names. A whole number is taken for a float.
+
+    Raises:
+        SettingsError: a value has the wrong type or is out of range.
+    """
+    values = {}
+    for spec in fields(kind):  # type: ignore[arg-type]
+        name = prefix + spec.name
+        nested = spec.default_factory if callable(spec.default_factory) else None
+        if nested is not None and is_dataclass(nested):
+            values[spec.name] = declare_settings(node, nested, f"{name}.")
+        else:
+            values[spec.name] = _declare(node, name, spec)
+    try:
+        return kind(**values)
+    except SettingsError as error:
+        raise SettingsError(f"parameter {prefix}{error}") from None
+
+
+def refuse_unknown(node: Node) -> None:
+    """Refuse parameters that were given but that the node does not have; call once all are declared.
+
+    Raises:
+        SettingsError: names them and lists those that there are.
+    """
+    declared = set(node._parameters)
+    unknown = sorted(set(node._parameter_overrides) - declared)
+    if unknown:
+        own = sorted(name for name in declared if not name.startswith(("use_sim_time", "start_type", "qos_")))
+        raise SettingsError(
+            f"{node.get_fully_qualified_name()}: unknown parameter {', '.join(unknown)}; expected one of {', '.join(own)}"
+        )
+
+
+def _declare(node: Node, name: str, spec: Field[Any]) -> Any:
+    default = spec.default
+    is_enum = isinstance(default, Enum)
+    value = default.value if is_enum else default
+    descriptor = _descriptor(spec)
+    given = node._parameter_overrides.get(name)
+    if given is not None and isinstance(value, float) and isinstance(given.value, int):
+        # yaml writes 70 where 70.0 is meant; rclpy would refuse it
+        node._parameter_overrides[name] = type(given)(name, value=float(given.value))
+    try:
+        got = node.declare_parameter(name, value, descriptor).value
+    except (InvalidParameterTypeException, InvalidParameterValueException):
+        raise SettingsError(
+            f"parameter {name}: got {given.value if given else None!r}, expected {allowed(spec)} "
+            f"({type(value).__name__}): {descriptor.description}"
+        ) from None
+    if not is_enum:
+        return got
+    try:
+        return type(default)(got)
+    except ValueError:
+        raise SettingsError(f"parameter {name}: got {got!r}, expected {allowed(spec)}: {descriptor.description}") from None
+
+
+def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=spec.metadata.get("description", ""),
+        additional_constraints=allowed(spec),
+        read_only=True,
+    )
+    low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
+    if all(bound is None for bound in (low, high, above)) or isinstance(spec.default, bool):
+        return descriptor
+    low = low if low is not None else above
+    ranged: dict[type, Callable[[], None]] = {
+        int: lambda: descriptor.integer_range.append(
+            IntegerRange(
+                from_value=-LARGEST_INTEGER if low is None else int(low),
+                to_value=LARGEST_INTEGER if high is None else int(high),
+            )
+        ),
+        float: lambda: descriptor.floating_point_range.append(
+            FloatingPointRange(
+                from_value=-LARGEST_FLOAT if low is None else float(low),
+                to_value=LARGEST_FLOAT if high is None else float(high),
+            )
+        ),
+    }
+    ranged[type(spec.default)]()
+    return descriptor
+
+

@@ -1,0 +1,138 @@
+"""Identity and accounting between a plant and whoever commands it, free of ROS and of time."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from jaxtyping import Float32
+
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.sim.plant import Plant
+
+
+class CommandFate(Enum):
+    """What became of a command."""
+
+    TAKEN = "taken"
+    STALE_EPOCH = "stale_epoch"  # of an epoch that is over, or never was
+    LATE = "late"  # its tick has passed: the plant did not wait
+    EARLY = "early"  # of a tick that has not come
+    BAD_ACTION = "bad_action"  # wrong size or not finite
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeState:
+    """How the episode stands at the beginning of `tick`."""
+
+    epoch: int
+    tick: int
+    seed: int
+    reward: float  # of the tick before
+    episode_return: float
+    is_done: bool
+    commanded_ticks: int  # driven by their own command
+    held_ticks: int  # driven by their own command, which was the hold action
+    missed_ticks: int  # driven by the last command, because theirs did not come
+    dropped: int  # commands refused in this epoch
+
+
+class PlantBridge:
+    """Numbers ticks and epochs, takes the command of the present tick, and steps the plant.
+
+    Args:
+        plant: under control.
+        first_epoch: of the first reset.
+    """
+
+    def __init__(self, plant: Plant, first_epoch: int = 1):
+        self.plant = plant
+        self._epoch = first_epoch - 1
+        self._total_ticks = 0
+        self._is_done = True
+        self._idle_action = np.zeros(plant.action_dim, np.float32)
+        self._begin(seed=0)
+
+    @property
+    def sim_time_s(self) -> float:
+        """Time of the plant; runs on over resets."""
+        return self._total_ticks * self.plant.control_period_s
+
+    @property
+    def has_command(self) -> bool:
+        """Whether the present tick has its command."""
+        return self._command is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no episode is under way."""
+        return self._is_done
+
+    @property
+    def observation(self) -> Observation:
+        """The present tick's observation."""
+        return Observation(self._epoch, self._tick, self._obs)
+
+    @property
+    def episode(self) -> EpisodeState:
+        """How the episode stands."""
+        return EpisodeState(
+            epoch=self._epoch,
+            tick=self._tick,
+            seed=self._seed,
+            reward=self._reward,
+            episode_return=self._return,
+            is_done=self._is_done,
+            commanded_ticks=self._commanded,
+            held_ticks=self._held,
+            missed_ticks=self._missed,
+            dropped=self._dropped,
+        )
+
+    def reset(self, seed: int) -> None:
+        """Begin the episode of `seed` in a new epoch; whatever is under way is cut off."""
+        self._epoch += 1
+        self._begin(seed)
+        self._obs = self.plant.reset(seed)
+        self._is_done = False
+
+    def command(self, epoch: int, tick: int, action: Float32[np.ndarray, "action"], *, is_hold: bool) -> CommandFate:
+        """Take the command for the present tick; any other is refused and counted."""
+        fate = self._fate(epoch, tick, action)
+        if fate is CommandFate.TAKEN:
+            self._command, self._is_hold = np.clip(action, -1.0, 1.0), is_hold
+        else:
+            self._dropped += 1
+        return fate
+
+    def advance(self) -> None:
+        """Step the plant by a tick, with the tick's command or, if it never came, with the last one."""
+        if self._command is None:
+            self._missed += 1
+        else:
+            self._held += self._is_hold
+            self._commanded += not self._is_hold
+            self._last_action = self._command
+        step = self.plant.step(self._last_action)
+        self._obs, self._reward, self._is_done = step.obs, step.reward, step.is_last
+        self._return += step.reward
+        self._tick += 1
+        self._total_ticks += 1
+        self._command = None
+
+    def _fate(self, epoch: int, tick: int, action: np.ndarray) -> CommandFate:
+        if epoch != self._epoch:
+            return CommandFate.STALE_EPOCH
+        if action.shape != self._idle_action.shape or not np.isfinite(action).all():
+            return CommandFate.BAD_ACTION
+        if tick < self._tick or self._command is not None or self._is_done:
+            return CommandFate.LATE
+        return CommandFate.TAKEN if tick == self._tick else CommandFate.EARLY
+
+    def _begin(self, seed: int) -> None:
+        self._seed, self._tick = seed, 0
+        self._obs = np.zeros(self.plant.obs_dim, np.float32)
+        self._reward = self._return = 0.0
+        self._commanded = self._held = self._missed = self._dropped = 0
+        self._command: np.ndarray | None = None
+        self._is_hold = False
+        self._last_action = self._idle_action

@@ -1,0 +1,101 @@
+"""MuJoCo's own picture of the plant: a window while it runs, or a video afterwards."""
+
+import os
+from pathlib import Path
+
+# Must be set before mujoco is imported anywhere: without a display its default renderer fails at import.
+if not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "egl")
+
+import imageio.v2 as imageio
+import mujoco
+import mujoco.viewer
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.sim.suite_plant import SuitePlant
+
+WIDTH, HEIGHT = 480, 360
+COLOURS = {
+    DecisionKind.ACCEPT: (46, 160, 67),
+    DecisionKind.CORRECT: (219, 171, 9),
+    DecisionKind.REPLAN: (31, 111, 235),
+    DecisionKind.HOLD: (207, 34, 46),
+}
+
+
+class Camera:
+    """Remembers what the plant looked like at every tick, and renders it once nothing waits for it.
+
+    Args:
+        plant: to look at.
+        video: mp4 file; empty for none.
+        is_window_open: shows MuJoCo's viewer meanwhile.
+
+    Raises:
+        SettingsError: a window is asked for where there is no display, or the video's folder is missing.
+    """
+
+    def __init__(self, plant: SuitePlant, video: str, *, is_window_open: bool):
+        self._plant, self._video = plant, Path(video) if video else None
+        self._shots: list[tuple[NDArray[np.float64], DecisionKind | None, int]] = []
+        self._decision: DecisionKind | None = None
+        self._tick = 0
+        self._window = None
+        if self._video is not None and not self._video.parent.is_dir():
+            raise SettingsError(f"video: {self._video.parent} is not a folder; make it first")
+        if is_window_open:
+            if not os.environ.get("DISPLAY"):
+                raise SettingsError("headless: got false, but there is no display (DISPLAY is not set)")
+            self._window = mujoco.viewer.launch_passive(plant.physics.model.ptr, plant.physics.data.ptr)
+
+    def note(self, decision: DecisionKind) -> None:
+        """Say how the command of the coming tick came about; None: it was missed."""
+        self._decision = decision
+
+    def shoot(self) -> None:
+        """Take the plant as it is now, under the decision that was noted last."""
+        if self._video is not None:
+            self._shots.append((self._plant.physics.get_state().copy(), self._decision, self._tick))
+        if self._window is not None:
+            self._window.sync()
+        self._decision = None
+        self._tick += 1
+
+    def close(self) -> None:
+        """Write the video and close the window."""
+        if self._window is not None:
+            self._window.close()
+        if self._video is None or not self._shots:
+            return
+        physics = self._plant.physics
+        _cheapen(physics.model)
+        fps = max(1, round(1.0 / self._plant.control_period_s))
+        camera = 2 if self._plant.task.startswith("quadruped") else 0
+        with imageio.get_writer(self._video, fps=fps, macro_block_size=1) as writer:
+            for state, decision, tick in self._shots:
+                physics.set_state(state)
+                physics.forward()
+                frame = physics.render(HEIGHT, WIDTH, camera_id=camera)
+                writer.append_data(_overlaid(frame, decision, tick))
+        self._shots.clear()
+
+
+def _cheapen(model: "mujoco.MjModel") -> None:
+    """Leave out what takes most of a frame on a CPU: multisampling, shadows, reflections."""
+    model.vis.quality.offsamples = 0
+    model.vis.quality.shadowsize = 0
+    model.light_castshadow[:] = 0
+    model.mat_reflectance[:] = 0
+
+
+def _overlaid(frame: NDArray[np.uint8], decision: DecisionKind | None, tick: int) -> NDArray[np.uint8]:
+    image = Image.fromarray(frame)
+    draw = ImageDraw.Draw(image)
+    colour = COLOURS.get(decision, (128, 128, 128)) if decision is not None else (128, 128, 128)
+    draw.rectangle((0, 0, WIDTH, 22), fill=colour)
+    draw.text((8, 5), f"tick {tick}   {decision.name if decision is not None else 'MISSED'}", fill=(255, 255, 255))
+    return np.asarray(image)

@@ -1,0 +1,58 @@
+"""What the controller drives: one tick at a time, in simulation or anywhere else."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class JointStates:
+    """Positions (rad or m) and velocities (rad/s or m/s) of the named one-degree-of-freedom joints."""
+
+    names: tuple[str, ...]
+    position: NDArray[np.float64]  # (joint,)
+    velocity: NDArray[np.float64]  # (joint,)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one tick brought."""
+
+    obs: NDArray[np.float32]  # (obs,) at the end of the tick
+    reward: float  # summed over the tick's physics control steps
+    is_last: bool  # the episode is over; the next call must be `reset`
+
+
+class Plant(Protocol):
+    """A body under control; `sim.suite_plant` is one, and a test suite holds every one to this contract."""
+
+    @property
+    def obs_dim(self) -> int:
+        """Length of an observation."""
+
+    @property
+    def action_dim(self) -> int:
+        """Length of an action."""
+
+    @property
+    def control_period_s(self) -> float:
+        """Duration of a tick."""
+
+    @property
+    def episode_ticks(self) -> int:
+        """Ticks until an episode ends."""
+
+    def reset(self, seed: int) -> NDArray[np.float32]:
+        """Start the episode that `seed` stands for; returns its first observation (obs,)."""
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        """Hold `action` (action,) in [-1, 1] for one tick.
+
+        Raises:
+            ActionError: wrong size, not finite, or no episode under way.
+        """
+
+    def joint_states(self) -> JointStates:
+        """The joints as they are now."""

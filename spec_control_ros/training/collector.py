@@ -1,0 +1,102 @@
+"""Several plants that step together and fill the replay buffer."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.training.replay_buffer import ReplayBuffer
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+
+FloatArray = NDArray[np.float32]
+
+
+class Behaviour(Protocol):
+    """Chooses actions for several plants at once."""
+
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """Actions (env, action) at observations (env, obs); `is_first` at the start of episodes."""
+
+
+class Collector:
+    """Steps plants in lockstep; all of them start and end their episodes together.
+
+    Args:
+        plants: of one task.
+        buffer: where the ticks go.
+        first_seed: seed of the first episode; each further one takes the next.
+    """
+
+    def __init__(self, plants: Sequence[Plant], buffer: ReplayBuffer, first_seed: int):
+        self._plants = plants
+        self._buffer = buffer
+        self.next_seed = first_seed
+        self._obs: FloatArray | None = None
+        self._returns = np.zeros(len(plants))
+        self.ticks = 0
+
+    def tick(self, choose: Callable[[FloatArray, bool], FloatArray]) -> NDArray[np.float64] | None:
+        """Take one tick in every plant.
+
+        Args:
+            choose: actions (env, action) for observations (env, obs) and whether an episode begins.
+
+        Returns:
+            The episodes' returns (env,) when they ended with this tick, else None.
+        """
+        is_first = self._obs is None
+        if self._obs is None:
+            seeds = range(self.next_seed, self.next_seed + len(self._plants))
+            self._obs = np.stack([p.reset(seed) for p, seed in zip(self._plants, seeds, strict=True)])
+            self.next_seed += len(self._plants)
+            self._slots = self._buffer.begin(self._obs)
+            self._returns[:] = 0.0
+        action = choose(self._obs, is_first)
+        steps = [plant.step(a) for plant, a in zip(self._plants, action, strict=True)]
+        self._obs = np.stack([s.obs for s in steps])
+        reward = np.array([s.reward for s in steps], dtype=np.float32)
+        self._buffer.append(self._slots, action, reward, self._obs)
+        self._returns += reward
+        self.ticks += len(steps)
+        if not steps[0].is_last:
+            return None
+        self._obs = None
+        return self._returns.copy()
+
+
+class PriorBehaviour:
+    """Samples the policy prior."""
+
+    def __init__(self, model: WorldModel, generator: torch.Generator):
+        self._model, self._generator = model, generator
+
+    @torch.inference_mode()
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """Actions (env, action) at observations (env, obs)."""
+        prior = self._model.prior(self._model.encode(torch.from_numpy(obs)))
+        eps = torch.randn(prior.mu.shape, generator=self._generator)
+        return prior.sample(eps).numpy()
+
+
+class PlannerBehaviour:
+    """Plans at every tick and adds the plan's own spread, as the official code does while it trains."""
+
+    def __init__(self, model: WorldModel, settings: MPPISettings, generator: torch.Generator):
+        self._model, self._settings, self._generator = model, settings, generator
+        self._mean: torch.Tensor | None = None
+
+    @torch.inference_mode()
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """Actions (env, action) at observations (env, obs)."""
+        z = self._model.encode(torch.from_numpy(obs))
+        noise = MPPINoise.draw(self._settings, self._model, len(z), self._generator)
+        warm = None if is_first or self._mean is None else shift_warm_start(self._mean, 1)
+        result = search(self._model, z, self._settings, noise, warm)
+        self._mean = result.mean
+        action = result.elite[:, 0]
+        spread = torch.randn(action.shape, generator=self._generator)
+        return (action + result.std[:, 0] * spread).clamp(-1.0, 1.0).numpy()

@@ -1,0 +1,201 @@
+"""One TD-MPC2 update: model and value losses, then the policy prior (arXiv 2310.16828, section 3.2)."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spec_control_ros.training.replay_buffer import Batch
+from spec_control_ros.world_model.layers import MLP
+from spec_control_ros.world_model.model import PolicyPrior, WorldModel
+from spec_control_ros.world_model.two_hot import expected_value, soft_cross_entropy
+
+HALF_LOG_2PI = 0.9189385332046727
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSettings:
+    """Settings of the update; the defaults are the official ones."""
+
+    discount: float = 0.99  # a tick
+    rho: float = 0.5  # weight of a step relative to the one before it
+    consistency_coef: float = 20.0
+    reward_coef: float = 0.1
+    value_coef: float = 0.1
+    entropy_coef: float = 1e-4
+    learning_rate: float = 3e-4
+    encoder_learning_rate_scale: float = 0.3
+    grad_clip_norm: float = 20.0
+    target_rate: float = 0.01
+    prior_every: int = 1  # updates of the model for one of the prior
+
+
+class Learner:
+    """A world model, its target values, optimisers and the running scale of values.
+
+    Args:
+        model: is trained in place.
+        settings: of the update.
+        compile_losses: compile the losses with torch.compile; needs a C++ compiler, and half a minute once.
+    """
+
+    def __init__(self, model: WorldModel, settings: LearnerSettings, *, compile_losses: bool = True):
+        self.model = model
+        self.target_q: MLP = deepcopy(model.q_head).requires_grad_(False).eval()
+        self._settings = settings
+        self.updates = 0
+        self.value_scale = torch.ones((), device=next(model.parameters()).device)
+        encoder = set(model.encoder.parameters())
+        prior = list(model.prior_head.parameters())
+        rest = [p for p in model.parameters() if p not in encoder and all(p is not q for q in prior)]
+        self._model_parameters = [*encoder, *rest]
+        self._prior_parameters = prior
+        lr = settings.learning_rate
+        self._model_optimiser = torch.optim.Adam(
+            [
+                {"params": list(model.encoder.parameters()), "lr": lr * settings.encoder_learning_rate_scale},
+                {"params": rest},
+            ],
+            lr=lr,
+            fused=True,
+        )
+        self._prior_optimiser = torch.optim.Adam(prior, lr=lr, eps=1e-5, fused=True)
+        wrap: Callable[[Any], Any] = torch.compile if compile_losses else lambda f: f
+        self._td_target = wrap(self._td_target_eager)
+        self._model_loss = wrap(self._model_loss_eager)
+        self._prior_loss = wrap(self._prior_loss_eager)
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Take one gradient step on everything; returns scalar losses by name, still on the device."""
+        model, s = self.model, self._settings
+        eps = torch.randn_like(batch.action)
+        members = torch.randperm(model.dims.q_members, device=eps.device)[:2]
+        with torch.no_grad():
+            next_z = model.encode(batch.obs[1:].flatten(0, 1)).unflatten(0, batch.action.shape[:2])
+            target = self._td_target(next_z, batch.reward, eps, members)
+
+        # World model and values
+        model.train()
+        loss, zs, losses = self._model_loss(batch.obs[0], batch.action, batch.reward, next_z, target)
+        loss.backward()
+        losses["grad_norm"] = nn.utils.clip_grad_norm_(self._model_parameters, s.grad_clip_norm)
+        self._model_optimiser.step()
+        self._model_optimiser.zero_grad(set_to_none=True)
+
+        # Policy prior, through frozen values
+        if self.updates % s.prior_every == 0:
+            losses |= self._update_prior(zs.detach())
+        model.eval()
+
+        # Target values
+        with torch.no_grad():
+            online, slow = list(model.q_head.parameters()), list(self.target_q.parameters())
+            torch._foreach_lerp_(slow, online, s.target_rate)
+        self.updates += 1
+        return losses
+
+    def _update_prior(self, zs: Tensor) -> dict[str, Tensor]:
+        eps = torch.randn(*zs.shape[:2], self.model.dims.action, device=zs.device)
+        members = torch.randperm(self.model.dims.q_members, device=zs.device)[:2]
+        self.model.q_head.requires_grad_(False)
+        loss, first_value, entropy = self._prior_loss(zs, eps, members, self.value_scale)
+        loss.backward()
+        self.model.q_head.requires_grad_(True)
+        nn.utils.clip_grad_norm_(self._prior_parameters, self._settings.grad_clip_norm)
+        self._prior_optimiser.step()
+        self._prior_optimiser.zero_grad(set_to_none=True)
+
+        # Spread between the 5th and 95th percentile of values, never below 1
+        low, high = torch.quantile(first_value, torch.tensor([0.05, 0.95], device=zs.device))
+        self.value_scale = self.value_scale.lerp((high - low).clamp(min=1.0), self._settings.target_rate)
+        return {"prior_loss": loss.detach(), "entropy": entropy, "value_scale": self.value_scale}
+
+    def _td_target_eager(self, next_z: Tensor, reward: Tensor, eps: Tensor, members: Tensor) -> Tensor:
+        """Reward plus the discounted smaller value of two target members, (horizon, batch)."""
+        z, flat_eps = next_z.flatten(0, 1), eps.flatten(0, 1)
+        action = self.model.prior(z).sample(flat_eps)
+        q = expected_value(self.target_q(torch.cat([z, action], dim=-1))[members])
+        return reward + self._settings.discount * q.amin(dim=0).unflatten(0, reward.shape)
+
+    def _model_loss_eager(
+        self, first_obs: Tensor, action: Tensor, reward: Tensor, next_z: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Loss, latents (horizon + 1, batch, latent) and the losses by name."""
+        model, s = self.model, self._settings
+        horizon = len(action)
+
+        # Latent rollout
+        z = model.encode(first_obs)
+        zs = [z]
+        consistency = z.new_zeros(())
+        for t in range(horizon):
+            z = model.next(z, action[t])
+            consistency = consistency + s.rho**t * F.mse_loss(z, next_z[t])
+            zs.append(z)
+
+        # Reward and every member's value along it
+        flat_z, flat_action = torch.cat(zs[:-1]), action.flatten(0, 1)
+        rho = s.rho ** torch.arange(horizon, device=z.device)
+        reward_error = soft_cross_entropy(model.reward_logits(flat_z, flat_action), reward.flatten())
+        value_error = soft_cross_entropy(model.q_logits(flat_z, flat_action), target.flatten()).mean(0)
+        reward_loss = (reward_error.unflatten(0, reward.shape).mean(1) * rho).mean()
+        value_loss = (value_error.unflatten(0, reward.shape).mean(1) * rho).mean()
+        consistency = consistency / horizon
+
+        loss = s.consistency_coef * consistency + s.reward_coef * reward_loss + s.value_coef * value_loss
+        losses = {
+            "consistency_loss": consistency.detach(),
+            "reward_loss": reward_loss.detach(),
+            "value_loss": value_loss.detach(),
+        }
+        return loss, torch.stack(zs), losses
+
+    def _prior_loss_eager(
+        self, zs: Tensor, eps: Tensor, members: Tensor, value_scale: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss, values (batch,) at the first latent, and the mean entropy."""
+        s = self._settings
+        z, flat_eps = zs.flatten(0, 1), eps.flatten(0, 1)
+        prior = self.model.prior(z)
+        action = prior.sample(flat_eps)
+        q = expected_value(self.model.q_logits(z, action)[members]).mean(0).unflatten(0, zs.shape[:2])
+        log_prob, scaled = log_probability(prior, flat_eps, action)
+        rho = s.rho ** torch.arange(len(zs), device=z.device)
+        objective = s.entropy_coef * -scaled.unflatten(0, zs.shape[:2]) + q / value_scale
+        loss = -(objective.mean(1) * rho).mean()
+        return loss, q[0].detach(), -log_prob.detach().mean()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next update depends on, the random state and the data apart."""
+        return {
+            "updates": self.updates,
+            "model": self.model.state_dict(),
+            "target_q": self.target_q.state_dict(),
+            "model_optimiser": self._model_optimiser.state_dict(),
+            "prior_optimiser": self._prior_optimiser.state_dict(),
+            "value_scale": self.value_scale,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+        self.updates = state["updates"]
+        self.model.load_state_dict(state["model"])
+        self.target_q.load_state_dict(state["target_q"])
+        self._model_optimiser.load_state_dict(state["model_optimiser"])
+        self._prior_optimiser.load_state_dict(state["prior_optimiser"])
+        self.value_scale = state["value_scale"]
+
+
+def log_probability(prior: PolicyPrior, eps: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """Log probability (samples,) of squashed actions, and the scaled one that the entropy bonus uses.
+
+    The official code scales the log probability *before* squashing by the number of actions; its detour over
+    an entropy_scale cancels to just that.
+    """
+    gaussian = (-0.5 * eps.pow(2) - prior.log_std - HALF_LOG_2PI).sum(-1)
+    log_prob = gaussian - torch.log(F.relu(1.0 - action.pow(2)) + 1e-6).sum(-1)
+    return log_prob, gaussian * eps.shape[-1]

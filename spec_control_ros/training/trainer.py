@@ -1,0 +1,192 @@
+"""Online TD-MPC2 training: collect, update, evaluate, keep the best; resumable."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.collector import Collector, FloatArray, PlannerBehaviour, PriorBehaviour
+from spec_control_ros.training.learner import Learner, LearnerSettings
+from spec_control_ros.training.replay_buffer import ReplayBuffer
+from spec_control_ros.world_model.dimensions import official_dimensions
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPISettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSettings:
+    """One training run."""
+
+    task: str
+    size: str = "1"
+    seed: int = 0
+    updates: int = 50_000
+    plants: int = 8  # stepping together
+    planner_plants: int = 4  # of these, driven by a small planner; the others by the prior
+    updates_per_round: int = 4  # a round is one tick of every plant
+    random_episodes: int = 8  # before the first update
+    batch: int = 256
+    horizon: int = 3
+    buffer_episodes: int = 1000
+    evaluate_every: int = 2500  # updates
+    evaluation_episodes: int = 4
+    compile_losses: bool = True
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    # Collecting wants breadth, not the last per cent: a quarter of the samples, half of the iterations.
+    planner: MPPISettings = field(default_factory=lambda: MPPISettings(iterations=3, samples=128, elites=16))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run has to report: after every finished batch of episodes and every evaluation."""
+
+    updates: int
+    ticks: int
+    planner_return: float | None  # mean over the plants that the planner drove, exploration noise included
+    prior_return: float | None  # likewise for the prior
+    evaluation: float | None  # mean return of the prior's deterministic action
+    losses: dict[str, float]
+
+
+class Trainer:
+    """Runs `TrainerSettings` in a folder and continues what lies there.
+
+    Args:
+        settings: of the run.
+        folder: holds the replay buffer, `state.pt`, `log.csv` and the best weights.
+    """
+
+    def __init__(self, settings: TrainerSettings, folder: Path):
+        self._settings, self._folder = settings, folder
+        torch.manual_seed(settings.seed)
+        self._plants = [SuitePlant(settings.task) for _ in range(settings.plants)]
+        plant = self._plants[0]
+        self.model = WorldModel(official_dimensions(settings.size, plant.obs_dim, plant.action_dim))
+        self.learner = Learner(self.model, settings.learner, compile_losses=settings.compile_losses)
+        self._buffer = ReplayBuffer(
+            folder / "buffer",
+            episodes=settings.buffer_episodes,
+            ticks=plant.episode_ticks,
+            obs_dim=plant.obs_dim,
+            action_dim=plant.action_dim,
+        )
+        self._rng = np.random.default_rng(settings.seed)
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._collector = Collector(self._plants, self._buffer, first_seed=10_000 * (settings.seed + 1))
+        self.best = -np.inf
+        if (folder / "state.pt").exists():
+            self._resume()
+
+    def run(self) -> Iterator[Progress]:
+        """Train until the settings' number of updates; yields what there is to report."""
+        s = self._settings
+        planner = PlannerBehaviour(self.model, s.planner, self._generator)
+        prior = PriorBehaviour(self.model, self._generator)
+        split = s.planner_plants
+
+        def explore(obs: FloatArray, is_first: bool) -> FloatArray:
+            if self.learner.updates == 0:
+                return self._rng.uniform(-1, 1, (len(obs), self.model.dims.action)).astype(np.float32)
+            by_planner = planner.act(obs[:split], is_first=is_first)
+            return np.concatenate([by_planner, prior.act(obs[split:], is_first=is_first)])
+
+        losses: dict[str, torch.Tensor] = {}
+        while self.learner.updates < s.updates:
+            returns = self._collector.tick(explore)
+            if returns is not None:
+                yield self._report(losses, planner=float(returns[:split].mean()), prior=float(returns[split:].mean()))
+            if self._buffer.ticks < s.random_episodes * self._plants[0].episode_ticks:
+                continue
+            for _ in range(s.updates_per_round):
+                losses = self.learner.update(self._buffer.sample(s.batch, s.horizon, self._rng))
+                if self.learner.updates % s.evaluate_every == 0:
+                    yield self._evaluate(losses)
+
+    def _evaluate(self, losses: dict[str, torch.Tensor]) -> Progress:
+        value = float(np.mean(prior_returns(self.model, self._settings.task, range(self._settings.evaluation_episodes))))
+        if value > self.best:
+            self.best = value
+            torch.save(self.model.state_dict(), self._folder / "best.pt")
+        self.save()
+        return self._report(losses, evaluation=value)
+
+    def _report(
+        self,
+        losses: dict[str, torch.Tensor],
+        planner: float | None = None,
+        prior: float | None = None,
+        evaluation: float | None = None,
+    ) -> Progress:
+        progress = Progress(
+            updates=self.learner.updates,
+            ticks=self._buffer.ticks,
+            planner_return=planner,
+            prior_return=prior,
+            evaluation=evaluation,
+            losses={name: float(value) for name, value in losses.items()},
+        )
+        _append_row(self._folder / "log.csv", asdict(progress))
+        return progress
+
+    def save(self) -> None:
+        """Write the whole state; an interruption leaves either the old file or the new one."""
+        self._buffer.flush()
+        state: dict[str, Any] = {
+            "settings": json.dumps(asdict(self._settings)),
+            "learner": self.learner.state_dict(),
+            "best": float(self.best),
+            "ticks": self._collector.ticks,
+            "next_seed": self._collector.next_seed,
+            "torch_rng": torch.get_rng_state(),
+            "generator": self._generator.get_state(),
+            "numpy_rng": json.dumps(self._rng.bit_generator.state),
+        }
+        partial = self._folder / "state.pt.part"
+        torch.save(state, partial)
+        os.replace(partial, self._folder / "state.pt")
+
+    def _resume(self) -> None:
+        state = torch.load(self._folder / "state.pt", weights_only=True)
+        self.learner.load_state_dict(state["learner"])
+        self.best = state["best"]
+        self._collector.ticks = state["ticks"]
+        self._collector.next_seed = state["next_seed"]
+        torch.set_rng_state(state["torch_rng"])
+        self._generator.set_state(state["generator"])
+        self._rng.bit_generator.state = json.loads(state["numpy_rng"])
+
+
+@torch.inference_mode()
+def prior_returns(model: WorldModel, task: str, seeds: range) -> list[float]:
+    """Return of an episode for each seed, driven by the prior's deterministic action."""
+    plants = [SuitePlant(task) for _ in seeds]
+    obs = np.stack([plant.reset(seed) for plant, seed in zip(plants, seeds, strict=True)])
+    total = np.zeros(len(plants))
+    while True:
+        action = model.prior(model.encode(torch.from_numpy(obs))).mean.numpy()
+        steps = [plant.step(a) for plant, a in zip(plants, action, strict=True)]
+        total += [s.reward for s in steps]
+        obs = np.stack([s.obs for s in steps])
+        if steps[0].is_last:
+            return total.tolist()
+
+
+def _append_row(path: Path, row: dict[str, Any]) -> None:
+    row = row.pop("losses") | row
+    columns = [
+        *("updates", "ticks", "planner_return", "prior_return", "evaluation"),
+        *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
+    ]
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        if is_new:
+            writer.writeheader()
+        writer.writerow({k: "" if v is None else v for k, v in row.items()})

@@ -1,0 +1,101 @@
+"""Weights as safetensors with a JSON card beside them."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.model import WorldModel
+
+Card = dict[str, Any]
+
+
+def save_weights(path: Path, module: nn.Module, card: Card) -> None:
+    """Write `path` (.safetensors) and its card (.json); the card says all that loading needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}, path)
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def load_card(path: Path) -> Card:
+    """The card of the weights at `path`.
+
+    Raises:
+        CheckpointError: missing, or not a JSON object.
+    """
+    card_path = path.with_suffix(".json")
+    try:
+        card = json.loads(card_path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(f"{card_path}: no such file; expected the card of {path.name} beside it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{card_path}: not JSON ({error})") from None
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{card_path}: got a {type(card).__name__}, expected an object")
+    return card
+
+
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Fill `module` from a safetensors file.
+
+    Raises:
+        CheckpointError: missing, truncated, or a tensor is missing, unknown, of another shape or not finite.
+    """
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
+    fill(path, module, tensors)
+
+
+def fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load `tensors`, read from `path`, into `module`.
+
+    Raises:
+        CheckpointError: names the file, the tensor, the shape got and the shape expected.
+    """
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise CheckpointError(f"{path}: tensor {name} is missing, expected shape {tuple(tensor.shape)}")
+        got = tensors[name]
+        if got.shape != tensor.shape:
+            raise CheckpointError(
+                f"{path}: tensor {name} has shape {tuple(got.shape)}, expected {tuple(tensor.shape)}"
+            )
+        if not torch.isfinite(got).all():
+            raise CheckpointError(f"{path}: tensor {name} holds non-finite values")
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        raise CheckpointError(f"{path}: unknown tensor {unknown[0]}, expected only {', '.join(expected)}")
+    module.load_state_dict(tensors)
+
+
+def save_world_model(path: Path, model: WorldModel, card: Card) -> None:
+    """Write a world model; its dimensions go into the card."""
+    save_weights(path, model, {"format": "tdmpc2", "dimensions": asdict(model.dims), **card})
+
+
+def load_world_model(path: Path, device: torch.device | str = "cpu") -> tuple[WorldModel, Card]:
+    """Read a world model in inference mode, and its card.
+
+    Raises:
+        CheckpointError: see `load_card` and `load_weights`; or the card's dimensions make no model.
+    """
+    card = load_card(path)
+    if card.get("format") != "tdmpc2":
+        raise CheckpointError(f"{path.with_suffix('.json')}: format {card.get('format')!r}, expected 'tdmpc2'")
+    try:
+        model = WorldModel(Dimensions(**card["dimensions"]))
+    except (KeyError, TypeError, SettingsError) as error:
+        raise CheckpointError(f"{path.with_suffix('.json')}: dimensions do not make a model ({error})") from None
+    load_weights(path, model)
+    return model.eval().requires_grad_(False).to(device), card

@@ -1,0 +1,60 @@
+"""What fixes a world model's tensors: the official sizes, and the dimensions of one model."""
+
+from dataclasses import asdict, dataclass
+
+from spec_control_ros.core.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Sizes of every layer; with them the state dict's shapes are known."""
+
+    obs: int  # observation, padded to the widest task's in multi-task models
+    action: int  # likewise
+    latent: int
+    encoder: int  # hidden width of the encoder
+    encoder_layers: int  # hidden layers of the encoder
+    hidden: int  # hidden width of all other heads
+    q_members: int
+    tasks: int = 0  # 0: single-task
+    task_embedding: int = 0
+    has_termination: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            lowest = 0 if name in ("tasks", "task_embedding", "has_termination") else 1
+            if value < lowest:
+                raise SettingsError(f"dimension {name}: got {value}, expected at least {lowest}")
+        if self.latent % 8:
+            raise SettingsError(f"dimension latent: got {self.latent}, expected a multiple of 8 (SimNorm groups)")
+
+    @property
+    def size(self) -> str:
+        """The official size's name (millions of parameters), or `custom`."""
+        own = (self.encoder, self.hidden, self.latent, self.encoder_layers, self.q_members)
+        # The multi-task 19M checkpoint of 30 tasks has a narrower latent than the single-task one.
+        if own == (1024, 1024, 512, 2, 5):
+            return "19"
+        return next((name for name, sizes in SIZES.items() if tuple(sizes.values()) == own), "custom")
+
+
+SIZES: dict[str, dict[str, int]] = {
+    "1": {"encoder": 256, "hidden": 384, "latent": 128, "encoder_layers": 1, "q_members": 2},
+    "5": {"encoder": 256, "hidden": 512, "latent": 512, "encoder_layers": 1, "q_members": 5},
+    "19": {"encoder": 1024, "hidden": 1024, "latent": 768, "encoder_layers": 2, "q_members": 5},
+    "48": {"encoder": 1792, "hidden": 1792, "latent": 768, "encoder_layers": 3, "q_members": 5},
+    "317": {"encoder": 4096, "hidden": 4096, "latent": 1376, "encoder_layers": 4, "q_members": 8},
+}
+
+
+def official_dimensions(
+    size: str, obs: int, action: int, *, tasks: int = 0, task_embedding: int = 0
+) -> Dimensions:
+    """Dimensions of an official size for one task's observation and action.
+
+    Raises:
+        SettingsError: there is no such size.
+    """
+    if size not in SIZES:
+        raise SettingsError(f"model size: got {size!r}, expected one of {', '.join(SIZES)}")
+    return Dimensions(obs=obs, action=action, tasks=tasks, task_embedding=task_embedding, **SIZES[size])

@@ -1,0 +1,21 @@
+"""The parts of a world model that the executor needs, as functions of arrays."""
+
+import numpy as np
+import torch
+
+from spec_control_ros.core.plan_executor import LatentPolicy
+from spec_control_ros.world_model.model import WorldModel
+
+
+def latent_policy(model: WorldModel, task: int | None = None) -> LatentPolicy:
+    """Encoder and policy prior of `model`, which must be in inference mode on the CPU."""
+
+    @torch.inference_mode()
+    def encode(obs: np.ndarray) -> np.ndarray:
+        return model.encode(torch.from_numpy(obs).unsqueeze(0), task)[0].numpy()
+
+    @torch.inference_mode()
+    def prior(latent: np.ndarray) -> np.ndarray:
+        return model.prior(torch.from_numpy(latent).unsqueeze(0), task).mean[0].numpy()
+
+    return LatentPolicy(model.dims.obs, model.dims.latent, model.dims.action, encode, prior)

@@ -1,0 +1,96 @@
+"""A model as it is shipped: one folder a task, with the world model and its correctors.
+
+    models/walker-walk/world_model.safetensors   and world_model.json
+    models/walker-walk/two_tower.safetensors     and two_tower.json
+    models/walker-walk/temporal.safetensors      and temporal.json
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind, LearnedCorrector
+from spec_control_ros.core.correctors.temporal import TemporalCorrector
+from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.world_model.checkpoint import Card, load_card, load_weights, load_world_model, save_weights
+from spec_control_ros.world_model.model import WorldModel
+
+WEIGHTS = "world_model.safetensors"
+CORRECTORS: dict[CorrectorKind, type[LearnedCorrector]] = {
+    CorrectorKind.TWO_TOWER: TwoTowerCorrector,
+    CorrectorKind.TEMPORAL: TemporalCorrector,
+}
+
+
+class ModelFolder:
+    """Reads and writes what one folder under `models/` holds."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def find(cls, name: str, models: Path) -> "ModelFolder":
+        """A shipped model by its name, or any other by its path.
+
+        Args:
+            name: `walker-walk`, or a folder.
+            models: where shipped models lie.
+
+        Raises:
+            CheckpointError: there is no such model; the message lists those that there are.
+        """
+        for path in (models / name, Path(name).expanduser()):
+            if name and (path / WEIGHTS).is_file():
+                return cls(path.resolve())
+        known = sorted(p.parent.name for p in models.glob(f"*/{WEIGHTS}"))
+        raise CheckpointError(
+            f"model: got {name!r}, expected one of {', '.join(known) or '(none shipped)'}, or the path of a folder "
+            f"that holds {WEIGHTS}; `spec-control convert` makes one of an official checkpoint"
+        )
+
+    def world_model(self, device: torch.device | str = "cpu") -> tuple[WorldModel, Card]:
+        """The world model in inference mode, and its card.
+
+        Raises:
+            CheckpointError: see `checkpoint.load_world_model`.
+        """
+        return load_world_model(self.path / WEIGHTS, device)
+
+    def card(self) -> Card:
+        """The world model's card."""
+        return load_card(self.path / WEIGHTS)
+
+    def corrector(self, kind: CorrectorKind, model: WorldModel) -> LearnedCorrector | None:
+        """A corrector that fits `model`; None for kind NONE.
+
+        Raises:
+            CheckpointError: there is none of that kind, or it does not fit.
+        """
+        if kind is CorrectorKind.NONE:
+            return None
+        path = self.path / f"{kind.value}.safetensors"
+        if not path.exists():
+            own = [k.value for k in CORRECTORS if (self.path / f"{k.value}.safetensors").exists()]
+            raise CheckpointError(
+                f"{path}: no such corrector; expected one of {', '.join(['none', *own])} for this model"
+            )
+        card = load_card(path)
+        try:
+            dims = CorrectorDimensions(**card["dimensions"])
+        except (KeyError, TypeError, SettingsError) as error:
+            raise CheckpointError(f"{path.with_suffix('.json')}: dimensions make no corrector ({error})") from None
+        if (dims.latent, dims.action) != (model.dims.latent, model.dims.action):
+            raise CheckpointError(
+                f"{path}: made for latent {dims.latent} and action {dims.action}, expected "
+                f"{model.dims.latent} and {model.dims.action} of the world model beside it"
+            )
+        corrector = CORRECTORS[kind](dims)
+        load_weights(path, corrector)
+        return corrector.eval().requires_grad_(False)
+
+    def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
+        """Write a corrector and its card."""
+        card = {"format": kind.value, "dimensions": asdict(corrector.dims), **card}
+        save_weights(self.path / f"{kind.value}.safetensors", corrector, card)

@@ -1,0 +1,131 @@
+"""Reads checkpoints of the official TD-MPC2 code, in both of the key layouts that it has had."""
+
+import pickle
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.world_model.checkpoint import fill
+from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.two_hot import NUM_BINS
+
+# Heads by the official name; target and detached values, and buffers that are constants, are left behind.
+PREFIXES = {
+    "_encoder.state.": "encoder.",
+    "_dynamics.": "dynamics.",
+    "_reward.": "reward_head.",
+    "_termination.": "termination_head.",
+    "_pi.": "prior_head.",
+    "_Qs.params.": "q_head.",
+}
+NAMES = {"_task_emb.weight": "task_embedding", "_action_masks": "action_masks"}
+OLD_ENSEMBLE_KEY = re.compile(r"q_head\.(\d+)")
+ENSEMBLE_TENSORS = ("weight", "bias", "ln.weight", "ln.bias")
+
+
+def load_official(path: Path, action_dims: Sequence[int] | None = None) -> WorldModel:
+    """Read an official checkpoint as it is; sizes come from its tensors.
+
+    Args:
+        path: the .pt file. Only tensors and containers are unpickled: no code in it runs.
+        action_dims: actions of each task, for older multi-task checkpoints that hold no action masks.
+
+    Raises:
+        CheckpointError: missing, truncated, holding code, not TD-MPC2 for state observations, or mismatched.
+    """
+    tensors = _own_names(path, _read(path))
+    if "task_embedding" in tensors and "action_masks" not in tensors:
+        tensors["action_masks"] = _masks(path, tensors, action_dims)
+    try:
+        model = WorldModel(_dimensions(path, tensors))
+    except SettingsError as error:
+        raise CheckpointError(f"{path}: its tensors make no model ({error})") from None
+    fill(path, model, tensors)
+    return model.eval().requires_grad_(False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise CheckpointError(
+            f"{path}: not a whole checkpoint of tensors ({reason}); nothing in it was run"
+        ) from None
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: got a {type(content).__name__}, expected a state dict")
+    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+
+
+def _own_names(path: Path, official: dict[str, Tensor]) -> dict[str, Tensor]:
+    if any(key.startswith("_encoder.rgb.") for key in official):
+        raise CheckpointError(f"{path}: a model of pixels; only state observations are supported")
+    own: dict[str, Tensor] = {}
+    for key, tensor in official.items():
+        prefix = next((p for p in PREFIXES if key.startswith(p)), None)
+        if prefix is not None:
+            own[_layered(PREFIXES[prefix] + key[len(prefix) :])] = tensor
+        elif key in NAMES:
+            own[NAMES[key]] = tensor
+    if "task_embedding" not in own:
+        own.pop("action_masks", None)
+    return {k: v.float() for k, v in own.items()}
+
+
+def _layered(key: str) -> str:
+    """Older checkpoints number the ensemble's tensors through: layer n // 4, tensor n % 4."""
+    old = OLD_ENSEMBLE_KEY.fullmatch(key)
+    if old is None:
+        return key
+    n = int(old[1])
+    return f"q_head.{n // 4}.{ENSEMBLE_TENSORS[n % 4]}"
+
+
+def _dimensions(path: Path, tensors: dict[str, Tensor]) -> Dimensions:
+    def shape(name: str, ndim: int) -> tuple[int, ...]:
+        if name not in tensors:
+            raise CheckpointError(f"{path}: tensor {name} is missing; is this a TD-MPC2 checkpoint?")
+        if tensors[name].ndim != ndim:
+            raise CheckpointError(f"{path}: tensor {name} has shape {tuple(tensors[name].shape)}, expected {ndim} axes")
+        return tuple(tensors[name].shape)
+
+    encoder_layers = sum(re.fullmatch(r"encoder\.\d+\.weight", key) is not None for key in tensors)
+    tasks, embedding = shape("task_embedding", 2) if "task_embedding" in tensors else (0, 0)
+    hidden, joint = shape("dynamics.0.weight", 2)
+    latent = shape("dynamics.2.weight", 2)[0]
+    bins = shape("reward_head.2.weight", 2)[0]
+    if bins != NUM_BINS:
+        raise CheckpointError(f"{path}: tensor reward_head.2.weight has {bins} bins, expected {NUM_BINS}")
+    return Dimensions(
+        obs=shape("encoder.0.weight", 2)[1] - embedding,
+        action=joint - latent - embedding,
+        latent=latent,
+        encoder=shape("encoder.0.weight", 2)[0],
+        encoder_layers=encoder_layers - 1,
+        hidden=hidden,
+        q_members=shape("q_head.0.weight", 3)[0],
+        tasks=tasks,
+        task_embedding=embedding,
+        has_termination="termination_head.0.weight" in tensors,
+    )
+
+
+def _masks(path: Path, tensors: dict[str, Tensor], action_dims: Sequence[int] | None) -> Tensor:
+    tasks = len(tensors["task_embedding"])
+    if action_dims is None or len(action_dims) != tasks:
+        got = "none" if action_dims is None else f"{len(action_dims)}"
+        raise CheckpointError(
+            f"{path}: an older multi-task checkpoint without action masks: got {got} action dimensions, "
+            f"expected one for each of its {tasks} tasks (--action-dims)"
+        )
+    width = tensors["prior_head.2.weight"].shape[0] // 2
+    return (torch.arange(width) < torch.tensor(action_dims)[:, None]).float()

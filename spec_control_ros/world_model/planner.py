@@ -1,0 +1,144 @@
+"""From an observation to a plan: encode, search, extend the queue by the policy prior."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from spec_control_ros.core.errors import ObservationError, SettingsError
+from spec_control_ros.core.plan import MAX_QUEUE_LENGTH
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+
+
+class Selection(str, Enum):
+    """Which actions of the search make the plan."""
+
+    MEAN = "mean"  # the weighted mean: the low-variance choice
+    ELITE = "elite"  # one elite drawn by its score, as the official code acts
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerSettings:
+    """Settings of a planner."""
+
+    queue_length: int = setting(6, "K, rows of a plan; those past the search's horizon come from the prior", low=1)
+    selection: Selection = setting(Selection.MEAN, "which actions of the search make the plan")
+    seed: int = setting(0, "of the search's noise", low=0, high=2**31 - 1)
+    mppi: MPPISettings = field(default_factory=MPPISettings)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.mppi.horizon <= self.queue_length <= MAX_QUEUE_LENGTH:
+            raise SettingsError(
+                f"queue_length: got {self.queue_length}, expected horizon = {self.mppi.horizon} "
+                f"to {MAX_QUEUE_LENGTH}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """What one search leaves for the next of the same epoch."""
+
+    epoch: int
+    start_tick: int
+    mean: Tensor  # (1, horizon, action)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedQueue:
+    """Rows of a plan, as arrays on the CPU."""
+
+    actions: Float32[np.ndarray, "queue action"]
+    latents: Float32[np.ndarray, "queue_and_one latent"]
+    value: float
+    warm_start: WarmStart
+
+
+class Planner:
+    """Plans from observations; the same settings, identity and warm start give the same plan.
+
+    Args:
+        model: in inference mode, on the device to plan on.
+        settings: of the planner.
+        task: index of the task in a multi-task model.
+    """
+
+    def __init__(self, model: WorldModel, settings: PlannerSettings, task: int | None = None):
+        if (task is None) == bool(model.dims.tasks):
+            raise SettingsError(
+                f"task index: got {task} for a model of {model.dims.tasks or 'a single'} task(s); "
+                "give one for multi-task models only"
+            )
+        if task is not None and not 0 <= task < model.dims.tasks:
+            raise SettingsError(f"task index: got {task}, expected 0 to {model.dims.tasks - 1}")
+        self.model, self.settings, self._task = model, settings, task
+        self._device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def plan(
+        self,
+        observation: Float32[np.ndarray, "obs"],
+        epoch: int,
+        start_tick: int,
+        warm_start: WarmStart | None = None,
+    ) -> PlannedQueue:
+        """Plan the ticks from `start_tick` on.
+
+        Args:
+            observation: of `start_tick`.
+            epoch: together with `start_tick` and the settings' seed it fixes the noise.
+            start_tick: of the plan's first row.
+            warm_start: of an earlier plan; another epoch's is ignored.
+
+        Raises:
+            ObservationError: wrong size or not finite.
+            PlanningError: the model gave non-finite values.
+        """
+        self._check(observation)
+        z = self.model.encode(torch.from_numpy(observation).to(self._device).unsqueeze(0), self._task)
+        mppi = self.settings.mppi
+        mean = None
+        if warm_start is not None and warm_start.epoch == epoch and warm_start.start_tick <= start_tick:
+            mean = shift_warm_start(warm_start.mean, start_tick - warm_start.start_tick)
+        noise = MPPINoise.draw(mppi, self.model, 1, self._generator(epoch, start_tick))
+        result = search(self.model, z, mppi, noise, mean, self._task)
+        chosen = result.mean if self.settings.selection is Selection.MEAN else result.elite
+        actions, latents = self._extend(z, chosen[0])
+        return PlannedQueue(
+            actions=actions.cpu().numpy(),
+            latents=latents.cpu().numpy(),
+            value=float(result.value[0]),
+            warm_start=WarmStart(epoch, start_tick, result.mean),
+        )
+
+    def warm_up(self) -> None:
+        """Plan once from a zero observation, so that the first real plan pays for no initialisation."""
+        self.plan(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=0)
+
+    def _extend(self, z: Tensor, optimised: Tensor) -> tuple[Tensor, Tensor]:
+        """Actions (queue, action) and latents (queue + 1, latent): the search's rows, then the prior's."""
+        actions, latents = [], [z]
+        for i in range(self.settings.queue_length):
+            row = (
+                optimised[i : i + 1] if i < len(optimised) else self.model.prior(latents[-1], self._task).mean
+            )
+            actions.append(row)
+            latents.append(self.model.next(latents[-1], row, self._task))
+        return torch.cat(actions).clamp(-1.0, 1.0), torch.cat(latents)
+
+    def _generator(self, epoch: int, start_tick: int) -> torch.Generator:
+        seed = np.random.SeedSequence([self.settings.seed, epoch, start_tick]).generate_state(1, np.uint64)[0]
+        return torch.Generator(self._device).manual_seed(int(seed >> np.uint64(1)))
+
+    def _check(self, observation: np.ndarray) -> None:
+        if observation.shape != (self.model.dims.obs,) or not np.isfinite(observation).all():
+            raise ObservationError(
+                f"planning: got an observation of shape {observation.shape}"
+                f"{'' if np.isfinite(observation).all() else ' with non-finite values'}, "
+                f"expected ({self.model.dims.obs},) of finite values"
+            )
