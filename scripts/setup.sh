@@ -261,7 +261,8 @@ write_command() {
     local source_environment=""
     if [[ $mode == installation ]]; then
         export AMENT_PREFIX_PATH=$venv:${AMENT_PREFIX_PATH//"$venv:"/}
-        export LD_LIBRARY_PATH=$venv/lib:${LD_LIBRARY_PATH//"$venv/lib:"/}
+        export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+        LD_LIBRARY_PATH=$venv/lib:${LD_LIBRARY_PATH//"$venv/lib:"/}
         write_environment
         printf -v source_environment '. %q' "$environment"
     fi
