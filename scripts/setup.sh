@@ -194,7 +194,6 @@ if ! is_done packages "$packages_key"; then
     else
         step "Installing Python packages beside ROS 2 $ROS_DISTRO (some minutes the first time)" install_beside_ros
     fi
-    rm -f "$stamps/interfaces" "$stamps/package"
     mark_done packages "$packages_key"
     rm -f "$stamps/installing"
 fi
@@ -205,7 +204,11 @@ build() {
     nice "$venv/bin/colcon" --log-base "$venv/log" build --merge-install --install-base "$venv" --build-base "$venv/build" "$@"
 }
 
-interfaces_key=$(find spec_control_interfaces -type f | LC_ALL=C sort | xargs -d '\n' sha256sum | hash_of)
+interfaces_key=$({
+    find spec_control_interfaces -type f | LC_ALL=C sort | xargs -d '\n' sha256sum
+    # What their compiled code is made by, and for.
+    grep -E '^(cmake|empy|numpy|ros-)' requirements.lock
+} | hash_of)
 build_interfaces() {
     # CMake installs over what is there: a message that was removed would stay importable.
     rm -rf "$venv"/{build,include,share}/spec_control_interfaces "$venv"/lib/python*/site-packages/spec_control_interfaces
