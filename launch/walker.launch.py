@@ -1,7 +1,6 @@
 """Runs the planner, the executor and the MuJoCo bridge for the walker; see `ros2 launch -s` for the arguments."""
 
 from launch import LaunchDescription
-
 from spec_control_ros.bringup.ros_launch import launch_description
 
 

@@ -90,11 +90,6 @@ class RunLog:
         """All that saw a tick, first to last."""
         return [e for _, e in sorted(self._episodes.items()) if e.ticks or e.plant_ticks]
 
-    @property
-    def newest(self) -> EpisodeRecord | None:
-        """The episode under way."""
-        return self._episodes[max(self._episodes)] if self._episodes else None
-
     def report(self, task: str, model: str, mode: str) -> dict[str, Any]:
         """The run as the JSON report has it."""
         return {"task": task, "model": model, "mode": mode, "episodes": [e.summary() for e in self.episodes]}

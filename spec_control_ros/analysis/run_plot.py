@@ -59,8 +59,12 @@ def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode:
     mismatch, ribbon, depth, latency = axes
 
     mismatch.plot(x, [t.mismatch for t in ticks], color="#24292f", linewidth=0.8, label="mismatch")
-    mismatch.plot(x, [t.accept_threshold for t in ticks], color=COLOURS[DecisionKind.ACCEPT], label="accept up to")
-    mismatch.plot(x, [t.replan_threshold for t in ticks], color=COLOURS[DecisionKind.REPLAN], label="replan above")
+    mismatch.plot(
+        x, [t.accept_threshold for t in ticks], color=COLOURS[DecisionKind.ACCEPT], label="accept up to"
+    )
+    mismatch.plot(
+        x, [t.replan_threshold for t in ticks], color=COLOURS[DecisionKind.REPLAN], label="replan above"
+    )
     mismatch.set_ylabel("mismatch")
     mismatch.set_ylim(bottom=0)
     mismatch.legend(loc="upper right", fontsize="small")
@@ -73,7 +77,11 @@ def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode:
     depth.set_ylim(bottom=0)
 
     latency.scatter(
-        x, [max(t.latency_s, 1e-6) * 1e3 for t in ticks], s=4, c=[COLOURS[t.decision] for t in ticks], linewidths=0
+        x,
+        [max(t.latency_s, 1e-6) * 1e3 for t in ticks],
+        s=4,
+        c=[COLOURS[t.decision] for t in ticks],
+        linewidths=0,
     )
     latency.set_yscale("log")
     latency.set_ylabel("latency (ms)")

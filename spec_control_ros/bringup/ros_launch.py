@@ -3,15 +3,21 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, EmitEvent, ExecuteProcess, OpaqueFunction, RegisterEventHandler
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchContext, LaunchDescription
 from spec_control_ros.bringup.system import Process, arguments, processes
 
 PACKAGE = "spec_control_ros"
@@ -41,7 +47,16 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
     ]
     actions: list[Action] = [*nodes]
     if given["record"]:
-        topics = ["observation", "plan", "command", "status", "episode", "joint_states", "clock", "diagnostics"]
+        topics = [
+            "observation",
+            "plan",
+            "command",
+            "status",
+            "episode",
+            "joint_states",
+            "clock",
+            "diagnostics",
+        ]
         bag = ["ros2", "bag", "record", "-s", "mcap", "-o", given["record"], *(f"/{t}" for t in topics)]
         actions.append(ExecuteProcess(cmd=bag, output="screen"))
     ending = [node for node in nodes if not (is_respawned and node.node_executable == "planner")]

@@ -98,9 +98,20 @@ class Supervisor:
 def command_line(process: Process) -> Sequence[str]:
     """How a process is started without ROS's launch."""
     files = [word for path in process.parameter_files for word in ("--params-file", str(path))]
-    values = [word for name, value in process.parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")]
+    values = [
+        word for name, value in process.parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")
+    ]
     module = f"spec_control_ros.nodes.{process.executable}"
-    return [sys.executable, "-m", module, "--ros-args", "-r", f"__node:={process.executable}", *files, *values]
+    return [
+        sys.executable,
+        "-m",
+        module,
+        "--ros-args",
+        "-r",
+        f"__node:={process.executable}",
+        *files,
+        *values,
+    ]
 
 
 def _yaml(value: str | int | bool) -> str:

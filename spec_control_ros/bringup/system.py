@@ -39,7 +39,9 @@ def arguments(robot: str) -> tuple[Argument, ...]:
     task = _task(robot)
     return (
         Argument("task", task, "dm_control suite task"),
-        Argument("model", "", "name of a shipped model or path of a model folder; empty: named like the task"),
+        Argument(
+            "model", "", "name of a shipped model or path of a model folder; empty: named like the task"
+        ),
         Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
         Argument("episodes", "1", "episodes to run; 0: until stopped"),
         Argument("seed", "0", "of the first episode and of the planner's noise"),
@@ -48,7 +50,9 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         Argument("record", "", "folder to record a bag to, which must not exist yet; empty: none"),
         Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
         Argument("video", "", "mp4 file to render the episodes to; empty: none"),
-        Argument("respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO),
+        Argument(
+            "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
+        ),
         Argument("params", "", "further parameter file, which wins over the robot's"),
     )
 
@@ -65,14 +69,18 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
         SettingsError: an argument is unknown or its value is not one of its choices.
     """
     values = _complete(robot, given)
-    files = (config / f"{robot}.yaml", config / f"{values['mode']}.yaml")
+    files: tuple[Path, ...] = (config / f"{robot}.yaml", config / f"{values['mode']}.yaml")
     if values["params"]:
         if not Path(values["params"]).is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
         files += (Path(values["params"]).absolute(),)
     model = values["model"] or values["task"]
     return [
-        Process("planner", files, {"model": model, "device": values["device"], "planner.seed": int(values["seed"])}),
+        Process(
+            "planner",
+            files,
+            {"model": model, "device": values["device"], "planner.seed": int(values["seed"])},
+        ),
         Process("executor", files, {"model": model, "corrector": values["corrector"]}),
         Process(
             "sim_bridge",

@@ -22,7 +22,9 @@ app = typer.Typer(
 def run(
     robot: Annotated[str, typer.Argument(help="humanoid, walker or cheetah")],
     task: Annotated[str | None, typer.Option(help="dm_control suite task [default: the robot's]")] = None,
-    model: Annotated[str | None, typer.Option(help="shipped model or model folder [default: named like the task]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="shipped model or model folder [default: named like the task]")
+    ] = None,
     mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
     episodes: Annotated[int, typer.Option(help="0: until stopped", min=0)] = 1,
     seed: Annotated[int, typer.Option(help="of the first episode and of the planner", min=0)] = 0,
@@ -54,6 +56,39 @@ def run(
         **({"model": model} if model is not None else {}),
     }
     raise typer.Exit(run_system(robot, given, json, plot))
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="official TD-MPC2 checkpoint (.pt)")],
+    folder: Annotated[Path, typer.Argument(help="model folder to write")],
+    task: Annotated[str, typer.Option(help="task that it was trained for, as in humanoid-walk")],
+    control_period: Annotated[float, typer.Option(help="seconds of a tick", min=0.0001)] = 0.05,
+    action_dims: Annotated[
+        str, typer.Option(help="actions of each task, as 6,6,2: for older multi-task checkpoints only")
+    ] = "",
+) -> None:
+    """Make a model folder (safetensors and a JSON card) of an official checkpoint."""
+    from spec_control_ros.cli.convert import convert as convert_checkpoint
+
+    convert_checkpoint(checkpoint, folder, task, control_period, action_dims)
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
+    folder: Annotated[Path, typer.Option(help="state, replay buffer and log; what lies there is continued")],
+    size: Annotated[str, typer.Option(help="1, 5, 19, 48 or 317")] = "1",
+    updates: Annotated[int, typer.Option(help="gradient steps in all", min=1)] = 50_000,
+    batch: Annotated[int, typer.Option(help="sequences in an update", min=1)] = 256,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
+) -> None:
+    """Train a TD-MPC2 world model online; an interrupted run goes on where it was."""
+    from spec_control_ros.cli.train import train as train_model
+
+    train_model(task, folder, size, updates, batch, seed, threads, export)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.analysis.run_log import EpisodeRecord, RunLog
+from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import arguments, processes
@@ -69,7 +69,7 @@ def _watch(supervisor: Supervisor, spin: Any, log: RunLog, console: Console, *, 
     Raises:
         ProcessError: a process died.
     """
-    next_line_s = time.monotonic() + 1.0
+    next_line_s, last_line = time.monotonic() + 1.0, ""
     while True:
         spin(0.1)
         ended = supervisor.ended()
@@ -81,10 +81,15 @@ def _watch(supervisor: Supervisor, spin: Any, log: RunLog, console: Console, *, 
                 console.print(f"[yellow]planner died with {_how(child)}: starting it again[/]")
                 supervisor.restart(child)
             else:
-                raise ProcessError(f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}")
-        if time.monotonic() >= next_line_s and log.newest is not None:
+                raise ProcessError(
+                    f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
+                )
+        if time.monotonic() >= next_line_s:
             next_line_s += 1.0
-            console.print(_line(log.newest), highlight=False)
+            line = _line(log)
+            if line != last_line:
+                console.print(line, highlight=False, soft_wrap=True)
+            last_line = line
 
 
 def _how(child: Child) -> str:
@@ -139,11 +144,11 @@ def _environment(share: Path) -> dict[str, str]:
     return dict(os.environ)
 
 
-def _line(episode: EpisodeRecord) -> str:
-    ticks = episode.in_order
-    if not ticks:
-        return f"epoch {episode.epoch}: waiting for the first tick"
-    mix = "  ".join(f"{name} {count}" for name, count in episode.decisions().items() if count)
+def _line(log: RunLog) -> str:
+    if not log.episodes or not (ticks := log.episodes[-1].in_order):
+        return "starting: the planner loads and warms up"
+    episode = log.episodes[-1]
+    mix = " ".join(f"{name} {count}" for name, count in episode.decisions().items() if count)
     recent = ticks[-20:]
     latency_ms = 1e3 * sum(t.latency_s for t in recent) / len(recent)
     return (
@@ -170,18 +175,17 @@ def _report(
 
 def _table(report: dict[str, Any]) -> Table:
     table = Table(title=f"{report['task']}, {report['mode']}")
-    for column in ("seed", "return", "ticks", "plans", "accept", "correct", "replan", "hold", "missed", "dropped"):
+    for column in ("seed", "return", "ticks", "plans", "missed", "dropped"):
         table.add_column(column, justify="right")
-    table.add_column("latency p50 / p99", justify="right")
+    table.add_column("accept/correct/replan/hold", justify="center")
+    table.add_column("p50/p99 ms", justify="right")
     for e in report["episodes"]:
-        latency, decisions = e["latency_s"], e["decisions"]
-        milliseconds = "" if latency["p50"] is None else f"{latency['p50'] * 1e3:.1f} / {latency['p99'] * 1e3:.1f} ms"
+        p50, p99 = (e["latency_s"][k] for k in ("p50", "p99"))
         table.add_row(
             str(e["seed"]),
-            f"{e['return']:.1f}" + ("" if e["complete"] else " (cut off)"),
-            *(str(e[k]) for k in ("ticks", "planning_inferences")),
-            *(str(decisions[k]) for k in ("accept", "correct", "replan", "hold")),
-            *(str(e[k]) for k in ("missed_ticks", "dropped")),
-            milliseconds,
+            f"{e['return']:.1f}" + ("" if e["complete"] else " cut off"),
+            *(str(e[k]) for k in ("ticks", "planning_inferences", "missed_ticks", "dropped")),
+            "/".join(str(count) for count in e["decisions"].values()),
+            "" if p50 is None else f"{p50 * 1e3:.1f}/{p99 * 1e3:.1f}",
         )
     return table

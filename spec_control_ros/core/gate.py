@@ -27,7 +27,10 @@ class GateSettings:
     accept: float = setting(0.15, "mismatch up to which the queued action is executed as it is", low=0.0)
     replan: float = setting(0.5, "mismatch above which the queue is dropped", low=0.0, high=1e9)
     hysteresis: float = setting(
-        0.1, "part of `accept` by which mismatch must fall below it to end a run of corrections", low=0.0, high=0.99
+        0.1,
+        "part of `accept` by which mismatch must fall below it to end a run of corrections",
+        low=0.0,
+        high=0.99,
     )
     max_corrections: int = setting(6, "corrections in a row; one more is a replan", low=0, high=100_000)
     max_steps_ahead: int = setting(

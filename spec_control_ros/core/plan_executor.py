@@ -51,7 +51,9 @@ class ExecutorSettings:
     replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
     retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)
     sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
-    fault_after_bad_observations: int = setting(20, "bad observations in a row that latch a fault", low=1, high=10**6)
+    fault_after_bad_observations: int = setting(
+        20, "bad observations in a row that latch a fault", low=1, high=10**6
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -154,7 +156,10 @@ class PlanExecutor:
         """Take a plan; rows for ticks that have passed are left out, and an old epoch's plan is dropped."""
         if plan.epoch != self._epoch:
             return self._drop(Drop.STALE_EPOCH)
-        if (plan.actions.shape[1], plan.latents.shape[1]) != (self._policy.action_dim, self._policy.latent_dim):
+        if (plan.actions.shape[1], plan.latents.shape[1]) != (
+            self._policy.action_dim,
+            self._policy.latent_dim,
+        ):
             return self._drop(Drop.BAD_PLAN)
         if plan.observation_tick < self._planned_from_tick:
             return self._drop(Drop.STALE_PLAN)  # overtaken by a newer one
@@ -231,8 +236,10 @@ class PlanExecutor:
         self._gate.reset()
         self._history.clear()
         # The first verdict of the tick stays: it is why the loop waits.
-        self._pending = tick if tick.verdict is not None else _Tick(
-            tick.observation, tick.latent, tick.observed_at_s, verdict
+        self._pending = (
+            tick
+            if tick.verdict is not None
+            else _Tick(tick.observation, tick.latent, tick.observed_at_s, verdict)
         )
         return Outcome(None, self._request(self._pending, now_s))
 

@@ -12,7 +12,12 @@ from spec_control_ros.core.errors import SettingsError
 
 
 def setting(
-    default: Any, description: str, *, low: float | None = None, high: float | None = None, above: float | None = None
+    default: Any,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
 ) -> Any:
     """A dataclass field with a default, what it means (with its unit), and the values it may have.
 
@@ -23,7 +28,9 @@ def setting(
         high: largest value allowed.
         above: the value must be larger than this.
     """
-    return field(default=default, metadata={"description": description, "low": low, "high": high, "above": above})
+    return field(
+        default=default, metadata={"description": description, "low": low, "high": high, "above": above}
+    )
 
 
 def allowed(spec: Field[Any]) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
-from spec_control_interfaces import msg
-from spec_control_interfaces.srv import Replan
 from std_srvs.srv import Trigger
 
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, ReplanRequest
 from spec_control_ros.core.errors import PlanError
@@ -56,7 +57,7 @@ class ExecutorNode(Node):
         self._started_s = time.monotonic()
         self._decision: Decision | None = None
         self._answer: Future | None = None
-        self._client = self.create_client(Replan, "replan")
+        self._client: Client = self.create_client(Replan, "replan")
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         self.create_timer(1.0, self._publish_diagnostics)

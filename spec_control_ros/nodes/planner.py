@@ -1,5 +1,6 @@
 """Planner node: service `replan` in, topic `plan` out; plans in a thread of its own."""
 
+import os
 import sys
 import time
 from collections import Counter
@@ -9,9 +10,9 @@ from dataclasses import dataclass, field
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
@@ -32,7 +33,7 @@ class PlannerNodeSettings:
 
     model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
     device: str = setting("cpu", "torch device to plan on: cpu, cuda, cuda:1, ...")
-    threads: int = setting(0, "CPU threads to plan with; 0 leaves it to torch", low=0, high=1024)
+    threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
     task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
     planner: PlannerSettings = field(default_factory=PlannerSettings)
 
@@ -58,7 +59,9 @@ class PlannerNode(Node):
         self._settings = declare_settings(self, PlannerNodeSettings)
         refuse_unknown(self)
         if self._settings.device.startswith("cuda") and not torch.cuda.is_available():
-            raise SettingsError(f"device: got {self._settings.device!r}, but torch sees no CUDA device; use cpu")
+            raise SettingsError(
+                f"device: got {self._settings.device!r}, but torch sees no CUDA device; use cpu"
+            )
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
         self._planning_time_s = 0.0
@@ -76,15 +79,17 @@ class PlannerNode(Node):
         super().destroy_node()
 
     def _prepare(self) -> None:
-        if self._settings.threads:
-            torch.set_num_threads(self._settings.threads)
+        # Not all of them: threads that wait for each other on a busy CPU make a plan many times slower.
+        torch.set_num_threads(self._settings.threads or max(1, (os.cpu_count() or 2) // 2))
         folder = find_model(self._settings.model)
         model, card = folder.world_model(self._settings.device)
         self._control_period_s = float(card.get("control_period_s", 0.0))
         task = None if self._settings.task_index < 0 else self._settings.task_index
         self._planner = Planner(model, self._settings.planner, task)
         self._planner.warm_up()
-        self.get_logger().info(f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}")
+        self.get_logger().info(
+            f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}"
+        )
 
     def _offer_service_once_ready(self) -> None:
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.

@@ -10,13 +10,20 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
-
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import OK, WARN, diagnostics
-from spec_control_ros.ros.messages import from_floats, is_hold, to_episode, to_joint_state, to_observation, to_stamp
+from spec_control_ros.ros.messages import (
+    from_floats,
+    is_hold,
+    to_episode,
+    to_joint_state,
+    to_observation,
+    to_stamp,
+)
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.spin import run_node
@@ -42,7 +49,9 @@ class BridgeSettings:
     episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
     seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
     start_timeout_s: float = setting(180.0, "s; without an executor by then, the node ends", above=0.0)
-    command_timeout_s: float = setting(30.0, "s; without a command for that long in lockstep, it ends", above=0.0)
+    command_timeout_s: float = setting(
+        30.0, "s; without a command for that long in lockstep, it ends", above=0.0
+    )
     headless: bool = setting(True, "whether to do without a window")
     video: str = setting("", "mp4 file to render the episodes to; empty: none")
 
@@ -143,7 +152,8 @@ class SimBridgeNode(Node):
         if not self._bridge.is_done:
             o = self._bridge.observation
             self._give_up_after(
-                self._settings.command_timeout_s, f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?"
+                self._settings.command_timeout_s,
+                f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?",
             )
 
     def _give_up_after(self, timeout_s: float, what: str) -> None:
@@ -160,9 +170,13 @@ class SimBridgeNode(Node):
         values: dict[str, object] = {f"commands.{fate.value}": self._fates[fate] for fate in CommandFate}
         values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
         is_losing = state.missed_ticks or state.dropped
-        text = f"{state.missed_ticks} ticks missed, {state.dropped} commands refused" if is_losing else "running"
+        text = (
+            f"{state.missed_ticks} ticks missed, {state.dropped} commands refused" if is_losing else "running"
+        )
         self._diagnostics_publisher.publish(
-            diagnostics("sim_bridge", WARN if is_losing else OK, text, values, self.get_clock().now().to_msg())
+            diagnostics(
+                "sim_bridge", WARN if is_losing else OK, text, values, self.get_clock().now().to_msg()
+            )
         )
 
 

@@ -8,7 +8,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
-def diagnostics(name: str, level: bytes, message: str, values: Mapping[str, object], stamp: Time) -> DiagnosticArray:
+def diagnostics(
+    name: str, level: bytes, message: str, values: Mapping[str, object], stamp: Time
+) -> DiagnosticArray:
     """An array of one status; `values` become text."""
     status = DiagnosticStatus(
         level=level,

@@ -7,9 +7,9 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
+
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.observation import Observation
@@ -29,7 +29,7 @@ def to_stamp(time_s: float) -> Time:
 def to_floats(values: NDArray[np.float32]) -> array:
     """An array as a message field; assigning numpy arrays directly is 200 times slower."""
     floats = array("f")
-    floats.frombytes(memoryview(np.ascontiguousarray(values, np.float32)).cast("B"))
+    floats.frombytes(np.ascontiguousarray(values, np.float32).tobytes())
     return floats
 
 
@@ -175,7 +175,9 @@ def to_episode(state: EpisodeState, stamp: Time) -> msg.Episode:
 
 def to_joint_state(joints: JointStates, stamp: Time) -> JointState:
     """The standard message for joints."""
-    message = JointState(name=list(joints.names), position=joints.position.tolist(), velocity=joints.velocity.tolist())
+    message = JointState(
+        name=list(joints.names), position=joints.position.tolist(), velocity=joints.velocity.tolist()
+    )
     message.header.stamp = stamp
     return message
 

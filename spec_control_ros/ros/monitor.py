@@ -1,8 +1,8 @@
 """Listens to a running system and keeps what it reports."""
 
 from rclpy.node import Node
-from spec_control_interfaces import msg
 
+from spec_control_interfaces import msg
 from spec_control_ros.analysis.run_log import RunLog, TickRecord
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.ros.qos import RECORD

@@ -28,8 +28,8 @@ def declare_settings(node: Node, kind: type[Settings], prefix: str = "") -> Sett
     values = {}
     for spec in fields(kind):  # type: ignore[arg-type]
         name = prefix + spec.name
-        nested = spec.default_factory if callable(spec.default_factory) else None
-        if nested is not None and is_dataclass(nested):
+        nested: Any = spec.default_factory
+        if isinstance(nested, type) and is_dataclass(nested):
             values[spec.name] = declare_settings(node, nested, f"{name}.")
         else:
             values[spec.name] = _declare(node, name, spec)
@@ -49,8 +49,9 @@ def refuse_unknown(node: Node) -> None:
     unknown = sorted(set(node._parameter_overrides) - declared)
     if unknown:
         own = sorted(name for name in declared if not name.startswith(("use_sim_time", "start_type", "qos_")))
+        name = node.get_fully_qualified_name()
         raise SettingsError(
-            f"{node.get_fully_qualified_name()}: unknown parameter {', '.join(unknown)}; expected one of {', '.join(own)}"
+            f"{name}: unknown parameter {', '.join(unknown)}; expected one of {', '.join(own)}"
         )
 
 
@@ -73,9 +74,11 @@ def _declare(node: Node, name: str, spec: Field[Any]) -> Any:
     if not is_enum:
         return got
     try:
-        return type(default)(got)
+        return type(default)(got)  # type: ignore[misc]
     except ValueError:
-        raise SettingsError(f"parameter {name}: got {got!r}, expected {allowed(spec)}: {descriptor.description}") from None
+        raise SettingsError(
+            f"parameter {name}: got {got!r}, expected {allowed(spec)}: {descriptor.description}"
+        ) from None
 
 
 def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
@@ -104,5 +107,3 @@ def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
     }
     ranged[type(spec.default)]()
     return descriptor
-
-

@@ -5,6 +5,7 @@ from enum import Enum
 
 import numpy as np
 from jaxtyping import Float32
+from numpy.typing import NDArray
 
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.sim.plant import Plant
@@ -50,6 +51,9 @@ class PlantBridge:
         self._total_ticks = 0
         self._is_done = True
         self._idle_action = np.zeros(plant.action_dim, np.float32)
+        self._is_hold = False
+        self._command: NDArray[np.float32] | None = None
+        self._commanded = self._held = self._missed = self._dropped = 0
         self._begin(seed=0)
 
     @property
@@ -95,7 +99,9 @@ class PlantBridge:
         self._obs = self.plant.reset(seed)
         self._is_done = False
 
-    def command(self, epoch: int, tick: int, action: Float32[np.ndarray, "action"], *, is_hold: bool) -> CommandFate:
+    def command(
+        self, epoch: int, tick: int, action: Float32[np.ndarray, "action"], *, is_hold: bool
+    ) -> CommandFate:
         """Take the command for the present tick; any other is refused and counted."""
         fate = self._fate(epoch, tick, action)
         if fate is CommandFate.TAKEN:
@@ -133,6 +139,5 @@ class PlantBridge:
         self._obs = np.zeros(self.plant.obs_dim, np.float32)
         self._reward = self._return = 0.0
         self._commanded = self._held = self._missed = self._dropped = 0
-        self._command: np.ndarray | None = None
-        self._is_hold = False
+        self._command, self._is_hold = None, False
         self._last_action = self._idle_action

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 # Must be set before mujoco is imported anywhere: without a display its default renderer fails at import.
 if not os.environ.get("DISPLAY"):
@@ -75,7 +76,8 @@ class Camera:
         _cheapen(physics.model)
         fps = max(1, round(1.0 / self._plant.control_period_s))
         camera = 2 if self._plant.task.startswith("quadruped") else 0
-        with imageio.get_writer(self._video, fps=fps, macro_block_size=1) as writer:
+        writer: Any = imageio.get_writer(self._video, fps=fps, macro_block_size=1)
+        with writer:
             for state, decision, tick in self._shots:
                 physics.set_state(state)
                 physics.forward()
@@ -97,5 +99,7 @@ def _overlaid(frame: NDArray[np.uint8], decision: DecisionKind | None, tick: int
     draw = ImageDraw.Draw(image)
     colour = COLOURS.get(decision, (128, 128, 128)) if decision is not None else (128, 128, 128)
     draw.rectangle((0, 0, WIDTH, 22), fill=colour)
-    draw.text((8, 5), f"tick {tick}   {decision.name if decision is not None else 'MISSED'}", fill=(255, 255, 255))
+    draw.text(
+        (8, 5), f"tick {tick}   {decision.name if decision is not None else 'MISSED'}", fill=(255, 255, 255)
+    )
     return np.asarray(image)

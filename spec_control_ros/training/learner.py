@@ -49,17 +49,19 @@ class Learner:
         self._settings = settings
         self.updates = 0
         self.value_scale = torch.ones((), device=next(model.parameters()).device)
-        encoder = set(model.encoder.parameters())
+        encoder = list(model.encoder.parameters())
         prior = list(model.prior_head.parameters())
-        rest = [p for p in model.parameters() if p not in encoder and all(p is not q for q in prior)]
+        own = {id(p) for p in [*encoder, *prior]}
+        rest = [p for p in model.parameters() if id(p) not in own]
         self._model_parameters = [*encoder, *rest]
         self._prior_parameters = prior
         lr = settings.learning_rate
+        groups: list[dict[str, Any]] = [
+            {"params": encoder, "lr": lr * settings.encoder_learning_rate_scale},
+            {"params": rest},
+        ]
         self._model_optimiser = torch.optim.Adam(
-            [
-                {"params": list(model.encoder.parameters()), "lr": lr * settings.encoder_learning_rate_scale},
-                {"params": rest},
-            ],
+            groups,
             lr=lr,
             fused=True,
         )
@@ -93,7 +95,8 @@ class Learner:
 
         # Target values
         with torch.no_grad():
-            online, slow = list(model.q_head.parameters()), list(self.target_q.parameters())
+            online: list[Tensor] = list(model.q_head.parameters())
+            slow: list[Tensor] = list(self.target_q.parameters())
             torch._foreach_lerp_(slow, online, s.target_rate)
         self.updates += 1
         return losses

@@ -101,5 +101,7 @@ def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.mem
         return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     array = np.lib.format.open_memmap(path, mode="r+")
     if array.shape != shape:
-        raise SettingsError(f"{path}: got a buffer of shape {array.shape}, expected {shape}; use another folder")
+        raise SettingsError(
+            f"{path}: got a buffer of shape {array.shape}, expected {shape}; use another folder"
+        )
     return array

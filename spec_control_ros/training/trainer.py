@@ -101,7 +101,9 @@ class Trainer:
         while self.learner.updates < s.updates:
             returns = self._collector.tick(explore)
             if returns is not None:
-                yield self._report(losses, planner=float(returns[:split].mean()), prior=float(returns[split:].mean()))
+                yield self._report(
+                    losses, planner=float(returns[:split].mean()), prior=float(returns[split:].mean())
+                )
             if self._buffer.ticks < s.random_episodes * self._plants[0].episode_ticks:
                 continue
             for _ in range(s.updates_per_round):
@@ -110,7 +112,9 @@ class Trainer:
                     yield self._evaluate(losses)
 
     def _evaluate(self, losses: dict[str, torch.Tensor]) -> Progress:
-        value = float(np.mean(prior_returns(self.model, self._settings.task, range(self._settings.evaluation_episodes))))
+        value = float(
+            np.mean(prior_returns(self.model, self._settings.task, range(self._settings.evaluation_episodes)))
+        )
         if value > self.best:
             self.best = value
             torch.save(self.model.state_dict(), self._folder / "best.pt")
@@ -134,6 +138,18 @@ class Trainer:
         )
         _append_row(self._folder / "log.csv", asdict(progress))
         return progress
+
+    @property
+    def control_period_s(self) -> float:
+        """Duration of a tick."""
+        return self._plants[0].control_period_s
+
+    def best_model(self) -> WorldModel:
+        """The model with the weights that evaluated best; the newest ones before the first evaluation."""
+        best = self._folder / "best.pt"
+        if best.exists():
+            self.model.load_state_dict(torch.load(best, weights_only=True))
+        return self.model
 
     def save(self) -> None:
         """Write the whole state; an interruption leaves either the old file or the new one."""
@@ -182,7 +198,15 @@ def _append_row(path: Path, row: dict[str, Any]) -> None:
     row = row.pop("losses") | row
     columns = [
         *("updates", "ticks", "planner_return", "prior_return", "evaluation"),
-        *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
+        *(
+            "consistency_loss",
+            "reward_loss",
+            "value_loss",
+            "grad_norm",
+            "prior_loss",
+            "entropy",
+            "value_scale",
+        ),
     ]
     is_new = not path.exists()
     with path.open("a", newline="") as file:

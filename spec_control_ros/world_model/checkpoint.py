@@ -34,7 +34,9 @@ def load_card(path: Path) -> Card:
     try:
         card = json.loads(card_path.read_text())
     except FileNotFoundError:
-        raise CheckpointError(f"{card_path}: no such file; expected the card of {path.name} beside it") from None
+        raise CheckpointError(
+            f"{card_path}: no such file; expected the card of {path.name} beside it"
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{card_path}: not JSON ({error})") from None
     if not isinstance(card, dict):
@@ -92,10 +94,14 @@ def load_world_model(path: Path, device: torch.device | str = "cpu") -> tuple[Wo
     """
     card = load_card(path)
     if card.get("format") != "tdmpc2":
-        raise CheckpointError(f"{path.with_suffix('.json')}: format {card.get('format')!r}, expected 'tdmpc2'")
+        raise CheckpointError(
+            f"{path.with_suffix('.json')}: format {card.get('format')!r}, expected 'tdmpc2'"
+        )
     try:
         model = WorldModel(Dimensions(**card["dimensions"]))
     except (KeyError, TypeError, SettingsError) as error:
-        raise CheckpointError(f"{path.with_suffix('.json')}: dimensions do not make a model ({error})") from None
+        raise CheckpointError(
+            f"{path.with_suffix('.json')}: dimensions do not make a model ({error})"
+        ) from None
     load_weights(path, model)
     return model.eval().requires_grad_(False).to(device), card

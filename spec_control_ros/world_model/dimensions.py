@@ -1,6 +1,7 @@
 """What fixes a world model's tensors: the official sizes, and the dimensions of one model."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from spec_control_ros.core.errors import SettingsError
 
@@ -26,7 +27,9 @@ class Dimensions:
             if value < lowest:
                 raise SettingsError(f"dimension {name}: got {value}, expected at least {lowest}")
         if self.latent % 8:
-            raise SettingsError(f"dimension latent: got {self.latent}, expected a multiple of 8 (SimNorm groups)")
+            raise SettingsError(
+                f"dimension latent: got {self.latent}, expected a multiple of 8 (SimNorm groups)"
+            )
 
     @property
     def size(self) -> str:
@@ -57,4 +60,5 @@ def official_dimensions(
     """
     if size not in SIZES:
         raise SettingsError(f"model size: got {size!r}, expected one of {', '.join(SIZES)}")
-    return Dimensions(obs=obs, action=action, tasks=tasks, task_embedding=task_embedding, **SIZES[size])
+    widths: dict[str, Any] = {**SIZES[size]}
+    return Dimensions(obs=obs, action=action, tasks=tasks, task_embedding=task_embedding, **widths)

@@ -11,7 +11,7 @@ LAYER_NORM_EPS = 1e-5
 
 
 def mish(x: Tensor) -> Tensor:
-    """x tanh(softplus(x)), elementwise.
+    """Mish, x tanh(softplus(x)), elementwise.
 
     Written as a ratio of polynomials in e^x: PyTorch's own CPU kernel does not vectorise and takes
     a third of a plan. Past 20 the ratio is 1 in float32, and the clamp keeps e^x squared finite.
@@ -67,7 +67,8 @@ class Layer(nn.Module):
         """
         if self.weight.ndim == 3 and member is None:
             return self._all_members(x if x.ndim == 3 else x.expand(self.weight.shape[0], -1, -1))
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if member is not None:
             weight, bias = weight[member], bias[member]
         h = self._drop(F.linear(x, weight, bias))
@@ -83,9 +84,7 @@ class Layer(nn.Module):
         if self.activation is None:
             return h
         h = F.layer_norm(h, h.shape[-1:], eps=LAYER_NORM_EPS)
-        return self.activation(
-            torch.addcmul(self.ln["bias"].unsqueeze(1), h, self.ln["weight"].unsqueeze(1))
-        )
+        return self.activation(torch.addcmul(self.ln["bias"].unsqueeze(1), h, self.ln["weight"].unsqueeze(1)))
 
     def _drop(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.dropout, self.training) if self.dropout else h
@@ -115,6 +114,13 @@ class MLP(nn.Sequential):
                 for i in range(last + 1)
             )
         )
+
+    @property
+    def last(self) -> Layer:
+        """The last layer."""
+        layer = self[-1]
+        assert isinstance(layer, Layer)
+        return layer
 
     def forward(self, x: Tensor, member: int | None = None) -> Tensor:
         """Map (samples, in) to (samples, out), or to (members, samples, out) for a whole ensemble."""

@@ -54,10 +54,12 @@ class WorldModel(nn.Module):
         self.q_head = MLP([joint, *hidden, NUM_BINS], members=dims.q_members, dropout=dropout)
         self.termination_head = MLP([state, *hidden, 1]) if dims.has_termination else None
         if dims.tasks:
-            self.task_embedding = nn.Parameter(torch.empty(dims.tasks, dims.task_embedding).uniform_(-0.02, 0.02))
-            self.register_buffer("action_masks", torch.ones(dims.tasks, dims.action))
-        nn.init.zeros_(self.reward_head[-1].weight)
-        nn.init.zeros_(self.q_head[-1].weight)
+            self.task_embedding = nn.Parameter(
+                torch.empty(dims.tasks, dims.task_embedding).uniform_(-0.02, 0.02)
+            )
+            self.action_masks = nn.Buffer(torch.ones(dims.tasks, dims.action))
+        for head in (self.reward_head, self.q_head):
+            nn.init.zeros_(head.last.weight)
 
     def encode(self, obs: Tensor, task: int | None = None) -> Tensor:
         """Latent (samples, latent) of observations (samples, obs)."""

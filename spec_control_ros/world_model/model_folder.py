@@ -1,8 +1,8 @@
 """A model as it is shipped: one folder a task, with the world model and its correctors.
 
-    models/walker-walk/world_model.safetensors   and world_model.json
-    models/walker-walk/two_tower.safetensors     and two_tower.json
-    models/walker-walk/temporal.safetensors      and temporal.json
+models/walker-walk/world_model.safetensors   and world_model.json
+models/walker-walk/two_tower.safetensors     and two_tower.json
+models/walker-walk/temporal.safetensors      and temporal.json
 """
 
 from dataclasses import asdict
@@ -14,7 +14,13 @@ from spec_control_ros.core.correctors.corrector import CorrectorDimensions, Corr
 from spec_control_ros.core.correctors.temporal import TemporalCorrector
 from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.world_model.checkpoint import Card, load_card, load_weights, load_world_model, save_weights
+from spec_control_ros.world_model.checkpoint import (
+    Card,
+    load_card,
+    load_weights,
+    load_world_model,
+    save_weights,
+)
 from spec_control_ros.world_model.model import WorldModel
 
 WEIGHTS = "world_model.safetensors"
@@ -80,7 +86,9 @@ class ModelFolder:
         try:
             dims = CorrectorDimensions(**card["dimensions"])
         except (KeyError, TypeError, SettingsError) as error:
-            raise CheckpointError(f"{path.with_suffix('.json')}: dimensions make no corrector ({error})") from None
+            raise CheckpointError(
+                f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
+            ) from None
         if (dims.latent, dims.action) != (model.dims.latent, model.dims.action):
             raise CheckpointError(
                 f"{path}: made for latent {dims.latent} and action {dims.action}, expected "

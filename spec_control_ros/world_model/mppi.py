@@ -20,7 +20,9 @@ class MPPISettings:
     """Settings of the search; the defaults are the official ones."""
 
     horizon: int = setting(3, "ticks that the search looks ahead", low=1, high=100)
-    iterations: int = setting(6, "of the search; the official code takes 8 for 20 actions and more", low=1, high=1000)
+    iterations: int = setting(
+        6, "of the search; the official code takes 8 for 20 actions and more", low=1, high=1000
+    )
     samples: int = setting(512, "trajectories an iteration, the policy prior's included", low=2, high=100_000)
     prior_samples: int = setting(24, "of these, trajectories of the policy prior", low=0, high=100_000)
     elites: int = setting(64, "best trajectories that the next iteration is fitted to", low=1, high=100_000)
@@ -62,7 +64,9 @@ class MPPINoise:
             return torch.randn(shape, generator=generator, device=device)
 
         def pair() -> tuple[int, int]:
-            first, second = torch.randperm(model.dims.q_members, generator=generator, device=device)[:2].tolist()
+            first, second = torch.randperm(model.dims.q_members, generator=generator, device=device)[
+                :2
+            ].tolist()
             return first, second
 
         uniform = torch.rand(batch, settings.elites, generator=generator, device=device)
@@ -194,8 +198,8 @@ def _estimate_value(
     task: int | None,
 ) -> Tensor:
     """Discounted value (rows,) of actions (horizon, rows, action) taken from z (rows, latent)."""
-    value, factor = 0.0, 1.0
-    alive = None  # (rows,): 0 after a terminal latent; only models with that head pay for it
+    value, factor = z.new_zeros(len(z)), 1.0
+    alive: Tensor | None = None  # (rows,): 0 after a terminal latent; only models with that head pay for it
     for action in actions:
         reward = model.reward(z, action, task)
         z = model.next(z, action, task)

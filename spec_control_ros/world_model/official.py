@@ -95,7 +95,9 @@ def _dimensions(path: Path, tensors: dict[str, Tensor]) -> Dimensions:
         if name not in tensors:
             raise CheckpointError(f"{path}: tensor {name} is missing; is this a TD-MPC2 checkpoint?")
         if tensors[name].ndim != ndim:
-            raise CheckpointError(f"{path}: tensor {name} has shape {tuple(tensors[name].shape)}, expected {ndim} axes")
+            raise CheckpointError(
+                f"{path}: tensor {name} has shape {tuple(tensors[name].shape)}, expected {ndim} axes"
+            )
         return tuple(tensors[name].shape)
 
     encoder_layers = sum(re.fullmatch(r"encoder\.\d+\.weight", key) is not None for key in tensors)

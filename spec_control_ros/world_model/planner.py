@@ -26,7 +26,9 @@ class Selection(str, Enum):
 class PlannerSettings:
     """Settings of a planner."""
 
-    queue_length: int = setting(6, "K, rows of a plan; those past the search's horizon come from the prior", low=1)
+    queue_length: int = setting(
+        6, "K, rows of a plan; those past the search's horizon come from the prior", low=1
+    )
     selection: Selection = setting(Selection.MEAN, "which actions of the search make the plan")
     seed: int = setting(0, "of the search's noise", low=0, high=2**31 - 1)
     mppi: MPPISettings = field(default_factory=MPPISettings)

@@ -9,7 +9,7 @@ from spec_control_ros.core.correctors.features import FeatureWindow
 
 
 class TemporalCorrector(LearnedCorrector):
-    """The last ticks' mismatch features as tokens of a causal Transformer; the newest token's output counts."""
+    """The last ticks as tokens of a causal Transformer; the newest token's output counts."""
 
     def __init__(self, dims: CorrectorDimensions):
         super().__init__(dims)

@@ -22,10 +22,11 @@ class TwoTowerCorrector(LearnedCorrector):
         # difference, its norm, queued action, steps ahead
         self.mismatch_pathway = _tower(dims.latent + 1 + dims.action + 1, hidden)
         self.gate = nn.Linear(hidden, dims.action)
-        self.head = nn.Sequential(_tower(3 * hidden, hidden), nn.Linear(hidden, dims.action))
+        self.trunk = _tower(3 * hidden, hidden)
+        self.head = nn.Linear(hidden, dims.action)
         # An untrained corrector corrects nothing.
-        nn.init.zeros_(self.head[-1].weight)
-        nn.init.zeros_(self.head[-1].bias)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, window: FeatureWindow) -> Float32[Tensor, "batch action"]:
         """Residual for the newest row of every window; the rows before it are not looked at."""
@@ -43,7 +44,7 @@ class TwoTowerCorrector(LearnedCorrector):
             )
         )
         towers = torch.cat([self.observed_tower(observed), self.predicted_tower(predicted), mismatch], dim=-1)
-        return torch.sigmoid(self.gate(mismatch)) * self.head(towers)
+        return torch.sigmoid(self.gate(mismatch)) * self.head(self.trunk(towers))
 
 
 def _tower(in_dim: int, hidden: int) -> nn.Sequential:
