@@ -4,13 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Must be set before mujoco is imported anywhere: without a display its default renderer fails at import.
-if not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl")
-
 import imageio.v2 as imageio
 import mujoco
-import mujoco.viewer
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -51,6 +46,8 @@ class Camera:
         if is_window_open:
             if not os.environ.get("DISPLAY"):
                 raise SettingsError("headless: got false, but there is no display (DISPLAY is not set)")
+            import mujoco.viewer  # loads GLFW, which complains where there is no display
+
             self._window = mujoco.viewer.launch_passive(plant.physics.model.ptr, plant.physics.data.ptr)
 
     def note(self, decision: DecisionKind) -> None:

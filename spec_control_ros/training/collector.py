@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant import Plant
+from spec_control_ros.training.expert import Expert
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
@@ -80,6 +81,32 @@ class PriorBehaviour:
         prior = self._model.prior(self._model.encode(torch.from_numpy(obs)))
         eps = torch.randn(prior.mu.shape, generator=self._generator)
         return prior.sample(eps).numpy()
+
+
+class ExpertBehaviour:
+    """Demonstrates with mistakes: every plant has its own level of noise, and now and then acts at random.
+
+    Falls and recoveries are what the model must learn about; a flawless expert would not show them. Actions far from
+    the expert's keep reward and value honest where the planner's wide search will ask for them.
+    """
+
+    def __init__(self, expert: Expert, largest_noise: float, rng: np.random.Generator):
+        self._expert, self._largest_noise, self._rng = expert, largest_noise, rng
+
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """Actions (env, action) at observations (env, obs)."""
+        if is_first:
+            self._level = self._rng.uniform(0.0, self._largest_noise, (len(obs), 1)).astype(np.float32)
+            self._random_left = np.zeros(len(obs), np.int64)
+        action = self._expert.act(torch.from_numpy(obs)).numpy()
+        action = action + self._level * self._rng.standard_normal(action.shape, np.float32)
+        # A burst of 5 ticks of uniform actions every 100 ticks or so
+        starts = (self._rng.random(len(obs)) < 0.01) & (self._random_left == 0)
+        self._random_left[starts] = 5
+        is_random = self._random_left > 0
+        action[is_random] = self._rng.uniform(-1.0, 1.0, (int(is_random.sum()), action.shape[1]))
+        self._random_left[is_random] -= 1
+        return np.clip(action, -1.0, 1.0)
 
 
 class PlannerBehaviour:

@@ -32,6 +32,7 @@ class LearnerSettings:
     grad_clip_norm: float = 20.0
     target_rate: float = 0.01
     prior_every: int = 1  # updates of the model for one of the prior
+    imitation_coef: float = 1.0  # of the squared distance to an expert's action, where there is an expert
 
 
 class Learner:
@@ -71,8 +72,17 @@ class Learner:
         self._model_loss = wrap(self._model_loss_eager)
         self._prior_loss = wrap(self._prior_loss_eager)
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Take one gradient step on everything; returns scalar losses by name, still on the device."""
+    def update(self, batch: Batch, expert_action: Tensor | None = None) -> dict[str, Tensor]:
+        """Take one gradient step on everything.
+
+        Args:
+            batch: to learn from.
+            expert_action: (horizon + 1, batch, action), what an expert would do at the batch's observations;
+                holds the prior near it.
+
+        Returns:
+            Scalar losses by name, still on the device.
+        """
         model, s = self.model, self._settings
         eps = torch.randn_like(batch.action)
         members = torch.randperm(model.dims.q_members, device=eps.device)[:2]
@@ -90,7 +100,7 @@ class Learner:
 
         # Policy prior, through frozen values
         if self.updates % s.prior_every == 0:
-            losses |= self._update_prior(zs.detach())
+            losses |= self._update_prior(zs.detach(), expert_action)
         model.eval()
 
         # Target values
@@ -101,11 +111,11 @@ class Learner:
         self.updates += 1
         return losses
 
-    def _update_prior(self, zs: Tensor) -> dict[str, Tensor]:
+    def _update_prior(self, zs: Tensor, expert_action: Tensor | None) -> dict[str, Tensor]:
         eps = torch.randn(*zs.shape[:2], self.model.dims.action, device=zs.device)
         members = torch.randperm(self.model.dims.q_members, device=zs.device)[:2]
         self.model.q_head.requires_grad_(False)
-        loss, first_value, entropy = self._prior_loss(zs, eps, members, self.value_scale)
+        loss, first_value, entropy = self._prior_loss(zs, eps, members, self.value_scale, expert_action)
         loss.backward()
         self.model.q_head.requires_grad_(True)
         nn.utils.clip_grad_norm_(self._prior_parameters, self._settings.grad_clip_norm)
@@ -158,7 +168,7 @@ class Learner:
         return loss, torch.stack(zs), losses
 
     def _prior_loss_eager(
-        self, zs: Tensor, eps: Tensor, members: Tensor, value_scale: Tensor
+        self, zs: Tensor, eps: Tensor, members: Tensor, value_scale: Tensor, expert_action: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Loss, values (batch,) at the first latent, and the mean entropy."""
         s = self._settings
@@ -169,6 +179,9 @@ class Learner:
         log_prob, scaled = log_probability(prior, flat_eps, action)
         rho = s.rho ** torch.arange(len(zs), device=z.device)
         objective = s.entropy_coef * -scaled.unflatten(0, zs.shape[:2]) + q / value_scale
+        if expert_action is not None:
+            distance = (prior.mean - expert_action.flatten(0, 1)).pow(2).sum(-1)
+            objective = objective - s.imitation_coef * distance.unflatten(0, zs.shape[:2])
         loss = -(objective.mean(1) * rho).mean()
         return loss, q[0].detach(), -log_prob.detach().mean()
 

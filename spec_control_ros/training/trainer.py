@@ -12,7 +12,15 @@ import numpy as np
 import torch
 
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.collector import Collector, FloatArray, PlannerBehaviour, PriorBehaviour
+from spec_control_ros.training.collector import (
+    Behaviour,
+    Collector,
+    ExpertBehaviour,
+    FloatArray,
+    PlannerBehaviour,
+    PriorBehaviour,
+)
+from spec_control_ros.training.expert import Expert
 from spec_control_ros.training.learner import Learner, LearnerSettings
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.dimensions import official_dimensions
@@ -29,9 +37,12 @@ class TrainerSettings:
     seed: int = 0
     updates: int = 50_000
     plants: int = 8  # stepping together
-    planner_plants: int = 4  # of these, driven by a small planner; the others by the prior
+    planner_plants: int = 2  # of these, driven by a small planner
+    expert_plants: int = 0  # driven by the expert with noise; the others by the prior
+    expert: str = ""  # file of an expert that demonstrates, and that the prior imitates; empty: none
+    expert_noise: float = 0.4  # largest standard deviation of the noise on its actions
     updates_per_round: int = 4  # a round is one tick of every plant
-    random_episodes: int = 8  # before the first update
+    first_episodes: int = 8  # before the first update: the expert's, or random ones
     batch: int = 256
     horizon: int = 3
     buffer_episodes: int = 1000
@@ -80,6 +91,10 @@ class Trainer:
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._collector = Collector(self._plants, self._buffer, first_seed=10_000 * (settings.seed + 1))
+        self._expert = Expert(Path(settings.expert)) if settings.expert else None
+        self._demonstrator = (
+            ExpertBehaviour(self._expert, settings.expert_noise, self._rng) if self._expert else None
+        )
         self.best = -np.inf
         if (folder / "state.pt").exists():
             self._resume()
@@ -87,29 +102,42 @@ class Trainer:
     def run(self) -> Iterator[Progress]:
         """Train until the settings' number of updates; yields what there is to report."""
         s = self._settings
-        planner = PlannerBehaviour(self.model, s.planner, self._generator)
-        prior = PriorBehaviour(self.model, self._generator)
-        split = s.planner_plants
+        planner, expert = slice(0, s.planner_plants), slice(s.plants - s.expert_plants, s.plants)
+        prior = slice(planner.stop, expert.start)
+        drivers: list[tuple[slice, Behaviour]] = [
+            (planner, PlannerBehaviour(self.model, s.planner, self._generator)),
+            (prior, PriorBehaviour(self.model, self._generator)),
+        ]
+        if self._demonstrator is not None:
+            drivers.append((expert, self._demonstrator))
 
         def explore(obs: FloatArray, is_first: bool) -> FloatArray:
             if self.learner.updates == 0:
-                return self._rng.uniform(-1, 1, (len(obs), self.model.dims.action)).astype(np.float32)
-            by_planner = planner.act(obs[:split], is_first=is_first)
-            return np.concatenate([by_planner, prior.act(obs[split:], is_first=is_first)])
+                return self._first_actions(obs, is_first)
+            acting = [(rows, driver) for rows, driver in drivers if rows.start < rows.stop]
+            return np.concatenate([driver.act(obs[rows], is_first=is_first) for rows, driver in acting])
 
         losses: dict[str, torch.Tensor] = {}
         while self.learner.updates < s.updates:
             returns = self._collector.tick(explore)
             if returns is not None:
                 yield self._report(
-                    losses, planner=float(returns[:split].mean()), prior=float(returns[split:].mean())
+                    losses, planner=float(returns[planner].mean()), prior=float(returns[prior].mean())
                 )
-            if self._buffer.ticks < s.random_episodes * self._plants[0].episode_ticks:
+            if self._buffer.ticks < s.first_episodes * self._plants[0].episode_ticks:
                 continue
             for _ in range(s.updates_per_round):
-                losses = self.learner.update(self._buffer.sample(s.batch, s.horizon, self._rng))
+                sample = self._buffer.sample(s.batch, s.horizon, self._rng)
+                shown = None if self._expert is None else self._expert.act(sample.obs)
+                losses = self.learner.update(sample, shown)
                 if self.learner.updates % s.evaluate_every == 0:
                     yield self._evaluate(losses)
+
+    def _first_actions(self, obs: FloatArray, is_first: bool) -> FloatArray:
+        """Before the first update: the expert's demonstrations, or random actions."""
+        if self._demonstrator is not None:
+            return self._demonstrator.act(obs, is_first=is_first)
+        return self._rng.uniform(-1, 1, (len(obs), self.model.dims.action)).astype(np.float32)
 
     def _evaluate(self, losses: dict[str, torch.Tensor]) -> Progress:
         value = float(

@@ -6,6 +6,7 @@ comes out, not its first action.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 import torch
 from torch import Tensor
@@ -13,6 +14,15 @@ from torch import Tensor
 from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.model import WorldModel
+
+
+class Start(str, Enum):
+    """Where the search's mean begins."""
+
+    SHIFTED = "shifted"  # at the last search's mean, or zero: as the official code does
+    PRIOR = (
+        "prior"  # at the policy prior's own trajectory: for models that know little beyond its surroundings
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,7 @@ class MPPISettings:
     prior_samples: int = setting(24, "of these, trajectories of the policy prior", low=0, high=100_000)
     elites: int = setting(64, "best trajectories that the next iteration is fitted to", low=1, high=100_000)
     temperature: float = setting(0.5, "of the elites' weights", above=0.0)
+    start: Start = setting(Start.SHIFTED, "where the search's mean begins")
     min_std: float = setting(0.05, "least spread of actions", above=0.0)
     max_std: float = setting(2.0, "first and largest spread of actions", above=0.0)
     discount: float = setting(0.99, "of reward, a tick", above=0.0, high=1.0)
@@ -106,6 +117,7 @@ def search(
         settings: of the search.
         noise: drawn for this batch.
         warm_start: mean to start from, (batch, horizon, action), already shifted to this tick; None: zero.
+            Not used where the settings start from the prior.
         task: index of the task in a multi-task model.
 
     Raises:
@@ -121,9 +133,15 @@ def search(
     if p:
         actions[:, :, :p] = _prior_actions(model, z, noise.prior, task).view(h, batch, p, a)
 
-    z = z.repeat_interleave(n, dim=0)  # (batch * samples, latent)
-    mean = z.new_zeros(h, batch, a) if warm_start is None else warm_start.transpose(0, 1).contiguous()
+    # Initial distribution
+    if settings.start is Start.PRIOR:
+        mean = _prior_actions(model, z, z.new_zeros(h, batch, 1, a), task)
+    elif warm_start is not None:
+        mean = warm_start.transpose(0, 1).contiguous()
+    else:
+        mean = z.new_zeros(h, batch, a)
     std = z.new_full((h, batch, a), settings.max_std)
+    z = z.repeat_interleave(n, dim=0)  # (batch * samples, latent)
 
     for iteration in range(settings.iterations):
         # Sample
