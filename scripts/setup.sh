@@ -38,6 +38,8 @@ step() {
     status=$?
     set -e
     if ((status)); then
+        # A step that failed by itself, unlike one that was killed, left no package half installed.
+        rm -f "$stamps/installing"
         tail -n 25 "$log" >&2
         fail "failed: $title." "The whole log is in ${log#"$root"/}. When its cause is gone, call scripts/setup.sh again; it goes on from here."
     fi
@@ -216,6 +218,7 @@ build_interfaces() {
 }
 if ! is_done interfaces "$interfaces_key"; then
     check_tools
+    rm -f "$stamps/interfaces"  # what is installed is no longer what that stamp says, whatever comes of this build
     step "Building the messages (spec_control_interfaces)" build_interfaces
     mark_done interfaces "$interfaces_key"
 fi
@@ -278,6 +281,7 @@ COMMAND
 }
 
 if ! is_done package "$package_key"; then
+    rm -f "$stamps/package"
     step "Installing the package (spec_control_ros)" build_package
     mark_done package "$package_key"
 fi
