@@ -97,6 +97,11 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
     ]
 
 
+def recorder(folder: str) -> Process:
+    """Our own recorder, for where `ros2 bag record` is not installed."""
+    return Process("recorder", (), {"folder": str(Path(folder).absolute())})
+
+
 def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:
     known = {argument.name: argument for argument in arguments(robot)}
     if unknown := sorted(given.keys() - known.keys()):

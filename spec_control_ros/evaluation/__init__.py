@@ -1,0 +1,1 @@
+"""The control law against a plant in one process, without ROS."""

@@ -1,0 +1,98 @@
+"""An episode in lockstep: every plan that the law asks for is there before the plant moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from spec_control_ros.core.decision import Decision, ReplanRequest
+from spec_control_ros.core.errors import PlanningError
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.world_model.planner import Planner, WarmStart
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """What an episode brought."""
+
+    seed: int
+    episode_return: float
+    decisions: tuple[Decision, ...]  # one a tick
+
+    @property
+    def planning_inferences(self) -> int:
+        """Plans that were made."""
+        return self.decisions[-1].planning_inferences
+
+
+class InlinePlanner:
+    """Answers a request at once, as the planner node does in its own process."""
+
+    def __init__(self, planner: Planner, control_period_s: float):
+        self._planner, self._control_period_s = planner, control_period_s
+        self._warm_start: WarmStart | None = None
+        self._plan_ids = 0
+
+    def answer(self, request: ReplanRequest) -> Plan:
+        """The plan for a request."""
+        queue = self._planner.plan(request.observation, request.epoch, request.start_tick, self._warm_start)
+        self._warm_start = queue.warm_start
+        self._plan_ids += 1
+        return Plan(
+            plan_id=self._plan_ids,
+            epoch=request.epoch,
+            start_tick=request.start_tick,
+            observation_tick=request.tick,
+            control_period_s=self._control_period_s,
+            actions=queue.actions,
+            latents=queue.latents,
+            optimised_horizon=self._planner.settings.mppi.horizon,
+            value=queue.value,
+        )
+
+
+def run_episode(
+    plant: Plant,
+    planner: InlinePlanner,
+    law: PlanExecutor,
+    *,
+    seed: int,
+    epoch: int,
+    watch: Callable[[Float32[np.ndarray, "obs"], Decision], None] | None = None,
+) -> EpisodeResult:
+    """Run the episode of `seed`; the same arguments give the same episode.
+
+    Args:
+        plant: is reset.
+        planner: answers the law's requests.
+        law: continues from earlier epochs.
+        seed: of the plant.
+        epoch: must be larger than any that `law` has seen; it also fixes the planner's noise.
+        watch: is shown the observation and the decision of every tick, before the plant moves.
+
+    Raises:
+        PlanningError: the law held although every plan came at once: its plans do not fit it.
+    """
+    obs = plant.reset(seed)
+    decisions: list[Decision] = []
+    episode_return, is_last = 0.0, False
+    while not is_last:
+        now_s = len(decisions) * plant.control_period_s
+        outcome = law.tick(Observation(epoch, len(decisions), obs), now_s)
+        if outcome.request is not None:
+            outcome = law.receive(planner.answer(outcome.request), now_s)
+        if outcome.decision is None:
+            raise PlanningError(
+                f"seed {seed}, tick {len(decisions)}: no decision although the plan came; drops: {law.drops}"
+            )
+        decisions.append(outcome.decision)
+        if watch is not None:
+            watch(obs, outcome.decision)
+        step = plant.step(outcome.decision.action)
+        obs, is_last = step.obs, step.is_last
+        episode_return += step.reward
+    return EpisodeResult(seed, episode_return, tuple(decisions))
