@@ -91,6 +91,28 @@ def train(
     train_model(task, folder, size, updates, batch, seed, threads, export)
 
 
+@app.command()
+def distill(
+    folder: Annotated[
+        Path, typer.Argument(help="model folder, as models/walker-walk; the correctors go there")
+    ],
+    episodes: Annotated[int, typer.Option(help="in each round", min=1)] = 6,
+    rounds: Annotated[int, typer.Option(help="of gathering data under the last corrector", min=1)] = 2,
+    held_out: Annotated[int, typer.Option(help="episodes that the scores are taken on", min=1)] = 2,
+    samples: Annotated[int, typer.Option(help="of planner and teacher", min=2)] = 512,
+    iterations: Annotated[int, typer.Option(help="of planner and teacher", min=1)] = 6,
+    start: Annotated[str, typer.Option(help="of the search: shifted or prior")] = "shifted",
+    max_std: Annotated[float, typer.Option(help="first spread of the search")] = 2.0,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+) -> None:
+    """Distil both correctors of a model from a teacher that replans at every tick."""
+    from spec_control_ros.cli.distill import distill as distill_correctors
+    from spec_control_ros.world_model.mppi import MPPISettings, Start
+
+    search = MPPISettings(samples=samples, iterations=iterations, start=Start(start), max_std=max_std)
+    distill_correctors(folder, episodes, rounds, held_out, search, threads)
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

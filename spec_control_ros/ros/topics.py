@@ -7,8 +7,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from spec_control_interfaces import msg
 
+from spec_control_interfaces import msg
 from spec_control_ros.ros.qos import LATEST, RECORD
 
 
