@@ -81,14 +81,39 @@ def train(
     size: Annotated[str, typer.Option(help="1, 5, 19, 48 or 317")] = "1",
     updates: Annotated[int, typer.Option(help="gradient steps in all", min=1)] = 50_000,
     batch: Annotated[int, typer.Option(help="sequences in an update", min=1)] = 256,
+    plants: Annotated[int, typer.Option(help="that collect together", min=1)] = 8,
+    planner_plants: Annotated[int, typer.Option(help="of these, driven by a small planner", min=0)] = 2,
+    expert: Annotated[Path | None, typer.Option(help="expert to learn from, as models/experts/*.npz")] = None,
+    expert_plants: Annotated[int, typer.Option(help="plants that the expert drives, with noise", min=0)] = 0,
+    first_episodes: Annotated[int, typer.Option(help="before the first update", min=1)] = 8,
+    start: Annotated[str, typer.Option(help="of the search: shifted or prior")] = "shifted",
+    max_std: Annotated[float, typer.Option(help="first spread of the search")] = 2.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
     export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
 ) -> None:
     """Train a TD-MPC2 world model online; an interrupted run goes on where it was."""
     from spec_control_ros.cli.train import train as train_model
+    from spec_control_ros.training.learner import LearnerSettings
+    from spec_control_ros.training.trainer import TrainerSettings
+    from spec_control_ros.world_model.mppi import MPPISettings, Start
 
-    train_model(task, folder, size, updates, batch, seed, threads, export)
+    settings = TrainerSettings(
+        task=task,
+        size=size,
+        seed=seed,
+        updates=updates,
+        batch=batch,
+        plants=plants,
+        planner_plants=planner_plants,
+        expert="" if expert is None else str(expert),
+        expert_plants=expert_plants,
+        first_episodes=first_episodes,
+        learner=LearnerSettings(prior_every=2),
+        # Collecting wants breadth, not the last per cent: a quarter of the samples, half of the iterations.
+        planner=MPPISettings(iterations=3, samples=128, elites=16, start=Start(start), max_std=max_std),
+    )
+    train_model(settings, folder, threads, export)
 
 
 @app.command()

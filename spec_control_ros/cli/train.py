@@ -7,15 +7,12 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from spec_control_ros.training.learner import LearnerSettings
 from spec_control_ros.training.trainer import Trainer, TrainerSettings
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
 
-def train(
-    task: str, folder: Path, size: str, updates: int, batch: int, seed: int, threads: int, export: Path | None
-) -> None:
+def train(settings: TrainerSettings, folder: Path, threads: int, export: Path | None) -> None:
     """Train, and write the weights that evaluated best to `export`.
 
     Raises:
@@ -23,16 +20,12 @@ def train(
     """
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
-    learner = LearnerSettings(prior_every=2)
-    settings = TrainerSettings(
-        task=task, size=size, seed=seed, updates=updates, batch=batch, planner_plants=2, learner=learner
-    )
     trainer = Trainer(settings, folder)
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console) as bar:
-            row = bar.add_task(task, total=updates, completed=trainer.learner.updates)
+            row = bar.add_task(settings.task, total=settings.updates, completed=trainer.learner.updates)
             for progress in trainer.run():
                 bar.update(row, completed=progress.updates)
                 returns = {
@@ -55,7 +48,7 @@ def train(
     trainer.save()
     if export is not None:
         card = {
-            "task": task,
+            "task": settings.task,
             "size": trainer.model.dims.size,
             "control_period_s": trainer.control_period_s,
             "training": asdict(settings),

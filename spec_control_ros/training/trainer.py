@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.collector import (
     Behaviour,
@@ -32,26 +34,37 @@ from spec_control_ros.world_model.mppi import MPPISettings
 class TrainerSettings:
     """One training run."""
 
-    task: str
-    size: str = "1"
-    seed: int = 0
-    updates: int = 50_000
-    plants: int = 8  # stepping together
-    planner_plants: int = 2  # of these, driven by a small planner
-    expert_plants: int = 0  # driven by the expert with noise; the others by the prior
-    expert: str = ""  # file of an expert that demonstrates, and that the prior imitates; empty: none
-    expert_noise: float = 0.4  # largest standard deviation of the noise on its actions
-    updates_per_round: int = 4  # a round is one tick of every plant
-    first_episodes: int = 8  # before the first update: the expert's, or random ones
-    batch: int = 256
-    horizon: int = 3
-    buffer_episodes: int = 1000
-    evaluate_every: int = 2500  # updates
-    evaluation_episodes: int = 4
-    compile_losses: bool = True
+    task: str = setting("walker-walk", "dm_control suite task")
+    size: str = setting("1", "official model size, in millions of parameters")
+    seed: int = setting(0, "of weights, episodes and draws", low=0)
+    updates: int = setting(50_000, "gradient steps in all", low=1)
+    plants: int = setting(8, "plants that step together", low=1)
+    planner_plants: int = setting(2, "of these, driven by a small planner", low=0)
+    expert_plants: int = setting(
+        0, "of these, driven by the expert with noise; the prior drives the rest", low=0
+    )
+    expert: str = setting("", "file of an expert that demonstrates, and that the prior imitates; empty: none")
+    expert_noise: float = setting(0.4, "largest standard deviation of the noise on its actions", low=0.0)
+    updates_per_round: int = setting(4, "gradient steps for a tick of every plant", low=1)
+    first_episodes: int = setting(8, "before the first update: the expert's, or random ones", low=1)
+    batch: int = setting(256, "sequences in an update", low=1)
+    horizon: int = setting(3, "ticks of a sequence", low=1)
+    buffer_episodes: int = setting(1000, "capacity of the replay buffer", low=1)
+    evaluate_every: int = setting(2500, "updates", low=1)
+    evaluation_episodes: int = setting(4, "driven by the prior's deterministic action", low=1)
+    compile_losses: bool = setting(True, "whether to compile the losses")
     learner: LearnerSettings = field(default_factory=LearnerSettings)
-    # Collecting wants breadth, not the last per cent: a quarter of the samples, half of the iterations.
     planner: MPPISettings = field(default_factory=lambda: MPPISettings(iterations=3, samples=128, elites=16))
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.planner_plants + self.expert_plants > self.plants:
+            raise SettingsError(
+                f"planner_plants {self.planner_plants} and expert_plants {self.expert_plants}: expected "
+                f"together at most plants = {self.plants}"
+            )
+        if self.expert_plants and not self.expert:
+            raise SettingsError(f"expert_plants: got {self.expert_plants}, but no expert is named")
 
 
 @dataclass(frozen=True, slots=True)
