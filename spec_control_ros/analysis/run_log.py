@@ -41,6 +41,11 @@ class EpisodeRecord:
     ticks: dict[int, TickRecord] = field(default_factory=dict)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether plant and executor have both reported the last tick."""
+        return self.is_done and self.plant_ticks - 1 in self.ticks
+
+    @property
     def in_order(self) -> list[TickRecord]:
         """The ticks, first to last."""
         return [self.ticks[t] for t in sorted(self.ticks)]

@@ -27,7 +27,7 @@ from spec_control_ros.core.errors import ProcessError, SettingsError
 from spec_control_ros.ros.monitor import Monitor
 
 INTERRUPTED = 130
-SETTLE_S = 1.0  # for the last messages to come in once the bridge is done
+SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 RESTARTS = 5  # of a planner that dies again and again
 
 
@@ -77,7 +77,7 @@ def _watch(supervisor: Supervisor, spin: Any, log: RunLog, console: Console, *, 
         ended = supervisor.ended()
         for child in ended:
             if child.name == "sim_bridge" and child.popen.returncode == 0:
-                _settle(spin)
+                _settle(spin, log)
                 return
             if respawn and child.name == "planner" and child.restarts < RESTARTS:
                 console.print(f"[yellow]planner died with {_how(child)}: starting it again[/]")
@@ -99,9 +99,9 @@ def _how(child: Child) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _settle(spin: Any) -> None:
+def _settle(spin: Any, log: RunLog) -> None:
     end = time.monotonic() + SETTLE_S
-    while (left := end - time.monotonic()) > 0:
+    while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
         spin(left)
 
 

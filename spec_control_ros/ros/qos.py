@@ -11,10 +11,10 @@ LATEST = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
-# Every message counts, and a reader that lags for seconds still gets all of them.
+# Every message counts: a reader that lags for seconds, or whose discovery takes as long, still gets all of them.
 RECORD = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=2000,
     reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )

@@ -1,0 +1,313 @@
+"""What the tests of nodes and of the whole system share: a domain, small models, processes, and a probe."""
+
+import fcntl
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+import torch
+import yaml
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import ExternalShutdownException
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+
+from spec_control_interfaces import msg
+from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind
+from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.world_model.checkpoint import save_world_model
+from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS, ModelFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 120.0  # after that a test fails instead of hanging; nothing is measured against it
+MARK = "SPEC_CONTROL_TEST"  # environment variable by which a test finds every process that descends from it
+
+TASK, OBS, ACTION, LATENT = "acrobot-swingup", 6, 1, 16  # the cheapest task that ends after 10 s
+SMALL_SEARCH = {"horizon": 2, "iterations": 2, "samples": 16, "prior_samples": 4, "elites": 4}
+
+
+# --- A domain that nobody else on this machine uses
+
+
+@contextmanager
+def free_domain() -> Iterator[int]:
+    """A DDS domain that is free now, and kept from other test sessions until the end."""
+    first = os.getpid()
+    for domain in (1 + (first + i) % 100 for i in range(100)):
+        with (Path(tempfile.gettempdir()) / f"spec_control_domain_{domain}").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            if _is_unused(domain):
+                yield domain
+                return
+    raise RuntimeError("no DDS domain from 1 to 100 is free")
+
+
+def _is_unused(domain: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7410 + 250 * domain))  # of a domain's first participant
+        except OSError:
+            return False
+        return True
+
+
+# --- Small models
+
+
+def make_model_folder(
+    path: Path, task: str = TASK, obs: int = OBS, action: int = ACTION, *, correctors: bool = False
+) -> Path:
+    """A random world model that plans in a millisecond, with a random corrector of each kind on demand."""
+    torch.manual_seed(0)
+    dims = Dimensions(
+        obs=obs, action=action, latent=LATENT, encoder=16, encoder_layers=1, hidden=16, q_members=2
+    )
+    model = WorldModel(dims)
+    save_world_model(path / WEIGHTS, model, {"task": task, "control_period_s": 0.05})
+    for kind, make in CORRECTORS.items() if correctors else ():
+        window = 4 if kind is CorrectorKind.TEMPORAL else 1
+        corrector = make(CorrectorDimensions(LATENT, action, hidden=16, window=window, layers=1, heads=2))
+        torch.nn.init.normal_(corrector.head.weight, std=0.5)  # an untrained one corrects nothing
+        ModelFolder(path).save_corrector(kind, corrector, {"task": task})
+    return path
+
+
+def write_parameters(path: Path, **nodes: Mapping[str, Any]) -> Path:
+    """A parameter file."""
+    path.write_text(yaml.safe_dump({node: {"ros__parameters": dict(p)} for node, p in nodes.items()}))
+    return path
+
+
+def arguments_of(parameters: Mapping[str, Any]) -> list[str]:
+    """Parameters as words after --ros-args."""
+    words = (("-p", f"{name}:={_yaml(value)}") for name, value in parameters.items())
+    return ["--ros-args", *(word for pair in words for word in pair)]
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+
+
+# --- Processes
+
+
+def marked_processes(mark: str) -> dict[int, str]:
+    """Command lines of the processes, by id, that carry this mark in their environment; zombies have none."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError):  # gone, or another user's
+            if folder.name.isdigit() and f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+class Background:
+    """A process with its output in a file; its descendants are found again by their mark."""
+
+    def __init__(self, command: list[str], log: Path, environment: Mapping[str, str] | None = None):
+        self.mark = uuid.uuid4().hex
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {}), MARK: self.mark, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has printed so far, without the colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text(errors="replace"))
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        """Its exit code."""
+        try:
+            return self.popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still running after {timeout_s} s; printed:\n{self.text}") from None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to it alone."""
+        os.kill(self.popen.pid, number)
+
+    def descendants(self, having: str = "") -> dict[int, str]:
+        """Its own process and all that it started, if `having` is part of the command line."""
+        return {pid: line for pid, line in marked_processes(self.mark).items() if having in line}
+
+    def wait_for_no_descendants(self) -> None:
+        """Fail when one is left."""
+        until(lambda: not self.descendants(), lambda: f"left behind: {self.descendants()}")
+
+    def kill(self) -> None:
+        """Kill it and all that it started."""
+        for pid in self.descendants():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+def node_command(name: str, parameters: Mapping[str, Any], *files: Path) -> list[str]:
+    """How a node is started by hand."""
+    words = [word for file in files for word in ("--params-file", str(file))]
+    return [sys.executable, "-m", f"spec_control_ros.nodes.{name}", *arguments_of(parameters), *words]
+
+
+def until(is_true: Callable[[], object], what: str | Callable[[], str] = "", timeout_s: float = PATIENCE_S):
+    """Wait for a condition.
+
+    Raises:
+        AssertionError: it does not come true.
+    """
+    end = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < end, what() if callable(what) else what or "waited in vain"
+        time.sleep(0.05)
+
+
+# --- A probe on the domain
+
+
+class Probe:
+    """A node of the test's own: records what it hears, says what the test wants to say."""
+
+    def __init__(self, domain: int | None = None):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain, args=[])
+        self.node = Node("probe", context=self.context)
+        self._executor = EventsExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._publishers: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Leave the domain."""
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def hear(self, kind: Any, topic: str, qos: QoSProfile | int = RECORD) -> list[Any]:
+        """The list to which every message on `topic` is appended while the probe spins."""
+        heard: list[Any] = []
+        self.node.create_subscription(kind, topic, heard.append, qos)
+        return heard
+
+    def hear_status(self) -> list[msg.ExecutorStatus]:
+        """Every status from now on."""
+        return self.hear(msg.ExecutorStatus, "status")
+
+    def hear_episodes(self) -> list[msg.Episode]:
+        """Every word of the plant about its episode from now on."""
+        return self.hear(msg.Episode, "episode")
+
+    def hear_clock(self) -> list[Clock]:
+        """The plant's clock from now on."""
+        return self.hear(Clock, "/clock", 100)
+
+    def hear_diagnostics(self, name: str) -> list[DiagnosticStatus]:
+        """Diagnostics of one node from now on."""
+        heard: list[DiagnosticStatus] = []
+
+        def keep(array: DiagnosticArray) -> None:
+            heard.extend(status for status in array.status if status.name == name)
+
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
+        return heard
+
+    def publisher(self, kind: Any, topic: str, qos: QoSProfile | int = LATEST) -> Any:
+        """A publisher; one a topic."""
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(kind, topic, qos)
+        return self._publishers[topic]
+
+    def spin(self, duration_s: float) -> None:
+        """Take in what comes, for that long."""
+        end = time.monotonic() + duration_s
+        while (left := end - time.monotonic()) > 0:
+            self._spin_once(min(left, 0.05))
+
+    def until(self, is_true: Callable[[], object], what: str | Callable[[], str] = "") -> None:
+        """Take in what comes until a condition holds.
+
+        Raises:
+            AssertionError: it does not come true.
+        """
+        end = time.monotonic() + PATIENCE_S
+        while not is_true():
+            assert time.monotonic() < end, what() if callable(what) else what or "waited in vain"
+            self._spin_once(0.05)
+
+    def call(self, client: Any, request: Any) -> Any:
+        """The answer of a service."""
+        self.until(client.service_is_ready, f"no service {client.srv_name}")
+        answer = client.call_async(request)
+        self.until(answer.done, f"no answer from {client.srv_name}")
+        return answer.result()
+
+    def _spin_once(self, timeout_s: float) -> None:
+        try:
+            self._executor.spin_once(timeout_sec=timeout_s)
+        except ExternalShutdownException:
+            raise AssertionError("the probe's context was shut down") from None
+
+
+# --- Fixtures, for the conftest of each folder to import
+
+
+@pytest.fixture(scope="session", autouse=True)
+def domain() -> Iterator[int]:
+    """A DDS domain of this test session's own; nothing leaves this machine."""
+    with free_domain() as number, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(number))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
+        yield number
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model of the task, with random correctors."""
+    return make_model_folder(tmp_path_factory.mktemp("models") / "small", correctors=True)
+
+
+@pytest.fixture
+def probe() -> Iterator[Probe]:
+    """A node of the test's own."""
+    probe = Probe()
+    yield probe
+    probe.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Background]]:
+    """Starts a node as a process of its own; none outlives the test."""
+    started: list[Background] = []
+
+    def start(name: str, parameters: Mapping[str, Any], *files: Path) -> Background:
+        log = tmp_path / f"{name}_{len(started)}.log"
+        started.append(Background(node_command(name, parameters, *files), log, {"HOME": str(tmp_path)}))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
