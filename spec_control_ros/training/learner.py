@@ -180,7 +180,9 @@ class Learner:
         rho = s.rho ** torch.arange(len(zs), device=z.device)
         objective = s.entropy_coef * -scaled.unflatten(0, zs.shape[:2]) + q / value_scale
         if expert_action is not None:
-            distance = (prior.mean - expert_action.flatten(0, 1)).pow(2).sum(-1)
+            # Of the mean, and of a sample: else nothing would hold the spread against the entropy bonus.
+            shown = expert_action.flatten(0, 1)
+            distance = 0.5 * ((prior.mean - shown).pow(2) + (action - shown).pow(2)).sum(-1)
             objective = objective - s.imitation_coef * distance.unflatten(0, zs.shape[:2])
         loss = -(objective.mean(1) * rho).mean()
         return loss, q[0].detach(), -log_prob.detach().mean()
