@@ -126,6 +126,7 @@ def distill(
     held_out: Annotated[int, typer.Option(help="episodes that the scores are taken on", min=1)] = 2,
     samples: Annotated[int, typer.Option(help="of planner and teacher", min=2)] = 512,
     iterations: Annotated[int, typer.Option(help="of planner and teacher", min=1)] = 6,
+    elites: Annotated[int, typer.Option(help="of planner and teacher", min=1)] = 64,
     start: Annotated[str, typer.Option(help="of the search: shifted or prior")] = "shifted",
     max_std: Annotated[float, typer.Option(help="first spread of the search")] = 2.0,
     threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
@@ -134,7 +135,9 @@ def distill(
     from spec_control_ros.cli.distill import distill as distill_correctors
     from spec_control_ros.world_model.mppi import MPPISettings, Start
 
-    search = MPPISettings(samples=samples, iterations=iterations, start=Start(start), max_std=max_std)
+    search = MPPISettings(
+        samples=samples, iterations=iterations, elites=elites, start=Start(start), max_std=max_std
+    )
     distill_correctors(folder, episodes, rounds, held_out, search, threads)
 
 
