@@ -99,11 +99,12 @@ def mismatch(
     observed: Float32[np.ndarray, "latent"], predicted: Float32[np.ndarray, "latent"], metric: Metric
 ) -> float:
     """Distance of an observed latent from the predicted one; a zero prediction is infinitely far, relatively."""
-    difference = observed - predicted
-    distance = float(np.sqrt(difference @ difference))
+    # Squares of float32 neither overflow nor vanish in float64: an infinite scale would make any mismatch small.
+    wide = predicted.astype(np.float64)
+    distance = float(np.linalg.norm(observed - wide))
     if metric is Metric.L2:
         return distance
-    scale = float(np.sqrt(predicted @ predicted))
+    scale = float(np.linalg.norm(wide))
     if scale == 0.0:
         return 0.0 if distance == 0.0 else float("inf")
     return distance / scale

@@ -141,7 +141,10 @@ class PlanExecutor:
         if observation.epoch > self._epoch:
             self._begin_epoch(observation.epoch)
         # The first observation of an epoch says where we come in, not that ticks were missed.
-        self._missed_ticks += observation.tick - self._tick - 1 if self._tick >= 0 else 0
+        skipped = observation.tick - self._tick - 1 if self._tick >= 0 else 0
+        self._missed_ticks += skipped
+        if skipped or self._pending is not None:
+            self._history.clear()  # of consecutive ticks only
         self._tick = observation.tick
         self._last_observed_s = now_s
         self._pending = None
@@ -161,9 +164,13 @@ class PlanExecutor:
             self._policy.latent_dim,
         ):
             return self._drop(Drop.BAD_PLAN)
+        if plan.observation_tick > self._tick:
+            return self._drop(Drop.BAD_PLAN)  # of an observation that never came
         if plan.observation_tick < self._planned_from_tick:
             return self._drop(Drop.STALE_PLAN)  # overtaken by a newer one
-        self._in_flight = None
+        # A late answer to a request that was given up leaves the newer one in flight.
+        if self._in_flight is not None and plan.observation_tick >= self._in_flight.request.tick:
+            self._in_flight = None
         self._is_planner_silent = False
         self._planned_from_tick = plan.observation_tick
         self._planning_inferences += 1
@@ -224,6 +231,7 @@ class PlanExecutor:
         action, correction = self._corrected(row.action, verdict.kind)
         if not np.isfinite(action).all():
             self._fault = f"corrector gave a non-finite action at epoch {self._epoch}, tick {self._tick}"
+            self._pending = None
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
         if self._corrector is None and verdict.kind is DecisionKind.CORRECT:
             verdict = Verdict(DecisionKind.ACCEPT, verdict.reason, verdict.mismatch)
@@ -234,7 +242,6 @@ class PlanExecutor:
         """Drop what is queued, keep the tick open and ask for a plan."""
         self._queue.clear()
         self._gate.reset()
-        self._history.clear()
         # The first verdict of the tick stays: it is why the loop waits.
         self._pending = (
             tick
@@ -263,6 +270,7 @@ class PlanExecutor:
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
         mismatch = tick.verdict.mismatch if tick is not None and tick.verdict is not None else nan
         action = self._hold_action(tick)
+        self._history.clear()
         return self._decision(observed_at_s, Verdict(DecisionKind.HOLD, reason, mismatch), action, 0.0)
 
     def _hold_action(self, tick: _Tick | None) -> np.ndarray:
@@ -279,7 +287,7 @@ class PlanExecutor:
         self, observed_at_s: float, verdict: Verdict, action: np.ndarray, correction_norm: float
     ) -> Decision:
         self._last_action = action.astype(np.float32)
-        row = self._queue.at(self._tick)
+        row = self._queue.at(self._tick) if verdict.kind is not DecisionKind.HOLD else None
         gate = self._gate.settings
         return Decision(
             epoch=max(self._epoch, 0),

@@ -15,9 +15,9 @@ def setting(
     default: Any,
     description: str,
     *,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
+    low: int | float | None = None,
+    high: int | float | None = None,
+    above: int | float | None = None,
 ) -> Any:
     """A dataclass field with a default, what it means (with its unit), and the values it may have.
 
@@ -58,7 +58,7 @@ def check(settings: Any) -> None:
             continue
         low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
         is_wrong = (
-            (isinstance(spec.default, Enum) and not isinstance(value, type(spec.default)))
+            not _is_of_type(value, type(spec.default))
             # Negated, so that a NaN is out of every range
             or (low is not None and not value >= low)
             or (high is not None and not value <= high)
@@ -66,3 +66,10 @@ def check(settings: Any) -> None:
         )
         if is_wrong:
             raise SettingsError(f"{spec.name}: got {value!r}, expected {allowed(spec)}")
+
+
+def _is_of_type(value: Any, kind: type) -> bool:
+    """A whole number is a float as well; true and false are no numbers."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)

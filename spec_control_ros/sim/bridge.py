@@ -50,7 +50,8 @@ class PlantBridge:
         self._epoch = first_epoch - 1
         self._total_ticks = 0
         self._is_done = True
-        self._idle_action = np.zeros(plant.action_dim, np.float32)
+        self._idle_action: NDArray[np.float32] = np.zeros(plant.action_dim, np.float32)
+        self._last_action = self._idle_action
         self._is_hold = False
         self._command: NDArray[np.float32] | None = None
         self._commanded = self._held = self._missed = self._dropped = 0
@@ -111,14 +112,18 @@ class PlantBridge:
         return fate
 
     def advance(self) -> None:
-        """Step the plant by a tick, with the tick's command or, if it never came, with the last one."""
+        """Step the plant by a tick, with the tick's command or, if it never came, with the last one.
+
+        Raises:
+            ActionError: no episode is under way.
+        """
+        step = self.plant.step(self._last_action if self._command is None else self._command)
         if self._command is None:
             self._missed += 1
         else:
             self._held += self._is_hold
             self._commanded += not self._is_hold
             self._last_action = self._command
-        step = self.plant.step(self._last_action)
         self._obs, self._reward, self._is_done = step.obs, step.reward, step.is_last
         self._return += step.reward
         self._tick += 1

@@ -80,7 +80,7 @@ class SuitePlant:
         action = np.asarray(action, dtype=np.float64)
         if action.shape != self._low.shape or not np.isfinite(action).all():
             raise ActionError(
-                f"action: got shape {action.shape} {'with non-finite values' if action.size else ''}, "
+                f"action: got shape {action.shape} {'' if np.isfinite(action).all() else 'with non-finite values'}, "
                 f"expected {self._low.shape} of finite values"
             )
         if not self._is_running:

@@ -5,6 +5,9 @@ from typing import Any
 
 from spec_control_ros.core.errors import SettingsError
 
+# Every value estimate averages two members of the ensemble.
+LOWEST = {"tasks": 0, "task_embedding": 0, "has_termination": 0, "q_members": 2}
+
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
@@ -23,7 +26,7 @@ class Dimensions:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            lowest = 0 if name in ("tasks", "task_embedding", "has_termination") else 1
+            lowest = LOWEST.get(name, 1)
             if value < lowest:
                 raise SettingsError(f"dimension {name}: got {value}, expected at least {lowest}")
         if self.latent % 8:

@@ -39,12 +39,13 @@ def load_official(path: Path, action_dims: Sequence[int] | None = None) -> World
         CheckpointError: missing, truncated, holding code, not TD-MPC2 for state observations, or mismatched.
     """
     tensors = _own_names(path, _read(path))
-    if "task_embedding" in tensors and "action_masks" not in tensors:
-        tensors["action_masks"] = _masks(path, tensors, action_dims)
     try:
-        model = WorldModel(_dimensions(path, tensors))
+        dims = _dimensions(path, tensors)
     except SettingsError as error:
         raise CheckpointError(f"{path}: its tensors make no model ({error})") from None
+    if dims.tasks and "action_masks" not in tensors:
+        tensors["action_masks"] = _masks(path, dims, action_dims)
+    model = WorldModel(dims)
     fill(path, model, tensors)
     return model.eval().requires_grad_(False)
 
@@ -121,13 +122,15 @@ def _dimensions(path: Path, tensors: dict[str, Tensor]) -> Dimensions:
     )
 
 
-def _masks(path: Path, tensors: dict[str, Tensor], action_dims: Sequence[int] | None) -> Tensor:
-    tasks = len(tensors["task_embedding"])
-    if action_dims is None or len(action_dims) != tasks:
+def _masks(path: Path, dims: Dimensions, action_dims: Sequence[int] | None) -> Tensor:
+    if action_dims is None or len(action_dims) != dims.tasks:
         got = "none" if action_dims is None else f"{len(action_dims)}"
         raise CheckpointError(
             f"{path}: an older multi-task checkpoint without action masks: got {got} action dimensions, "
-            f"expected one for each of its {tasks} tasks (--action-dims)"
+            f"expected one for each of its {dims.tasks} tasks (--action-dims)"
         )
-    width = tensors["prior_head.2.weight"].shape[0] // 2
-    return (torch.arange(width) < torch.tensor(action_dims)[:, None]).float()
+    if not all(1 <= n <= dims.action for n in action_dims):
+        raise CheckpointError(
+            f"{path}: got action dimensions {', '.join(map(str, action_dims))}, expected each from 1 to {dims.action}"
+        )
+    return (torch.arange(dims.action) < torch.tensor(action_dims)[:, None]).float()

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class CorrectorDimensions:
             raise SettingsError(f"corrector: hidden {self.hidden} must be a multiple of heads {self.heads}")
 
 
+@runtime_checkable
 class Corrector(Protocol):
     """Adds a residual to a queued action."""
 

@@ -31,7 +31,7 @@ class FeatureWindow:
 
 
 class FeatureHistory:
-    """The last ticks of this epoch; a tick without a prediction breaks it."""
+    """The last ticks of this epoch; a tick that was missed or held breaks it."""
 
     def __init__(self, window: int):
         self._ticks: deque[TickFeatures] = deque(maxlen=window)
@@ -56,6 +56,6 @@ class FeatureHistory:
             observed=stack([t.observed for t in self._ticks]),
             predicted=stack([t.predicted for t in self._ticks]),
             action=stack([t.action for t in self._ticks]),
-            steps_ahead=stack([np.float32(t.steps_ahead) for t in self._ticks]),
+            steps_ahead=stack([np.asarray(t.steps_ahead, np.float32) for t in self._ticks]),
             is_real=torch.arange(self._window)[None] >= padding,
         )

@@ -1,0 +1,89 @@
+"""Stand-ins for the executor's surroundings."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from spec_control_ros.core.correctors.features import FeatureHistory
+from spec_control_ros.core.gate import Gate, GateSettings
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.plan_executor import ExecutorSettings, HoldPolicy, LatentPolicy, PlanExecutor
+
+OBS, ACTION = 3, 2
+PRIOR_ACTION = np.array([0.25, -0.25], np.float32)
+PREDICTED = np.array([1.0, 0.0, 0.0], np.float32)  # every plan's latents; of length 1
+
+GATE = GateSettings(accept=0.1, replan=1.0, hysteresis=0.0, max_corrections=3)
+WAITING = ExecutorSettings(
+    hold=HoldPolicy.ZERO,
+    plan_wait_s=1.0,
+    replan_timeout_s=3.0,
+    retry_s=0.5,
+    sensor_timeout_s=10.0,
+    fault_after_bad_observations=3,
+)
+
+
+class FakeCorrector:
+    """Adds the same residual always and remembers how long the histories were."""
+
+    def __init__(self, residual: float = 0.05):
+        self.value = residual
+        self.lengths: list[int] = []
+
+    def residual(self, history: FeatureHistory) -> np.ndarray:
+        self.lengths.append(int(history.window().is_real.sum()))
+        return np.full(ACTION, self.value, np.float32)
+
+
+def policy(
+    *,
+    encode: Callable[[np.ndarray], np.ndarray] = lambda obs: obs,
+    prior: Callable[[np.ndarray], np.ndarray] | None = lambda _: PRIOR_ACTION,
+) -> LatentPolicy:
+    """An encoder that takes the observation for the latent, and a prior that has one action."""
+    return LatentPolicy(OBS, OBS, ACTION, encode, prior)
+
+
+def executor(
+    settings: ExecutorSettings = WAITING,
+    gate: GateSettings = GATE,
+    corrector: FakeCorrector | None = None,
+    history_window: int = 1,
+    **functions: Callable[[np.ndarray], np.ndarray] | None,
+) -> PlanExecutor:
+    """The control law in fake surroundings."""
+    return PlanExecutor(policy(**functions), Gate(gate), corrector, settings, history_window)
+
+
+def observation(tick: int, *, epoch: int = 1, off: float = 0.0) -> Observation:
+    """An observation whose latent is `off` away from what every plan predicts."""
+    return Observation(epoch, tick, PREDICTED + np.array([0.0, off, 0.0], np.float32))
+
+
+def plan(
+    start_tick: int,
+    *,
+    rows: int = 4,
+    epoch: int = 1,
+    plan_id: int = 1,
+    observation_tick: int | None = None,
+    action: int = ACTION,
+    latent: int = OBS,
+) -> Plan:
+    """A plan whose first action component says for which tick a row is: 0.01 a tick."""
+    actions = np.zeros((rows, action), np.float32)
+    actions[:, 0] = 0.01 * (start_tick + np.arange(rows))
+    latents = np.zeros((rows + 1, latent), np.float32)
+    latents[:, 0] = 1.0
+    return Plan(
+        plan_id=plan_id,
+        epoch=epoch,
+        start_tick=start_tick,
+        observation_tick=start_tick if observation_tick is None else observation_tick,
+        control_period_s=0.05,
+        actions=actions,
+        latents=latents,
+        optimised_horizon=1,
+    )

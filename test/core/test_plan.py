@@ -1,0 +1,34 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from fakes import plan
+
+from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.plan import MAX_QUEUE_LENGTH
+
+
+def test_plan_of_agreeing_sizes_is_taken() -> None:
+    assert len(plan(5, rows=6).latents) == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"actions": np.zeros((0, 2), np.float32)}, "got 0 actions, expected 1 to"),
+        ({"latents": np.zeros((4, 3), np.float32)}, "got 4 latents for 4 actions, expected 5"),
+        ({"optimised_horizon": 5}, "optimised horizon of 5, expected 1 to 4"),
+        ({"optimised_horizon": 0}, "optimised horizon of 0"),
+        ({"observation_tick": 6}, "before its observation of tick 6"),
+        ({"actions": np.full((4, 2), np.nan, np.float32)}, "actions hold non-finite values"),
+        ({"latents": np.full((5, 3), np.inf, np.float32)}, "latents hold non-finite values"),
+    ],
+)
+def test_plan_refuses(change: dict[str, object], said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        dataclasses.replace(plan(5), **change)
+
+
+def test_plan_refuses_more_rows_than_a_queue_may_hold() -> None:
+    with pytest.raises(PlanError, match=f"got {MAX_QUEUE_LENGTH + 1} actions"):
+        plan(0, rows=MAX_QUEUE_LENGTH + 1)

@@ -1,0 +1,443 @@
+"""The law under "time and identity", with a clock that the tests turn by hand."""
+
+import dataclasses
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from fakes import ACTION, GATE, OBS, PRIOR_ACTION, WAITING, FakeCorrector, executor, observation, plan
+
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan_executor import Drop, ExecutorSettings, HoldPolicy, PlanExecutor
+
+NOTHING = Outcome()
+
+
+def said(outcome: Outcome) -> tuple[DecisionKind, Reason]:
+    assert outcome.decision is not None
+    return outcome.decision.kind, outcome.decision.reason
+
+
+def decided(outcome: Outcome) -> Decision:
+    assert outcome.decision is not None
+    return outcome.decision
+
+
+def asked(outcome: Outcome) -> ReplanRequest:
+    assert outcome.request is not None
+    return outcome.request
+
+
+@pytest.fixture
+def law() -> PlanExecutor:
+    return executor()
+
+
+@pytest.fixture
+def driving(law: PlanExecutor) -> PlanExecutor:
+    """Has executed tick 0 of epoch 1 and holds rows for ticks 1 to 3."""
+    law.tick(observation(0), 0.0)
+    law.receive(plan(0), 0.1)
+    return law
+
+
+class TestQueueAndGate:
+    def test_first_tick_waits_for_a_plan_and_asks_for_it(self, law: PlanExecutor) -> None:
+        outcome = law.tick(observation(0), 0.0)
+        assert outcome.decision is None
+        request = asked(outcome)
+        assert (request.epoch, request.tick, request.start_tick, request.reason) == (1, 0, 0, Reason.EMPTY)
+        np.testing.assert_array_equal(request.observation, observation(0).data)
+
+    def test_pending_tick_is_decided_when_its_plan_comes(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 2.0)
+        decision = decided(law.receive(plan(0, plan_id=7), 2.5))
+        assert (decision.kind, decision.reason) == (DecisionKind.REPLAN, Reason.EMPTY)
+        assert (decision.epoch, decision.tick, decision.plan_id) == (1, 0, 7)
+        assert (decision.queue_depth, decision.steps_ahead) == (3, 0)
+        assert (decision.planning_inferences, decision.waited_inferences) == (1, 1)
+        assert decision.observed_at_s == 2.0
+
+    def test_queued_action_of_the_tick_is_executed(self, driving: PlanExecutor) -> None:
+        decision = decided(driving.tick(observation(2), 0.2))
+        assert said(Outcome(decision)) == (DecisionKind.ACCEPT, Reason.NONE)
+        np.testing.assert_allclose(decision.action, [0.02, 0.0])
+        assert (decision.steps_ahead, decision.queue_depth, decision.missed_ticks) == (2, 1, 1)
+        assert decision.plan_age_s == pytest.approx(0.1)
+
+    def test_drained_queue_asks_for_a_plan(self, driving: PlanExecutor) -> None:
+        assert asked(driving.tick(observation(4), 0.2)).reason is Reason.EMPTY
+
+    def test_large_mismatch_drops_the_queue_and_asks_from_the_real_observation(
+        self, driving: PlanExecutor
+    ) -> None:
+        request = asked(driving.tick(observation(1, off=5.0), 0.2))
+        assert (request.tick, request.reason) == (1, Reason.MISMATCH)
+        assert request.observation[1] == 5.0
+        decision = decided(driving.receive(plan(1, plan_id=2), 0.3))
+        assert (decision.kind, decision.reason) == (DecisionKind.REPLAN, Reason.MISMATCH)
+        assert decision.mismatch == pytest.approx(5.0)  # what it replanned because of
+
+    def test_moderate_mismatch_is_corrected(self) -> None:
+        law = executor(corrector=FakeCorrector(0.5))
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.1)
+        decision = decided(law.tick(observation(1, off=0.5), 0.2))
+        assert (decision.kind, decision.reason) == (DecisionKind.CORRECT, Reason.MISMATCH)
+        np.testing.assert_allclose(decision.action, [0.51, 0.5])
+        assert decision.correction_norm == pytest.approx(0.5 * 2**0.5)
+
+    def test_corrected_action_stays_within_limits(self) -> None:
+        law = executor(corrector=FakeCorrector(-7.0))
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.1)
+        decision = decided(law.tick(observation(1, off=0.5), 0.2))
+        np.testing.assert_array_equal(decision.action, [-1.0, -1.0])
+        assert decision.correction_norm == pytest.approx(np.hypot(1.01, 1.0))
+
+    def test_moderate_mismatch_without_corrector_executes_the_queued_action(
+        self, driving: PlanExecutor
+    ) -> None:
+        decision = decided(driving.tick(observation(1, off=0.5), 0.2))
+        assert decision.kind is DecisionKind.ACCEPT
+        assert decision.correction_norm == 0.0
+
+    def test_stale_row_asks_for_a_plan(self) -> None:
+        law = executor(gate=dataclasses.replace(GATE, max_steps_ahead=2))
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        assert asked(law.tick(observation(3), 0.2)).reason is Reason.STALE
+
+
+class TestIdentity:
+    def test_observation_of_an_old_epoch_is_dropped_and_counted(self, law: PlanExecutor) -> None:
+        law.tick(observation(0, epoch=2), 0.0)
+        assert law.tick(observation(5, epoch=1), 0.1) == NOTHING
+        assert law.drops == {Drop.STALE_EPOCH: 1}
+
+    @pytest.mark.parametrize("tick", [0, 1])
+    def test_repeated_or_older_tick_is_dropped_and_counted(self, driving: PlanExecutor, tick: int) -> None:
+        driving.tick(observation(1), 0.1)
+        assert driving.tick(observation(tick), 0.2) == NOTHING
+        assert driving.drops == {Drop.STALE_TICK: 1}
+
+    @pytest.mark.parametrize("epoch", [0, 2])
+    def test_plan_of_another_epoch_is_dropped_and_counted(self, law: PlanExecutor, epoch: int) -> None:
+        law.tick(observation(0), 0.0)
+        assert law.receive(plan(0, epoch=epoch), 0.1) == NOTHING
+        assert law.drops == {Drop.STALE_EPOCH: 1}
+
+    def test_new_epoch_forgets_the_queue_and_asks_afresh(self, driving: PlanExecutor) -> None:
+        request = asked(driving.tick(observation(1, epoch=2), 0.2))
+        assert (request.epoch, request.tick, request.reason) == (2, 1, Reason.EMPTY)
+        decision = decided(driving.receive(plan(1, epoch=2), 0.3))
+        assert (decision.planning_inferences, decision.missed_ticks, decision.dropped) == (1, 0, 0)
+
+    def test_new_epoch_supersedes_the_request_in_flight(self, law: PlanExecutor) -> None:
+        old = asked(law.tick(observation(0), 0.0))
+        assert asked(law.tick(observation(0, epoch=2), 0.1)).epoch == 2
+        assert law.receive(plan(0, epoch=1), 0.2) == NOTHING
+        law.replan_failed(old, 0.2)  # concerns nobody any more
+        assert decided(law.receive(plan(0, epoch=2), 0.3)).epoch == 2
+
+    def test_drops_are_counted_from_the_beginning_of_the_epoch(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, epoch=0), 0.0)
+        law.refuse_message(Drop.BAD_PLAN)
+        assert decided(law.receive(plan(0), 0.1)).dropped == 2
+        law.tick(observation(0, epoch=2), 0.2)
+        assert decided(law.receive(plan(0, epoch=2), 0.3)).dropped == 0
+        assert law.drops.total() == 2
+
+    def test_late_plan_contributes_only_rows_still_to_come(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.tick(observation(2), 0.1)
+        decision = decided(law.receive(plan(0), 0.2))
+        np.testing.assert_allclose(decision.action, [0.02, 0.0])
+        assert (decision.kind, decision.steps_ahead, decision.queue_depth) == (DecisionKind.ACCEPT, 2, 1)
+
+    def test_late_plan_is_judged_by_the_gate(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.tick(observation(2, off=5.0), 0.1)
+        outcome = law.receive(plan(0), 0.2)
+        assert outcome.decision is None
+        assert asked(outcome).tick == 2
+
+    def test_plan_that_is_wholly_past_is_counted_and_asked_for_again(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.tick(observation(9), 0.1)
+        assert asked(law.receive(plan(0), 0.2)).tick == 9
+        assert law.drops == {Drop.STALE_PLAN: 1}
+
+    def test_plan_overtaken_by_a_newer_one_is_dropped(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        law.tick(observation(5), 0.1)
+        law.receive(plan(5, plan_id=2), 0.2)
+        assert law.receive(plan(0, rows=9, plan_id=3), 0.3) == NOTHING
+        assert law.drops == {Drop.STALE_PLAN: 1}
+        assert decided(law.tick(observation(6), 0.4)).plan_id == 2
+
+    def test_plan_of_an_observation_that_never_came_is_dropped(self, driving: PlanExecutor) -> None:
+        assert driving.receive(plan(1000), 0.1) == NOTHING
+        assert driving.drops == {Drop.BAD_PLAN: 1}
+        driving.tick(observation(4), 0.2)
+        assert decided(driving.receive(plan(4, plan_id=3), 0.3)).plan_id == 3
+
+    @pytest.mark.parametrize("sizes", [{"action": ACTION + 1}, {"latent": OBS - 1}])
+    def test_plan_of_the_wrong_size_is_dropped_and_counted(
+        self, law: PlanExecutor, sizes: dict[str, int]
+    ) -> None:
+        law.tick(observation(0), 0.0)
+        assert law.receive(plan(0, **sizes), 0.1) == NOTHING
+        assert law.drops == {Drop.BAD_PLAN: 1}
+        assert said(law.receive(plan(0), 0.2)) == (DecisionKind.REPLAN, Reason.EMPTY)
+
+    def test_plan_that_nobody_waits_for_replaces_the_rest_of_the_queue(self, driving: PlanExecutor) -> None:
+        driving.tick(observation(1), 0.1)
+        assert driving.receive(plan(2, plan_id=2, observation_tick=1), 0.1) == NOTHING
+        decision = decided(driving.tick(observation(2), 0.2))
+        assert (decision.plan_id, decision.planning_inferences, decision.waited_inferences) == (2, 2, 1)
+
+
+class TestRequests:
+    def test_one_request_is_in_flight(self, law: PlanExecutor) -> None:
+        asked(law.tick(observation(0), 0.0))
+        assert law.tick(observation(1), 0.1).request is None
+        assert law.poll(0.2) == NOTHING
+
+    def test_unanswered_request_is_made_again_for_the_newest_tick(self, law: PlanExecutor) -> None:
+        asked(law.tick(observation(0), 0.0))
+        law.tick(observation(1), 2.5)
+        assert law.poll(2.9) == NOTHING
+        assert asked(law.poll(3.0)).tick == 1
+
+    def test_late_answer_to_a_request_given_up_leaves_the_newer_one_in_flight(
+        self, law: PlanExecutor
+    ) -> None:
+        law.tick(observation(0), 0.0)
+        law.tick(observation(2, off=5.0), 2.5)
+        assert asked(law.poll(3.0)).tick == 2
+        assert (
+            law.receive(plan(0), 3.1) == NOTHING
+        )  # too far from reality, and tick 2's own plan is under way
+        assert decided(law.receive(plan(2, plan_id=2), 3.2)).plan_id == 2
+
+    def test_refused_request_is_made_again_after_a_pause(self, law: PlanExecutor) -> None:
+        request = asked(law.tick(observation(0), 0.0))
+        law.replan_failed(request, 0.1)
+        assert law.poll(0.5) == NOTHING
+        again = asked(law.poll(0.6))
+        assert (again.tick, again.reason) == (0, Reason.EMPTY)
+
+    def test_pause_after_a_refusal_holds_for_the_next_tick_too(self, law: PlanExecutor) -> None:
+        law.replan_failed(asked(law.tick(observation(0), 0.0)), 0.1)
+        assert law.tick(observation(1), 0.2) == NOTHING
+        assert asked(law.poll(0.7)).tick == 1
+
+    def test_refusal_of_another_request_is_ignored(self, law: PlanExecutor) -> None:
+        request = asked(law.tick(observation(0), 0.0))
+        law.replan_failed(dataclasses.replace(request), 0.1)
+        assert law.poll(0.9) == NOTHING  # still in flight: no retry
+
+
+class TestHolding:
+    def test_tick_whose_plan_does_not_come_is_held_and_its_late_plan_is_used(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        assert law.poll(0.99) == NOTHING
+        assert said(law.poll(1.0)) == (DecisionKind.HOLD, Reason.WAITING_FOR_PLAN)
+        assert law.poll(1.1) == NOTHING  # one decision a tick
+        assert law.receive(plan(0), 1.2) == NOTHING
+        decision = decided(law.tick(observation(1), 1.3))
+        assert (decision.kind, decision.plan_id) == (DecisionKind.ACCEPT, 1)
+        assert (decision.planning_inferences, decision.waited_inferences) == (1, 0)
+
+    def test_silent_planner_is_named(self) -> None:
+        law = executor(dataclasses.replace(WAITING, plan_wait_s=4.0))
+        law.tick(observation(0), 0.0)
+        assert asked(law.poll(3.0)).tick == 0
+        assert said(law.poll(4.0)) == (DecisionKind.HOLD, Reason.PLANNER_SILENT)
+
+    def test_planner_that_answers_again_is_not_called_silent(self) -> None:
+        law = executor(dataclasses.replace(WAITING, plan_wait_s=2.0, replan_timeout_s=2.5))
+        request = asked(law.tick(observation(0), 0.0))
+        law.replan_failed(request, 0.1)
+        law.receive(plan(0), 0.2)
+        law.tick(observation(4), 1.0)
+        assert said(law.poll(3.0)) == (DecisionKind.HOLD, Reason.WAITING_FOR_PLAN)
+
+    def test_silent_sensor_is_held_once_per_time_out(self, driving: PlanExecutor) -> None:
+        assert driving.poll(9.99) == NOTHING
+        assert said(driving.poll(10.0)) == (DecisionKind.HOLD, Reason.SENSOR_SILENT)
+        assert driving.poll(19.99) == NOTHING
+        assert said(driving.poll(20.0)) == (DecisionKind.HOLD, Reason.SENSOR_SILENT)
+        assert said(driving.tick(observation(1), 20.1)) == (DecisionKind.ACCEPT, Reason.NONE)
+
+    def test_sensor_that_never_spoke_is_not_silent(self, law: PlanExecutor) -> None:
+        assert law.poll(1e6) == NOTHING
+
+    def test_held_tick_reports_no_plan(self, driving: PlanExecutor) -> None:
+        decision = decided(driving.poll(10.0))
+        assert decision.plan_id == 0
+        assert isnan(decision.plan_age_s)
+        assert isnan(decision.mismatch)
+
+    @pytest.mark.parametrize(
+        ("hold", "expected"),
+        [(HoldPolicy.ZERO, (0.0, 0.0)), (HoldPolicy.LAST, (0.01, 0.0)), (HoldPolicy.PRIOR, PRIOR_ACTION)],
+    )
+    def test_hold_action_is_the_chosen_one(self, hold: HoldPolicy, expected: tuple[float, float]) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=hold))
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, rows=2), 0.0)
+        law.tick(observation(1), 0.1)
+        law.tick(observation(2), 0.2)
+        np.testing.assert_allclose(decided(law.poll(1.2)).action, expected)
+
+    @pytest.mark.parametrize("prior", [None, lambda _: np.full(ACTION, np.nan, np.float32)])
+    def test_missing_or_non_finite_prior_holds_zeros(self, prior: object) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.PRIOR), prior=prior)  # type: ignore[arg-type]
+        law.tick(observation(0), 0.0)
+        np.testing.assert_array_equal(decided(law.poll(1.0)).action, [0.0, 0.0])
+
+    def test_last_action_of_an_earlier_epoch_is_not_held(self) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.LAST))
+        law.tick(observation(0), 0.0)
+        law.receive(plan(1, observation_tick=0), 0.0)
+        law.tick(observation(1), 0.1)
+        law.tick(observation(0, epoch=2), 0.2)
+        np.testing.assert_array_equal(decided(law.poll(1.2)).action, [0.0, 0.0])
+
+
+BAD = [
+    np.zeros(OBS + 1, np.float32),
+    np.zeros(0, np.float32),
+    np.array([1.0, nan, 0.0], np.float32),
+    np.array([1.0, np.inf, 0.0], np.float32),
+]
+
+
+class TestFaults:
+    @pytest.mark.parametrize("data", BAD, ids=["too long", "empty", "NaN", "infinite"])
+    def test_bad_observation_is_held_and_counted(self, driving: PlanExecutor, data: np.ndarray) -> None:
+        outcome = driving.tick(Observation(1, 1, data), 0.1)
+        assert said(outcome) == (DecisionKind.HOLD, Reason.BAD_OBSERVATION)
+        assert driving.drops == {Drop.BAD_OBSERVATION: 1}
+        assert said(driving.tick(observation(2), 0.2)) == (DecisionKind.ACCEPT, Reason.NONE)
+
+    def test_observation_that_the_encoder_cannot_take_is_bad(self) -> None:
+        law = executor(encode=lambda obs: obs * np.float32(np.nan))
+        assert said(law.tick(observation(0), 0.0)) == (DecisionKind.HOLD, Reason.BAD_OBSERVATION)
+
+    def test_bad_observations_in_a_row_latch_a_fault_until_cleared(self, driving: PlanExecutor) -> None:
+        reasons = [said(driving.tick(Observation(1, t, BAD[2]), 0.1))[1] for t in (1, 2, 3)]
+        assert reasons == [Reason.BAD_OBSERVATION, Reason.BAD_OBSERVATION, Reason.FAULT]
+        assert driving.fault == "3 observations in a row had a wrong size or non-finite values"
+        assert said(driving.tick(observation(4), 0.2)) == (DecisionKind.HOLD, Reason.FAULT)
+        assert said(driving.tick(observation(0, epoch=2), 0.3)) == (DecisionKind.HOLD, Reason.FAULT)
+        driving.clear_fault()
+        assert driving.fault is None
+        assert asked(driving.tick(observation(1, epoch=2), 0.4)).tick == 1
+
+    def test_good_observation_in_between_starts_the_count_afresh(self, driving: PlanExecutor) -> None:
+        for tick, data in enumerate([BAD[0], BAD[0], observation(0).data, BAD[0], BAD[0]], start=1):
+            driving.tick(Observation(1, tick, data), 0.1)
+        assert driving.fault is None
+
+    def test_cleared_fault_latches_again_while_its_cause_is_there(self) -> None:
+        law = executor(dataclasses.replace(WAITING, fault_after_bad_observations=1))
+        law.tick(Observation(1, 0, BAD[0]), 0.0)
+        law.clear_fault()
+        assert said(law.tick(Observation(1, 1, BAD[0]), 0.1)) == (DecisionKind.HOLD, Reason.FAULT)
+
+    def test_fault_holds_zeros_whatever_the_hold_policy(self) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.PRIOR, fault_after_bad_observations=1))
+        law.tick(Observation(1, 0, BAD[0]), 0.0)
+        np.testing.assert_array_equal(decided(law.tick(observation(1), 0.1)).action, [0.0, 0.0])
+
+    def test_non_finite_correction_latches_a_fault(self) -> None:
+        law = executor(corrector=FakeCorrector(nan))
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        decision = decided(law.tick(observation(1, off=0.5), 0.1))
+        assert (decision.kind, decision.reason) == (DecisionKind.HOLD, Reason.FAULT)
+        np.testing.assert_array_equal(decision.action, [0.0, 0.0])
+        assert law.fault == "corrector gave a non-finite action at epoch 1, tick 1"
+
+    def test_fault_on_a_pending_tick_decides_it_once(self) -> None:
+        law = executor(corrector=FakeCorrector(nan))
+        law.tick(observation(0), 0.0)
+        law.tick(observation(1, off=0.5), 0.1)
+        assert said(law.receive(plan(0), 0.2)) == (DecisionKind.HOLD, Reason.FAULT)
+        assert law.poll(5.0) == NOTHING
+
+
+class TestHistory:
+    """The corrector sees consecutive ticks of one plan's execution only."""
+
+    def lengths(self, *events: object) -> list[int]:
+        corrector = FakeCorrector()
+        gate = dataclasses.replace(GATE, max_corrections=100)
+        law = executor(corrector=corrector, gate=gate, history_window=3)
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, rows=10), 0.0)
+        for event in events:
+            law.tick(event, 0.1) if isinstance(event, Observation) else law.poll(float(str(event)))
+        return corrector.lengths
+
+    def test_history_grows_up_to_its_window(self) -> None:
+        assert self.lengths(*(observation(t, off=0.5) for t in (1, 2, 3, 4))) == [2, 3, 3, 3]
+
+    def test_missed_tick_breaks_the_history(self) -> None:
+        assert self.lengths(observation(1, off=0.5), observation(3, off=0.5)) == [2, 1]
+
+    def test_held_tick_breaks_the_history(self) -> None:
+        bad = Observation(1, 2, BAD[0])
+        assert self.lengths(observation(1, off=0.5), bad, observation(3, off=0.5)) == [2, 1]
+
+    def test_tick_that_was_never_decided_breaks_the_history(self) -> None:
+        corrector = FakeCorrector()
+        law = executor(corrector=corrector, history_window=3)
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        law.tick(observation(1, off=9.0), 0.1)
+        law.tick(observation(2, off=0.5), 0.2)
+        law.receive(plan(1, plan_id=2), 0.2)
+        assert corrector.lengths == [1]
+
+    def test_history_goes_on_over_a_replan(self) -> None:
+        corrector = FakeCorrector()
+        law = executor(corrector=corrector, history_window=4)
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        law.tick(observation(1, off=9.0), 0.1)
+        law.receive(plan(1, plan_id=2), 0.2)
+        law.tick(observation(2, off=0.5), 0.3)
+        assert corrector.lengths == [3]
+
+    def test_new_epoch_begins_with_an_empty_history(self) -> None:
+        corrector = FakeCorrector()
+        law = executor(corrector=corrector, history_window=4)
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        law.tick(observation(0, epoch=2), 0.1)
+        law.tick(observation(1, epoch=2, off=0.5), 0.2)
+        law.receive(plan(0, epoch=2), 0.2)
+        assert corrector.lengths == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("plan_wait_s", 0.0),
+        ("replan_timeout_s", nan),
+        ("retry_s", -1.0),
+        ("sensor_timeout_s", 0.0),
+        ("fault_after_bad_observations", 0),
+    ],
+)
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(SettingsError, match=name):
+        ExecutorSettings(**{name: value})

@@ -1,0 +1,226 @@
+"""Random interleavings of everything that can happen to the executor, and what must hold whatever does."""
+
+import dataclasses
+from collections import Counter
+from math import nan
+
+import numpy as np
+import pytest
+from fakes import ACTION, GATE, OBS, WAITING, FakeCorrector, executor, observation, plan
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.plan_executor import HoldPolicy
+
+offs = st.sampled_from([0.0, 0.05, 0.5, 0.9, 5.0])
+rows = st.integers(1, 8)
+
+
+class ExecutorMachine(RuleBasedStateMachine):
+    """Plays sensor, planner and clock, honest or not."""
+
+    @initialize(hold=st.sampled_from(HoldPolicy), residual=st.sampled_from([0.05, 3.0, nan]))
+    def begin(self, hold: HoldPolicy, residual: float) -> None:
+        self.law = executor(
+            dataclasses.replace(WAITING, hold=hold),
+            dataclasses.replace(GATE, max_steps_ahead=5),
+            FakeCorrector(residual),
+            history_window=4,
+        )
+        self.now = 0.0
+        self.epoch, self.tick = 0, -1
+        self.in_flight: ReplanRequest | None = None
+        self.deadline = 0.0
+        self.unanswered: list[ReplanRequest] = []  # the planner may answer any of them, ever
+        self.planned_from = -1
+        self.open: Observation | None = None
+        self.decided: Counter[tuple[int, int]] = Counter()
+        self.newest: Decision | None = None
+        self.drops = 0
+        self.plan_ids = 0
+
+    # What the world does
+
+    @rule(skip=st.sampled_from([0, 0, 0, 1, 4]), off=offs, dt=st.sampled_from([0.0, 0.0625, 0.5]))
+    def observe(self, skip: int, off: float, dt: float) -> None:
+        self._observe(observation(self.tick + 1 + skip, epoch=self.epoch, off=off), dt)
+
+    @rule(bump=st.integers(1, 3), tick=st.integers(0, 3), off=offs)
+    def reset_plant(self, bump: int, tick: int, off: float) -> None:
+        self._observe(observation(tick, epoch=self.epoch + bump, off=off), 0.0625)
+
+    @rule(data=st.sampled_from([np.zeros(OBS + 2, np.float32), np.full(OBS, np.nan, np.float32)]))
+    def observe_garbage(self, data: np.ndarray) -> None:
+        self._observe(Observation(self.epoch, self.tick + 1, data), 0.0625)
+
+    @rule(epoch_back=st.integers(0, 2), back=st.integers(0, 3))
+    def repeat_observation(self, epoch_back: int, back: int) -> None:
+        tick = self.tick - back if epoch_back == 0 else self.tick + back
+        before = self.law.drops.total()
+        if self.epoch - epoch_back >= 0 and tick >= 0 and self.tick >= 0:
+            stale = observation(tick, epoch=self.epoch - epoch_back)
+            assert self.law.tick(stale, self.now) == Outcome()
+            assert self.law.drops.total() == before + 1
+
+    @precondition(lambda self: self.unanswered)
+    @rule(data=st.data(), rows=rows)
+    def answer(self, data: st.DataObject, rows: int) -> None:
+        request = data.draw(st.sampled_from(self.unanswered))
+        self.plan_ids += 1
+        self._receive(plan(request.start_tick, rows=rows, epoch=request.epoch, plan_id=self.plan_ids))
+
+    @rule(
+        epoch=st.integers(-1, 1),
+        start=st.integers(-5, 5),
+        observed=st.integers(0, 8),
+        rows=rows,
+        action=st.sampled_from([ACTION, ACTION, ACTION + 1]),
+    )
+    def plan_that_nobody_asked_for(
+        self, epoch: int, start: int, observed: int, rows: int, action: int
+    ) -> None:
+        start = max(0, self.tick + start)
+        made = plan(
+            start,
+            rows=rows,
+            epoch=max(0, self.epoch + epoch),
+            plan_id=10_000,
+            observation_tick=max(0, start - observed),
+            action=action,
+        )
+        self._receive(made)
+
+    @precondition(lambda self: self.unanswered)
+    @rule(data=st.data())
+    def refuse(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(self.unanswered))
+        self.law.replan_failed(request, self.now)
+        if request is self.in_flight:
+            self.in_flight = None
+
+    @rule(dt=st.sampled_from([0.125, 0.25, 1.0, 3.0, 12.0]))
+    def wait(self, dt: float) -> None:
+        self._poll(dt)
+
+    @rule()
+    def clear_fault(self) -> None:
+        self.law.clear_fault()
+        assert self.law.fault is None
+
+    # What must hold
+
+    @invariant()
+    def counters_only_grow(self) -> None:
+        assert self.law.drops.total() >= self.drops
+        self.drops = self.law.drops.total()
+
+    def teardown(self) -> None:
+        """Given time, the newest observation has been decided, once."""
+        if not hasattr(self, "law") or self.tick < 0:
+            return
+        self._poll(WAITING.plan_wait_s)
+        assert self.open is None
+        assert self.decided[self.epoch, self.tick] == 1
+
+    def _observe(self, seen: Observation, dt: float) -> None:
+        self.now += dt
+        if seen.epoch > self.epoch:
+            self.in_flight, self.planned_from, self.newest = None, -1, None
+        self.epoch, self.tick, self.open = seen.epoch, seen.tick, seen
+        self._check(self.law.tick(seen, self.now))
+
+    def _receive(self, made: Plan) -> None:
+        is_ours = made.epoch == self.epoch and made.actions.shape[1] == ACTION
+        is_in_order = self.planned_from <= made.observation_tick <= self.tick
+        before = self.law.drops.total()
+        if is_ours and is_in_order:
+            self.planned_from = made.observation_tick
+            if self.in_flight is not None and made.observation_tick >= self.in_flight.tick:
+                self.in_flight = None
+        outcome = self.law.receive(made, self.now)
+        if not (is_ours and is_in_order):
+            assert outcome == Outcome()
+            assert self.law.drops.total() == before + 1
+        self._check(outcome)
+
+    def _poll(self, dt: float) -> None:
+        self.now += dt
+        if self.in_flight is not None and self.now >= self.deadline:
+            self.in_flight = None
+        self._check(self.law.poll(self.now))
+
+    def _check(self, outcome: Outcome) -> None:
+        if outcome.request is not None:
+            self._check_request(outcome.request)
+        if outcome.decision is not None:
+            self._check_decision(outcome.decision)
+
+    def _check_request(self, request: ReplanRequest) -> None:
+        assert self.in_flight is None, "two requests in flight"
+        assert (request.epoch, request.tick) == (self.epoch, self.tick)
+        assert np.isfinite(request.observation).all()
+        self.in_flight, self.deadline = request, self.now + WAITING.replan_timeout_s
+        self.unanswered.append(request)
+
+    def _check_decision(self, made: Decision) -> None:
+        assert (made.epoch, made.tick) == (self.epoch, max(self.tick, 0))
+        assert made.action.shape == (ACTION,)
+        assert made.action.dtype == np.float32
+        assert (np.abs(made.action) <= 1.0).all()  # False for a NaN as well
+        if made.reason is not Reason.SENSOR_SILENT:
+            assert self.open is not None, "a second decision for one tick"
+            self.decided[made.epoch, made.tick] += 1
+            self.open = None
+        if self.law.fault is not None:
+            assert made.kind is DecisionKind.HOLD
+        assert (made.plan_id != 0) == (made.kind is not DecisionKind.HOLD)
+        assert made.observed_at_s <= self.now
+        assert made.waited_inferences <= made.planning_inferences
+        before = self.newest
+        if before is not None:
+            assert made.planning_inferences >= before.planning_inferences
+            assert made.waited_inferences >= before.waited_inferences
+            assert made.missed_ticks >= before.missed_ticks
+            assert made.dropped >= before.dropped
+        self.newest = made
+
+
+ExecutorMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+TestExecutorMachine = ExecutorMachine.TestCase
+
+
+def replayed(seed: int) -> list[str]:
+    """Decisions of a random but fixed sequence of observations, plans, refusals and pauses."""
+    rng = np.random.default_rng(seed)
+    law = executor(corrector=FakeCorrector(), history_window=3)
+    epoch, tick, now, requests, said = 1, -1, 0.0, [], []
+    for _ in range(400):
+        now += float(rng.exponential(0.5))
+        event = rng.choice(["observe", "plan", "poll", "refuse", "reset"], p=[0.4, 0.28, 0.2, 0.1, 0.02])
+        outcome = Outcome()
+        if event == "observe":
+            tick += int(rng.integers(1, 3))
+            outcome = law.tick(observation(tick, epoch=epoch, off=float(rng.exponential(0.3))), now)
+        elif event == "reset":
+            epoch, tick = epoch + 1, -1
+        elif event == "poll":
+            outcome = law.poll(now)
+        elif requests and event == "plan":
+            request = requests[-1]
+            outcome = law.receive(plan(request.start_tick, epoch=request.epoch), now)
+        elif requests:
+            law.replan_failed(requests[-1], now)
+        requests += [outcome.request] if outcome.request is not None else []
+        said.append(repr(outcome))
+    return said
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_same_inputs_give_the_same_decisions(seed: int) -> None:
+    said = replayed(seed)
+    assert said == replayed(seed)
+    assert all(any(f"DecisionKind.{kind.name}" in s for s in said) for kind in DecisionKind)

@@ -1,0 +1,103 @@
+"""Every settings dataclass of core and world model, found by its `setting` fields."""
+
+import dataclasses
+from enum import Enum
+from math import nan
+from typing import Any
+
+import pytest
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.core.plan_executor import ExecutorSettings
+from spec_control_ros.core.settings import allowed, check, setting
+from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner import PlannerSettings
+
+KINDS = (GateSettings, ExecutorSettings, MPPISettings, PlannerSettings)
+FIELDS = [(kind, spec) for kind in KINDS for spec in dataclasses.fields(kind) if spec.metadata]
+FLOATS = [(k, s) for k, s in FIELDS if isinstance(s.default, float)]
+BOUNDS = [(k, s, b) for k, s in FIELDS for b in ("low", "above", "high") if s.metadata[b] is not None]
+
+
+class Colour(str, Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclasses.dataclass(frozen=True)
+class Painted:
+    colour: Colour = setting(Colour.RED, "of the robot")
+    coats: int = setting(1, "of paint", low=1, high=3)
+    drying_s: float = setting(1.0, "s between coats", above=0.0)
+    plain: int = 5
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def named(case: Any) -> str | None:
+    return case.__name__ if isinstance(case, type) else getattr(case, "name", case)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_are_allowed(kind: type) -> None:
+    kind()
+
+
+@pytest.mark.parametrize(("kind", "spec"), FIELDS, ids=named)
+def test_every_setting_says_what_it_means(kind: type, spec: Any) -> None:
+    assert spec.metadata["description"]
+
+
+@pytest.mark.parametrize(("kind", "spec", "bound"), BOUNDS, ids=named)
+def test_value_beyond_a_bound_is_refused(kind: type, spec: Any, bound: str) -> None:
+    limit = type(spec.default)(spec.metadata[bound])
+    beyond = {"low": limit - 1, "above": limit, "high": limit + 1}[bound]
+    with pytest.raises(SettingsError, match=spec.name):
+        kind(**{spec.name: beyond})
+
+
+@pytest.mark.parametrize(("kind", "spec"), FLOATS, ids=named)
+def test_nan_is_out_of_every_range(kind: type, spec: Any) -> None:
+    with pytest.raises(SettingsError, match=spec.name):
+        kind(**{spec.name: nan})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"colour": "green"}, "colour: got 'green', expected one of red, blue"),
+        ({"colour": "red"}, "colour: got 'red', expected one of red, blue"),  # the value is not the choice
+        ({"coats": 0}, "coats: got 0, expected at least 1 and at most 3"),
+        ({"drying_s": 0.0}, "drying_s: got 0.0, expected more than 0.0"),
+        ({"coats": "two"}, "coats: got 'two', expected at least 1 and at most 3"),
+        ({"coats": 1.5}, "coats: got 1.5"),
+        ({"coats": True}, "coats: got True"),
+        ({"drying_s": None}, "drying_s: got None"),
+    ],
+)
+def test_refusal_says_what_was_got_and_what_is_allowed(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Painted(**values)
+
+
+def test_whole_number_is_taken_for_a_float() -> None:
+    assert Painted(drying_s=2).drying_s == 2
+
+
+def test_fields_without_a_range_name_their_type() -> None:
+    spec = next(f for f in dataclasses.fields(Painted) if f.name == "coats")
+    assert allowed(spec) == "at least 1 and at most 3"
+    assert allowed(dataclasses.field(default="x", metadata={"description": "d"})) == "a str"
+
+
+def test_relations_between_settings_hold() -> None:
+    with pytest.raises(SettingsError, match="elites"):
+        MPPISettings(samples=32, prior_samples=8, elites=64)
+    with pytest.raises(SettingsError, match=r"min_std: got 3\.0, expected at most max_std = 2\.0"):
+        MPPISettings(min_std=3.0)
+    with pytest.raises(SettingsError, match="queue_length: got 2, expected horizon = 3"):
+        PlannerSettings(queue_length=2)
+    with pytest.raises(SettingsError, match="queue_length"):
+        PlannerSettings(queue_length=1001)
