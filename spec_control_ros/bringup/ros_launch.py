@@ -18,9 +18,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from spec_control_ros.bringup.lifeline import lifeline
 from spec_control_ros.bringup.system import Process, arguments, processes
+from spec_control_ros.core.errors import ProcessError
 
 PACKAGE = "spec_control_ros"
+GRACE_S = 60  # the bridge may have a video to finish
 
 
 def launch_description(robot: str) -> LaunchDescription:
@@ -71,10 +74,14 @@ def _node(process: Process, *, respawn: bool) -> Node:
         output="screen",
         respawn=respawn,
         respawn_delay=1.0,
+        additional_env=lifeline(),
+        sigkill_timeout=str(GRACE_S),
         parameters=[*map(str, process.parameter_files), process.parameters],
     )
 
 
-def _end(event: ProcessExited, _: LaunchContext) -> list[Action]:
-    how = "done" if event.returncode == 0 else f"died with exit code {event.returncode}"
-    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} is {how}"))]
+def _end(event: ProcessExited, context: LaunchContext) -> list[Action]:
+    """Ends the launch with a process; raising is the one way to make `ros2 launch` exit with 1."""
+    if event.returncode and not context.is_shutdown:
+        raise ProcessError(f"{event.process_name} died with exit code {event.returncode}")
+    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} is done"))]

@@ -1,7 +1,6 @@
 """Starts processes and ends them: all of them, always."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spec_control_ros.bringup.lifeline import lifeline
 from spec_control_ros.bringup.system import Process
 
-PR_SET_PDEATHSIG = 1
-GRACE_S = 10.0
+GRACE_S = 60.0  # the bridge may have a video to finish
 TAIL_LINES = 15
 
 
@@ -41,7 +40,7 @@ class Child:
 class Supervisor:
     """Runs processes of this package, each in its own session, with its output in a log file.
 
-    They get SIGINT from us alone: Ctrl-C in the terminal does not reach them directly. Should we be killed
+    They get signals from us alone: Ctrl-C in the terminal does not reach them directly. Should we be killed
     ourselves, the kernel ends them.
 
     Args:
@@ -50,7 +49,7 @@ class Supervisor:
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]):
-        self._logs, self._environment = logs, dict(environment)
+        self._logs, self._environment = logs, {**environment, **lifeline()}
         self.children: list[Child] = []
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -71,12 +70,12 @@ class Supervisor:
         return [child for child in self.children if child.popen.poll() is not None]
 
     def stop(self) -> None:
-        """End all of them: SIGINT, and what is left after a while gets SIGKILL."""
+        """End all of them: SIGTERM, and what is left after a while, or at another Ctrl-C, gets SIGKILL."""
         for child in self.children:
-            _signal(child, signal.SIGINT)
+            _signal(child, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_S
         for child in self.children:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
                 child.popen.wait(max(0.0, deadline - time.monotonic()))
         for child in self.children:
             _signal(child, signal.SIGKILL)
@@ -91,7 +90,6 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
             )
 
 
@@ -124,7 +122,3 @@ def _signal(child: Child, number: signal.Signals) -> None:
     if child.popen.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.popen.pid, number)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

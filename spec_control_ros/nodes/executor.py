@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.client import Client
-from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
@@ -24,7 +23,7 @@ from spec_control_ros.ros.messages import from_observation, from_plan, to_comman
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
-from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.world_model.latent_policy import latent_policy
 
 
@@ -36,6 +35,9 @@ class ExecutorNodeSettings:
     corrector: CorrectorKind = setting(CorrectorKind.NONE, "corrector of that model")
     task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
     watchdog_period_s: float = setting(0.01, "s; how often time-outs are looked at", above=0.0, high=10.0)
+    answer_timeout_s: float = setting(
+        1.0, "s; a planner that has not even accepted a request by then is taken for gone", above=0.0
+    )
     planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
@@ -44,18 +46,19 @@ class ExecutorNodeSettings:
         check(self)
 
 
-class ExecutorNode(Node):
+class ExecutorNode(ProcessNode):
     """Translates between topics and `PlanExecutor`."""
 
     def __init__(self) -> None:
         super().__init__("executor")
-        self.exit_code = 0
         self._settings = declare_settings(self, ExecutorNodeSettings)
         refuse_unknown(self)
         torch.set_num_threads(1)  # one observation at a time: threads would only add latency
         self._law = self._make_law()
         self._started_s = time.monotonic()
         self._decision: Decision | None = None
+        self._request: ReplanRequest | None = None  # not yet answered
+        self._asked_s = 0.0
         self._answer: Future | None = None
         self._client: Client = self.create_client(Replan, "replan")
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -75,6 +78,11 @@ class ExecutorNode(Node):
     def _start_once_planner_is_there(self) -> None:
         waited_s = time.monotonic() - self._started_s
         if not self._client.service_is_ready() and waited_s < self._settings.planner_wait_s:
+            return
+        if self.count_publishers("command"):
+            self.get_logger().warning(
+                "another executor publishes on `command`: waiting until it is gone", throttle_duration_sec=5.0
+            )
             return
         self._start_timer.cancel()
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
@@ -98,6 +106,10 @@ class ExecutorNode(Node):
             self._handle(self._law.receive(plan, time.monotonic()))
 
     def _on_watchdog(self) -> None:
+        # Rather than wait for a plan from a planner that is gone, ask the next one.
+        now_s = time.monotonic()
+        if self._request is not None and now_s - self._asked_s > self._settings.answer_timeout_s:
+            self._fail(self._request)
         self._handle(self._law.poll(time.monotonic()))
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -128,17 +140,24 @@ class ExecutorNode(Node):
         if self._answer is not None and not self._answer.done():
             self._client.remove_pending_request(self._answer)
         if not self._client.service_is_ready():
-            self._law.replan_failed(request, time.monotonic())
+            self._fail(request)
             return
+        self._request, self._asked_s = request, time.monotonic()
         message = to_replan(request, self._settings.executor.replan_timeout_s)
         self._answer = self._client.call_async(message)
         self._answer.add_done_callback(lambda answer: self._on_answer(request, answer))
 
     def _on_answer(self, request: ReplanRequest, answer: Future) -> None:
         response = answer.result()
+        if request is self._request:
+            self._request = None
         if response is not None and not response.accepted:
             self.get_logger().error(f"planner refused: {response.message}", throttle_duration_sec=1.0)
-            self._law.replan_failed(request, time.monotonic())
+            self._fail(request)
+
+    def _fail(self, request: ReplanRequest) -> None:
+        self._request = None
+        self._law.replan_failed(request, time.monotonic())
 
     def _why(self, decision: Decision) -> str:
         return self._law.fault or decision.reason.name.lower().replace("_", " ")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.node import Node
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
@@ -23,7 +22,7 @@ from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.world_model.planner import Planner, PlannerSettings, WarmStart
 
 
@@ -50,12 +49,11 @@ class PlanningJob:
     received_s: float  # monotonic
 
 
-class PlannerNode(Node):
+class PlannerNode(ProcessNode):
     """Answers at once and plans in its thread; the latest request wins."""
 
     def __init__(self) -> None:
         super().__init__("planner")
-        self.exit_code = 0
         self._settings = declare_settings(self, PlannerNodeSettings)
         refuse_unknown(self)
         if self._settings.device.startswith("cuda") and not torch.cuda.is_available():
@@ -70,6 +68,7 @@ class PlannerNode(Node):
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
         self._ready_timer = self.create_timer(0.05, self._offer_service_once_ready)
+        self.create_timer(0.1, self._end_on_thread_error)
         self.create_timer(1.0, self._publish_diagnostics)
         self._thread.start()
 
@@ -93,16 +92,19 @@ class PlannerNode(Node):
 
     def _offer_service_once_ready(self) -> None:
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
-        if self._thread.error is not None:
-            raise self._thread.error
-        if self._thread.is_ready.is_set():
-            self._ready_timer.cancel()
-            self.create_service(Replan, "replan", self._on_replan)
-            self.create_timer(0.5, self._raise_thread_error)
+        if not self._thread.is_ready.is_set():
+            return
+        if self.count_services("replan"):
+            self.get_logger().warning(
+                "another planner offers `replan`: waiting until it is gone", throttle_duration_sec=5.0
+            )
+            return
+        self._ready_timer.cancel()
+        self.create_service(Replan, "replan", self._on_replan)
 
-    def _raise_thread_error(self) -> None:
+    def _end_on_thread_error(self) -> None:
         if self._thread.error is not None:
-            raise self._thread.error
+            self.fail(self._thread.error)
 
     def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
         response.message = self._objection(request)

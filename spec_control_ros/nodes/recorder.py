@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from rclpy.node import Node
 
 from spec_control_ros.analysis.bag_writer import BagWriter
 from spec_control_ros.core.settings import setting
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
-from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.ros.topics import TOPICS, Topic
 
 
@@ -22,7 +21,7 @@ class RecorderSettings:
     folder: str = setting("bag", "of the bag; must not exist yet")
 
 
-class RecorderNode(Node):
+class RecorderNode(ProcessNode):
     """Writes serialized messages as they come; the bag is whole once the node has ended."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.node import Node
+from rclpy.duration import Duration
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
@@ -26,10 +26,12 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
-from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
 from spec_control_ros.sim.camera import Camera
 from spec_control_ros.sim.suite_plant import SuitePlant
+
+FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 
 
 class Mode(str, Enum):
@@ -59,12 +61,11 @@ class BridgeSettings:
         check(self)
 
 
-class SimBridgeNode(Node):
+class SimBridgeNode(ProcessNode):
     """Translates between topics and `PlantBridge`."""
 
     def __init__(self) -> None:
         super().__init__("sim_bridge")
-        self.exit_code = 0
         self._settings = declare_settings(self, BridgeSettings)
         refuse_unknown(self)
         plant = SuitePlant(self._settings.task, self._settings.action_repeat)
@@ -92,6 +93,12 @@ class SimBridgeNode(Node):
     def _start_once_executor_is_there(self) -> None:
         if self.count_publishers("command") == 0:
             self._give_up_after(self._settings.start_timeout_s, "no executor publishes on `command`")
+            return
+        if self.count_publishers("observation") > 1:
+            self._give_up_after(
+                self._settings.start_timeout_s,
+                "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID",
+            )
             return
         self._start_timer.cancel()
         if self._episodes_begun == 0:  # unless a call of `reset` was first
@@ -136,8 +143,8 @@ class SimBridgeNode(Node):
             self._begin_episode((state.seed + 1) % 2**32)
             return
         # The last messages must be out before the process is.
-        self._episode_publisher.wait_for_all_acked()
-        self.context.try_shutdown()
+        self._episode_publisher.wait_for_all_acked(Duration(seconds=FAREWELL_S))
+        self.end()
 
     def _publish(self) -> None:
         stamp = to_stamp(self._bridge.sim_time_s)
@@ -162,8 +169,7 @@ class SimBridgeNode(Node):
             self.get_logger().warning(f"{what} (waited {waited_s:.0f} s)", throttle_duration_sec=5.0)
         if waited_s > timeout_s:
             self.get_logger().error(f"{what}; giving up after {timeout_s:.0f} s")
-            self.exit_code = 1
-            self.context.try_shutdown()
+            self.end(exit_code=1)
 
     def _publish_diagnostics(self) -> None:
         state = self._bridge.episode

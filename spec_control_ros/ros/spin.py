@@ -1,38 +1,52 @@
 """Runs one node in a process: clear errors, clean exits."""
 
+import signal
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from threading import Event
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from spec_control_ros.core.errors import SpecControlError
 
 SETTINGS_EXIT_CODE = 2
+SPIN_S = 0.1  # a signal is noticed that soon
 
 
-class Stoppable(Protocol):
-    """A node that knows with which code its process should end."""
+class ProcessNode(Node):
+    """A node that may end its process."""
 
-    exit_code: int
+    exit_code = 0
+
+    def end(self, exit_code: int = 0) -> None:
+        """End the process once the running callback is over."""
+        self.exit_code = exit_code
+        self.context.try_shutdown()
+
+    def fail(self, error: Exception) -> None:
+        """End the process because of an error."""
+        self.get_logger().fatal(str(error))
+        self.end(SETTINGS_EXIT_CODE if isinstance(error, SpecControlError) else 1)
 
 
-def run_node(make: Callable[[], Node]) -> int:
-    """Make the node and spin it until it shuts its context down or a signal does; returns the exit code."""
-    rclpy.init()
-    node: Node | None = None
+def run_node(make: Callable[[], ProcessNode]) -> int:
+    """Make the node and spin it until it ends itself or a signal does; returns the exit code."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node: ProcessNode | None = None
     try:
+        is_signalled = _note_signals()
         node = make()
         executor = EventsExecutor()
         executor.add_node(node)
         # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.5)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        with suppress(ExternalShutdownException):  # the node has ended itself
+            while not is_signalled.is_set():
+                executor.spin_once(timeout_sec=SPIN_S)
     except SpecControlError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return SETTINGS_EXIT_CODE
@@ -40,4 +54,15 @@ def run_node(make: Callable[[], Node]) -> int:
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-    return getattr(node, "exit_code", 0)
+    return node.exit_code
+
+
+def _note_signals() -> Event:
+    """From now on SIGINT and SIGTERM only leave a note, however often they come.
+
+    An exception inside rclpy would abort the process, and what a node has to finish must not be interrupted.
+    """
+    is_signalled = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: is_signalled.set())
+    return is_signalled
