@@ -39,6 +39,8 @@ def load_card(path: Path) -> Card:
         ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{card_path}: not JSON ({error})") from None
+    except OSError as error:
+        raise CheckpointError(f"{card_path}: cannot be read ({error})") from None
     if not isinstance(card, dict):
         raise CheckpointError(f"{card_path}: got a {type(card).__name__}, expected an object")
     return card
@@ -60,7 +62,9 @@ def load_weights(path: Path, module: nn.Module) -> None:
 
 
 def fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Load `tensors`, read from `path`, into `module`.
+    """Load `tensors`, read from `path`, into `module`, which is on the CPU afterwards.
+
+    Make the module on the meta device: then nothing is allocated before every shape is known to be right.
 
     Raises:
         CheckpointError: names the file, the tensor, the shape got and the shape expected.
@@ -78,7 +82,7 @@ def fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
             raise CheckpointError(f"{path}: tensor {name} holds non-finite values")
     if unknown := sorted(tensors.keys() - expected.keys()):
         raise CheckpointError(f"{path}: unknown tensor {unknown[0]}, expected only {', '.join(expected)}")
-    module.load_state_dict(tensors)
+    module.to_empty(device="cpu").load_state_dict(tensors)
 
 
 def save_world_model(path: Path, model: WorldModel, card: Card) -> None:
@@ -98,8 +102,9 @@ def load_world_model(path: Path, device: torch.device | str = "cpu") -> tuple[Wo
             f"{path.with_suffix('.json')}: format {card.get('format')!r}, expected 'tdmpc2'"
         )
     try:
-        model = WorldModel(Dimensions(**card["dimensions"]))
-    except (KeyError, TypeError, SettingsError) as error:
+        with torch.device("meta"):
+            model = WorldModel(Dimensions(**card["dimensions"]))
+    except (KeyError, TypeError, RuntimeError, SettingsError) as error:
         raise CheckpointError(
             f"{path.with_suffix('.json')}: dimensions do not make a model ({error})"
         ) from None

@@ -85,7 +85,9 @@ class ModelFolder:
         card = load_card(path)
         try:
             dims = CorrectorDimensions(**card["dimensions"])
-        except (KeyError, TypeError, SettingsError) as error:
+            with torch.device("meta"):
+                corrector = CORRECTORS[kind](dims)
+        except (KeyError, TypeError, RuntimeError, SettingsError) as error:
             raise CheckpointError(
                 f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
             ) from None
@@ -94,7 +96,6 @@ class ModelFolder:
                 f"{path}: made for latent {dims.latent} and action {dims.action}, expected "
                 f"{model.dims.latent} and {model.dims.action} of the world model beside it"
             )
-        corrector = CORRECTORS[kind](dims)
         load_weights(path, corrector)
         return corrector.eval().requires_grad_(False)
 

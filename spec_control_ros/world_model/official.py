@@ -45,7 +45,8 @@ def load_official(path: Path, action_dims: Sequence[int] | None = None) -> World
         raise CheckpointError(f"{path}: its tensors make no model ({error})") from None
     if dims.tasks and "action_masks" not in tensors:
         tensors["action_masks"] = _masks(path, dims, action_dims)
-    model = WorldModel(dims)
+    with torch.device("meta"):
+        model = WorldModel(dims)
     fill(path, model, tensors)
     return model.eval().requires_grad_(False)
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.core.errors import ObservationError, SettingsError
+from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.model import WorldModel
@@ -111,6 +111,8 @@ class Planner:
         result = search(self.model, z, mppi, noise, mean, self._task)
         chosen = result.mean if self.settings.selection is Selection.MEAN else result.elite
         actions, latents = self._extend(z, chosen[0])
+        if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
+            raise PlanningError("planning: rows past the search are not finite; expected finite ones")
         return PlannedQueue(
             actions=actions.cpu().numpy(),
             latents=latents.cpu().numpy(),

@@ -189,7 +189,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.newest = made
 
 
-ExecutorMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+ExecutorMachine.TestCase.settings = settings(stateful_step_count=40)
 TestExecutorMachine = ExecutorMachine.TestCase
 
 

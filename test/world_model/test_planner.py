@@ -1,0 +1,189 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner import PlannedQueue, Planner, PlannerSettings, Selection
+
+SETTINGS = PlannerSettings(
+    queue_length=6, mppi=MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)
+)
+
+
+@pytest.fixture
+def model(small_model: Callable[..., WorldModel]) -> WorldModel:
+    return small_model()
+
+
+@pytest.fixture
+def planner(model: WorldModel) -> Planner:
+    return Planner(model, SETTINGS)
+
+
+@pytest.fixture
+def obs(model: WorldModel) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(model.dims.obs, np.float32)
+
+
+def same(one: PlannedQueue, other: PlannedQueue) -> bool:
+    return np.array_equal(one.actions, other.actions) and np.array_equal(one.latents, other.latents)
+
+
+def test_same_identity_gives_the_identical_plan_whatever_came_before(
+    model: WorldModel, planner: Planner, obs: np.ndarray
+) -> None:
+    first = planner.plan(obs, epoch=3, start_tick=7)
+    planner.plan(obs, epoch=1, start_tick=2)
+    torch.manual_seed(99)
+    assert same(first, planner.plan(obs, epoch=3, start_tick=7))
+    assert same(first, Planner(model, SETTINGS).plan(obs, epoch=3, start_tick=7))
+
+
+@pytest.mark.parametrize(("epoch", "tick", "seed"), [(3, 8, 0), (4, 7, 0), (7, 3, 0), (3, 7, 1)])
+def test_other_epoch_tick_or_seed_draws_other_noise(
+    model: WorldModel, planner: Planner, obs: np.ndarray, epoch: int, tick: int, seed: int
+) -> None:
+    other = Planner(model, replace(SETTINGS, seed=seed))
+    assert not same(planner.plan(obs, 3, 7), other.plan(obs, epoch, tick))
+
+
+def test_plan_fits_the_core_s_contract(planner: Planner, obs: np.ndarray) -> None:
+    queue = planner.plan(obs, 1, 0)
+    assert queue.actions.dtype == queue.latents.dtype == np.float32
+    assert np.abs(queue.actions).max() <= 1.0
+    Plan(1, 1, 0, 0, 0.05, queue.actions, queue.latents, SETTINGS.mppi.horizon, queue.value)
+    assert len(queue.actions) == 6
+
+
+def test_first_latent_is_the_observation_s(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
+    np.testing.assert_allclose(
+        planner.plan(obs, 1, 0).latents[0], latent_policy(model).encode(obs), atol=1e-6
+    )
+
+
+def test_latents_follow_the_dynamics_and_later_rows_come_from_the_prior(
+    model: WorldModel, planner: Planner, obs: np.ndarray
+) -> None:
+    queue = planner.plan(obs, 1, 0)
+    z, action = torch.from_numpy(queue.latents), torch.from_numpy(queue.actions)
+    torch.testing.assert_close(model.next(z[:-1], action), z[1:], atol=1e-6, rtol=1e-5)
+    horizon = SETTINGS.mppi.horizon
+    torch.testing.assert_close(model.prior(z[horizon:-1]).mean, action[horizon:], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(planner.plan(obs, 1, 0).warm_start.mean[0], action[:horizon])
+
+
+def test_queue_as_long_as_the_horizon_is_the_search_alone(model: WorldModel, obs: np.ndarray) -> None:
+    queue = Planner(model, replace(SETTINGS, queue_length=3)).plan(obs, 1, 0)
+    assert (len(queue.actions), len(queue.latents)) == (3, 4)
+
+
+def test_elite_is_chosen_when_asked_for(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
+    by_elite = Planner(model, replace(SETTINGS, selection=Selection.ELITE)).plan(obs, 1, 0)
+    assert not same(by_elite, planner.plan(obs, 1, 0))
+
+
+class TestWarmStart:
+    def test_of_the_same_epoch_is_used(self, planner: Planner, obs: np.ndarray) -> None:
+        warm = planner.plan(obs, 1, 0).warm_start
+        assert not same(planner.plan(obs, 1, 2, warm), planner.plan(obs, 1, 2))
+
+    def test_of_another_epoch_is_ignored(self, planner: Planner, obs: np.ndarray) -> None:
+        warm = planner.plan(obs, 1, 0).warm_start
+        assert same(planner.plan(obs, 2, 2, warm), planner.plan(obs, 2, 2))
+
+    def test_of_a_later_tick_is_ignored(self, planner: Planner, obs: np.ndarray) -> None:
+        warm = planner.plan(obs, 1, 5).warm_start
+        assert same(planner.plan(obs, 1, 2, warm), planner.plan(obs, 1, 2))
+
+    def test_older_than_the_horizon_is_as_none(self, planner: Planner, obs: np.ndarray) -> None:
+        warm = planner.plan(obs, 1, 0).warm_start
+        assert same(planner.plan(obs, 1, 3, warm), planner.plan(obs, 1, 3))
+
+    def test_says_whose_it_is(self, planner: Planner, obs: np.ndarray) -> None:
+        warm = planner.plan(obs, 4, 9).warm_start
+        assert (warm.epoch, warm.start_tick) == (4, 9)
+        assert not warm.mean.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (np.zeros(4, np.float32), r"shape \(4,\), expected \(5,\)"),
+        (np.zeros((1, 5), np.float32), r"shape \(1, 5\), expected \(5,\)"),
+        (np.full(5, np.nan, np.float32), "with non-finite values"),
+        (np.full(5, np.inf, np.float32), "with non-finite values"),
+    ],
+)
+def test_bad_observation_is_refused(planner: Planner, bad: np.ndarray, said: str) -> None:
+    with pytest.raises(ObservationError, match=said):
+        planner.plan(bad, 1, 0)
+
+
+def test_non_finite_model_gives_no_plan(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
+    model.dynamics.last.weight.fill_(torch.nan)
+    with pytest.raises(PlanningError):
+        planner.plan(obs, 1, 0)
+
+
+def test_non_finite_row_past_the_horizon_gives_no_plan(
+    model: WorldModel, planner: Planner, obs: np.ndarray
+) -> None:
+    honest, calls = model.next, []
+
+    def late(z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+        calls.append(len(z))
+        return honest(z, action, task) * (torch.nan if calls.count(1) > 5 else 1.0)
+
+    model.next = late  # type: ignore[method-assign]
+    with pytest.raises(PlanningError, match="expected finite ones"):
+        planner.plan(obs, 1, 0)
+
+
+def test_warm_up_leaves_no_trace(planner: Planner, obs: np.ndarray) -> None:
+    before = planner.plan(obs, 1, 0)
+    planner.warm_up()
+    assert same(before, planner.plan(obs, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "task", "said"),
+    [
+        (0, 0, "got 0 for a model of a single task"),
+        (3, None, "got None for a model of 3 task"),
+        (3, 3, "got 3, expected 0 to 2"),
+        (3, -1, "got -1, expected 0 to 2"),
+    ],
+)
+def test_task_index_must_fit_the_model(
+    small_model: Callable[..., WorldModel], tasks: int, task: int | None, said: str
+) -> None:
+    model = small_model(tasks=tasks, task_embedding=4 if tasks else 0)
+    with pytest.raises(SettingsError, match=said):
+        Planner(model, SETTINGS, task)
+
+
+def test_multitask_model_plans_differently_for_each_task(
+    small_model: Callable[..., WorldModel], obs: np.ndarray
+) -> None:
+    model = small_model(tasks=2, task_embedding=4)
+    model.task_embedding.copy_(torch.randn(2, 4))
+    plans = [Planner(model, SETTINGS, task).plan(obs, 1, 0) for task in (0, 1)]
+    assert not same(*plans)
+
+
+def test_latent_policy_gives_what_the_model_gives(model: WorldModel, obs: np.ndarray) -> None:
+    policy = latent_policy(model)
+    assert (policy.obs_dim, policy.latent_dim, policy.action_dim) == (5, 16, 2)
+    latent = policy.encode(obs)
+    assert latent.shape == (16,)
+    assert latent.dtype == np.float32
+    assert policy.prior is not None
+    assert policy.prior(latent).shape == (2,)
