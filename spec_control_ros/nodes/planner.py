@@ -56,10 +56,7 @@ class PlannerNode(ProcessNode):
         super().__init__("planner")
         self._settings = declare_settings(self, PlannerNodeSettings)
         refuse_unknown(self)
-        if self._settings.device.startswith("cuda") and not torch.cuda.is_available():
-            raise SettingsError(
-                f"device: got {self._settings.device!r}, but torch sees no CUDA device; use cpu"
-            )
+        _check_device(self._settings.device)
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
         self._planning_time_s = 0.0
@@ -120,6 +117,8 @@ class PlannerNode(ProcessNode):
     def _objection(self, request: Replan.Request) -> str:
         """Why a request cannot be planned for; empty if it can."""
         size = self._planner.model.dims.obs
+        if request.reason not in set(Reason):
+            return f"got reason {request.reason}, expected one of {', '.join(map(str, map(int, Reason)))}"
         if len(request.latent):
             return "planning from a latent is not supported; send the observation"
         if len(request.observation) != size:
@@ -173,6 +172,14 @@ class PlannerNode(ProcessNode):
         self._diagnostics_publisher.publish(
             diagnostics("planner", level, text, values, self.get_clock().now().to_msg())
         )
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"device: got {device!r}, expected one that torch has here ({reason})") from None
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import OK, WARN, diagnostics
 from spec_control_ros.ros.messages import (
     from_floats,
-    is_hold,
+    kind_of,
     to_episode,
     to_joint_state,
     to_observation,
@@ -108,12 +108,11 @@ class SimBridgeNode(ProcessNode):
         self.create_timer(period_s, self._advance if is_realtime else self._check_lockstep)
 
     def _on_command(self, message: msg.Command) -> None:
-        fate = self._bridge.command(
-            message.epoch, message.tick, from_floats(message.action), is_hold=is_hold(message.decision)
-        )
+        kind, action = kind_of(message.decision), from_floats(message.action)
+        fate = self._bridge.command(message.epoch, message.tick, action, is_hold=kind is DecisionKind.HOLD)
         self._fates[fate] += 1
         if fate is CommandFate.TAKEN:
-            self._camera.note(DecisionKind(message.decision))
+            self._camera.note(kind)
             if self._settings.mode is Mode.LOCKSTEP:
                 self._advance()
 

@@ -182,6 +182,6 @@ def to_joint_state(joints: JointStates, stamp: Time) -> JointState:
     return message
 
 
-def is_hold(decision: int) -> bool:
-    """Whether a command's decision is the hold action."""
-    return decision == DecisionKind.HOLD
+def kind_of(decision: int) -> DecisionKind | None:
+    """A decision by its number; None for a number that is none."""
+    return DecisionKind(decision) if decision in set(DecisionKind) else None

@@ -4,7 +4,8 @@ from rclpy.node import Node
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.run_log import RunLog, TickRecord
-from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.ros.messages import kind_of
 from spec_control_ros.ros.qos import RECORD
 
 
@@ -18,11 +19,12 @@ class Monitor(Node):
         self.create_subscription(msg.Episode, "episode", self._on_episode, RECORD)
 
     def _on_status(self, message: msg.ExecutorStatus) -> None:
-        if message.reason == Reason.SENSOR_SILENT:
-            return  # between ticks, so it is none
+        kind = kind_of(message.decision)
+        if kind is None or message.reason not in set(Reason) or message.reason == Reason.SENSOR_SILENT:
+            return  # not ours; or said between ticks
         self._log.episode(message.epoch).ticks[message.tick] = TickRecord(
             tick=message.tick,
-            decision=DecisionKind(message.decision),
+            decision=kind,
             reason=Reason(message.reason),
             mismatch=message.mismatch,
             accept_threshold=message.accept_threshold,

@@ -61,7 +61,7 @@ def _declare(node: Node, name: str, spec: Field[Any]) -> Any:
     value = default.value if is_enum else default
     descriptor = _descriptor(spec)
     given = node._parameter_overrides.get(name)
-    if given is not None and isinstance(value, float) and isinstance(given.value, int):
+    if given is not None and isinstance(value, float) and type(given.value) is int:
         # yaml writes 70 where 70.0 is meant; rclpy would refuse it
         node._parameter_overrides[name] = type(given)(name, value=float(given.value))
     try:

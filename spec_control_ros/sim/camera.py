@@ -50,7 +50,7 @@ class Camera:
 
             self._window = mujoco.viewer.launch_passive(plant.physics.model.ptr, plant.physics.data.ptr)
 
-    def note(self, decision: DecisionKind) -> None:
+    def note(self, decision: DecisionKind | None) -> None:
         """Say how the command of the coming tick came about; None: it was missed."""
         self._decision = decision
 

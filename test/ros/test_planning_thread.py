@@ -1,0 +1,96 @@
+"""One request in work, the latest one next, errors kept for the node."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from ros_support import until
+
+from spec_control_ros.ros.planning_thread import PlanningThread
+
+
+class Work:
+    """Notes requests, and holds each until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.superseded: list[bool] = []
+        self.may_go_on = threading.Semaphore(0)
+
+    def __call__(self, request: int, is_superseded: Callable[[], bool]) -> None:
+        self.begun.append(request)
+        self.may_go_on.acquire()
+        self.superseded.append(is_superseded())
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def thread(work: Work) -> Iterator[PlanningThread[int]]:
+    thread: PlanningThread[int] = PlanningThread(lambda: None, work)
+    yield thread
+    work.may_go_on.release(100)
+    thread.stop()
+
+
+def test_latest_request_replaces_the_one_that_waits(thread: PlanningThread[int], work: Work) -> None:
+    thread.start()
+    thread.submit(1)
+    until(lambda: work.begun == [1])
+    for request in (2, 3, 4):
+        thread.submit(request)
+    work.may_go_on.release(2)
+    until(lambda: len(work.superseded) == 2)
+    assert work.begun == [1, 4]
+    assert work.superseded == [True, False]
+    assert thread.superseded == 2
+
+
+def test_request_before_readiness_is_worked_on_afterwards(work: Work) -> None:
+    may_be_ready = threading.Event()
+    thread: PlanningThread[int] = PlanningThread(lambda: may_be_ready.wait() and None, work)
+    thread.start()
+    thread.submit(1)
+    assert not thread.is_ready.is_set()
+    assert work.begun == []
+    may_be_ready.set()
+    until(lambda: work.begun == [1])
+    assert thread.is_ready.is_set()
+    work.may_go_on.release()
+    thread.stop()
+
+
+def test_stop_lets_the_work_in_hand_finish_and_begins_no_other(
+    thread: PlanningThread[int], work: Work
+) -> None:
+    thread.start()
+    thread.submit(1)
+    until(lambda: work.begun == [1])
+    thread.submit(2)
+    threading.Timer(0.2, work.may_go_on.release).start()
+    thread.stop()
+    assert (work.begun, len(work.superseded)) == ([1], 1)
+
+
+def test_stop_without_start_returns(thread: PlanningThread[int]) -> None:
+    thread.stop()
+
+
+@pytest.mark.parametrize("where", ["prepare", "work"])
+def test_error_is_kept_and_ends_the_thread(where: str) -> None:
+    error = RuntimeError("no memory")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    thread: PlanningThread[int] = PlanningThread(
+        fail if where == "prepare" else lambda: None, fail if where == "work" else lambda *_: None
+    )
+    thread.start()
+    thread.submit(1)
+    until(lambda: thread.error is error)
+    assert thread.is_ready.is_set() == (where == "work")
+    thread.stop()
