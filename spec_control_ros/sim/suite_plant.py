@@ -21,7 +21,7 @@ class SuitePlant:
         action_repeat: control steps of dm_control in a tick.
 
     Raises:
-        TaskError: the suite has no such task.
+        TaskError: the suite has no such task, or its episodes never end.
     """
 
     def __init__(self, task: str, action_repeat: int = 2):
@@ -30,6 +30,8 @@ class SuitePlant:
         self.task = task
         self._action_repeat = action_repeat
         self._env: rl.control.Environment = suite.load(*split_task(task), task_kwargs={"random": 0})
+        if not np.isfinite(self._env._step_limit):
+            raise TaskError(f"task {task}: its episodes have no end; expected a task with a time limit")
         spec = self._env.action_spec()
         self._low, self._high = spec.minimum, spec.maximum
         self._obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
@@ -80,7 +82,7 @@ class SuitePlant:
         action = np.asarray(action, dtype=np.float64)
         if action.shape != self._low.shape or not np.isfinite(action).all():
             raise ActionError(
-                f"action: got shape {action.shape} {'' if np.isfinite(action).all() else 'with non-finite values'}, "
+                f"action: got shape {action.shape}{'' if np.isfinite(action).all() else ' with non-finite values'}, "
                 f"expected {self._low.shape} of finite values"
             )
         if not self._is_running:
@@ -109,9 +111,10 @@ def split_task(task: str) -> tuple[str, str]:
         TaskError: the suite has no such task; the message lists those that it has.
     """
     known = _task_names()
-    if task not in known:
+    name = task.replace("_", "-")
+    if name not in known:
         raise TaskError(f"task: got {task!r}, expected one of {', '.join(sorted(known))}")
-    return known[task]
+    return known[name]
 
 
 @cache
