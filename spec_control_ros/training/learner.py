@@ -32,7 +32,10 @@ class LearnerSettings:
     grad_clip_norm: float = 20.0
     target_rate: float = 0.01
     prior_every: int = 1  # updates of the model for one of the prior
-    imitation_coef: float = 1.0  # of the squared distance to an expert's action, where there is an expert
+    # Of the squared distance to an expert's action, where there is an expert: in the prior's loss, and in the model's,
+    # where it keeps in the latent what the expert looks at.
+    imitation_coef: float = 2.0
+    latent_imitation_coef: float = 0.05
 
 
 class Learner:
@@ -92,7 +95,9 @@ class Learner:
 
         # World model and values
         model.train()
-        loss, zs, losses = self._model_loss(batch.obs[0], batch.action, batch.reward, next_z, target)
+        loss, zs, losses = self._model_loss(
+            batch.obs[0], batch.action, batch.reward, next_z, target, expert_action
+        )
         loss.backward()
         losses["grad_norm"] = nn.utils.clip_grad_norm_(self._model_parameters, s.grad_clip_norm)
         self._model_optimiser.step()
@@ -135,7 +140,13 @@ class Learner:
         return reward + self._settings.discount * q.amin(dim=0).unflatten(0, reward.shape)
 
     def _model_loss_eager(
-        self, first_obs: Tensor, action: Tensor, reward: Tensor, next_z: Tensor, target: Tensor
+        self,
+        first_obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        next_z: Tensor,
+        target: Tensor,
+        expert_action: Tensor | None,
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Loss, latents (horizon + 1, batch, latent) and the losses by name."""
         model, s = self.model, self._settings
@@ -160,6 +171,9 @@ class Learner:
         consistency = consistency / horizon
 
         loss = s.consistency_coef * consistency + s.reward_coef * reward_loss + s.value_coef * value_loss
+        if expert_action is not None:
+            distance = (model.prior(flat_z).mean - expert_action[:-1].flatten(0, 1)).pow(2).sum(-1)
+            loss = loss + s.latent_imitation_coef * distance.mean()
         losses = {
             "consistency_loss": consistency.detach(),
             "reward_loss": reward_loss.detach(),
