@@ -1,7 +1,7 @@
 """What the controller drives: one tick at a time, in simulation or anywhere else."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Step:
     is_last: bool  # the episode is over; the next call must be `reset`
 
 
+@runtime_checkable
 class Plant(Protocol):
     """A body under control; `sim.suite_plant` is one, and a test suite holds every one to this contract."""
 

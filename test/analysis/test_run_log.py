@@ -92,7 +92,7 @@ def test_plot_shows_whatever_happened(tmp_path: Path, mismatch: float, decisions
 
 def test_plot_of_many_episodes_shows_the_first(tmp_path: Path) -> None:
     log = RunLog()
-    for epoch in range(MAX_EPISODES + 3):
+    for epoch in range(MAX_EPISODES + 1):
         log.episode(epoch).ticks[0] = tick(0)
     plot_run(log, "title", tmp_path / "run.png")
     assert (tmp_path / "run.png").is_file()

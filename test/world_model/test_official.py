@@ -139,6 +139,7 @@ class TestBadFiles:
     def tensors(self, small_model: Callable[..., WorldModel]) -> dict[str, Tensor]:
         return official_keys(small_model())
 
+    @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
     def test_file_that_holds_code_is_refused_and_nothing_runs(self, tmp_path: Path) -> None:
         witness = tmp_path / "it_ran"
         for name, save in (("zip.pt", torch.save), ("plain.pt", lambda o, p: p.write_bytes(pickle.dumps(o)))):
