@@ -1,6 +1,7 @@
 """Starts processes and ends them: all of them, always."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -113,9 +114,7 @@ def command_line(process: Process) -> Sequence[str]:
 
 
 def _yaml(value: str | int | bool) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else str(value)
+    return json.dumps(value)  # whatever is JSON is YAML, quotes inside text included
 
 
 def _signal(child: Child, number: signal.Signals) -> None:

@@ -71,24 +71,28 @@ class Gate:
         observed: Float32[np.ndarray, "latent"],
         predicted: Float32[np.ndarray, "latent"],
         steps_ahead: int,
+        *,
+        can_correct: bool = True,
     ) -> Verdict:
         """Compare a real latent with the one predicted `steps_ahead` ticks after a plan's start.
+
+        Where nothing can correct, all that is not a replan is accepted.
 
         A mismatch that is not a number is a replan: it must never look small.
         """
         distance = mismatch(observed, predicted, self.settings.metric)
-        verdict = self._judge(distance, steps_ahead)
+        verdict = self._judge(distance, steps_ahead, can_correct)
         self._corrections = self._corrections + 1 if verdict.kind is DecisionKind.CORRECT else 0
         return verdict
 
-    def _judge(self, distance: float, steps_ahead: int) -> Verdict:
+    def _judge(self, distance: float, steps_ahead: int, can_correct: bool) -> Verdict:
         s = self.settings
         accept = s.accept * (1.0 - s.hysteresis) if self._corrections else s.accept
         if not distance <= s.replan:
             return Verdict(DecisionKind.REPLAN, Reason.MISMATCH, distance)
         if steps_ahead > s.max_steps_ahead:
             return Verdict(DecisionKind.REPLAN, Reason.STALE, distance)
-        if distance <= accept:
+        if distance <= accept or not can_correct:
             return Verdict(DecisionKind.ACCEPT, Reason.NONE, distance)
         if self._corrections >= s.max_corrections:
             return Verdict(DecisionKind.REPLAN, Reason.MISMATCH, distance)

@@ -223,7 +223,9 @@ class PlanExecutor:
             if tick.verdict is not None and row.plan.observation_tick == tick.observation.tick:
                 verdict = tick.verdict  # the plan was made for this very observation
             else:
-                verdict = self._gate.judge(tick.latent, row.latent, row.steps_ahead)
+                verdict = self._gate.judge(
+                    tick.latent, row.latent, row.steps_ahead, can_correct=self._corrector is not None
+                )
                 row = None if verdict.kind is DecisionKind.REPLAN else row
         if row is None:
             return self._await_plan(tick, verdict, now_s)
@@ -233,8 +235,6 @@ class PlanExecutor:
             self._fault = f"corrector gave a non-finite action at epoch {self._epoch}, tick {self._tick}"
             self._pending = None
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
-        if self._corrector is None and verdict.kind is DecisionKind.CORRECT:
-            verdict = Verdict(DecisionKind.ACCEPT, verdict.reason, verdict.mismatch)
         self._pending = None
         return Outcome(self._decision(tick.observed_at_s, verdict, action, correction))
 

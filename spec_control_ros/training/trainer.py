@@ -63,6 +63,11 @@ class TrainerSettings:
                 f"planner_plants {self.planner_plants} and expert_plants {self.expert_plants}: expected "
                 f"together at most plants = {self.plants}"
             )
+        if self.first_episodes % self.plants:
+            raise SettingsError(
+                f"first_episodes: got {self.first_episodes}, expected a multiple of plants = {self.plants}, "
+                "which end their episodes together"
+            )
         if self.expert_plants and not self.expert:
             raise SettingsError(f"expert_plants: got {self.expert_plants}, but no expert is named")
 
