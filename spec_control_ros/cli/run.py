@@ -116,6 +116,7 @@ def _listening(log: RunLog) -> Iterator[Any]:
         yield lambda timeout_s: executor.spin_once(timeout_sec=timeout_s)
     finally:
         node.destroy_node()
+        executor.shutdown()
         rclpy.try_shutdown()
 
 

@@ -13,7 +13,7 @@ from std_srvs.srv import Trigger
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.correctors.corrector import CorrectorKind
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, ReplanRequest
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.plan_executor import Drop, ExecutorSettings, PlanExecutor
@@ -70,6 +70,7 @@ class ExecutorNode(ProcessNode):
         s = self._settings
         folder = find_model(s.model)
         model, _ = folder.world_model()
+        self._obs_dim = model.dims.obs
         corrector = folder.corrector(s.corrector, model)
         window = corrector.dims.window if corrector is not None else 1
         task = None if s.task_index < 0 else s.task_index
@@ -160,6 +161,8 @@ class ExecutorNode(ProcessNode):
         self._law.replan_failed(request, time.monotonic())
 
     def _why(self, decision: Decision) -> str:
+        if decision.reason is Reason.BAD_OBSERVATION:
+            return f"bad observation (expected {self._obs_dim} finite values: does the model fit the task?)"
         return self._law.fault or decision.reason.name.lower().replace("_", " ")
 
     def _publish_diagnostics(self) -> None:

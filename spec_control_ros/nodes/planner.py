@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason
-from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
+from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
@@ -60,6 +61,7 @@ class PlannerNode(ProcessNode):
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
         self._planning_time_s = 0.0
+        self._is_failing = False
         self._warm_start: WarmStart | None = None
         self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -123,6 +125,8 @@ class PlannerNode(ProcessNode):
             return "planning from a latent is not supported; send the observation"
         if len(request.observation) != size:
             return f"got an observation of {len(request.observation)} values, expected {size}"
+        if not np.isfinite(request.observation).all():
+            return "got an observation with non-finite values"
         if not 0.0 <= request.deadline < float("inf"):
             return f"got a deadline of {request.deadline} s, expected 0 (none) or more"
         return ""
@@ -136,11 +140,12 @@ class PlannerNode(ProcessNode):
             queue = self._planner.plan(
                 from_floats(request.observation), request.epoch, request.start_tick, self._warm_start
             )
-        except (ObservationError, PlanningError) as error:
+        except PlanningError as error:
             self._counts["failed"] += 1
+            self._is_failing = True
             self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
             return
-        self._warm_start = queue.warm_start
+        self._warm_start, self._is_failing = queue.warm_start, False
         if is_superseded():
             self._thread.superseded += 1
             return
@@ -161,14 +166,14 @@ class PlannerNode(ProcessNode):
         self._counts["published"] += 1
 
     def _publish_diagnostics(self) -> None:
-        is_ready, failed = self._thread.is_ready.is_set(), self._counts["failed"]
-        level = ERROR if failed else OK if is_ready else WARN
+        is_ready, is_failing = self._thread.is_ready.is_set(), self._is_failing
+        level = ERROR if is_failing else OK if is_ready else WARN
         values = {
             **self._counts,
             "superseded": self._thread.superseded,
             "planning_time_s": f"{self._planning_time_s:.4f}",
         }
-        text = f"{failed} plans failed" if failed else "ready" if is_ready else "warming up"
+        text = "the last plan failed" if is_failing else "ready" if is_ready else "warming up"
         self._diagnostics_publisher.publish(
             diagnostics("planner", level, text, values, self.get_clock().now().to_msg())
         )

@@ -111,6 +111,12 @@ class SimBridgeNode(ProcessNode):
         kind, action = kind_of(message.decision), from_floats(message.action)
         fate = self._bridge.command(message.epoch, message.tick, action, is_hold=kind is DecisionKind.HOLD)
         self._fates[fate] += 1
+        if fate is CommandFate.BAD_ACTION:
+            self.get_logger().error(
+                f"command refused: got {len(action)} values, expected {self._bridge.plant.action_dim} finite ones: "
+                "does the executor's model fit the task?",
+                throttle_duration_sec=5.0,
+            )
         if fate is CommandFate.TAKEN:
             self._camera.note(kind)
             if self._settings.mode is Mode.LOCKSTEP:
@@ -138,7 +144,7 @@ class SimBridgeNode(ProcessNode):
     def _end_episode(self) -> None:
         state = self._bridge.episode
         self.get_logger().info(f"episode of seed {state.seed}: return {state.episode_return:.1f}")
-        if self._episodes_begun != self._settings.episodes:
+        if self._settings.episodes == 0 or self._episodes_begun < self._settings.episodes:
             self._begin_episode((state.seed + 1) % 2**32)
             return
         # The last messages must be out before the process is.

@@ -38,10 +38,10 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
     """Make the node and spin it until it ends itself or a signal does; returns the exit code."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node: ProcessNode | None = None
+    executor = EventsExecutor()
     try:
         is_signalled = _note_signals()
         node = make()
-        executor = EventsExecutor()
         executor.add_node(node)
         # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
         with suppress(ExternalShutdownException):  # the node has ended itself
@@ -53,6 +53,7 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
     finally:
         if node is not None:
             node.destroy_node()
+        executor.shutdown()  # what it has served stays announced until then
         rclpy.try_shutdown()
     return node.exit_code
 

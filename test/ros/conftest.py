@@ -1,5 +1,5 @@
 """Nodes, alone and together, over real DDS."""
 
-from ros_support import domain, model, probe, start
+from ros_support import domain, model, probe, signals, start
 
-__all__ = ["domain", "model", "probe", "start"]
+__all__ = ["domain", "model", "probe", "signals", "start"]

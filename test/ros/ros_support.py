@@ -41,7 +41,6 @@ MARK = "SPEC_CONTROL_TEST"  # environment variable by which a test finds every p
 TASK, OBS, ACTION, LATENT = "acrobot-swingup", 6, 1, 16  # the cheapest task that ends after 10 s
 SMALL_SEARCH = {"horizon": 2, "iterations": 2, "samples": 16, "prior_samples": 4, "elites": 4}
 
-
 # --- A domain that nobody else on this machine uses
 
 
@@ -204,6 +203,7 @@ class Probe:
     def close(self) -> None:
         """Leave the domain."""
         self.node.destroy_node()
+        self._executor.shutdown()  # it keeps what it has served alive
         self.context.try_shutdown()
 
     def hear(self, kind: Any, topic: str, qos: QoSProfile | int = RECORD) -> list[Any]:
@@ -311,3 +311,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Background]]:
     yield start
     for process in started:
         process.kill()
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """For tests that run a node in this process: it takes over the signals for good."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -1,6 +1,5 @@
 """Every parameter says what it means, and one that is wrong ends the node with one clear line."""
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,14 +25,6 @@ NODES: dict[str, type[ProcessNode]] = {
     "sim_bridge": SimBridgeNode,
     "recorder": RecorderNode,
 }
-
-
-@pytest.fixture
-def signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,0 +1,81 @@
+"""Executors that come, go and come back, with the test in the place of the plant and of the planner."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ros_support import Background, until
+from world import ACCEPT, HOLD, PARAMETERS, REPLAN, World
+
+from spec_control_ros.core.decision import Reason
+
+
+@pytest.fixture
+def alone(start: Callable[..., Background], model: Path) -> Iterator[tuple[World, Callable[..., Background]]]:
+    """A world without an executor, and how to start one."""
+    world = World()
+    world.begin()
+
+    def begin(**parameters: Any) -> Background:
+        dotted = {name.replace("__", "."): value for name, value in parameters.items()}
+        return start("executor", {"model": str(model), **PARAMETERS, **dotted})
+
+    yield world, begin
+    world.probe.close()
+
+
+Alone = tuple[World, Callable[..., Background]]
+
+
+def test_silent_sensor_is_held_reported_and_recovered_from(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    begin(executor__sensor_timeout_s=0.3)
+    world.tick(0)
+    world.probe.until(lambda: any(s.reason == Reason.SENSOR_SILENT for s in world.status))
+    assert world.commands[-1].decision == HOLD
+    world.diagnosed(level=b"\x01", message="holding: sensor silent")
+    assert world.tick(1).decision == ACCEPT
+
+
+def test_executor_without_a_planner_starts_after_a_while_and_holds(alone: Alone) -> None:
+    world, begin = alone
+    process = begin(planner_wait_s=0.5)
+    held = world.tick(0)
+    assert (held.decision, held.reason) == (HOLD, Reason.PLANNER_SILENT)
+    assert "no planner" in process.text
+    world.diagnosed(level=b"\x01", message="holding: planner silent")
+    world.offer_replan()
+    world.probe.until(lambda: world.probe.node.count_services("replan"))
+    ticks = itertools.count(1)
+    world.probe.until(lambda: world.tick(next(ticks)).decision == REPLAN)
+
+
+def test_executor_that_joins_late_takes_the_latched_observation(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    first = begin()
+    world.tick(0)
+    world.tick(1)
+    first.kill()
+    world.observe(2)
+    begin()
+    late = world.decided(2)
+    # Whichever came first: the latched observation, or the latched plan that still covers it.
+    assert late.decision in (ACCEPT, REPLAN)
+    assert late.missed_ticks == 0
+    assert world.tick(3).decision == ACCEPT
+
+
+def test_second_executor_waits_until_the_first_is_gone(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    first = begin()
+    world.tick(0)
+    second = begin()
+    until(lambda: "another executor publishes on `command`" in second.text, lambda: second.text)
+    assert world.probe.node.count_publishers("command") == 1
+    first.kill()
+    until(lambda: "ready" in second.text, lambda: second.text)

@@ -1,0 +1,191 @@
+"""The executor as a process, with the test in the place of the plant and of the planner."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ros_support import ACTION, LATENT, OBS, Background, node_command
+from std_srvs.srv import Trigger
+from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
+
+from spec_control_interfaces.srv import Replan
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.ros.messages import to_floats
+
+
+@pytest.fixture(scope="module")
+def shared(domain: int, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One executor for the tests of this file; each begins an epoch of its own."""
+    world = World()
+    world.offer_replan()
+    folder = tmp_path_factory.mktemp("executor")
+    command = node_command("executor", {"model": str(model), **PARAMETERS})
+    process = Background(command, folder / "executor.log", {"HOME": str(folder)})
+    world.process = process
+    world.probe.until(lambda: world.probe.node.count_publishers("command"), lambda: process.text)
+    yield world
+    process.kill()
+    world.probe.close()
+
+
+@pytest.fixture
+def world(shared: World) -> Iterator[World]:
+    shared.begin()
+    yield shared
+    assert shared.process.popen.poll() is None, shared.process.text
+    assert "Traceback" not in shared.process.text
+
+
+def test_queue_is_executed_and_then_asked_for_again(world: World) -> None:
+    assert [world.tick(t).decision for t in range(QUEUE + 1)] == [REPLAN, ACCEPT, ACCEPT, REPLAN]
+    ours = [r for r in world.requests if r.epoch == world.epoch]
+    assert [(r.tick, r.start_tick, r.reason) for r in ours] == [
+        (0, 0, Reason.EMPTY),
+        (QUEUE, QUEUE, Reason.EMPTY),
+    ]
+    assert list(ours[0].observation) == pytest.approx([0.1] * OBS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        [0.1] * (OBS - 1),
+        [0.1] * (OBS + 1),
+        [float("nan")] * OBS,
+        [float("inf")] + [0.0] * (OBS - 1),
+        to_floats(np.zeros(5_000_000, np.float32)),
+    ],
+    ids=["empty", "short", "long", "nan", "inf", "huge"],
+)
+def test_bad_observation_is_held_counted_and_recovered_from(world: World, data: Any) -> None:
+    world.tick(0)
+    held = world.tick(1, data)
+    assert (held.decision, held.reason, held.dropped) == (HOLD, Reason.BAD_OBSERVATION, 1)
+    assert list(world.commands[-1].action) == [0.0] * ACTION
+    world.diagnosed(level=b"\x01", reason="BAD_OBSERVATION")
+    assert "does the model fit the task" in world.process.text
+    assert world.tick(2).decision == ACCEPT
+
+
+def test_bad_observations_in_a_row_latch_a_fault_until_it_is_cleared(world: World) -> None:
+    for tick in range(5):
+        assert world.tick(tick, [0.0]).decision == HOLD
+    good = world.tick(5)
+    assert (good.decision, good.reason) == (HOLD, Reason.FAULT)
+    world.diagnosed(level=b"\x02")
+    clear = world.probe.node.create_client(Trigger, "/executor/clear_fault")
+    assert world.probe.call(clear, Trigger.Request()).success
+    assert world.tick(6).decision == REPLAN
+    assert not world.probe.call(clear, Trigger.Request()).success
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"action_dim": ACTION + 1},
+        {"action_dim": 2**32 - 1},
+        {"action_dim": ACTION + 1, "actions": [0.0] * QUEUE * (ACTION + 1)},
+        {"latent_dim": LATENT * 2, "latents": [0.0] * (QUEUE + 1) * LATENT * 2},
+        {"latents": [0.1] * LATENT},
+        {"actions": [float("nan")] * QUEUE * ACTION},
+        {"latents": [float("inf")] * (QUEUE + 1) * LATENT},
+        {"optimised_horizon": 0},
+        {"start_tick": 2**32 - 1, "observation_tick": 2**32 - 1},
+        {"actions": to_floats(np.zeros(1_000_000, np.float32))},
+    ],
+    ids=lambda wrong: "-".join(wrong),
+)
+def test_bad_plan_is_refused_counted_and_recovered_from(world: World, wrong: dict[str, Any]) -> None:
+    world.wrong_plan = wrong
+    held = world.tick(0)
+    assert (held.decision, held.reason, held.plan_id) == (HOLD, Reason.WAITING_FOR_PLAN, 0)
+    assert held.dropped >= 1
+    world.wrong_plan = {}
+    world.publish_plan(Replan.Request(epoch=world.epoch))
+    assert world.tick(1).decision in (ACCEPT, REPLAN)
+
+
+def test_plan_of_an_old_epoch_is_dropped(world: World) -> None:
+    world.tick(0)
+    world.publish_plan(Replan.Request(epoch=world.epoch - 1))
+    world.probe.spin(0.3)
+    following = world.tick(1)
+    assert (following.decision, following.dropped) == (ACCEPT, 1)
+
+
+def test_observation_of_an_old_epoch_or_tick_is_dropped_unanswered(world: World) -> None:
+    world.tick(0)
+    world.tick(1)
+    before = len(world.commands)
+    world.observe(7, epoch=world.epoch - 1)
+    world.probe.spin(0.2)
+    world.observe(0)
+    world.probe.spin(0.2)
+    assert len(world.commands) == before
+    following = world.tick(2)
+    assert (following.decision, following.dropped) == (ACCEPT, 2)
+
+
+def test_observation_from_the_future_counts_the_ticks_between_as_missed(world: World) -> None:
+    world.tick(0)
+    future = world.tick(1_000_000)
+    assert (future.decision, future.missed_ticks) == (REPLAN, 999_999)
+    world.begin()
+    assert world.tick(0).missed_ticks == 0
+
+
+def test_refused_request_is_reported_and_made_again(world: World) -> None:
+    world.answer = Replan.Response(accepted=False, message="out of order")
+    held = world.tick(0)
+    assert (held.decision, held.reason) == (HOLD, Reason.PLANNER_SILENT)
+    assert len([r for r in world.requests if r.epoch == world.epoch]) > 1
+    assert "planner refused: out of order" in world.process.text
+    world.answer = Replan.Response(accepted=True)
+    assert world.tick(1).decision == REPLAN
+
+
+def test_slow_plan_is_waited_for_then_held_and_used_for_what_is_left_of_it(world: World) -> None:
+    world.is_planning = False
+    held = world.tick(0)
+    assert (held.decision, held.reason) == (HOLD, Reason.WAITING_FOR_PLAN)
+    world.publish_plan(world.requests[-1])
+    world.probe.spin(0.2)
+    following = world.tick(1)
+    assert (following.decision, following.steps_ahead) == (ACCEPT, 1)
+
+
+def test_reset_while_a_plan_is_on_its_way_drops_that_plan(world: World) -> None:
+    world.is_planning = False
+    world.observe(0)
+    world.probe.until(lambda: world.requests and world.requests[-1].epoch == world.epoch)
+    old = world.requests[-1]
+    world.begin()
+    world.is_planning = False
+    world.observe(0)
+    world.probe.until(lambda: world.requests[-1].epoch == world.epoch)
+    world.publish_plan(old)
+    world.probe.spin(0.2)
+    world.publish_plan(world.requests[-1])
+    status = world.decided(0)
+    assert (status.decision, status.dropped) == (REPLAN, 1)
+
+
+def test_junk_of_every_kind_at_once_is_survived(world: World) -> None:
+    rng = np.random.default_rng(0)
+    for tick in range(100):
+        junk = rng.choice([np.nan, np.inf, 1e38, 0.0], rng.integers(0, 20)).astype(np.float32)
+        world.observe(int(rng.integers(0, 2**31)), to_floats(junk), int(rng.integers(0, world.epoch + 1)))
+        world.publish_plan(
+            Replan.Request(epoch=world.epoch, start_tick=tick),
+            actions=to_floats(junk),
+            latents=to_floats(junk),
+            reason=int(rng.integers(0, 256)),
+        )
+    world.probe.spin(0.5)
+    world.begin()
+    clear = world.probe.node.create_client(Trigger, "/executor/clear_fault")
+    world.probe.call(clear, Trigger.Request())
+    assert world.tick(0).decision == REPLAN
