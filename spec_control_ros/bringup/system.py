@@ -45,7 +45,12 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
         Argument("episodes", "1", "episodes to run; 0: until stopped"),
         Argument("seed", "0", "of the first episode and of the planner's noise"),
-        Argument("corrector", "none", "corrector of the model", ("none", "two_tower", "temporal")),
+        Argument(
+            "corrector",
+            "auto",
+            "corrector of the model; auto: the best that it has",
+            ("auto", "two_tower", "temporal", "none"),
+        ),
         Argument("device", "cpu", "torch device of the planner"),
         Argument("record", "", "folder to record a bag to, which must not exist yet; empty: none"),
         Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),

@@ -28,7 +28,7 @@ def run(
     mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
     episodes: Annotated[int, typer.Option(help="0: until stopped", min=0)] = 1,
     seed: Annotated[int, typer.Option(help="of the first episode and of the planner", min=0)] = 0,
-    corrector: Annotated[str, typer.Option(help="none, two_tower or temporal")] = "none",
+    corrector: Annotated[str, typer.Option(help="auto, two_tower, temporal or none")] = "auto",
     device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
     record: Annotated[str, typer.Option(help="folder to record a bag to")] = "",
     headless: Annotated[bool, typer.Option(help="without MuJoCo's window")] = True,

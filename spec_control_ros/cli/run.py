@@ -23,6 +23,7 @@ from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import arguments, processes, recorder
+from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError, SettingsError
 from spec_control_ros.ros.monitor import Monitor
 
@@ -69,11 +70,12 @@ def _watch(supervisor: Supervisor, spin: Any, log: RunLog, console: Console, *, 
     """Until the bridge is done.
 
     Raises:
-        ProcessError: a process died.
+        ProcessError: a process died, or the executor holds for good.
     """
     next_line_s, last_line = time.monotonic() + 1.0, ""
     while True:
         spin(0.1)
+        _refuse_fault(log, supervisor)
         ended = supervisor.ended()
         for child in ended:
             if child.name == "sim_bridge" and child.popen.returncode == 0:
@@ -92,6 +94,13 @@ def _watch(supervisor: Supervisor, spin: Any, log: RunLog, console: Console, *, 
             if line != last_line:
                 console.print(line, highlight=False, soft_wrap=True)
             last_line = line
+
+
+def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
+    """Nobody is there to clear a latched fault, so a run would hold to its end."""
+    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
+        executor = next(child for child in supervisor.children if child.name == "executor")
+        raise ProcessError(f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}")
 
 
 def _how(child: Child) -> str:

@@ -32,7 +32,7 @@ class ExecutorNodeSettings:
     """Parameters of the node; those of the control law are nested."""
 
     model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
-    corrector: CorrectorKind = setting(CorrectorKind.NONE, "corrector of that model")
+    corrector: CorrectorKind = setting(CorrectorKind.AUTO, "corrector of that model")
     task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
     watchdog_period_s: float = setting(0.01, "s; how often time-outs are looked at", above=0.0, high=10.0)
     answer_timeout_s: float = setting(
@@ -72,6 +72,9 @@ class ExecutorNode(ProcessNode):
         model, _ = folder.world_model()
         self._obs_dim = model.dims.obs
         corrector = folder.corrector(s.corrector, model)
+        self.get_logger().info(
+            f"{folder.path.name}, corrector: {type(corrector).__name__ if corrector else 'none'}"
+        )
         window = corrector.dims.window if corrector is not None else 1
         task = None if s.task_index < 0 else s.task_index
         return PlanExecutor(latent_policy(model, task), Gate(s.gate), corrector, s.executor, window)

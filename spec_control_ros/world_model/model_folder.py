@@ -69,16 +69,18 @@ class ModelFolder:
         return load_card(self.path / WEIGHTS)
 
     def corrector(self, kind: CorrectorKind, model: WorldModel) -> LearnedCorrector | None:
-        """A corrector that fits `model`; None for kind NONE.
+        """A corrector that fits `model`; None for kind NONE, or for AUTO where there is none.
 
         Raises:
             CheckpointError: there is none of that kind, or it does not fit.
         """
+        own = [k.value for k in CORRECTORS if (self.path / f"{k.value}.safetensors").exists()]
+        if kind is CorrectorKind.AUTO:
+            kind = CorrectorKind(own[0] if own else "none")
         if kind is CorrectorKind.NONE:
             return None
         path = self.path / f"{kind.value}.safetensors"
         if not path.exists():
-            own = [k.value for k in CORRECTORS if (self.path / f"{k.value}.safetensors").exists()]
             raise CheckpointError(
                 f"{path}: no such corrector; expected one of {', '.join(['none', *own])} for this model"
             )

@@ -94,7 +94,7 @@ def test_paths_do_not_depend_on_where_a_process_runs(tmp_path: Path, monkeypatch
     [
         ({"colour": "red"}, "argument colour: unknown, expected one of task, model"),
         ({"mode": "fast"}, "mode: got 'fast', expected one of lockstep, realtime"),
-        ({"corrector": "magic"}, "corrector: got 'magic', expected one of none, two_tower, temporal"),
+        ({"corrector": "magic"}, "corrector: got 'magic', expected one of auto, two_tower, temporal, none"),
         ({"headless": "yes"}, "headless: got 'yes', expected one of true, false"),
         ({"episodes": "-1"}, "episodes: got '-1', expected a whole number from 0 to 2147483647"),
         ({"episodes": "1.5"}, "episodes: got '1.5'"),

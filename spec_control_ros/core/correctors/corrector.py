@@ -14,11 +14,12 @@ from spec_control_ros.core.errors import SettingsError
 
 
 class CorrectorKind(str, Enum):
-    """The correctors there are; NONE leaves queued actions as they are."""
+    """The correctors there are; NONE leaves queued actions as they are. AUTO prefers them in this order."""
 
-    NONE = "none"
+    AUTO = "auto"  # the first of the others that the model has
     TWO_TOWER = "two_tower"
     TEMPORAL = "temporal"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
