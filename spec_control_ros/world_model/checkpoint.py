@@ -21,6 +21,7 @@ def save_weights(path: Path, module: nn.Module, card: Card) -> None:
     """Write `path` (.safetensors) and its card (.json); the card says all that loading needs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}, path)
+    path.chmod(0o644)  # safetensors writes for its owner only
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
 
 
