@@ -26,7 +26,7 @@ class Process:
     parameters: dict[str, str | int | bool]  # win over the files
 
 
-ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
+ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk"}
 YES_NO = ("true", "false")
 
 

@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    robot: Annotated[str, typer.Argument(help="humanoid, walker or cheetah")],
+    robot: Annotated[str, typer.Argument(help="humanoid or walker")],
     task: Annotated[str | None, typer.Option(help="dm_control suite task [default: the robot's]")] = None,
     model: Annotated[
         str | None, typer.Option(help="shipped model or model folder [default: named like the task]")
