@@ -59,7 +59,7 @@ def refusal(
         ("planner", {"planner.mppi.temperature": 0.0}, ["planner.mppi.temperature", "more than 0"]),
         ("executor", {"executor.plan_wait_s": float("nan")}, ["executor.plan_wait_s", "nan"]),
         ("executor", {"gate.metric": "l3"}, ["gate.metric", "'l3'", "one of l2, relative_l2"]),
-        ("executor", {"corrector": "oracle"}, ["corrector", "'oracle'", "none, two_tower, temporal"]),
+        ("executor", {"corrector": "oracle"}, ["corrector", "'oracle'", "expected one of", "two_tower"]),
         ("sim_bridge", {"mode": "fast"}, ["mode", "'fast'", "lockstep, realtime"]),
         (
             "executor",

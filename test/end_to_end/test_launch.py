@@ -1,0 +1,141 @@
+"""The launch files, with ROS's launch where it is installed."""
+
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ros_support import ROOT, SMALL_SEARCH, TASK, Background, until, write_parameters
+
+LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+needs_launch = pytest.mark.skipif(
+    importlib.util.find_spec("launch_ros") is None, reason="launch is not among the ROS wheels"
+)
+SERVICE = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+path, *words = sys.argv[1:]
+service = LaunchService(noninteractive=True)
+arguments = [word.split(":=", 1) for word in words]
+source = AnyLaunchDescriptionSource(path)
+service.include_launch_description(
+    LaunchDescription([IncludeLaunchDescription(source, launch_arguments=arguments)])
+)
+sys.exit(service.run())
+"""
+
+
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_launch_file_compiles_and_has_its_entry_point(path: Path) -> None:
+    code = compile(path.read_text(), path.name, "exec")
+    assert "generate_launch_description" in code.co_names
+
+
+@pytest.fixture
+def launch(tmp_path: Path, model: Path) -> Iterator[Callable[..., Background]]:
+    """Launches the walker's file with small settings."""
+    params = write_parameters(
+        tmp_path / "params.yaml",
+        planner={"planner": {"queue_length": 4, "mppi": SMALL_SEARCH}},
+        executor={"answer_timeout_s": 0.5},
+        sim_bridge={"action_repeat": 20},
+    )
+    started: list[Background] = []
+
+    def begin(**arguments: Any) -> Background:
+        given = {"task": TASK, "model": model, "params": params, "corrector": "none"} | arguments
+        words = [f"{name}:={value}" for name, value in given.items()]
+        command = [sys.executable, "-c", SERVICE, str(ROOT / "launch" / "walker.launch.py"), *words]
+        started.append(Background(command, tmp_path / "launch.log", {"HOME": str(tmp_path)}))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+
+
+def is_under_way(process: Background) -> bool:
+    assert process.popen.poll() is None, process.text
+    return "episode of seed 1:" in process.text
+
+
+def kill(process: Background, node: str) -> None:
+    (pid,) = process.descendants(f"/{node} ")
+    os.kill(pid, signal.SIGKILL)
+
+
+@needs_launch
+@pytest.mark.slow
+def test_launch_ends_with_success_once_the_plant_is_done(launch: Callable[..., Background]) -> None:
+    process = launch()
+    assert process.wait() == 0, process.text
+    process.wait_for_no_descendants()
+    assert "has died" not in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+@pytest.mark.parametrize("node", ["planner", "executor", "sim_bridge"])
+def test_node_that_dies_ends_the_launch_with_failure(launch: Callable[..., Background], node: str) -> None:
+    process = launch(episodes=0)
+    until(lambda: is_under_way(process), lambda: process.text)
+    kill(process, node)
+    assert process.wait() == 1
+    process.wait_for_no_descendants()
+    assert "died with exit code -9" in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+def test_planner_is_launched_again_on_demand(launch: Callable[..., Background]) -> None:
+    process = launch(episodes=0, respawn_planner="true")
+    until(lambda: is_under_way(process), lambda: process.text)
+    kill(process, "planner")
+    so_far = process.text.count("episode of seed")
+    until(lambda: process.text.count("episode of seed") > so_far + 1, lambda: process.text)
+    process.send(signal.SIGINT)
+    assert process.wait() == 0
+    process.wait_for_no_descendants()
+
+
+@needs_launch
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_launch_that_is_ended_leaves_no_process_behind(
+    launch: Callable[..., Background], number: signal.Signals
+) -> None:
+    process = launch(episodes=0)
+    until(lambda: is_under_way(process), lambda: process.text)
+    os.killpg(process.popen.pid, number)  # Ctrl-C reaches every process of the terminal
+    assert process.wait() == (0 if number is signal.SIGINT else -number)
+    process.wait_for_no_descendants()
+    assert "has died" not in process.text
+    assert "Traceback" not in process.text
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"episodes": "many"}, "episodes: got 'many'"),
+        ({"mode": "fast"}, "fast"),
+        ({"model": "/nowhere"}, "model: got '/nowhere'"),
+        ({"task": "humanoid-fly"}, "task: got 'humanoid-fly'"),
+    ],
+    ids=str,
+)
+def test_wrong_argument_ends_the_launch_with_failure(
+    launch: Callable[..., Background], arguments: dict[str, str], words: str
+) -> None:
+    process = launch(**arguments)
+    assert process.wait() == 1
+    process.wait_for_no_descendants()
+    assert words in process.text
+    assert "Traceback" not in process.text

@@ -1,0 +1,183 @@
+"""`spec-control run`: what it leaves, how it ends, and that it leaves no process behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import pytest
+from PIL import Image
+from ros_support import ROOT, TASK, Probe, make_model_folder, until
+
+Run = Callable[..., Any]
+NODES = ("planner", "executor", "sim_bridge")
+
+
+def is_under_way(run: Any) -> bool:
+    """Whether its live line has told of a tick; fails when the run is over before."""
+    assert run.popen.poll() is None, run.text
+    return re.search(r"tick +\d+  return", run.text) is not None
+
+
+def kill(run: Any, node: str) -> None:
+    """Kill one of a run's nodes."""
+    (pid,) = run.descendants(f"nodes.{node} ")
+    os.kill(pid, signal.SIGKILL)
+
+
+def has_egl() -> bool:
+    code = "import os; os.environ['MUJOCO_GL']='egl'; import mujoco; mujoco.GLContext(64, 64)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_run_leaves_report_plot_and_table(run: Run, tmp_path: Path, model: Path) -> None:
+    plot = tmp_path / "run.png"
+    process = run("--episodes", "2", "--seed", "7", "--corrector", "two_tower", "--plot", str(plot))
+    assert process.wait() == 0, process.text
+    process.wait_for_no_descendants()
+    report = process.report()
+    assert {"task": TASK, "model": str(model), "mode": "lockstep"}.items() <= report.items()
+    assert [e["seed"] for e in report["episodes"]] == [7, 8]
+    for episode in report["episodes"]:
+        assert {"return", "planning_inferences", "dropped"} <= episode.keys()
+        assert episode["ticks"] == sum(episode["decisions"].values()) == 50
+        assert set(episode["decisions"]) == {"accept", "correct", "replan", "hold"}
+        assert episode["decisions"]["replan"] == episode["planning_inferences"] > 0
+        latency = episode["latency_s"]
+        assert set(latency) == {"mean", "p50", "p95", "p99"}
+        assert 0.0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+        assert (episode["missed_ticks"], episode["dropped"], episode["complete"]) == (0, 0, True)
+    with Image.open(plot) as picture:
+        assert min(picture.size) > 200
+    assert "accept/correct/replan/hold" in process.text
+    for node, text in process.logs().items():
+        assert "Traceback" not in text, node
+
+
+@pytest.mark.slow
+def test_realtime_run_accounts_for_every_tick(run: Run) -> None:
+    process = run("--mode", "realtime", sim_bridge={"action_repeat": 5})
+    until(lambda: is_under_way(process), lambda: process.text)
+    process.send(signal.SIGINT)
+    assert process.wait() == 130
+    (episode,) = process.report()["episodes"]
+    accounted = sum(episode[key] for key in ("commanded_ticks", "held_ticks", "missed_ticks"))
+    assert accounted == episode["ticks"] > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("node", NODES)
+def test_node_that_dies_ends_the_run_with_its_name_and_the_end_of_its_log(run: Run, node: str) -> None:
+    process = run("--episodes", "0")
+    until(lambda: is_under_way(process), lambda: process.text)
+    kill(process, node)
+    assert process.wait() == 1
+    process.wait_for_no_descendants()
+    assert f"error: {node} died with signal SIGKILL; the end of " in process.text
+    assert f"{node}.log" in process.text
+    if node != "sim_bridge":  # which has nothing to say before its first episode is over
+        assert {"planner": "warm, on cpu", "executor": "ready"}[node] in process.text
+    assert "Traceback" not in process.text
+
+
+@pytest.mark.slow
+def test_planner_that_dies_is_started_again_on_demand(run: Run, probe: Probe) -> None:
+    episodes = probe.hear_episodes()
+    process = run("--episodes", "0", "--respawn-planner", executor={"answer_timeout_s": 0.5})
+    until(lambda: is_under_way(process), lambda: process.text)
+    kill(process, "planner")
+    until(lambda: "planner died with signal SIGKILL: starting it again" in process.text)
+    probe.spin(0.5)
+    so_far = max(e.epoch for e in episodes)
+    probe.until(lambda: max(e.epoch for e in episodes) > so_far + 1, lambda: process.text)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 130
+    process.wait_for_no_descendants()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_everything_and_still_leaves_the_report(run: Run, number: signal.Signals) -> None:
+    process = run("--episodes", "0")
+    until(lambda: is_under_way(process), lambda: process.text)
+    process.send(number)
+    assert process.wait() == 130
+    process.wait_for_no_descendants()
+    assert process.report()["episodes"]
+    for text in (process.text, *process.logs().values()):
+        assert "Traceback" not in text
+        assert "Fatal" not in text
+
+
+def test_signal_during_the_start_ends_everything_at_once(run: Run) -> None:
+    process = run()
+    until(lambda: len(process.descendants("nodes.")) == len(NODES), lambda: process.text)
+    process.send(signal.SIGINT)
+    assert process.wait() == 130
+    process.wait_for_no_descendants()
+    for text in (process.text, *process.logs().values()):
+        assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_killed_run_leaves_no_process_behind(run: Run) -> None:
+    process = run("--episodes", "0")
+    until(lambda: is_under_way(process), lambda: process.text)
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.wait_for_no_descendants()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_egl(), reason="no EGL on this machine")
+def test_video_has_a_frame_for_every_tick(run: Run, tmp_path: Path) -> None:
+    video = tmp_path / "run.mp4"
+    process = run("--video", str(video))
+    assert process.wait() == 0, process.text
+    frames = sum(1 for _ in imageio.imiter(video, plugin="FFMPEG"))
+    assert frames == process.report()["episodes"][0]["ticks"] == 50
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "/nowhere"], "model: got '/nowhere'"),
+        (["--task", "humanoid-fly"], "task: got 'humanoid-fly', expected one of"),
+        (["--mode", "fast"], "mode: got 'fast', expected one of lockstep, realtime"),
+        (["--corrector", "oracle"], "corrector: got 'oracle', expected one of auto, two_tower"),
+        (["--params", "/nowhere.yaml"], "/nowhere.yaml is not a file"),
+        (["--plot", "/nowhere/run.png"], "/nowhere/run.png: its folder does not exist"),
+        (["--device", "abacus"], "device: got 'abacus'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_wrong_argument_ends_the_run_with_a_clear_message(run: Run, words: list[str], message: str) -> None:
+    process = run(*words)
+    assert process.wait() in (1, 2)
+    process.wait_for_no_descendants()
+    assert message in process.text.replace("\n", " ")
+    assert "Traceback" not in process.text
+
+
+@pytest.mark.parametrize(("obs", "action"), [(5, 1), (6, 2)], ids=["observation", "action"])
+def test_model_of_another_task_ends_the_run_with_a_hint(
+    run: Run, tmp_path: Path, obs: int, action: int
+) -> None:
+    other = make_model_folder(tmp_path / "other", obs=obs, action=action)
+    process = run("--model", str(other), sim_bridge={"command_timeout_s": 1.0})
+    assert process.wait() == 1
+    assert "model fit the task?" in process.text.replace("\n", " ")
+
+
+def test_unknown_robot_is_refused_with_those_there_are() -> None:
+    words = [sys.executable, "-m", "spec_control_ros.cli.main", "run", "hexapod"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ended.returncode != 0
+    assert "humanoid, walker" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,191 @@
+"""The bridge as a process, with the test in the place of the executor."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from ros_support import OBS, TASK, Background, Probe, node_command
+from sensor_msgs.msg import JointState
+
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Reset
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.ros.messages import to_floats
+from spec_control_ros.ros.qos import LATEST
+
+TICKS = 50  # of an episode: 10 s in ticks of 0.2 s
+LOCKSTEP = {"task": TASK, "action_repeat": 20, "episodes": 0}
+
+
+class Controller:
+    """The executor as the bridge sees it."""
+
+    def __init__(self) -> None:
+        self.probe = Probe()
+        self.observations = self.probe.hear(msg.Observation, "observation", LATEST)
+        self.episodes = self.probe.hear_episodes()
+        self.clock = self.probe.hear_clock()
+        self.joints = self.probe.hear(JointState, "joint_states", 10)
+        self.diagnostics = self.probe.hear_diagnostics("sim_bridge")
+        self.reset_client = self.probe.node.create_client(Reset, "reset")
+
+    def appear(self) -> None:
+        """Be an executor that is ready."""
+        self.probe.publisher(msg.Command, "command")
+
+    def command(self, epoch: int, tick: int, action: Any = (0.5,), kind: int = DecisionKind.ACCEPT) -> None:
+        """Publish a command."""
+        floats = action if hasattr(action, "typecode") else list(action)
+        self.probe.publisher(msg.Command, "command").publish(
+            msg.Command(epoch=epoch, tick=tick, action=floats, decision=int(kind))
+        )
+
+    def reset(self, seed: int) -> int:
+        """The epoch that begins."""
+        return self.probe.call(self.reset_client, Reset.Request(seed=seed)).epoch
+
+    def observation(self, epoch: int, tick: int) -> msg.Observation:
+        """An observation, once it is there."""
+
+        def found() -> list[msg.Observation]:
+            return [o for o in self.observations if (o.epoch, o.tick) == (epoch, tick)]
+
+        self.probe.until(
+            found, lambda: f"no {epoch, tick} among {[(o.epoch, o.tick) for o in self.observations]}"
+        )
+        return found()[0]
+
+    def state(self, epoch: int, tick: int) -> msg.Episode:
+        """How the episode stood at a tick."""
+        self.probe.until(lambda: any((e.epoch, e.tick) == (epoch, tick) for e in self.episodes))
+        return next(e for e in self.episodes if (e.epoch, e.tick) == (epoch, tick))
+
+
+@pytest.fixture(scope="module")
+def shared(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    """One bridge in lockstep for the tests of this file; each begins an epoch of its own."""
+    controller = Controller()
+    folder = tmp_path_factory.mktemp("bridge")
+    controller.process = Background(
+        node_command("sim_bridge", LOCKSTEP), folder / "log", {"HOME": str(folder)}
+    )
+    controller.probe.until(controller.reset_client.service_is_ready, lambda: controller.process.text)
+    controller.appear()
+    controller.observation(1, 0)
+    yield controller
+    controller.process.kill()
+    controller.probe.close()
+
+
+@pytest.fixture
+def controller(shared: Controller) -> Iterator[Controller]:
+    yield shared
+    assert shared.process.popen.poll() is None, shared.process.text
+    assert "Traceback" not in shared.process.text
+    times = [c.clock.sec + c.clock.nanosec * 1e-9 for c in shared.clock]
+    assert times == sorted(times), "/clock ran backwards"
+
+
+def test_plant_waits_for_the_command_of_its_tick(controller: Controller) -> None:
+    epoch = controller.reset(0)
+    first = controller.observation(epoch, 0)
+    assert len(first.data) == OBS
+    controller.probe.spin(0.6)
+    assert controller.observations[-1].tick == 0
+    controller.command(epoch, 0)
+    controller.observation(epoch, 1)
+    state = controller.state(epoch, 1)
+    assert (state.commanded_ticks, state.held_ticks, state.missed_ticks) == (1, 0, 0)
+    controller.probe.until(lambda: controller.joints)
+    assert list(controller.joints[-1].name) == ["shoulder", "elbow"]
+
+
+def test_reset_bumps_the_epoch_and_the_seed_fixes_the_start(controller: Controller) -> None:
+    epochs = [controller.reset(seed) for seed in (5, 6, 5)]
+    assert np.diff(epochs).tolist() == [1, 1]
+    starts = [controller.observation(epoch, 0).data for epoch in epochs]
+    assert starts[0] == starts[2] != starts[1]
+    assert controller.state(epochs[0], 0).seed == 5
+
+
+def test_command_of_an_old_epoch_is_dropped_and_counted(controller: Controller) -> None:
+    old = controller.reset(0)
+    epoch = controller.reset(0)
+    controller.observation(epoch, 0)
+    controller.command(old, 0)
+    controller.probe.spin(0.3)
+    controller.command(epoch, 0)
+    controller.observation(epoch, 1)
+    assert controller.state(epoch, 1).dropped == 1
+
+
+@pytest.mark.parametrize(
+    ("tick", "action"),
+    [
+        (0, []),
+        (0, [0.0, 0.0]),
+        (0, [float("nan")]),
+        (0, [float("-inf")]),
+        (0, to_floats(np.zeros(1_000_000, np.float32))),
+        (1, [0.5]),
+        (2**32 - 1, [0.5]),
+    ],
+    ids=["empty", "long", "nan", "inf", "huge", "next-tick", "last-tick"],
+)
+def test_command_that_does_not_fit_is_refused_counted_and_recovered_from(
+    controller: Controller, tick: int, action: Any
+) -> None:
+    epoch = controller.reset(0)
+    controller.observation(epoch, 0)
+    controller.command(epoch, tick, action)
+    controller.probe.spin(0.3)
+    assert controller.observations[-1].tick == 0
+    controller.command(epoch, 0)
+    controller.observation(epoch, 1)
+    assert controller.state(epoch, 1).dropped == 1
+
+
+def test_refused_commands_are_on_diagnostics_with_a_hint(controller: Controller) -> None:
+    epoch = controller.reset(0)
+    controller.observation(epoch, 0)
+    controller.command(epoch, 0, [0.0, 0.0])
+    controller.command(epoch, 0)
+    controller.observation(epoch, 1)
+    controller.diagnostics.clear()
+    controller.probe.until(lambda: controller.diagnostics and controller.diagnostics[-1].level == b"\x01")
+    assert controller.diagnostics[-1].message == "0 ticks missed, 1 commands refused"
+    assert "expected 1 finite ones: does the executor's model fit the task?" in controller.process.text
+
+
+def test_command_of_an_unknown_decision_drives_the_plant_all_the_same(controller: Controller) -> None:
+    epoch = controller.reset(0)
+    controller.observation(epoch, 0)
+    controller.command(epoch, 0, kind=200)
+    controller.observation(epoch, 1)
+
+
+def test_episode_ends_and_the_next_begins_with_the_next_seed(controller: Controller) -> None:
+    epoch = controller.reset(41)
+    for tick in range(TICKS):
+        controller.observation(epoch, tick)
+        controller.command(epoch, tick, kind=DecisionKind.HOLD if tick % 2 else DecisionKind.REPLAN)
+    last = controller.state(epoch, TICKS)
+    assert last.done
+    assert (last.commanded_ticks, last.held_ticks, last.missed_ticks) == (TICKS // 2, TICKS // 2, 0)
+    rewards = sum(e.reward for e in controller.episodes if e.epoch == epoch)
+    assert last.episode_return == pytest.approx(rewards)
+    controller.observation(epoch + 1, 0)
+    assert controller.state(epoch + 1, 0).seed == 42
+
+
+# --- Bridges with a life of their own
+
+
+def test_second_plant_waits_until_the_first_is_gone(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    second = start("sim_bridge", {**LOCKSTEP, "start_timeout_s": 7.0})
+    assert second.wait() == 1
+    assert "another plant publishes on `observation`" in second.text
+    assert "giving up after 7 s" in second.text

@@ -1,0 +1,55 @@
+"""The robot goes on without its planner: it holds, says why, and recovers when a planner is back."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ros_support import SMALL_SEARCH, TASK, Background, Probe, write_parameters
+
+from spec_control_ros.core.decision import DecisionKind, Reason
+
+WAITS = {"lockstep": 0.3, "realtime": 0.02}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["lockstep", "realtime"])
+def test_killed_planner_is_held_for_reported_and_recovered_from(
+    probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path, mode: str
+) -> None:
+    params = write_parameters(
+        tmp_path / "params.yaml",
+        planner={"model": str(model), "planner": {"queue_length": 3, "mppi": SMALL_SEARCH}},
+        executor={
+            "model": str(model),
+            "answer_timeout_s": 0.5,
+            "executor": {"plan_wait_s": WAITS[mode], "replan_timeout_s": 2.0, "sensor_timeout_s": 60.0},
+        },
+        sim_bridge={"task": TASK, "mode": mode, "action_repeat": 5, "episodes": 0},
+    )
+    status, diagnostics = probe.hear_status(), probe.hear_diagnostics("executor")
+
+    def goes_on() -> bool:
+        return any(s.decision != DecisionKind.HOLD for s in status)
+
+    planner = start("planner", {}, params)
+    executor, bridge = start("executor", {}, params), start("sim_bridge", {}, params)
+    probe.until(goes_on, lambda: executor.text)
+
+    planner.kill()
+    status.clear()
+    probe.until(lambda: any(s.reason == Reason.PLANNER_SILENT for s in status), lambda: executor.text)
+    held = next(s for s in status if s.reason == Reason.PLANNER_SILENT)
+    assert held.decision == DecisionKind.HOLD
+    diagnostics.clear()
+    probe.until(lambda: any(d.message == "holding: planner silent" for d in diagnostics))
+    assert all(d.level == b"\x01" for d in diagnostics)
+    assert "holding at epoch" in executor.text
+
+    start("planner", {}, params)
+    status.clear()
+    probe.until(goes_on, lambda: executor.text)
+    diagnostics.clear()
+    probe.until(lambda: any(d.level == b"\x00" for d in diagnostics))
+    for process in (executor, bridge):
+        assert process.popen.poll() is None
+        assert "Traceback" not in process.text
