@@ -63,7 +63,7 @@ def test_run_leaves_report_plot_and_table(run: Run, tmp_path: Path, model: Path)
 @pytest.mark.slow
 def test_realtime_run_accounts_for_every_tick(run: Run) -> None:
     process = run("--mode", "realtime", sim_bridge={"action_repeat": 5})
-    until(lambda: is_under_way(process), lambda: process.text)
+    until(lambda: is_under_way(process) and re.search(r"tick +[1-9]\d", process.text), lambda: process.text)
     process.send(signal.SIGINT)
     assert process.wait() == 130
     (episode,) = process.report()["episodes"]
@@ -102,7 +102,7 @@ def test_planner_that_dies_is_started_again_on_demand(run: Run, probe: Probe) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_everything_and_still_leaves_the_report(run: Run, number: signal.Signals) -> None:
     process = run("--episodes", "0")
     until(lambda: is_under_way(process), lambda: process.text)
@@ -148,12 +148,10 @@ def test_video_has_a_frame_for_every_tick(run: Run, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--model", "/nowhere"], "model: got '/nowhere'"),
-        (["--task", "humanoid-fly"], "task: got 'humanoid-fly', expected one of"),
         (["--mode", "fast"], "mode: got 'fast', expected one of lockstep, realtime"),
         (["--corrector", "oracle"], "corrector: got 'oracle', expected one of auto, two_tower"),
         (["--params", "/nowhere.yaml"], "/nowhere.yaml is not a file"),
         (["--plot", "/nowhere/run.png"], "/nowhere/run.png: its folder does not exist"),
-        (["--device", "abacus"], "device: got 'abacus'"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
