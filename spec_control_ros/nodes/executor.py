@@ -23,7 +23,7 @@ from spec_control_ros.ros.messages import from_observation, from_plan, to_comman
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.world_model.latent_policy import latent_policy
 
 
@@ -81,7 +81,8 @@ class ExecutorNode(ProcessNode):
 
     def _start_once_planner_is_there(self) -> None:
         waited_s = time.monotonic() - self._started_s
-        if not self._client.service_is_ready() and waited_s < self._settings.planner_wait_s:
+        has_planner = self._client.service_is_ready()
+        if waited_s < (DISCOVERY_S if has_planner else self._settings.planner_wait_s):
             return
         if self.count_publishers("command"):
             self.get_logger().warning(
@@ -95,7 +96,7 @@ class ExecutorNode(ProcessNode):
         self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
         self.create_subscription(msg.Observation, "observation", self._on_observation, LATEST)
         self.create_timer(self._settings.watchdog_period_s, self._on_watchdog)
-        self.get_logger().info("ready" if self._client.service_is_ready() else "no planner: holding")
+        self.get_logger().info("ready" if has_planner else "no planner: holding")
 
     def _on_observation(self, message: msg.Observation) -> None:
         self._handle(self._law.tick(from_observation(message), time.monotonic()))

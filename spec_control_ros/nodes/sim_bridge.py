@@ -26,7 +26,7 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
 from spec_control_ros.sim.camera import Camera
 from spec_control_ros.sim.suite_plant import SuitePlant
@@ -91,6 +91,8 @@ class SimBridgeNode(ProcessNode):
         super().destroy_node()
 
     def _start_once_executor_is_there(self) -> None:
+        if time.monotonic() - self._waiting_since_s < DISCOVERY_S:
+            return
         if self.count_publishers("command") == 0:
             self._give_up_after(self._settings.start_timeout_s, "no executor publishes on `command`")
             return

@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from spec_control_ros.core.errors import SpecControlError
 
 SETTINGS_EXIT_CODE = 2
+DISCOVERY_S = 0.5  # a node that is that old knows who else is there
 SPIN_S = 0.1  # a signal is noticed that soon
 
 

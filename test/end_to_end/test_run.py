@@ -93,7 +93,7 @@ def test_planner_that_dies_is_started_again_on_demand(run: Run, probe: Probe) ->
     until(lambda: is_under_way(process), lambda: process.text)
     kill(process, "planner")
     until(lambda: "planner died with signal SIGKILL: starting it again" in process.text)
-    probe.spin(0.5)
+    probe.until(lambda: episodes)
     so_far = max(e.epoch for e in episodes)
     probe.until(lambda: max(e.epoch for e in episodes) > so_far + 1, lambda: process.text)
     process.send(signal.SIGTERM)

@@ -234,6 +234,19 @@ class Probe:
         self.node.create_subscription(DiagnosticArray, "/diagnostics", keep, 10)
         return heard
 
+    def count(self, diagnostics: list[DiagnosticStatus], key: str) -> int:
+        """A count as diagnostics that are made from now on tell it; 0 where they do not have it."""
+        diagnostics.clear()
+        self.until(lambda: diagnostics, "no diagnostics")
+        return int({value.key: value.value for value in diagnostics[-1].values}.get(key, "0"))
+
+    @contextmanager
+    def counting(self, diagnostics: list[DiagnosticStatus], key: str) -> Iterator[None]:
+        """What happens inside is over once the diagnostics have counted it."""
+        before = self.count(diagnostics, key)
+        yield
+        self.until(lambda: self.count(diagnostics, key) > before, f"{key} was not counted")
+
     def publisher(self, kind: Any, topic: str, qos: QoSProfile | int = LATEST) -> Any:
         """A publisher; one a topic."""
         if topic not in self._publishers:

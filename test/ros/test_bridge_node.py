@@ -1,6 +1,7 @@
 """The bridge as a process, with the test in the place of the executor."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.qos import LATEST
 
 TICKS = 50  # of an episode: 10 s in ticks of 0.2 s
-LOCKSTEP = {"task": TASK, "action_repeat": 20, "episodes": 0}
+LOCKSTEP = {"task": TASK, "action_repeat": 20, "episodes": 0, "command_timeout_s": 120.0}
 
 
 class Controller:
@@ -40,6 +41,10 @@ class Controller:
         self.probe.publisher(msg.Command, "command").publish(
             msg.Command(epoch=epoch, tick=tick, action=floats, decision=int(kind))
         )
+
+    def counting(self, fate: str) -> AbstractContextManager[None]:
+        """What happens inside is over once the bridge has counted a command of that fate."""
+        return self.probe.counting(self.diagnostics, f"commands.{fate}")
 
     def reset(self, seed: int) -> int:
         """The epoch that begins."""
@@ -113,33 +118,33 @@ def test_command_of_an_old_epoch_is_dropped_and_counted(controller: Controller) 
     old = controller.reset(0)
     epoch = controller.reset(0)
     controller.observation(epoch, 0)
-    controller.command(old, 0)
-    controller.probe.spin(0.3)
+    with controller.counting("stale_epoch"):
+        controller.command(old, 0)
     controller.command(epoch, 0)
     controller.observation(epoch, 1)
     assert controller.state(epoch, 1).dropped == 1
 
 
 @pytest.mark.parametrize(
-    ("tick", "action"),
+    ("tick", "action", "fate"),
     [
-        (0, []),
-        (0, [0.0, 0.0]),
-        (0, [float("nan")]),
-        (0, [float("-inf")]),
-        (0, to_floats(np.zeros(1_000_000, np.float32))),
-        (1, [0.5]),
-        (2**32 - 1, [0.5]),
+        (0, [], "bad_action"),
+        (0, [0.0, 0.0], "bad_action"),
+        (0, [float("nan")], "bad_action"),
+        (0, [float("-inf")], "bad_action"),
+        (0, to_floats(np.zeros(1_000_000, np.float32)), "bad_action"),
+        (1, [0.5], "early"),
+        (2**32 - 1, [0.5], "early"),
     ],
     ids=["empty", "long", "nan", "inf", "huge", "next-tick", "last-tick"],
 )
 def test_command_that_does_not_fit_is_refused_counted_and_recovered_from(
-    controller: Controller, tick: int, action: Any
+    controller: Controller, tick: int, action: Any, fate: str
 ) -> None:
     epoch = controller.reset(0)
     controller.observation(epoch, 0)
-    controller.command(epoch, tick, action)
-    controller.probe.spin(0.3)
+    with controller.counting(fate):
+        controller.command(epoch, tick, action)
     assert controller.observations[-1].tick == 0
     controller.command(epoch, 0)
     controller.observation(epoch, 1)
@@ -149,11 +154,9 @@ def test_command_that_does_not_fit_is_refused_counted_and_recovered_from(
 def test_refused_commands_are_on_diagnostics_with_a_hint(controller: Controller) -> None:
     epoch = controller.reset(0)
     controller.observation(epoch, 0)
-    controller.command(epoch, 0, [0.0, 0.0])
-    controller.command(epoch, 0)
-    controller.observation(epoch, 1)
-    controller.diagnostics.clear()
-    controller.probe.until(lambda: controller.diagnostics and controller.diagnostics[-1].level == b"\x01")
+    with controller.counting("bad_action"):
+        controller.command(epoch, 0, [0.0, 0.0])
+    assert controller.diagnostics[-1].level == b"\x01"
     assert controller.diagnostics[-1].message == "0 ticks missed, 1 commands refused"
     assert "expected 1 finite ones: does the executor's model fit the task?" in controller.process.text
 

@@ -45,9 +45,7 @@ class Asker:
 
     def counted(self, name: str) -> int:
         """A count of the newest diagnostics."""
-        self.diagnostics.clear()
-        self.probe.until(lambda: self.diagnostics, "no diagnostics")
-        return int({v.key: v.value for v in self.diagnostics[-1].values}.get(name, "0"))
+        return self.probe.count(self.diagnostics, name)
 
 
 def request(**fields: Any) -> Replan.Request:

@@ -1,6 +1,7 @@
 """Plant and planner as an executor sees them."""
 
 import itertools
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,10 @@ class World:
             lambda: any(map(fits, self.diagnostics)),
             lambda: f"waited for {wanted}, got {self.diagnostics[-1:]}",
         )
+
+    def counting(self, cause: str) -> AbstractContextManager[None]:
+        """What happens inside is over once the executor has counted a drop."""
+        return self.probe.counting(self.diagnostics, f"dropped.{cause}")
 
     def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
         self.requests.append(request)
