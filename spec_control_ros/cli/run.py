@@ -186,10 +186,12 @@ def _report(
 
 
 def _table(report: dict[str, Any]) -> Table:
-    table = Table(title=f"{report['task']}, {report['mode']}")
+    table = Table(
+        title=f"{report['task']}, {report['mode']}", caption="decisions: accept / correct / replan / hold"
+    )
     for column in ("seed", "return", "ticks", "plans", "missed", "dropped"):
         table.add_column(column, justify="right")
-    table.add_column("accept/correct/replan/hold", justify="center")
+    table.add_column("decisions", justify="right")
     table.add_column("p50/p99 ms", justify="right")
     for e in report["episodes"]:
         p50, p99 = (e["latency_s"][k] for k in ("p50", "p99"))
