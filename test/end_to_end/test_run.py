@@ -55,7 +55,7 @@ def test_run_leaves_report_plot_and_table(run: Run, tmp_path: Path, model: Path)
         assert (episode["missed_ticks"], episode["dropped"], episode["complete"]) == (0, 0, True)
     with Image.open(plot) as picture:
         assert min(picture.size) > 200
-    assert "accept/correct/replan/hold" in process.text
+    assert "accept / correct / replan / hold" in process.text
     for node, text in process.logs().items():
         assert "Traceback" not in text, node
 
