@@ -42,16 +42,8 @@ class InlinePlanner:
         queue = self._planner.plan(request.observation, request.epoch, request.start_tick, self._warm_start)
         self._warm_start = queue.warm_start
         self._plan_ids += 1
-        return Plan(
-            plan_id=self._plan_ids,
-            epoch=request.epoch,
-            start_tick=request.start_tick,
-            observation_tick=request.tick,
-            control_period_s=self._control_period_s,
-            actions=queue.actions,
-            latents=queue.latents,
-            optimised_horizon=self._planner.settings.mppi.horizon,
-            value=queue.value,
+        return queue.as_plan(
+            self._plan_ids, observation_tick=request.tick, control_period_s=self._control_period_s
         )
 
 

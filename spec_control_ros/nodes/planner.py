@@ -15,7 +15,6 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import PlanningError, SettingsError
-from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
 from spec_control_ros.ros.messages import from_floats, to_plan
@@ -127,6 +126,8 @@ class PlannerNode(ProcessNode):
             return f"got an observation of {len(request.observation)} values, expected {size}"
         if not np.isfinite(request.observation).all():
             return "got an observation with non-finite values"
+        if request.start_tick != request.tick:
+            return f"got start_tick {request.start_tick}, expected the observation's tick {request.tick}"
         if not 0.0 <= request.deadline < float("inf"):
             return f"got a deadline of {request.deadline} s, expected 0 (none) or more"
         return ""
@@ -150,16 +151,10 @@ class PlannerNode(ProcessNode):
             self._thread.superseded += 1
             return
         self._planning_time_s = time.monotonic() - start_s
-        plan = Plan(
-            plan_id=job.plan_id,
-            epoch=request.epoch,
-            start_tick=request.start_tick,
+        plan = queue.as_plan(
+            job.plan_id,
             observation_tick=request.tick,
             control_period_s=self._control_period_s,
-            actions=queue.actions,
-            latents=queue.latents,
-            optimised_horizon=self._settings.planner.mppi.horizon,
-            value=queue.value,
             planning_time_s=self._planning_time_s,
         )
         self._plan_publisher.publish(to_plan(plan, Reason(request.reason), self.get_clock().now().to_msg()))

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
-from spec_control_ros.core.plan import MAX_QUEUE_LENGTH
+from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
@@ -59,6 +59,32 @@ class PlannedQueue:
     latents: Float32[np.ndarray, "queue_and_one latent"]
     value: float
     warm_start: WarmStart
+
+    def as_plan(
+        self,
+        plan_id: int,
+        *,
+        observation_tick: int,
+        control_period_s: float,
+        planning_time_s: float = 0.0,
+    ) -> Plan:
+        """The plan that these rows make.
+
+        Raises:
+            PlanError: see `Plan`.
+        """
+        return Plan(
+            plan_id=plan_id,
+            epoch=self.warm_start.epoch,
+            start_tick=self.warm_start.start_tick,
+            observation_tick=observation_tick,
+            control_period_s=control_period_s,
+            actions=self.actions,
+            latents=self.latents,
+            optimised_horizon=self.warm_start.mean.shape[1],
+            value=self.value,
+            planning_time_s=planning_time_s,
+        )
 
 
 class Planner:
