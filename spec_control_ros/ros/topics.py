@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
 from spec_control_interfaces import msg
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,16 @@ class Topic:
         return f"{package}/msg/{self.kind.__name__}"
 
 
-LATCHED = QoSProfile(
-    depth=RECORD.depth, history=RECORD.history, reliability=RECORD.reliability, durability=LATEST.durability
-)
+# Published as everybody does: a listener that asked for more than that would get nothing.
+STANDARD = QoSProfile(depth=RECORD.depth, durability=DurabilityPolicy.VOLATILE)
 
 TOPICS = (
-    Topic("observation", msg.Observation, LATCHED),
-    Topic("plan", msg.Plan, LATCHED),
-    Topic("command", msg.Command, LATCHED),
+    Topic("observation", msg.Observation, RECORD),
+    Topic("plan", msg.Plan, RECORD),
+    Topic("command", msg.Command, RECORD),
     Topic("status", msg.ExecutorStatus, RECORD),
     Topic("episode", msg.Episode, RECORD),
-    Topic("joint_states", JointState, RECORD),
-    Topic("/clock", Clock, RECORD),
-    Topic("/diagnostics", DiagnosticArray, RECORD),
+    Topic("joint_states", JointState, STANDARD),
+    Topic("/clock", Clock, STANDARD),
+    Topic("/diagnostics", DiagnosticArray, STANDARD),
 )

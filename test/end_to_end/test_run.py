@@ -13,6 +13,7 @@ import imageio.v3 as imageio
 import pytest
 from PIL import Image
 from ros_support import ROOT, TASK, Probe, make_model_folder, until
+from rosbags.highlevel import AnyReader
 
 Run = Callable[..., Any]
 NODES = ("planner", "executor", "sim_bridge")
@@ -33,6 +34,19 @@ def kill(run: Any, node: str) -> None:
 def has_egl() -> bool:
     code = "import os; os.environ['MUJOCO_GL']='egl'; import mujoco; mujoco.GLContext(64, 64)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_run_records_every_topic(run: Run, tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
+    process = run("--corrector", "none", "--record", str(bag))
+    assert process.wait() == 0, process.text
+    with AnyReader([bag]) as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+    assert counts["/status"] == counts["/command"] == 50
+    assert counts["/episode"] == 51
+    assert {"/observation", "/plan", "/joint_states", "/clock", "/diagnostics"} <= counts.keys()
+    assert all(counts.values()), counts
 
 
 @pytest.mark.slow
