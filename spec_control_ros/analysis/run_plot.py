@@ -13,14 +13,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
 from spec_control_ros.analysis.run_log import EpisodeRecord, RunLog
+from spec_control_ros.core.decision import DECISION_COLOURS as COLOURS
 from spec_control_ros.core.decision import DecisionKind
 
-COLOURS = {
-    DecisionKind.ACCEPT: "#2ea043",
-    DecisionKind.CORRECT: "#dbab09",
-    DecisionKind.REPLAN: "#1f6feb",
-    DecisionKind.HOLD: "#cf222e",
-}
 UNKNOWN_COLOUR = "#d0d7de"
 MAX_EPISODES = 8  # more would make the picture too wide to read
 

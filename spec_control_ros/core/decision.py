@@ -30,6 +30,15 @@ class Reason(IntEnum):
     FAULT = 8  # latched until cleared
 
 
+# In every picture
+DECISION_COLOURS = {
+    DecisionKind.ACCEPT: "#2ea043",
+    DecisionKind.CORRECT: "#dbab09",
+    DecisionKind.REPLAN: "#1f6feb",
+    DecisionKind.HOLD: "#cf222e",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The command of one tick and everything that status reports about it."""

@@ -115,7 +115,7 @@ class ExecutorNode(ProcessNode):
         now_s = time.monotonic()
         if self._request is not None and now_s - self._asked_s > self._settings.answer_timeout_s:
             self._fail(self._request)
-        self._handle(self._law.poll(time.monotonic()))
+        self._handle(self._law.poll(now_s))
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None

@@ -8,19 +8,14 @@ import imageio.v2 as imageio
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
-from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.decision import DECISION_COLOURS, DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 WIDTH, HEIGHT = 480, 360
-COLOURS = {
-    DecisionKind.ACCEPT: (46, 160, 67),
-    DecisionKind.CORRECT: (219, 171, 9),
-    DecisionKind.REPLAN: (31, 111, 235),
-    DecisionKind.HOLD: (207, 34, 46),
-}
+COLOURS = {kind: ImageColor.getrgb(colour) for kind, colour in DECISION_COLOURS.items()}
 
 
 class Camera:
