@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.training.expert import Expert
+from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
@@ -90,7 +90,7 @@ class ExpertBehaviour:
     the expert's keep reward and value honest where the planner's wide search will ask for them.
     """
 
-    def __init__(self, expert: Expert, largest_noise: float, rng: np.random.Generator):
+    def __init__(self, expert: ExpertActor, largest_noise: float, rng: np.random.Generator):
         self._expert, self._largest_noise, self._rng = expert, largest_noise, rng
 
     def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:

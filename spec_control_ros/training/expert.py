@@ -1,52 +1,106 @@
-"""An expert policy that demonstrates a task: a squashed Gaussian actor, read from a file of arrays."""
+"""An expert policy that demonstrates a task: a squashed Gaussian actor, kept as a file of arrays."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from spec_control_ros.core.errors import CheckpointError
 
 LAYER_NORM_EPS = 1e-5
+HIDDEN = 256
 HIDDEN_LAYERS = 2
+LOG_STD_MIN, LOG_STD_MAX = -5.0, 0.0
+CLIP = 10.0  # of normalised observations
+LONGEST_MEMORY = 1e6  # observations that the running statistics weigh
 
 
-class Expert:
-    """A deterministic actor: normalised observation, two hidden layers with layer norm and SiLU, tanh.
+class ExpertActor(nn.Module):
+    """Normalised observation, two hidden layers with layer norm and SiLU, a squashed Gaussian.
 
     Args:
-        path: .npz of float32 arrays, as `obs_mean`, `hidden0_weight`, ..., `mean_bias`.
-
-    Raises:
-        CheckpointError: missing, not such a file, or an array is missing.
+        obs_dim: length of an observation.
+        action_dim: length of an action.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, obs_dim: int, action_dim: int):
+        super().__init__()
+        widths = (obs_dim, HIDDEN, HIDDEN)
+        self.hidden = nn.ModuleList(nn.Linear(widths[i], widths[i + 1]) for i in range(HIDDEN_LAYERS))
+        self.norm = nn.ModuleList(nn.LayerNorm(HIDDEN, eps=LAYER_NORM_EPS) for _ in range(HIDDEN_LAYERS))
+        self.mean = nn.Linear(HIDDEN, action_dim)
+        self.log_std = nn.Linear(HIDDEN, action_dim)
+        self.obs_mean = nn.Buffer(torch.zeros(obs_dim))
+        self.obs_var = nn.Buffer(torch.ones(obs_dim))
+        self.obs_count = nn.Buffer(torch.zeros(()))
+
+    @classmethod
+    def load(cls, path: Path) -> "ExpertActor":
+        """Read an actor.
+
+        Raises:
+            CheckpointError: missing, not such a file, or an array is missing or has a wrong shape.
+        """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                self._tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+                tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path}: not a file of arrays ({error})") from None
-        hidden = [
-            f"{k}{i}_{t}"
-            for i in range(HIDDEN_LAYERS)
-            for k in ("hidden", "norm")
-            for t in ("weight", "bias")
-        ]
-        for name in ("obs_mean", "obs_var", *hidden, "mean_weight", "mean_bias"):
-            if name not in self._tensors:
-                raise CheckpointError(f"{path}: array {name} is missing; is this an expert?")
+        if not {"obs_mean", "mean_bias"} <= tensors.keys():
+            raise CheckpointError(f"{path}: arrays obs_mean and mean_bias are missing; is this an expert?")
+        actor = cls(len(tensors["obs_mean"]), len(tensors["mean_bias"]))
+        tensors.setdefault("obs_count", torch.tensor(LONGEST_MEMORY))
+        try:
+            actor.load_state_dict({_parameter(name): value for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: is this an expert? {error}") from None
+        return actor.eval()
+
+    def save(self, path: Path) -> None:
+        """Write an actor that `load` reads."""
+        arrays = {_array(name): value.numpy() for name, value in self.state_dict().items()}
+        np.savez(path, **arrays)
 
     @torch.no_grad()
     def act(self, obs: Tensor) -> Tensor:
-        """Actions (..., action) in [-1, 1] for observations (..., obs)."""
-        t = self._tensors
-        h = ((obs - t["obs_mean"]) / torch.sqrt(t["obs_var"] + 1e-5)).clamp(-10.0, 10.0)
-        for i in range(HIDDEN_LAYERS):
-            h = F.linear(h, t[f"hidden{i}_weight"], t[f"hidden{i}_bias"])
-            h = F.silu(
-                F.layer_norm(h, h.shape[-1:], t[f"norm{i}_weight"], t[f"norm{i}_bias"], LAYER_NORM_EPS)
-            )
-        return torch.tanh(F.linear(h, t["mean_weight"], t["mean_bias"]))
+        """The deterministic actions (..., action) in [-1, 1] for observations (..., obs)."""
+        return torch.tanh(self.distribution(self.normalise(obs))[0])
+
+    def distribution(self, normalised: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation (..., action) before squashing."""
+        h = normalised
+        for linear, norm in zip(self.hidden, self.norm, strict=True):
+            h = F.silu(norm(linear(h)))
+        squashed = torch.tanh(self.log_std(h)) + 1.0
+        return self.mean(h), LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * squashed
+
+    def normalise(self, obs: Tensor) -> Tensor:
+        """Observations (..., obs) scaled by the running statistics."""
+        return ((obs - self.obs_mean) / torch.sqrt(self.obs_var + 1e-5)).clamp(-CLIP, CLIP)
+
+    @torch.no_grad()
+    def observe(self, obs: Tensor) -> None:
+        """Take observations (samples, obs) into the running statistics (Chan et al.'s parallel variance)."""
+        if self.obs_count >= LONGEST_MEMORY:
+            return  # frozen: critics have learnt on this scale
+        total = self.obs_count + len(obs)
+        delta = obs.mean(0) - self.obs_mean
+        spread = self.obs_var * self.obs_count + obs.var(0, correction=0) * len(obs)
+        self.obs_var.copy_((spread + delta.pow(2) * self.obs_count * len(obs) / total) / total)
+        self.obs_mean.add_(delta * len(obs) / total)
+        self.obs_count.copy_(total)
+
+
+def _parameter(array: str) -> str:
+    """`hidden0_weight` is `hidden.0.weight`, `mean_bias` is `mean.bias`; statistics keep their names."""
+    if array.startswith("obs_"):
+        return array
+    layer, kind = array.rsplit("_", 1)
+    return f"{layer[:-1]}.{layer[-1]}.{kind}" if layer[-1].isdigit() else f"{layer}.{kind}"
+
+
+def _array(parameter: str) -> str:
+    """Inverse of `_parameter`."""
+    return parameter if parameter.startswith("obs_") else "_".join(parameter.rsplit(".", 1)).replace(".", "")

@@ -22,7 +22,7 @@ from spec_control_ros.training.collector import (
     PlannerBehaviour,
     PriorBehaviour,
 )
-from spec_control_ros.training.expert import Expert
+from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.learner import Learner, LearnerSettings
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.dimensions import official_dimensions
@@ -109,7 +109,7 @@ class Trainer:
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._collector = Collector(self._plants, self._buffer, first_seed=10_000 * (settings.seed + 1))
-        self._expert = Expert(Path(settings.expert)) if settings.expert else None
+        self._expert = ExpertActor.load(Path(settings.expert)) if settings.expert else None
         self._demonstrator = (
             ExpertBehaviour(self._expert, settings.expert_noise, self._rng) if self._expert else None
         )
