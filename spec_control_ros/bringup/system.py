@@ -48,7 +48,7 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         Argument(
             "corrector",
             "auto",
-            "corrector of the model; auto: the best that it has",
+            "corrector of the model; auto: that of the parameter files, or the best that the model has",
             ("auto", "two_tower", "temporal", "none"),
         ),
         Argument("device", "cpu", "torch device of the planner"),
@@ -60,6 +60,14 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         ),
         Argument("params", "", "further parameter file, which wins over the robot's"),
     )
+
+
+def robot_of(task: str) -> str | None:
+    """The robot whose task this is, or whose body another task has; None where there is no such robot."""
+    by_task = {own: robot for robot, own in ROBOTS.items()}
+    by_body = {own.split("-")[0]: robot for robot, own in ROBOTS.items()}
+    name = task.replace("_", "-")
+    return by_task.get(name, by_body.get(name.split("-")[0]))
 
 
 def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Process]:
@@ -80,13 +88,15 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             raise SettingsError(f"params: {values['params']} is not a file")
         files += (Path(values["params"]).absolute(),)
     model = values["model"] or values["task"]
+    # Left to the parameter files where the user leaves it to us.
+    corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
     return [
         Process(
             "planner",
             files,
             {"model": model, "device": values["device"], "planner.seed": int(values["seed"])},
         ),
-        Process("executor", files, {"model": model, "corrector": values["corrector"]}),
+        Process("executor", files, {"model": model, **corrector}),
         Process(
             "sim_bridge",
             files,

@@ -4,11 +4,14 @@
 and range become the ROS parameter's descriptor, so that they are written once.
 """
 
+from collections.abc import Mapping
 from dataclasses import Field, field, fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from spec_control_ros.core.errors import SettingsError
+
+Settings = TypeVar("Settings")
 
 
 def setting(
@@ -44,6 +47,41 @@ def allowed(spec: Field[Any]) -> str:
         *([f"at most {high}"] if high is not None else []),
     ]
     return " and ".join(bounds) or f"a {type(spec.default).__name__}"
+
+
+def settings_from(kind: type[Settings], values: Mapping[str, Any], prefix: str = "") -> Settings:
+    """The settings dataclass that plain values make, as a parameter file has them; what is left out has its default.
+
+    Args:
+        kind: of settings; nested settings are nested mappings.
+        values: by field name.
+        prefix: of the names in messages.
+
+    Raises:
+        SettingsError: a name is unknown, or its value is not allowed.
+    """
+    specs = {spec.name: spec for spec in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(values.keys() - specs.keys()):
+        raise SettingsError(f"{prefix}{unknown[0]}: unknown, expected one of {', '.join(specs)}")
+    given = {name: _value(specs[name], value, prefix) for name, value in values.items()}
+    try:
+        return kind(**given)
+    except SettingsError as error:
+        raise SettingsError(f"{prefix}{error}") from None
+
+
+def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
+    nested: Any = spec.default_factory
+    if isinstance(nested, type) and is_dataclass(nested):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
+        return settings_from(nested, value, f"{prefix}{spec.name}.")
+    if not isinstance(spec.default, Enum):
+        return value
+    try:
+        return type(spec.default)(value)
+    except ValueError:
+        raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected {allowed(spec)}") from None
 
 
 def check(settings: Any) -> None:

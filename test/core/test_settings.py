@@ -10,8 +10,8 @@ import pytest
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan_executor import ExecutorSettings
-from spec_control_ros.core.settings import allowed, check, setting
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.core.settings import allowed, check, setting, settings_from
+from spec_control_ros.world_model.mppi import MPPISettings, Start
 from spec_control_ros.world_model.planner import PlannerSettings
 
 KINDS = (GateSettings, ExecutorSettings, MPPISettings, PlannerSettings)
@@ -101,3 +101,23 @@ def test_relations_between_settings_hold() -> None:
         PlannerSettings(queue_length=2)
     with pytest.raises(SettingsError, match="queue_length"):
         PlannerSettings(queue_length=1001)
+
+
+def test_settings_are_made_of_plain_values() -> None:
+    made = settings_from(PlannerSettings, {"queue_length": 5, "mppi": {"start": "prior", "max_std": 1}})
+    assert made == PlannerSettings(queue_length=5, mppi=MPPISettings(start=Start.PRIOR, max_std=1))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"mppi": {"horizont": 3}}, "mppi.horizont: unknown, expected one of horizon, iterations"),
+        ({"mppi": {"horizon": 0}}, "mppi.horizon: got 0, expected at least 1"),
+        ({"mppi": {"start": "anywhere"}}, "mppi.start: got 'anywhere', expected one of shifted, prior"),
+        ({"mppi": 3}, "mppi: got 3, expected settings by name"),
+        ({"queue_length": 2}, "queue_length: got 2, expected horizon = 3"),
+    ],
+)
+def test_plain_values_are_refused_with_their_whole_name(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        settings_from(PlannerSettings, values)
