@@ -1,13 +1,16 @@
 """The control law against a plant in one process."""
 
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.gate import Gate, GateSettings
-from spec_control_ros.core.plan_executor import ExecutorSettings, PlanExecutor
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
+from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, InlinePlanner, run_episode
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.latent_policy import latent_policy
@@ -25,10 +28,19 @@ def episode(small_model: Callable[..., WorldModel]) -> Callable[..., EpisodeResu
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     search = MPPISettings(samples=16, prior_samples=4, elites=4, iterations=2)
 
-    def run(gate: GateSettings, seed: int = 0, epoch: int = 1) -> EpisodeResult:
+    def run(
+        gate: GateSettings,
+        seed: int = 0,
+        epoch: int = 1,
+        settings: ExecutorSettings = ExecutorSettings(),  # noqa: B008
+        *,
+        has_planner: bool = True,
+        **options: Any,
+    ) -> EpisodeResult:
         planner = Planner(model, PlannerSettings(queue_length=QUEUE, mppi=search))
-        law = PlanExecutor(latent_policy(model), Gate(gate), None, ExecutorSettings())
-        return run_episode(plant, InlinePlanner(planner, plant.control_period_s), law, seed=seed, epoch=epoch)
+        inline = InlinePlanner(planner, plant.control_period_s) if has_planner else None
+        law = PlanExecutor(latent_policy(model), Gate(gate), None, settings)
+        return run_episode(plant, inline, law, seed=seed, epoch=epoch, **options)
 
     return run
 
@@ -58,3 +70,17 @@ def test_the_same_seed_gives_the_same_episode(episode: Callable[..., EpisodeResu
     for a, b in zip(first.decisions, second.decisions, strict=True):
         assert np.array_equal(a.action, b.action)
         assert (a.kind, a.plan_id, a.planning_inferences) == (b.kind, b.plan_id, b.planning_inferences)
+
+
+def test_without_a_planner_the_prior_acts(episode: Callable[..., EpisodeResult]) -> None:
+    holding = ExecutorSettings(hold=HoldPolicy.PRIOR, plan_wait_s=1e-4)
+    result = episode(GateSettings(), settings=holding, has_planner=False)
+    assert [d.kind for d in result.decisions] == [DecisionKind.HOLD] * TICKS
+    assert result.planning_inferences == 0
+    assert all(np.any(d.action) for d in result.decisions)
+
+
+def test_latency_is_the_time_between_observation_and_command(episode: Callable[..., EpisodeResult]) -> None:
+    counter = itertools.count()
+    result = episode(GateSettings(), clock=lambda: float(next(counter)))
+    assert result.latencies_s == (1.0,) * TICKS
