@@ -6,9 +6,7 @@ one monotonic clock of the caller's.
 """
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 from math import nan
 
 import numpy as np
@@ -18,56 +16,12 @@ from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.correctors.corrector import Corrector
 from spec_control_ros.core.correctors.features import FeatureHistory, TickFeatures
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import EMPTY, Gate, Verdict
+from spec_control_ros.core.latent_policy import LatentPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.settings import check, setting
-
-
-class HoldPolicy(str, Enum):
-    """The safe action while there is no plan."""
-
-    ZERO = "zero"  # zeros
-    LAST = "last"  # the last command
-    PRIOR = "prior"  # the policy prior at the real latent, where there is one, else zeros
-
-
-class Drop(str, Enum):
-    """Why a message was refused."""
-
-    STALE_EPOCH = "stale_epoch"
-    STALE_TICK = "stale_tick"
-    BAD_OBSERVATION = "bad_observation"
-    BAD_PLAN = "bad_plan"
-    STALE_PLAN = "stale_plan"
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorSettings:
-    """How long the executor waits, and what it does without a plan."""
-
-    hold: HoldPolicy = setting(HoldPolicy.ZERO, "the safe action while there is no plan")
-    plan_wait_s: float = setting(5.0, "s; a tick waits that long for its plan before it holds", above=0.0)
-    replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
-    retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)
-    sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
-    fault_after_bad_observations: int = setting(
-        20, "bad observations in a row that latch a fault", low=1, high=10**6
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, slots=True)
-class LatentPolicy:
-    """The parts of the world model that the executor needs, as functions of arrays."""
-
-    obs_dim: int
-    latent_dim: int
-    action_dim: int
-    encode: Callable[[np.ndarray], np.ndarray]  # (obs,) -> (latent,)
-    prior: Callable[[np.ndarray], np.ndarray] | None = None  # (latent,) -> (action,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +174,11 @@ class PlanExecutor:
         row = self._queue.at(tick.observation.tick)
         verdict = EMPTY
         if row is not None:
+            self._gate.follow(row)
             if tick.verdict is not None and row.plan.observation_tick == tick.observation.tick:
                 verdict = tick.verdict  # the plan was made for this very observation
             else:
-                verdict = self._gate.judge(
-                    tick.latent, row.latent, row.steps_ahead, can_correct=self._corrector is not None
-                )
+                verdict = self._gate.judge(tick.latent, row, can_correct=self._corrector is not None)
                 row = None if verdict.kind is DecisionKind.REPLAN else row
         if row is None:
             return self._await_plan(tick, verdict, now_s)
@@ -241,7 +194,6 @@ class PlanExecutor:
     def _await_plan(self, tick: _Tick, verdict: Verdict, now_s: float) -> Outcome:
         """Drop what is queued, keep the tick open and ask for a plan."""
         self._queue.clear()
-        self._gate.reset()
         # The first verdict of the tick stays: it is why the loop waits.
         self._pending = (
             tick
@@ -268,10 +220,10 @@ class PlanExecutor:
         return corrected, float(np.linalg.norm(corrected - action))
 
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
-        mismatch = tick.verdict.mismatch if tick is not None and tick.verdict is not None else nan
+        verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY
         action = self._hold_action(tick)
         self._history.clear()
-        return self._decision(observed_at_s, Verdict(DecisionKind.HOLD, reason, mismatch), action, 0.0)
+        return self._decision(observed_at_s, replace(verdict, kind=DecisionKind.HOLD, reason=reason), action, 0.0)
 
     def _hold_action(self, tick: _Tick | None) -> np.ndarray:
         hold, prior = self._settings.hold, self._policy.prior
@@ -288,7 +240,6 @@ class PlanExecutor:
     ) -> Decision:
         self._last_action = action.astype(np.float32)
         row = self._queue.at(self._tick) if verdict.kind is not DecisionKind.HOLD else None
-        gate = self._gate.settings
         return Decision(
             epoch=max(self._epoch, 0),
             tick=max(self._tick, 0),
@@ -296,8 +247,8 @@ class PlanExecutor:
             reason=verdict.reason,
             action=self._last_action,
             mismatch=verdict.mismatch,
-            accept_threshold=gate.accept,
-            replan_threshold=gate.replan,
+            accept_threshold=verdict.accept_threshold,
+            replan_threshold=verdict.replan_threshold,
             correction_norm=correction_norm,
             steps_ahead=row.steps_ahead if row else 0,
             queue_depth=self._queue.depth_after(self._tick),

@@ -14,12 +14,21 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import Gate, GateSettings
-from spec_control_ros.core.plan_executor import Drop, ExecutorSettings, PlanExecutor
+from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
-from spec_control_ros.ros.messages import from_observation, from_plan, to_command, to_replan, to_status
+from spec_control_ros.ros.messages import (
+    from_observation,
+    from_plan,
+    to_command,
+    to_replan,
+    to_replan_event,
+    to_status,
+)
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
@@ -91,6 +100,7 @@ class ExecutorNode(ProcessNode):
             return
         self._start_timer.cancel()
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
+        self._event_publisher = self.create_publisher(msg.ReplanEvent, "replan_event", RECORD)
         self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
         # A publisher on `command` is the sign that the executor is ready.
         self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
@@ -114,7 +124,7 @@ class ExecutorNode(ProcessNode):
         # Rather than wait for a plan from a planner that is gone, ask the next one.
         now_s = time.monotonic()
         if self._request is not None and now_s - self._asked_s > self._settings.answer_timeout_s:
-            self._fail(self._request)
+            self._fail(self._request, "the planner did not answer")
         self._handle(self._law.poll(now_s))
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -144,25 +154,38 @@ class ExecutorNode(ProcessNode):
     def _ask(self, request: ReplanRequest) -> None:
         if self._answer is not None and not self._answer.done():
             self._client.remove_pending_request(self._answer)
-        if not self._client.service_is_ready():
-            self._fail(request)
-            return
+        if self._request is not None:
+            self._publish_event(self._request, why="superseded by a later request")
         self._request, self._asked_s = request, time.monotonic()
+        if not self._client.service_is_ready():
+            self._fail(request, "there is no planner")
+            return
         message = to_replan(request, self._settings.executor.replan_timeout_s)
         self._answer = self._client.call_async(message)
         self._answer.add_done_callback(lambda answer: self._on_answer(request, answer))
 
     def _on_answer(self, request: ReplanRequest, answer: Future) -> None:
         response = answer.result()
-        if request is self._request:
+        if response is None or request is not self._request:
+            return  # given up before
+        if response.accepted:
             self._request = None
-        if response is not None and not response.accepted:
+            self._publish_event(request, response.plan_id)
+        else:
             self.get_logger().error(f"planner refused: {response.message}", throttle_duration_sec=1.0)
-            self._fail(request)
+            self._fail(request, response.message)
 
-    def _fail(self, request: ReplanRequest) -> None:
+    def _fail(self, request: ReplanRequest, why: str) -> None:
         self._request = None
+        self._publish_event(request, why=why)
         self._law.replan_failed(request, time.monotonic())
+
+    def _publish_event(self, request: ReplanRequest, plan_id: int = 0, why: str = "") -> None:
+        """Mirror a request and its answer for those who record."""
+        waited_s = time.monotonic() - self._asked_s
+        deadline_s = self._settings.executor.replan_timeout_s
+        stamp = self.get_clock().now().to_msg()
+        self._event_publisher.publish(to_replan_event(request, deadline_s, plan_id, why, waited_s, stamp))
 
     def _why(self, decision: Decision) -> str:
         if decision.reason is Reason.BAD_OBSERVATION:

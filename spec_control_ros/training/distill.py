@@ -14,8 +14,9 @@ from torch import Tensor
 
 from spec_control_ros.core.correctors.corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow
+from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import Gate, GateSettings
-from spec_control_ros.core.plan_executor import ExecutorSettings, PlanExecutor
+from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.closed_loop import InlinePlanner, run_episode
 from spec_control_ros.sim.plant import Plant

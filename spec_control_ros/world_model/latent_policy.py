@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from spec_control_ros.core.plan_executor import LatentPolicy
+from spec_control_ros.core.latent_policy import LatentPolicy
 from spec_control_ros.world_model.model import WorldModel
 
 

@@ -9,8 +9,8 @@ from spec_control_ros.bringup.supervisor import command_line
 from spec_control_ros.bringup.system import ROBOTS, Process, arguments, processes, recorder, robot_of
 from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.plan_executor import ExecutorSettings
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.sim.suite_plant import split_task
 from spec_control_ros.world_model.planner import PlannerSettings

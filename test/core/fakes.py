@@ -5,10 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from spec_control_ros.core.correctors.features import FeatureHistory
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateSettings
+from spec_control_ros.core.latent_policy import LatentPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.plan_executor import ExecutorSettings, HoldPolicy, LatentPolicy, PlanExecutor
+from spec_control_ros.core.plan_executor import PlanExecutor
 
 OBS, ACTION = 3, 2
 PRIOR_ACTION = np.array([0.25, -0.25], np.float32)

@@ -8,9 +8,11 @@ import pytest
 from fakes import ACTION, GATE, OBS, PRIOR_ACTION, WAITING, FakeCorrector, executor, observation, plan
 
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.observation import Observation
-from spec_control_ros.core.plan_executor import Drop, ExecutorSettings, HoldPolicy, PlanExecutor
+from spec_control_ros.core.plan_executor import PlanExecutor
 
 NOTHING = Outcome()
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.plan_executor import HoldPolicy
 
 offs = st.sampled_from([0.0, 0.05, 0.5, 0.9, 5.0])
 rows = st.integers(1, 8)

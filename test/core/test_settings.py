@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.plan_executor import ExecutorSettings
 from spec_control_ros.core.settings import allowed, check, setting, settings_from
 from spec_control_ros.world_model.mppi import MPPISettings, Start
 from spec_control_ros.world_model.planner import PlannerSettings

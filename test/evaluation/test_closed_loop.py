@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from spec_control_ros.core.decision import DecisionKind, Reason
-from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
+from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, InlinePlanner, run_episode
 from spec_control_ros.sim.suite_plant import SuitePlant

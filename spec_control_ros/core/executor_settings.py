@@ -1,0 +1,31 @@
+"""Settings of the control law."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from spec_control_ros.core.settings import check, setting
+
+
+class HoldPolicy(str, Enum):
+    """The safe action while there is no plan."""
+
+    ZERO = "zero"  # zeros
+    LAST = "last"  # the last command
+    PRIOR = "prior"  # the policy prior at the real latent, where there is one, else zeros
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    """How long the executor waits, and what it does without a plan."""
+
+    hold: HoldPolicy = setting(HoldPolicy.ZERO, "the safe action while there is no plan")
+    plan_wait_s: float = setting(5.0, "s; a tick waits that long for its plan before it holds", above=0.0)
+    replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
+    retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)
+    sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
+    fault_after_bad_observations: int = setting(
+        20, "bad observations in a row that latch a fault", low=1, high=10**6
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
