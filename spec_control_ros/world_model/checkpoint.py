@@ -1,9 +1,9 @@
 """Weights as safetensors with a JSON card beside them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -11,25 +11,67 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.world_model.card import Card, check_card, with_part
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
 
-Card = dict[str, Any]
-
 
 def save_weights(path: Path, module: nn.Module, card: Card) -> None:
-    """Write `path` (.safetensors) and its card (.json); the card says all that loading needs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}, path)
-    path.chmod(0o644)  # safetensors writes for its owner only
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    """Write `path` (.safetensors) and its card (.json); the card says all that loading needs.
+
+    Raises:
+        CheckpointError: the card is not one, or the files cannot be written; then those before are untouched.
+    """
+    card_path = path.with_suffix(".json")
+    text = _json(card_path, card)
+    tensors = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
+    _replace(path, lambda part: save_file(tensors, part))
+    _replace(card_path, lambda part: part.write_text(text))
+
+
+def update_card(path: Path, part: str, value: object) -> None:
+    """Set one part of the card of the weights at `path`; all others stay.
+
+    Args:
+        path: of the weights.
+        part: its name, dotted where it is nested, as `gate` or `evaluation.prior_alone`.
+        value: of the whole part, as JSON has it.
+
+    Raises:
+        CheckpointError: see `load_card`; or the card would not be one any more, or cannot be written.
+    """
+    card_path = path.with_suffix(".json")
+    text = _json(card_path, with_part(load_card(path), part, value))
+    _replace(card_path, lambda part: part.write_text(text))
+
+
+def _json(card_path: Path, card: Card) -> str:
+    check_card(card, str(card_path))
+    try:
+        return json.dumps(card, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{card_path}: got what JSON cannot hold ({error})") from None
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a new file in the place of `path`, which is never seen half written."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        part.chmod(0o644)  # safetensors writes for its owner only
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_card(path: Path) -> Card:
     """The card of the weights at `path`.
 
     Raises:
-        CheckpointError: missing, or not a JSON object.
+        CheckpointError: missing, not a JSON object, or a part of it is not what docs/models.md tells.
     """
     card_path = path.with_suffix(".json")
     try:
@@ -44,6 +86,7 @@ def load_card(path: Path) -> Card:
         raise CheckpointError(f"{card_path}: cannot be read ({error})") from None
     if not isinstance(card, dict):
         raise CheckpointError(f"{card_path}: got a {type(card).__name__}, expected an object")
+    check_card(card, str(card_path))
     return card
 
 

@@ -14,8 +14,8 @@ from spec_control_ros.core.correctors.corrector import CorrectorDimensions, Corr
 from spec_control_ros.core.correctors.temporal import TemporalCorrector
 from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import (
-    Card,
     load_card,
     load_weights,
     load_world_model,

@@ -117,7 +117,7 @@ class TestCard:
             ("{}", "format None, expected 'tdmpc2'"),
             ('{"format": "other"}', "format 'other', expected 'tdmpc2'"),
             ('{"format": "tdmpc2"}', "dimensions do not make a model"),
-            ('{"format": "tdmpc2", "dimensions": [1]}', "dimensions do not make a model"),
+            ('{"format": "tdmpc2", "dimensions": [1]}', r"dimensions: got \[1\], expected dict"),
             ('{"format": "tdmpc2", "dimensions": {"obs": 3}}', "dimensions do not make a model"),
         ],
     )

@@ -1,0 +1,109 @@
+"""What a model's card may hold: how its weights came about, and what they were measured to do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spec_control_ros.core.errors import CheckpointError
+
+Card = dict[str, Any]
+
+NUMBER = (int, float)
+RETURNS = {
+    "command": str,
+    "seeds": list,  # of the plant, one an episode
+    "returns": list,  # one an episode, in the order of the seeds
+    "return_mean": NUMBER,
+    "return_ci95": NUMBER,  # half of the 95 % interval of the mean
+}
+TRAINING = {
+    "command": str,
+    "updates": int,
+    "ticks": int,  # that were collected
+    "wall_time_s": NUMBER,
+    "hardware": str,
+    "seed": int,
+}
+DISTILLATION = {
+    "command": str,
+    "ticks": int,  # that it was fitted to
+    "wall_time_s": NUMBER,
+    "hardware": str,
+    "seed": int,
+}
+HELD_OUT = {"steps_ahead": int, "ticks": int, "before": NUMBER, "after": NUMBER}
+
+# Of a world model. A part may hold more than these names.
+WORLD_MODEL: dict[str, Any] = {
+    "dimensions": dict,
+    "task": str,
+    "control_period_s": NUMBER,
+    "training": TRAINING,
+    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
+    "gate": dict,
+    "source": {"file": str, "sha256": str},
+}
+# Of a corrector.
+CORRECTOR: dict[str, Any] = {
+    "dimensions": dict,
+    "training": DISTILLATION,
+    "held_out": [HELD_OUT],
+    "evaluation": {"open_loop": RETURNS, "corrected": RETURNS},
+}
+
+
+def check_card(card: Card, name: str) -> None:
+    """Hold what a card has against what cards may have; `missing` tells what it lacks.
+
+    Args:
+        card: of a world model, or of a corrector, as its `format` says.
+        name: for messages.
+
+    Raises:
+        CheckpointError: a value is of another type, or a measurement is not complete; names it.
+    """
+    _check(card, contents(card), name)
+
+
+def contents(card: Card) -> dict[str, Any]:
+    """All that a card of this `format` should have in the end."""
+    return WORLD_MODEL if card.get("format") == "tdmpc2" else CORRECTOR
+
+
+def missing(card: Card, expected: Mapping[str, Any]) -> list[str]:
+    """Names of the parts that `card` lacks, dotted where they are nested."""
+    names: list[str] = []
+    for part, inner in expected.items():
+        if part not in card:
+            names.append(part)
+        elif isinstance(inner, Mapping):
+            names += [f"{part}.{name}" for name in missing(card[part], inner)]
+    return names
+
+
+def with_part(card: Card, part: str, value: object) -> Card:
+    """The card with one part set, whose name is dotted where it is nested."""
+    first, _, rest = part.partition(".")
+    return {**card, first: with_part(card.get(first, {}), rest, value) if rest else value}
+
+
+def _check(got: Any, expected: Any, name: str) -> None:
+    if isinstance(expected, list):
+        _check_type(got, list, name)
+        for index, item in enumerate(got):
+            _check(item, expected[0], f"{name}[{index}]")
+    elif isinstance(expected, Mapping):
+        _check_type(got, dict, name)
+        for key, inner in expected.items():
+            if key in got:
+                _check(got[key], inner, f"{name}: {key}")
+            elif expected in (RETURNS, HELD_OUT):
+                raise CheckpointError(f"{name}: {key} is missing, expected {', '.join(expected)}")
+    else:
+        _check_type(got, expected, name)
+
+
+def _check_type(got: Any, expected: type | tuple[type, ...], name: str) -> None:
+    kinds = expected if isinstance(expected, tuple) else (expected,)
+    if not isinstance(got, kinds) or isinstance(got, bool):
+        words = " or ".join(kind.__name__ for kind in kinds)
+        raise CheckpointError(f"{name}: got {got!r}, expected {words} (docs/models.md lists what cards hold)")
