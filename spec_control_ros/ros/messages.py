@@ -155,6 +155,26 @@ def to_replan(request: ReplanRequest, deadline_s: float) -> Replan.Request:
     )
 
 
+def to_replan_event(
+    request: ReplanRequest, deadline_s: float, plan_id: int, why_not: str, waited_s: float, stamp: Time
+) -> msg.ReplanEvent:
+    """The message for what became of a request; `why_not` is empty if it was accepted."""
+    message = msg.ReplanEvent(
+        epoch=request.epoch,
+        tick=request.tick,
+        start_tick=request.start_tick,
+        reason=int(request.reason),
+        prefetch=request.observation is None,
+        deadline=deadline_s,
+        waited=waited_s,
+        accepted=not why_not,
+        plan_id=plan_id,
+        message=why_not,
+    )
+    message.header.stamp = stamp
+    return message
+
+
 def to_episode(state: EpisodeState, stamp: Time) -> msg.Episode:
     """The message for how an episode stands."""
     message = msg.Episode(

@@ -163,6 +163,16 @@ def test_replan_request_survives() -> None:
     assert (len(message.latent), message.deadline) == (0, 0.5)
 
 
+def test_answer_to_a_replan_request_is_mirrored() -> None:
+    request = ReplanRequest(1, 2, 3, Reason.STALE, FLOATS)
+    accepted = sent(messages.to_replan_event(request, 0.5, 7, "", 0.25, STAMP))
+    assert (accepted.epoch, accepted.tick, accepted.start_tick, accepted.reason) == (1, 2, 3, Reason.STALE)
+    assert (accepted.accepted, accepted.plan_id, accepted.prefetch) == (True, 7, False)
+    assert (accepted.deadline, accepted.waited, accepted.header.stamp) == (0.5, 0.25, STAMP)
+    refused = sent(messages.to_replan_event(request, 0.5, 0, "no planner", 0.25, STAMP))
+    assert (refused.accepted, refused.message) == (False, "no planner")
+
+
 def test_episode_survives() -> None:
     state = EpisodeState(1, 9, 2**31, 0.5, 4.5, True, 5, 3, 1, 2)
     message = sent(messages.to_episode(state, STAMP))

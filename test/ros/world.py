@@ -42,6 +42,7 @@ class World:
         self.plan_ids = itertools.count(1)
         self.commands = self.probe.hear(msg.Command, "command", LATEST)
         self.status = self.probe.hear_status()
+        self.events = self.probe.hear(msg.ReplanEvent, "replan_event")
         self.diagnostics = self.probe.hear_diagnostics("executor")
         self.probe.publisher(msg.Plan, "plan")
         self.probe.publisher(msg.Observation, "observation")
