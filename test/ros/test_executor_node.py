@@ -137,6 +137,20 @@ def test_observation_from_the_future_counts_the_ticks_between_as_missed(world: W
     assert world.tick(0).missed_ticks == 0
 
 
+def test_requests_are_mirrored_with_what_became_of_them(world: World) -> None:
+    def events() -> list[tuple[int, int, bool, int, str]]:
+        ours = (e for e in world.events if e.epoch == world.epoch)
+        return [(e.tick, e.reason, e.accepted, e.plan_id, e.message) for e in ours]
+
+    world.answer = Replan.Response(accepted=True, plan_id=77)
+    world.tick(0)
+    world.probe.until(lambda: len(events()) == 1)
+    world.answer = Replan.Response(accepted=False, message="out of order")
+    world.observe(QUEUE)
+    world.probe.until(lambda: len(events()) >= 2)
+    assert events()[:2] == [(0, Reason.EMPTY, True, 77, ""), (QUEUE, Reason.EMPTY, False, 0, "out of order")]
+
+
 def test_refused_request_is_reported_and_made_again(world: World) -> None:
     world.answer = Replan.Response(accepted=False, message="out of order")
     held = world.tick(0)

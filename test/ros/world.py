@@ -103,7 +103,8 @@ class World:
 
     def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
         self.requests.append(request)
-        response.accepted, response.message = self.answer.accepted, self.answer.message
+        for field in ("accepted", "plan_id", "message"):
+            setattr(response, field, getattr(self.answer, field))
         if response.accepted and self.is_planning:
             self.publish_plan(request)
         return response
