@@ -17,6 +17,11 @@ class QueuedAction:
     steps_ahead: int  # ticks after the plan's start
     plan: Plan
 
+    @property
+    def tick(self) -> int:
+        """At which the row is due."""
+        return self.plan.start_tick + self.steps_ahead
+
 
 class ActionQueue:
     """Rows by tick. A newer plan replaces everything from its start on; what lies before that stays."""

@@ -49,8 +49,8 @@ class Decision:
     reason: Reason
     action: Float32[np.ndarray, "action"]  # in [-1, 1]
     mismatch: float  # NaN where nothing was predicted for this tick
-    accept_threshold: float
-    replan_threshold: float
+    accept_threshold: float  # that applied at this tick; NaN where nothing was compared
+    replan_threshold: float  # likewise
     correction_norm: float
     steps_ahead: int  # ticks between the plan's start and this one
     queue_depth: int  # rows left for later ticks

@@ -223,7 +223,9 @@ class PlanExecutor:
         verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY
         action = self._hold_action(tick)
         self._history.clear()
-        return self._decision(observed_at_s, replace(verdict, kind=DecisionKind.HOLD, reason=reason), action, 0.0)
+        return self._decision(
+            observed_at_s, replace(verdict, kind=DecisionKind.HOLD, reason=reason), action, 0.0
+        )
 
     def _hold_action(self, tick: _Tick | None) -> np.ndarray:
         hold, prior = self._settings.hold, self._policy.prior

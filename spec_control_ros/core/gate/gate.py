@@ -1,0 +1,143 @@
+"""Judges every tick: execute what is queued, correct it, or ask for another plan."""
+
+from dataclasses import dataclass
+from math import inf, nan
+
+import numpy as np
+from jaxtyping import Float32
+
+from spec_control_ros.core.action_queue import QueuedAction
+from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate.calibration import GateCalibration
+from spec_control_ros.core.gate.metric import Metric, mismatch
+from spec_control_ros.core.gate.settings import GateMode, GateSettings
+from spec_control_ros.core.gate.thresholds import Thresholds, effective_mode, thresholds_by_age
+from spec_control_ros.core.gate.tightening import Dynamics, Tightening
+from spec_control_ros.core.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """ACCEPT, CORRECT or REPLAN, with what it rests on."""
+
+    kind: DecisionKind
+    reason: Reason
+    mismatch: float
+    accept_threshold: float = nan  # those that applied at this tick; NaN where nothing was compared
+    replan_threshold: float = nan
+
+
+EMPTY = Verdict(DecisionKind.REPLAN, Reason.EMPTY, nan)
+
+
+class Gate:
+    """Judges ticks one after the other.
+
+    It remembers how the present plan has done so far, and when mismatch last dropped one.
+
+    Args:
+        settings: of the gate.
+        calibration: of the model; None where there is none.
+        dynamics: the model's, which the adaptive mode measures its sensitivity with.
+
+    Raises:
+        SettingsError: the mode or the metric needs what is not there.
+    """
+
+    def __init__(
+        self,
+        settings: GateSettings,
+        calibration: GateCalibration | None = None,
+        dynamics: Dynamics | None = None,
+    ):
+        self.settings = settings
+        self.mode = effective_mode(settings, calibration)  # never AUTO
+        self._thresholds = thresholds_by_age(settings, calibration, self.mode)
+        self._value_weights: np.ndarray | None = None
+        if settings.metric is Metric.VALUE:
+            if calibration is None:
+                raise SettingsError(
+                    "metric: got value, but the model's card has no weights; expected l2 or relative_l2, or "
+                    "`spec-control calibrate` first"
+                )
+            self._value_weights = np.array(calibration.value_weights)
+        self._tightening: Tightening | None = None
+        if self.mode is GateMode.ADAPTIVE:
+            usual_growth = 1.0 if calibration is None else calibration.sensitivity
+            self._tightening = Tightening(settings, usual_growth, dynamics)
+        self._plan: Plan | None = None
+        self._taken_over_at = 0  # tick
+        self._replanned_at = -inf  # tick
+        self._corrections = 0
+
+    def reset(self) -> None:
+        """Forget everything, as at the start of an epoch."""
+        self._replanned_at = -inf
+        self._take_over(None, 0)
+
+    def follow(self, row: QueuedAction) -> None:
+        """Take note of the row that is due: another plan may have taken over with it."""
+        if row.plan is not self._plan:
+            self._take_over(row.plan, row.tick)
+
+    def judge(
+        self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
+    ) -> Verdict:
+        """Compare a real latent with the one that was predicted for it.
+
+        A mismatch that is not a number is a replan: it must never look small. In the same state a larger mismatch
+        never leads to a milder verdict.
+
+        Args:
+            observed: the real latent of the row's tick.
+            row: what is queued for that tick.
+            can_correct: where nothing can, all that is not a replan is accepted.
+        """
+        self.follow(row)
+        distance = mismatch(observed, row.latent, self.settings.metric, self._value_weights)
+        age = row.tick - row.plan.observation_tick
+        base = self._thresholds[min(max(age, 1), len(self._thresholds)) - 1]
+        accept, replan = self._limits(base, observed, row)
+        kind, reason = self._judge(distance, accept, replan, row, can_correct)
+        if self._tightening is not None:
+            self._tightening.add(distance, base)
+        self._corrections = self._corrections + 1 if kind is DecisionKind.CORRECT else 0
+        if kind is DecisionKind.REPLAN and reason is Reason.MISMATCH:
+            self._replanned_at = row.tick
+        return Verdict(kind, reason, distance, accept, replan)
+
+    def _take_over(self, plan: Plan | None, tick: int) -> None:
+        self._plan, self._taken_over_at = plan, tick
+        self._corrections = 0
+        if self._tightening is not None:
+            self._tightening.restart()
+
+    def _limits(
+        self, base: Thresholds, observed: Float32[np.ndarray, "latent"], row: QueuedAction
+    ) -> tuple[float, float]:
+        """The accept and replan thresholds of this tick."""
+        s = self.settings
+        factor = 1.0 if self._tightening is None else self._tightening.factor(observed, row)
+        replan = s.large * base.replan if self._is_committed(row.tick) else base.replan / factor
+        accept = base.accept / factor * (1.0 - s.hysteresis if self._corrections else 1.0)
+        return accept, replan
+
+    def _is_committed(self, tick: int) -> bool:
+        """Whether only a large mismatch may drop the plan."""
+        s = self.settings
+        return tick < max(self._taken_over_at + s.commit_ticks, self._replanned_at + s.cooldown_ticks)
+
+    def _judge(
+        self, distance: float, accept: float, replan: float, row: QueuedAction, can_correct: bool
+    ) -> tuple[DecisionKind, Reason]:
+        s = self.settings
+        if not distance <= replan:
+            return DecisionKind.REPLAN, Reason.MISMATCH
+        if row.steps_ahead > s.max_steps_ahead:
+            return DecisionKind.REPLAN, Reason.STALE
+        if distance <= accept or not can_correct:
+            return DecisionKind.ACCEPT, Reason.NONE
+        if self._corrections >= s.max_corrections and not self._is_committed(row.tick):
+            return DecisionKind.REPLAN, Reason.MISMATCH
+        return DecisionKind.CORRECT, Reason.MISMATCH

@@ -1,0 +1,42 @@
+"""How far an observed latent is from the predicted one."""
+
+from enum import Enum
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+
+class Metric(str, Enum):
+    """Distance of two latents."""
+
+    L2 = "l2"  # |observed - predicted|
+    RELATIVE_L2 = "relative_l2"  # the same over |predicted|
+    VALUE = "value"  # relative as well, every component weighted by how much the value depends on it
+
+
+def mismatch(
+    observed: Float32[np.ndarray, "latent"],
+    predicted: Float32[np.ndarray, "latent"],
+    metric: Metric,
+    value_weights: Float[np.ndarray, "latent"] | None = None,
+) -> float:
+    """Distance of an observed latent from the predicted one; a zero prediction is infinitely far, relatively.
+
+    Args:
+        observed: the real latent.
+        predicted: the plan's, for the same tick.
+        metric: which distance.
+        value_weights: of the components, for `Metric.VALUE`; None: all alike.
+    """
+    # Squares of float32 neither overflow nor vanish in float64: an infinite scale would make any mismatch small.
+    wide = predicted.astype(np.float64)
+    difference = observed - wide
+    if metric is Metric.VALUE and value_weights is not None:
+        difference, wide = difference * value_weights, wide * value_weights
+    distance = float(np.linalg.norm(difference))
+    if metric is Metric.L2:
+        return distance
+    scale = float(np.linalg.norm(wide))
+    if scale == 0.0:
+        return 0.0 if distance == 0.0 else float("inf")
+    return distance / scale

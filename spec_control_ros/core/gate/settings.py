@@ -1,0 +1,96 @@
+"""What the user may say about the gate."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate.metric import Metric
+from spec_control_ros.core.settings import check, setting
+
+NOT_GIVEN = -1.0  # a value that the model's card has, or a default where the model is not calibrated
+
+
+class GateMode(str, Enum):
+    """Where the thresholds come from."""
+
+    AUTO = "auto"  # as the model's card says; fixed where it says nothing, or where `replan` is given
+    FIXED = "fixed"  # the same at every tick
+    QUANTILE = "quantile"  # calibrated: by the age of the prediction, for a stated rate of false alarms
+    ADAPTIVE = "adaptive"  # these, or fixed ones, tightened while a plan goes wrong
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """Up to the accept threshold execute, above the replan threshold replan, correct in between."""
+
+    mode: GateMode = setting(GateMode.AUTO, "where the thresholds come from; auto: as the model's card says")
+    metric: Metric = setting(Metric.RELATIVE_L2, "distance of observed and predicted latent")
+    accept: float = setting(
+        NOT_GIVEN,
+        "mismatch up to which the queued action is executed as it is; -1: calibrated, else 0.15",
+        low=NOT_GIVEN,
+    )
+    replan: float = setting(
+        NOT_GIVEN,
+        "mismatch above which the queue is dropped; -1: calibrated, else 0.5",
+        low=NOT_GIVEN,
+        high=1e9,
+    )
+    correction_rate: float = setting(
+        NOT_GIVEN,
+        "part of nominal ticks that are corrected, which calibrated `accept` follows from; -1: the card's",
+        low=NOT_GIVEN,
+        high=1.0,
+    )
+    false_alarm_rate: float = setting(
+        NOT_GIVEN,
+        "part of nominal ticks that drop the queue, which calibrated `replan` follows from; -1: the card's",
+        low=NOT_GIVEN,
+        high=1.0,
+    )
+    accumulation: float = setting(
+        0.5, "adaptive: tightening for every tolerance that a plan's mismatch has used up", low=0.0, high=1e6
+    )
+    sensitivity: float = setting(
+        0.5, "adaptive: tightening where the dynamics doubles its usual growth of errors", low=0.0, high=1e6
+    )
+    hysteresis: float = setting(
+        0.1,
+        "part of the accept threshold by which mismatch must fall below it to end a run of corrections",
+        low=0.0,
+        high=0.99,
+    )
+    max_corrections: int = setting(
+        50, "corrections of a plan in a row; one more is a replan", low=0, high=100_000
+    )
+    max_steps_ahead: int = setting(
+        50, "ticks; a row further from its plan's start is stale", low=0, high=100_000
+    )
+    commit_ticks: int = setting(
+        0, "ticks after a plan takes over in which only a large mismatch drops it", low=0, high=100_000
+    )
+    cooldown_ticks: int = setting(
+        0,
+        "ticks after a mismatch dropped the queue in which only a large one does again",
+        low=0,
+        high=100_000,
+    )
+    large: float = setting(
+        2.0, "times the replan threshold, before any tightening: a mismatch above is large", low=1.0, high=1e6
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("accept", "replan", "correction_rate", "false_alarm_rate"):
+            value = getattr(self, name)
+            if value < 0.0 and value != NOT_GIVEN:
+                raise SettingsError(
+                    f"{name}: got {value}, expected at least 0.0, or -1 for the calibrated one"
+                )
+        if 0.0 <= self.replan < self.accept:
+            raise SettingsError(f"accept: got {self.accept}, expected at most replan = {self.replan}")
+        if 0.0 <= self.correction_rate < self.false_alarm_rate:
+            raise SettingsError(
+                f"false_alarm_rate: got {self.false_alarm_rate}, expected at most correction_rate = "
+                f"{self.correction_rate}"
+            )

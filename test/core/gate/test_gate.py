@@ -1,0 +1,379 @@
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import PLAN, PREDICTED, off, plan, row
+
+from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric, Verdict
+from spec_control_ros.core.plan import Plan
+
+ACCEPT, CORRECT, REPLAN = DecisionKind.ACCEPT, DecisionKind.CORRECT, DecisionKind.REPLAN
+RATES = (0.01, 0.1, 0.5, 0.9)
+TABLE = ((0.8, 0.4, 0.2, 0.1), (1.6, 0.8, 0.4, 0.2), (2.4, 1.2, 0.6, 0.3))  # ages 1, 2, 3
+CALIBRATION = GateCalibration(
+    mode=GateMode.QUANTILE,
+    false_alarm_rate=0.01,
+    correction_rate=0.9,
+    rates=RATES,
+    thresholds=dict.fromkeys(Metric, TABLE),
+    sensitivity=1.0,
+    value_weights=(1.0, 1.0),
+)
+
+distances = st.floats(0.0, 100.0, width=32)
+histories = st.lists(st.tuples(st.integers(1, 3), st.floats(0.0, 2.0, width=32)), max_size=8)
+manners = st.fixed_dictionaries(
+    {
+        "mode": st.sampled_from([GateMode.FIXED, GateMode.QUANTILE, GateMode.ADAPTIVE]),
+        "metric": st.sampled_from(Metric),
+        "hysteresis": st.sampled_from([0.0, 0.5]),
+        "max_corrections": st.integers(0, 3),
+        "max_steps_ahead": st.sampled_from([4, 50]),
+        "commit_ticks": st.integers(0, 4),
+        "cooldown_ticks": st.integers(0, 6),
+        "large": st.sampled_from([1.0, 2.0]),
+        "accumulation": st.sampled_from([0.0, 0.5, 3.0]),
+        "sensitivity": st.sampled_from([0.0, 1.0]),
+    }
+)
+
+
+def fixed(accept: float = 0.25, replan: float = 1.0, **more: Any) -> Gate:
+    values = {"hysteresis": 0.0, "max_corrections": 1000, **more}
+    return Gate(GateSettings(mode=GateMode.FIXED, metric=Metric.L2, accept=accept, replan=replan, **values))
+
+
+def calibrated(dynamics: Any = lambda z, _: z, **settings: Any) -> Gate:
+    """By default its dynamics keeps errors as they are, which is usual."""
+    return Gate(GateSettings(**{"metric": Metric.L2, "hysteresis": 0.0, **settings}), CALIBRATION, dynamics)
+
+
+def judge(gate: Gate, distance: float, steps_ahead: int = 1, of: Plan = PLAN) -> DecisionKind:
+    return gate.judge(off(distance), row(steps_ahead, of)).kind
+
+
+def after(history: list[tuple[int, float]], manner: dict[str, Any]) -> tuple[Gate, int]:
+    """A gate that has judged some ticks, with another plan after every replan; and the tick that comes next."""
+    gate, tick, now = calibrated(**manner), 0, plan()
+    for skip, distance in history:
+        tick += skip
+        if gate.judge(off(distance), row(tick - now.start_tick, now)).kind is REPLAN:
+            now = plan(tick)
+            gate.follow(row(0, now))
+    return gate, tick + 1
+
+
+def verdict_after(
+    history: list[tuple[int, float]],
+    manner: dict[str, Any],
+    observed: np.ndarray,
+    *,
+    can_correct: bool = True,
+) -> Verdict:
+    gate, tick = after(history, manner)
+    started = gate._plan.start_tick if gate._plan is not None else 0
+    return gate.judge(
+        observed,
+        row(tick - started, plan(started) if gate._plan is None else gate._plan),
+        can_correct=can_correct,
+    )
+
+
+@given(histories, manners, st.booleans(), distances, distances)
+def test_larger_mismatch_in_the_same_state_never_leads_to_a_milder_verdict(
+    history: list[tuple[int, float]], manner: dict[str, Any], can_correct: bool, one: float, other: float
+) -> None:
+    near, far = sorted((one, other))
+    milder = verdict_after(history, manner, off(near), can_correct=can_correct)
+    harsher = verdict_after(history, manner, off(far), can_correct=can_correct)
+    assert milder.kind <= harsher.kind  # ACCEPT < CORRECT < REPLAN
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@given(histories, manners, st.booleans(), st.sampled_from([nan, inf, -inf]))
+def test_latent_that_is_not_finite_is_a_replan_in_every_state(
+    history: list[tuple[int, float]], manner: dict[str, Any], can_correct: bool, value: float
+) -> None:
+    bad = np.array([value, 0.0], np.float32)
+    verdict = verdict_after(history, manner, bad, can_correct=can_correct)
+    assert (verdict.kind, verdict.reason) == (REPLAN, Reason.MISMATCH)
+
+
+@given(histories, manners, st.booleans())
+def test_large_mismatch_is_a_replan_in_every_state(
+    history: list[tuple[int, float]], manner: dict[str, Any], can_correct: bool
+) -> None:
+    largest = 2.4 * manner["large"] * 2.0  # the largest replan threshold; twice, for |predicted|
+    verdict = verdict_after(history, manner, off(1.01 * largest), can_correct=can_correct)
+    assert (verdict.kind, verdict.reason) == (REPLAN, Reason.MISMATCH)
+
+
+@given(histories, manners, distances)
+def test_verdict_follows_from_the_thresholds_that_it_reports(
+    history: list[tuple[int, float]], manner: dict[str, Any], distance: float
+) -> None:
+    verdict = verdict_after(history, manner, off(distance))
+    assert (verdict.mismatch > verdict.replan_threshold) <= (verdict.kind is REPLAN)
+    if verdict.kind is ACCEPT:
+        assert verdict.mismatch <= verdict.accept_threshold
+    if verdict.kind is CORRECT:
+        assert verdict.accept_threshold < verdict.mismatch <= verdict.replan_threshold
+
+
+@given(histories, manners, distances)
+def test_adaptive_gate_is_never_milder_than_the_calibrated_one(
+    history: list[tuple[int, float]], manner: dict[str, Any], distance: float
+) -> None:
+    manner = manner | {"commit_ticks": 0, "cooldown_ticks": 0, "max_corrections": 1000, "hysteresis": 0.0}
+    gate, now = calibrated(**manner | {"mode": GateMode.QUANTILE}), plan()
+    tightened = calibrated(**manner | {"mode": GateMode.ADAPTIVE})
+    for steps, (_, past) in enumerate(history, start=1):
+        tightened.judge(off(past), row(steps, now))
+    due = row(len(history) + 1, now)
+    assert tightened.judge(off(distance), due).kind >= gate.judge(off(distance), due).kind
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+@pytest.mark.parametrize("metric", Metric)
+def test_gate_replans_when_a_prediction_is_not_finite(value: float, metric: Metric) -> None:
+    bad = np.array([value, 0.0], np.float32)
+    for observed in (PREDICTED, bad):
+        verdict = calibrated(metric=metric, replan=1e9).judge(observed, row(predicted=bad))
+        assert (verdict.kind, verdict.reason) == (REPLAN, Reason.MISMATCH)
+
+
+@pytest.mark.parametrize("metric", Metric)
+def test_gate_is_not_blinded_by_latents_whose_squares_overflow(metric: Metric) -> None:
+    huge = np.full(2, 1e30, np.float32)
+    assert calibrated(metric=metric).judge(-huge, row(predicted=huge)).kind is REPLAN
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [
+        (0.25, ACCEPT),
+        (np.nextafter(np.float32(0.25), np.float32(1)), CORRECT),
+        (1.0, CORRECT),
+        (np.nextafter(np.float32(1.0), np.float32(2)), REPLAN),
+    ],
+)
+def test_thresholds_belong_to_the_milder_side(distance: float, expected: DecisionKind) -> None:
+    assert judge(fixed(), distance) is expected
+
+
+def test_equal_thresholds_leave_no_room_for_corrections() -> None:
+    assert judge(fixed(0.5, 0.5), 0.5) is ACCEPT
+    assert judge(fixed(0.5, 0.5), 0.5001) is REPLAN
+
+
+def test_accept_threshold_never_exceeds_the_replan_threshold() -> None:
+    verdict = Gate(GateSettings(replan=0.1)).judge(PREDICTED, row())
+    assert verdict.accept_threshold == verdict.replan_threshold == 0.1
+
+
+class TestCorrectionsInARow:
+    def test_end_only_well_below_the_accept_threshold(self) -> None:
+        gate = fixed(0.25, hysteresis=0.5)
+        assert [judge(gate, d) for d in (0.2, 0.3, 0.2, 0.13, 0.125, 0.2)] == [
+            *(ACCEPT, CORRECT, CORRECT, CORRECT, ACCEPT, ACCEPT)
+        ]
+
+    def test_one_too_many_is_a_replan(self) -> None:
+        gate = fixed(max_corrections=2)
+        assert [judge(gate, 0.5) for _ in range(6)] == [CORRECT, CORRECT, REPLAN, CORRECT, CORRECT, REPLAN]
+
+    def test_accepted_tick_starts_the_count_afresh(self) -> None:
+        gate = fixed(max_corrections=2)
+        assert [judge(gate, d) for d in (0.5, 0.5, 0.1, 0.5, 0.5)] == [
+            *(CORRECT, CORRECT, ACCEPT, CORRECT, CORRECT)
+        ]
+
+    def test_none_allowed_replans_at_once(self) -> None:
+        assert judge(fixed(max_corrections=0), 0.5) is REPLAN
+
+    def test_another_plan_starts_the_count_afresh(self) -> None:
+        gate = fixed(max_corrections=1)
+        assert judge(gate, 0.5) is CORRECT
+        assert judge(gate, 0.5, 1, plan(1)) is CORRECT
+
+    def test_reset_ends_them(self) -> None:
+        gate = fixed(hysteresis=0.5, max_corrections=1)
+        assert judge(gate, 0.5) is CORRECT
+        gate.reset()
+        assert judge(gate, 0.2) is ACCEPT
+
+
+def test_gate_replans_when_plan_is_stale() -> None:
+    gate = fixed(max_steps_ahead=3, commit_ticks=100)
+    assert judge(gate, 0.0, steps_ahead=3) is ACCEPT
+    verdict = gate.judge(PREDICTED, row(4))
+    assert (verdict.kind, verdict.reason) == (REPLAN, Reason.STALE)
+
+
+class TestCommitWindow:
+    def test_only_large_mismatch_drops_a_plan_that_has_just_taken_over(self) -> None:
+        gate, now = fixed(commit_ticks=2, large=3.0), plan(10)
+        gate.follow(row(0, now))
+        assert judge(gate, 2.0, 1, now) is CORRECT
+        assert judge(gate, 3.01, 1, now) is REPLAN
+        assert judge(gate, 2.0, 2, now) is REPLAN
+
+    def test_begins_when_the_plan_takes_over_however_late_it_came(self) -> None:
+        gate, now = fixed(commit_ticks=2), plan(10)
+        assert [judge(gate, 1.5, steps, now) for steps in (4, 5, 6)] == [CORRECT, CORRECT, REPLAN]
+
+    def test_accepts_where_nothing_can_correct(self) -> None:
+        verdict = fixed(commit_ticks=2).judge(off(1.5), row(), can_correct=False)
+        assert (verdict.kind, verdict.reason) == (ACCEPT, Reason.NONE)
+
+    def test_one_correction_too_many_waits_for_its_end(self) -> None:
+        gate = fixed(commit_ticks=3, max_corrections=1)
+        assert [judge(gate, 0.5, steps) for steps in (0, 1, 2, 3)] == [CORRECT, CORRECT, CORRECT, REPLAN]
+
+    def test_reports_the_large_threshold_while_that_one_counts(self) -> None:
+        gate = fixed(commit_ticks=1, large=3.0)
+        assert gate.judge(PREDICTED, row(0)).replan_threshold == 3.0
+        assert gate.judge(PREDICTED, row(1)).replan_threshold == 1.0
+
+
+class TestCoolDown:
+    def test_only_large_mismatch_drops_the_queue_again(self) -> None:
+        gate = fixed(cooldown_ticks=3, large=2.0)
+        assert judge(gate, 1.5, 5) is REPLAN  # at tick 5
+        now = plan(5)
+        gate.follow(row(0, now))
+        assert [judge(gate, 1.5, steps, now) for steps in (1, 2, 3)] == [CORRECT, CORRECT, REPLAN]
+
+    def test_large_mismatch_wins(self) -> None:
+        gate = fixed(cooldown_ticks=100)
+        assert judge(gate, 1.5, 5) is REPLAN
+        assert judge(gate, 2.5, 1, plan(5)) is REPLAN
+
+    def test_is_not_begun_by_a_stale_plan(self) -> None:
+        gate = fixed(cooldown_ticks=100, max_steps_ahead=3)
+        assert judge(gate, 0.0, 4) is REPLAN
+        assert judge(gate, 1.5, 1, plan(4)) is REPLAN
+
+    def test_ends_with_the_epoch(self) -> None:
+        gate = fixed(cooldown_ticks=100)
+        assert judge(gate, 1.5, 5) is REPLAN
+        gate.reset()
+        assert judge(gate, 1.5, 1) is REPLAN
+
+
+class TestCalibratedThresholds:
+    def test_count_by_the_age_of_the_prediction(self) -> None:
+        gate = calibrated()
+        reported = [gate.judge(PREDICTED, row(steps)) for steps in (1, 2, 3, 4)]
+        assert [v.replan_threshold for v in reported] == pytest.approx([0.8, 1.6, 2.4, 2.4])
+        assert [v.accept_threshold for v in reported] == pytest.approx([0.1, 0.2, 0.3, 0.3])
+
+    def test_plan_from_a_prediction_is_as_old_as_its_observation(self) -> None:
+        gate, prefetched = calibrated(), plan(10, observation_tick=8)
+        assert gate.judge(PREDICTED, row(0, prefetched)).replan_threshold == pytest.approx(1.6)
+        assert gate.judge(PREDICTED, row(1, prefetched)).replan_threshold == pytest.approx(2.4)
+
+    def test_follow_from_the_rates_that_are_given(self) -> None:
+        verdict = calibrated(false_alarm_rate=0.1, correction_rate=0.5).judge(PREDICTED, row(1))
+        assert (verdict.accept_threshold, verdict.replan_threshold) == pytest.approx((0.2, 0.4))
+
+    def test_give_way_one_by_one_to_thresholds_that_are_given(self) -> None:
+        verdict = calibrated(mode=GateMode.QUANTILE, replan=5.0).judge(PREDICTED, row(2))
+        assert (verdict.accept_threshold, verdict.replan_threshold) == pytest.approx((0.2, 5.0))
+        verdict = calibrated(accept=0.0).judge(PREDICTED, row(2))
+        assert (verdict.accept_threshold, verdict.replan_threshold) == pytest.approx((0.0, 1.6))
+
+
+class TestAutomaticMode:
+    def test_is_the_cards(self) -> None:
+        assert calibrated().mode is GateMode.QUANTILE
+
+    def test_is_fixed_without_a_calibration(self) -> None:
+        gate = Gate(GateSettings())
+        assert gate.mode is GateMode.FIXED
+        verdict = gate.judge(PREDICTED, row())
+        assert (verdict.accept_threshold, verdict.replan_threshold) == (0.15, 0.5)
+
+    def test_is_fixed_where_the_replan_threshold_is_given(self) -> None:
+        gate = calibrated(replan=5.0)
+        assert gate.mode is GateMode.FIXED
+        verdict = gate.judge(PREDICTED, row(3))
+        assert (verdict.accept_threshold, verdict.replan_threshold) == (0.15, 5.0)
+
+
+class TestAdaptiveMode:
+    def test_without_calibration_tightens_the_fixed_thresholds_by_all_mismatch(self) -> None:
+        settings = GateSettings(
+            mode=GateMode.ADAPTIVE,
+            metric=Metric.L2,
+            accept=0.2,
+            replan=1.0,
+            accumulation=1.0,
+            sensitivity=0.0,
+            hysteresis=0.0,
+        )
+        gate = Gate(settings)
+        reported = [gate.judge(off(0.5), row(steps)) for steps in (1, 2, 3)]
+        assert [v.replan_threshold for v in reported] == pytest.approx([1.0, 1.0 / 1.5, 1.0 / 2.0])
+        assert [v.accept_threshold for v in reported] == pytest.approx([0.2, 0.2 / 1.5, 0.2 / 2.0])
+
+    def test_usual_mismatch_tightens_nothing(self) -> None:
+        gate = calibrated(mode=GateMode.ADAPTIVE)
+        reported = [gate.judge(off(d), row(s)) for s, d in ((1, 0.2), (2, 0.4), (3, 0.6))]
+        assert [v.replan_threshold for v in reported] == pytest.approx([0.8, 1.6, 2.4])
+
+    def test_another_plan_is_tolerated_afresh(self) -> None:
+        gate = calibrated(mode=GateMode.ADAPTIVE)
+        judge(gate, 0.7)
+        assert gate.judge(PREDICTED, row(2)).replan_threshold < 1.6
+        assert gate.judge(PREDICTED, row(2, plan(1))).replan_threshold == pytest.approx(1.6)
+
+    def test_fast_growth_of_errors_tightens(self) -> None:
+        growing = calibrated(
+            lambda z, _: PREDICTED + 3.0 * (z - PREDICTED), mode=GateMode.ADAPTIVE, sensitivity=1.0
+        )
+        assert growing.judge(off(0.25), row()).replan_threshold == pytest.approx(0.8 / 3.0)
+        shrinking = calibrated(lambda z, _: PREDICTED + 0.1 * (z - PREDICTED), mode=GateMode.ADAPTIVE)
+        assert shrinking.judge(off(0.25), row()).replan_threshold == pytest.approx(0.8)
+
+    def test_dynamics_that_are_not_finite_are_a_replan(self) -> None:
+        gate = calibrated(lambda z, _: z * np.float32(nan), mode=GateMode.ADAPTIVE)
+        assert judge(gate, 0.1) is REPLAN
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"mode": GateMode.QUANTILE}, "mode: got quantile, but the model's card has no thresholds"),
+        ({"metric": Metric.VALUE}, "metric: got value, but the model's card has no weights"),
+        ({"mode": GateMode.ADAPTIVE}, "sensitivity: got 0.5, but the dynamics are not known"),
+    ],
+)
+def test_gate_refuses_what_needs_more_than_it_has(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Gate(GateSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"accept": -0.1}, "accept: got -0.1, expected at least 0.0, or -1"),
+        ({"accept": nan}, "accept: got nan"),
+        ({"accept": 0.6, "replan": 0.5}, "accept: got 0.6, expected at most replan = 0.5"),
+        ({"replan": inf}, "replan: got inf"),
+        ({"false_alarm_rate": 0.5, "correction_rate": 0.1}, "false_alarm_rate: got 0.5, expected at most"),
+        ({"hysteresis": 1.0}, "hysteresis: got 1.0"),
+        ({"max_corrections": -1}, "max_corrections: got -1"),
+        ({"max_steps_ahead": -1}, "max_steps_ahead: got -1"),
+        ({"large": 0.5}, "large: got 0.5, expected at least 1.0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(values: dict[str, float], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        GateSettings(**values)
