@@ -17,7 +17,7 @@ from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reas
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.executor_settings import ExecutorSettings
-from spec_control_ros.core.gate import Gate, GateSettings
+from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
@@ -81,12 +81,14 @@ class ExecutorNode(ProcessNode):
         model, _ = folder.world_model()
         self._obs_dim = model.dims.obs
         corrector = folder.corrector(s.corrector, model)
-        self.get_logger().info(
-            f"{folder.path.name}, corrector: {type(corrector).__name__ if corrector else 'none'}"
-        )
         window = corrector.dims.window if corrector is not None else 1
-        task = None if s.task_index < 0 else s.task_index
-        return PlanExecutor(latent_policy(model, task), Gate(s.gate), corrector, s.executor, window)
+        policy = latent_policy(model, None if s.task_index < 0 else s.task_index)
+        gate = folder.gate(s.gate, policy)
+        self.get_logger().info(
+            f"{folder.path.name}, corrector: {type(corrector).__name__ if corrector else 'none'}, "
+            f"gate: {gate.mode.value}"
+        )
+        return PlanExecutor(policy, gate, corrector, s.executor, window)
 
     def _start_once_planner_is_there(self) -> None:
         waited_s = time.monotonic() - self._started_s

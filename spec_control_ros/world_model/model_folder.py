@@ -14,6 +14,8 @@ from spec_control_ros.core.correctors.corrector import CorrectorDimensions, Corr
 from spec_control_ros.core.correctors.temporal import TemporalCorrector
 from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
+from spec_control_ros.core.latent_policy import LatentPolicy
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import (
     load_card,
@@ -100,6 +102,15 @@ class ModelFolder:
             )
         load_weights(path, corrector)
         return corrector.eval().requires_grad_(False)
+
+    def gate(self, settings: GateSettings, policy: LatentPolicy) -> Gate:
+        """A gate with the thresholds that the model's card has, where the settings leave them to it.
+
+        Raises:
+            CheckpointError: the card's thresholds cannot be read.
+            SettingsError: see `Gate`.
+        """
+        return Gate(settings, GateCalibration.of(self.card(), self.path.name), policy.next)
 
     def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""

@@ -50,8 +50,12 @@ class GateCalibration:
             raise SettingsError(f"sensitivity: got {self.sensitivity}, expected a positive number")
 
     @classmethod
-    def of(cls, card: Mapping[str, Any]) -> "GateCalibration | None":
+    def of(cls, card: Mapping[str, Any], model: str = "card") -> "GateCalibration | None":
         """What a model's card says; None where the model is not calibrated.
+
+        Args:
+            card: of the world model.
+            model: its name, for messages.
 
         Raises:
             CheckpointError: it says something else than a calibration.
@@ -74,7 +78,7 @@ class GateCalibration:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
-                f"card: `{CARD_KEY}` is no calibration ({error!r}); `spec-control calibrate` makes one"
+                f"{model}: `{CARD_KEY}` of its card is no calibration ({error!r}); `spec-control calibrate` makes one"
             ) from None
 
     def as_card(self) -> dict[str, Any]:
