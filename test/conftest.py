@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hub_server import Hub, serving
 from hypothesis import HealthCheck, settings
 
 from spec_control_ros.world_model.dimensions import Dimensions
@@ -36,6 +37,14 @@ def _same_torch_randomness() -> Iterator[None]:
 def parity() -> Path:
     """Folder of the numbers that the official code produced."""
     return DATA / "parity"
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A local Hugging Face hub, empty."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with serving() as hub:
+        yield hub
 
 
 @pytest.fixture

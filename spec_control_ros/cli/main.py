@@ -75,6 +75,25 @@ def convert(
 
 
 @app.command()
+def download(
+    task: Annotated[str, typer.Argument(help="dm_control suite task, as in humanoid-walk")],
+    size: Annotated[
+        str, typer.Option(help="1, 5, 19, 48 or 317: that multi-task model [default: the single-task one]")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="of the single-task checkpoint: 1, 2 or 3", min=1)] = 1,
+    folder: Annotated[
+        Path | None, typer.Option(help="model folder to write [default: official/TASK]")
+    ] = None,
+) -> None:
+    """Fetch an official TD-MPC2 checkpoint from the Hugging Face hub, verify it and make a model folder of it."""
+    from huggingface_hub import HfApi
+
+    from spec_control_ros.cli.download import download as download_checkpoint
+
+    download_checkpoint(HfApi(token=False), task, size, seed, folder or Path("official") / task)
+
+
+@app.command()
 def train(
     task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
     folder: Annotated[Path, typer.Option(help="state, replay buffer and log; what lies there is continued")],
@@ -114,6 +133,33 @@ def train(
         planner=MPPISettings(iterations=3, samples=128, elites=16, start=Start(start), max_std=max_std),
     )
     train_model(settings, folder, threads, export)
+
+
+@app.command()
+def expert(
+    task: Annotated[str, typer.Argument(help="dm_control suite task, as in humanoid-walk")],
+    out: Annotated[Path, typer.Option(help="file for the expert, as experts/humanoid-walk.npz")],
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of settings and stages [default: the shipped one of the task]"),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="state and log; what lies there is continued [default: results/expert/TASK]"),
+    ] = None,
+    start: Annotated[Path | None, typer.Option("--from", help="expert to go on from")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
+    ] = None,
+    ticks: Annotated[int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1)] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+) -> None:
+    """Make a policy that demonstrates a task; an interrupted run goes on where it was."""
+    from spec_control_ros.cli.expert import expert as make_expert
+
+    given = {"seed": seed, **({} if ticks is None else {"ticks": ticks})}
+    make_expert(task, out, recipe, given, folder or Path("results/expert") / task, start, minutes, threads)
 
 
 @app.command()

@@ -25,6 +25,10 @@ class CheckpointError(SpecControlError):
     """A model file is missing, truncated, of another format or does not fit its dimensions."""
 
 
+class DownloadError(SpecControlError):
+    """A file could not be fetched, or is not what was announced."""
+
+
 class PlanningError(SpecControlError):
     """The planner met a non-finite value; nothing is published for this request."""
 
@@ -35,3 +39,7 @@ class TaskError(SpecControlError, ValueError):
 
 class ProcessError(SpecControlError):
     """A process of the running system ended when it should not have."""
+
+
+class BenchmarkError(SpecControlError):
+    """Results of a benchmark are damaged, or were measured otherwise."""

@@ -71,6 +71,11 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _own_names(path: Path, official: dict[str, Tensor]) -> dict[str, Tensor]:
     if any(key.startswith("_encoder.rgb.") for key in official):
         raise CheckpointError(f"{path}: a model of pixels; only state observations are supported")
+    if (norm := official.get("_encoder.state.1.weight")) is not None and norm.ndim == 1:
+        raise CheckpointError(
+            f"{path}: layers and their norms are numbered through, as in some files of the hub; no TD-MPC2 code that "
+            "was published reads them: expected the layout of the others, take another seed's"
+        )
     own: dict[str, Tensor] = {}
     for key, tensor in official.items():
         prefix = next((p for p in PREFIXES if key.startswith(p)), None)

@@ -8,32 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from official_checkpoint import official_keys, write
 from torch import Tensor
 
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.world_model import official
 from spec_control_ros.world_model.dimensions import SIZES, official_dimensions
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.official import PREFIXES, load_official
-
-OFFICIAL = {ours: theirs for theirs, ours in PREFIXES.items()} | {
-    "task_embedding": "_task_emb.weight",
-    "action_masks": "_action_masks",
-}
-
-
-def official_keys(model: WorldModel) -> dict[str, Tensor]:
-    """The model's state dict as the official code names it."""
-    renamed = {}
-    for key, tensor in model.state_dict().items():
-        ours = next(name for name in OFFICIAL if key.startswith(name))
-        renamed[OFFICIAL[ours] + key[len(ours) :]] = tensor
-    return renamed
-
-
-def write(path: Path, tensors: dict[str, Tensor]) -> Path:
-    torch.save({"model": tensors}, path)
-    return path
+from spec_control_ros.world_model.official import load_official
 
 
 @pytest.fixture
@@ -177,6 +159,11 @@ class TestBadFiles:
         path = write(tmp_path / "p.pt", tensors | {"_encoder.rgb.0.weight": torch.zeros(1)})
         with pytest.raises(CheckpointError, match="only state observations are supported"):
             load_official(path)
+
+    def test_layout_that_no_published_code_reads_is_refused(self, tmp_path: Path) -> None:
+        flat = {"_encoder.state.0.weight": torch.zeros(8, 5), "_encoder.state.1.weight": torch.ones(8)}
+        with pytest.raises(CheckpointError, match=r"f\.pt: layers and their norms .* another seed's"):
+            load_official(write(tmp_path / "f.pt", flat))
 
     def test_every_missing_tensor_is_named(self, tmp_path: Path, tensors: dict[str, Tensor]) -> None:
         for key in tensors:

@@ -1,0 +1,58 @@
+"""`spec-control download`: an official checkpoint from the Hugging Face hub becomes a model folder."""
+
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from rich.console import Console
+
+from spec_control_ros.cli.convert import write_model
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.world_model.hub import MULTITASK, REPOSITORY, HubFile, fetch
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import WEIGHTS
+from spec_control_ros.world_model.official import load_official
+from spec_control_ros.world_model.single_task import single_task
+
+
+def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
+    """Fetch the checkpoint of `task`, verify it and write a model folder.
+
+    Args:
+        hub: to ask.
+        task: of the dm_control suite.
+        size: of a multi-task model, which is narrowed down to `task`; empty: the single-task model.
+        seed: of the single-task model.
+        folder: to write.
+
+    Raises:
+        TaskError: dm_control has no such task.
+        SettingsError: the multi-task models do not know the task.
+        DownloadError: see `hub.fetch`.
+        CheckpointError: `folder` holds a model already, or the checkpoint cannot be read.
+    """
+    plant, name = SuitePlant(task), official_name(task)
+    if (folder / WEIGHTS).exists():
+        raise CheckpointError(f"{folder}: holds a model already; remove it, or give another --folder")
+    if size and name not in MULTITASK:
+        raise SettingsError(f"size: no multi-task model knows {name}, expected one of {', '.join(MULTITASK)}")
+    file = fetch(hub, f"multitask/mt30-{size}M.pt" if size else f"dmcontrol/{name}-{seed}.pt")
+    Console().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified", highlight=False)
+    source = {"file": f"{REPOSITORY}/{file.name}", "commit": file.commit, "sha256": file.sha256}
+    write_model(_read(file, plant, name), folder, task, plant.control_period_s, source)
+
+
+def official_name(task: str) -> str:
+    """The task as the official code spells it, which has short names for two domains."""
+    name = task.replace("_", "-")
+    for long, short in (("ball-in-cup-", "cup-"), ("point-mass-", "pointmass-")):
+        name = short + name.removeprefix(long) if name.startswith(long) else name
+    return name
+
+
+def _read(file: HubFile, plant: SuitePlant, name: str) -> WorldModel:
+    if file.name.startswith("dmcontrol/"):
+        return load_official(file.path)
+    # Of the action masks, which older files lack, only this task's counts.
+    model = load_official(file.path, [plant.action_dim] * len(MULTITASK))
+    return single_task(model, MULTITASK.index(name), plant.obs_dim, plant.action_dim)
