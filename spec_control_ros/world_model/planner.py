@@ -1,4 +1,4 @@
-"""From an observation to a plan: encode, search, extend the queue by the policy prior."""
+"""From an observation or a latent to a plan: encode, search, extend the queue by the policy prior."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -88,7 +88,7 @@ class PlannedQueue:
 
 
 class Planner:
-    """Plans from observations; the same settings, identity and warm start give the same plan.
+    """Plans from observations and latents; the same settings, identity and warm start give the same plan.
 
     Args:
         model: in inference mode, on the device to plan on.
@@ -127,8 +127,33 @@ class Planner:
             ObservationError: wrong size or not finite.
             PlanningError: the model gave non-finite values.
         """
-        self._check(observation)
-        z = self.model.encode(torch.from_numpy(observation).to(self._device).unsqueeze(0), self._task)
+        z = self.model.encode(self._row("an observation", observation, self.model.dims.obs), self._task)
+        return self._plan(z, epoch, start_tick, warm_start)
+
+    @torch.inference_mode()
+    def plan_from_latent(
+        self,
+        latent: Float32[np.ndarray, "latent"],
+        epoch: int,
+        start_tick: int,
+        warm_start: WarmStart | None = None,
+    ) -> PlannedQueue:
+        """Plan the ticks from `start_tick` on before that tick is there.
+
+        Args:
+            latent: predicted for `start_tick`.
+            epoch: as for `plan`.
+            start_tick: of the plan's first row.
+            warm_start: as for `plan`.
+
+        Raises:
+            ObservationError: wrong size or not finite.
+            PlanningError: the model gave non-finite values.
+        """
+        z = self._row("a latent", latent, self.model.dims.latent)
+        return self._plan(z, epoch, start_tick, warm_start)
+
+    def _plan(self, z: Tensor, epoch: int, start_tick: int, warm_start: WarmStart | None) -> PlannedQueue:
         mppi = self.settings.mppi
         mean = None
         if warm_start is not None and warm_start.epoch == epoch and warm_start.start_tick <= start_tick:
@@ -165,10 +190,12 @@ class Planner:
         seed = np.random.SeedSequence([self.settings.seed, epoch, start_tick]).generate_state(1, np.uint64)[0]
         return torch.Generator(self._device).manual_seed(int(seed >> np.uint64(1)))
 
-    def _check(self, observation: np.ndarray) -> None:
-        if observation.shape != (self.model.dims.obs,) or not np.isfinite(observation).all():
+    def _row(self, name: str, values: np.ndarray, size: int) -> Tensor:
+        """Values as (1, size) on the device."""
+        is_finite = np.isfinite(values).all()
+        if values.shape != (size,) or not is_finite:
             raise ObservationError(
-                f"planning: got an observation of shape {observation.shape}"
-                f"{'' if np.isfinite(observation).all() else ' with non-finite values'}, "
-                f"expected ({self.model.dims.obs},) of finite values"
+                f"planning: got {name} of shape {values.shape}{'' if is_finite else ' with non-finite values'}, "
+                f"expected ({size},) of finite values"
             )
+        return torch.from_numpy(values).to(self._device).unsqueeze(0)

@@ -126,6 +126,20 @@ def test_bad_observation_is_refused(planner: Planner, bad: np.ndarray, said: str
         planner.plan(bad, 1, 0)
 
 
+def test_latent_of_the_observation_gives_the_observation_s_plan(
+    model: WorldModel, planner: Planner, obs: np.ndarray
+) -> None:
+    latent = latent_policy(model).encode(obs)
+    warm = planner.plan(obs, 1, 1).warm_start
+    assert same(planner.plan_from_latent(latent, 1, 2, warm), planner.plan(obs, 1, 2, warm))
+
+
+@pytest.mark.parametrize("bad", [np.zeros(15, np.float32), np.full(16, np.nan, np.float32)])
+def test_bad_latent_is_refused(planner: Planner, bad: np.ndarray) -> None:
+    with pytest.raises(ObservationError, match=r"got a latent of .*, expected \(16,\) of finite values"):
+        planner.plan_from_latent(bad, 1, 0)
+
+
 def test_non_finite_model_gives_no_plan(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
     model.dynamics.last.weight.fill_(torch.nan)
     with pytest.raises(PlanningError):
