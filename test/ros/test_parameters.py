@@ -50,7 +50,8 @@ def refusal(
         ("executor", {"gaet.accept": 0.1}, ["/executor", "unknown parameter gaet.accept", "gate.accept"]),
         ("planner", {"planner.mppi.horizont": 3}, ["planner.mppi.horizont", "planner.mppi.horizon"]),
         ("sim_bridge", {"taks": TASK}, ["unknown parameter taks", "task"]),
-        ("executor", {"gate.accept": "wide"}, ["gate.accept", "'wide'", "at least 0"]),
+        ("executor", {"gate.accept": "wide"}, ["gate.accept", "'wide'", "at least -1"]),
+        ("executor", {"gate.mode": "strict"}, ["gate.mode", "'strict'", "fixed, quantile, adaptive"]),
         ("executor", {"gate.accept": True}, ["gate.accept", "True"]),
         ("executor", {"gate.accept": [0.1, 0.2]}, ["gate.accept"]),
         ("executor", {"gate.max_corrections": 1.5}, ["gate.max_corrections", "1.5"]),
@@ -94,6 +95,14 @@ def test_corrector_that_the_model_lacks_is_refused(refusal: Callable[..., str], 
     bare = make_model_folder(tmp_path / "bare")
     printed = refusal("executor", {"model": str(bare), "corrector": "temporal"})
     assert "no such corrector; expected one of none" in printed
+
+
+def test_calibrated_thresholds_are_refused_for_a_model_without_them(
+    refusal: Callable[..., str], tmp_path: Path
+) -> None:
+    bare = make_model_folder(tmp_path / "bare")
+    printed = refusal("executor", {"model": str(bare), "gate.mode": "quantile"})
+    assert "mode: got quantile, but the model's card has no thresholds" in printed
 
 
 @pytest.mark.parametrize("damage", ["weights", "card"])
