@@ -1,8 +1,15 @@
 """The system as launch actions; the only module that needs ROS's launch packages."""
 
+import importlib.util
+import re
+import shutil
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
@@ -19,7 +26,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from spec_control_ros.bringup.lifeline import lifeline
-from spec_control_ros.bringup.system import Process, arguments, processes
+from spec_control_ros.bringup.system import Process, arguments, bag_folder, processes, recorder
+from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import ProcessError
 
 PACKAGE = "spec_control_ros"
@@ -44,26 +52,16 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments(robot)}
     config = Path(get_package_share_directory(PACKAGE)) / "config"
     is_respawned = given["respawn_planner"] == "true"
-    nodes = [
-        _node(process, respawn=is_respawned and process.executable == "planner")
+    nodes = {
+        process.executable: _node(process, respawn=is_respawned and process.executable == "planner")
         for process in processes(robot, given, config)
-    ]
-    actions: list[Action] = [*nodes]
-    if given["record"]:
-        topics = [
-            "observation",
-            "plan",
-            "command",
-            "status",
-            "episode",
-            "joint_states",
-            "clock",
-            "diagnostics",
-        ]
-        bag = ["ros2", "bag", "record", "-s", "mcap", "-o", given["record"], *(f"/{t}" for t in topics)]
-        actions.append(ExecuteProcess(cmd=bag, output="screen"))
-    ending = [node for node in nodes if not (is_respawned and node.node_executable == "planner")]
-    return [*actions, *(RegisterEventHandler(OnProcessExit(target_action=n, on_exit=_end)) for n in ending)]
+    }
+    ending: list[Action] = [node for name, node in nodes.items() if not (is_respawned and name == "planner")]
+    started: list[Action] = [*nodes.values()]
+    if (folder := bag_folder(given["record"])) is not None:
+        started.insert(0, _recording(folder, given))
+        ending.append(started[0])
+    return [*started, *(RegisterEventHandler(OnProcessExit(target_action=a, on_exit=_end)) for a in ending)]
 
 
 def _node(process: Process, *, respawn: bool) -> Node:
@@ -78,6 +76,24 @@ def _node(process: Process, *, respawn: bool) -> Node:
         sigkill_timeout=str(GRACE_S),
         parameters=[*map(str, process.parameter_files), process.parameters],
     )
+
+
+def _recording(folder: Path, given: dict[str, str]) -> Action:
+    """`ros2 bag record` where it is installed, else our own recorder."""
+    if not _has_rosbag2(given["storage"]):
+        return _node(recorder(folder, given), respawn=False)
+    further = [name for name in re.split(r"[\s,]+", given["topics"]) if name]
+    topics = dict.fromkeys(f"/{name.removeprefix('/')}" for name in (*TOPICS, *further))
+    bag = ["ros2", "bag", "record", "--storage", given["storage"], "--output", str(folder)]
+    return ExecuteProcess(cmd=[*bag, "--disable-keyboard-controls", "--topics", *topics], output="screen")
+
+
+def _has_rosbag2(storage: str) -> bool:
+    try:
+        get_package_prefix(f"rosbag2_storage_{storage}")
+    except PackageNotFoundError:
+        return False
+    return shutil.which("ros2") is not None and importlib.util.find_spec("ros2bag") is not None
 
 
 def _end(event: ProcessExited, context: LaunchContext) -> list[Action]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from spec_control_ros.core.errors import SettingsError
@@ -52,7 +53,11 @@ def arguments(robot: str) -> tuple[Argument, ...]:
             ("auto", "two_tower", "temporal", "none"),
         ),
         Argument("device", "cpu", "torch device of the planner"),
-        Argument("record", "", "folder to record a bag to, which must not exist yet; empty: none"),
+        Argument(
+            "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
+        ),
+        Argument("topics", "", "further topics to record, separated by spaces or commas"),
+        Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
         Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
         Argument("video", "", "mp4 file to render the episodes to; empty: none"),
         Argument(
@@ -112,9 +117,19 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
     ]
 
 
-def recorder(folder: str) -> Process:
+def bag_folder(record: str) -> Path | None:
+    """Where to record to, as the argument `record` says; None: not at all."""
+    if record.lower() in ("", "false"):
+        return None
+    name = f"bag_{datetime.now():%Y-%m-%d_%H-%M-%S}" if record.lower() == "true" else record
+    return Path(name).absolute()
+
+
+def recorder(folder: Path, values: Mapping[str, str]) -> Process:
     """Our own recorder, for where `ros2 bag record` is not installed."""
-    return Process("recorder", (), {"folder": str(Path(folder).absolute())})
+    return Process(
+        "recorder", (), {"folder": str(folder), "topics": values["topics"], "storage": values["storage"]}
+    )
 
 
 def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from rich.table import Table
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.supervisor import Child, Supervisor
-from spec_control_ros.bringup.system import arguments, processes, recorder
+from spec_control_ros.bringup.system import arguments, bag_folder, processes, recorder
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError, SettingsError
 from spec_control_ros.ros.monitor import Monitor
@@ -44,8 +44,8 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
             raise SettingsError(f"{file}: its folder does not exist; make it first")
     share = Path(get_package_share_directory("spec_control_ros"))
     system = processes(robot, given, share / "config")
-    if values["record"]:
-        system.insert(0, recorder(values["record"]))
+    if (bag := bag_folder(values["record"])) is not None:
+        system.insert(0, recorder(bag, values))
     console, log = Console(), RunLog()
     logs = Path.home() / ".ros" / "log" / f"spec_control_{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
     supervisor = Supervisor(logs, _environment(share))

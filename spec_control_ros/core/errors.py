@@ -43,3 +43,11 @@ class ProcessError(SpecControlError):
 
 class BenchmarkError(SpecControlError):
     """Results of a benchmark are damaged, or were measured otherwise."""
+
+
+class CalibrationError(SpecControlError):
+    """There is too little nominal operation to calibrate thresholds from."""
+
+
+class BagError(SpecControlError):
+    """A bag is missing, empty, damaged beyond use, or holds nothing of ours."""

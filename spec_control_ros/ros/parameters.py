@@ -5,12 +5,14 @@ from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterEvent
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import allowed
+from spec_control_ros.ros.qos import LATEST
 
 Settings = TypeVar("Settings")
 LARGEST_INTEGER = 2**63 - 1
@@ -53,6 +55,15 @@ def refuse_unknown(node: Node) -> None:
         raise SettingsError(
             f"{name}: unknown parameter {', '.join(unknown)}; expected one of {', '.join(own)}"
         )
+
+
+def announce(node: Node) -> Publisher:
+    """Publish all parameters of a node, latched, so that a bag tells how its run was set up."""
+    event = ParameterEvent(stamp=node.get_clock().now().to_msg(), node=node.get_fully_qualified_name())
+    event.new_parameters = [p.to_parameter_msg() for p in node.get_parameters(sorted(node._parameters))]
+    publisher = node.create_publisher(ParameterEvent, "parameters", LATEST)
+    publisher.publish(event)
+    return publisher
 
 
 def _declare(node: Node, name: str, spec: Field[Any]) -> Any:

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.ros.parameters import announce
 
 SETTINGS_EXIT_CODE = 2
 DISCOVERY_S = 0.5  # a node that is that old knows who else is there
@@ -43,6 +44,7 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
     try:
         is_signalled = _note_signals()
         node = make()
+        announce(node)
         executor.add_node(node)
         # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
         with suppress(ExternalShutdownException):  # the node has ended itself

@@ -1,42 +1,63 @@
-"""The topics of a running system."""
+"""Topics as a listener that wants every message subscribes to them."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from spec_control_interfaces import msg
+from spec_control_ros.bringup import topics
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.qos import RECORD
+
+# Published as everybody does: a listener that asked for more than that would get nothing.
+STANDARD = QoSProfile(depth=RECORD.depth, durability=DurabilityPolicy.VOLATILE)
+LATCHED = (f"{topics.INTERFACES}/", "rcl_interfaces/")
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as a listener that wants every message subscribes to it."""
+    """A topic and how to subscribe to it."""
 
     name: str
-    kind: Any  # message class
+    type_name: str  # as in `std_msgs/msg/String`
     qos: QoSProfile
 
     @property
-    def type_name(self) -> str:
-        """As in `std_msgs/msg/String`."""
-        package, _, _ = self.kind.__module__.partition(".")
-        return f"{package}/msg/{self.kind.__name__}"
+    def kind(self) -> Any:
+        """The message class.
+
+        Raises:
+            SettingsError: its package is not installed, or has no such message.
+        """
+        package, folder, name = self.type_name.split("/")
+        try:
+            return getattr(import_module(f"{package}.{folder}"), name)
+        except (ImportError, AttributeError):
+            raise SettingsError(
+                f"topic {self.name}: its type {self.type_name} is not installed for Python here; "
+                f"install the package {package}"
+            ) from None
 
 
-# Published as everybody does: a listener that asked for more than that would get nothing.
-STANDARD = QoSProfile(depth=RECORD.depth, durability=DurabilityPolicy.VOLATILE)
-
-TOPICS = (
-    Topic("observation", msg.Observation, RECORD),
-    Topic("plan", msg.Plan, RECORD),
-    Topic("command", msg.Command, RECORD),
-    Topic("status", msg.ExecutorStatus, RECORD),
-    Topic("episode", msg.Episode, RECORD),
-    Topic("joint_states", JointState, STANDARD),
-    Topic("/clock", Clock, STANDARD),
-    Topic("/diagnostics", DiagnosticArray, STANDARD),
+TOPICS = tuple(
+    Topic(name, type_name, RECORD if type_name.startswith(LATCHED) else STANDARD)
+    for name, type_name in topics.TOPICS.items()
 )
+
+
+def find_topic(node: Node, name: str) -> Topic | None:
+    """A topic that somebody publishes, with a quality of service that suits all of its publishers."""
+    publishers = node.get_publishers_info_by_topic(name)
+    if not publishers:
+        return None
+    offered = [p.qos_profile for p in publishers]
+    is_reliable = all(o.reliability == ReliabilityPolicy.RELIABLE for o in offered)
+    is_latched = all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
+    qos = QoSProfile(
+        depth=RECORD.depth,
+        reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if is_latched else DurabilityPolicy.VOLATILE,
+    )
+    return Topic(name, publishers[0].topic_type, qos)

@@ -1,12 +1,21 @@
 """The one description of the running system."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from spec_control_ros.bringup.supervisor import command_line
-from spec_control_ros.bringup.system import ROBOTS, Process, arguments, processes, recorder, robot_of
+from spec_control_ros.bringup.system import (
+    ROBOTS,
+    Process,
+    arguments,
+    bag_folder,
+    processes,
+    recorder,
+    robot_of,
+)
 from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings
@@ -98,7 +107,20 @@ def test_paths_do_not_depend_on_where_a_process_runs(tmp_path: Path, monkeypatch
     system = by_name(video="x.mp4", params="p.yaml")
     assert system["sim_bridge"].parameters["video"] == str(tmp_path / "x.mp4")
     assert system["planner"].parameter_files[-1] == tmp_path / "p.yaml"
-    assert recorder("bag").parameters == {"folder": str(tmp_path / "bag")}
+    assert bag_folder("bag") == tmp_path / "bag"
+
+
+def test_bag_is_recorded_on_demand_and_named_by_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bag_folder("") is bag_folder("false") is None
+    named = bag_folder("true")
+    assert named is not None
+    assert named.parent == tmp_path
+    assert re.fullmatch(r"bag_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", named.name)
+    values = {"topics": "/tf", "storage": "sqlite3"}
+    assert recorder(named, values).parameters == {"folder": str(named), **values}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,16 @@
+"""The topics of a running system and their types: what is recorded, and what a bag is searched for."""
+
+INTERFACES = "spec_control_interfaces"
+
+TOPICS = {
+    "observation": f"{INTERFACES}/msg/Observation",
+    "plan": f"{INTERFACES}/msg/Plan",
+    "command": f"{INTERFACES}/msg/Command",
+    "status": f"{INTERFACES}/msg/ExecutorStatus",
+    "episode": f"{INTERFACES}/msg/Episode",
+    "replan_event": f"{INTERFACES}/msg/ReplanEvent",
+    "parameters": "rcl_interfaces/msg/ParameterEvent",  # of every node, once, latched
+    "joint_states": "sensor_msgs/msg/JointState",
+    "/clock": "rosgraph_msgs/msg/Clock",
+    "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
+}
