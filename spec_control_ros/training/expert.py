@@ -1,6 +1,7 @@
 """An expert policy that demonstrates a task: a squashed Gaussian actor, kept as a file of arrays."""
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -36,6 +37,16 @@ class ExpertActor(nn.Module):
         self.obs_var = nn.Buffer(torch.ones(obs_dim))
         self.obs_count = nn.Buffer(torch.zeros(()))
 
+    @property
+    def obs_dim(self) -> int:
+        """Length of an observation."""
+        return len(self.obs_mean)
+
+    @property
+    def action_dim(self) -> int:
+        """Length of an action."""
+        return self.mean.out_features
+
     @classmethod
     def load(cls, path: Path) -> "ExpertActor":
         """Read an actor.
@@ -46,7 +57,7 @@ class ExpertActor(nn.Module):
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
             raise CheckpointError(f"{path}: not a file of arrays ({error})") from None
         if not {"obs_mean", "mean_bias"} <= tensors.keys():
             raise CheckpointError(f"{path}: arrays obs_mean and mean_bias are missing; is this an expert?")
@@ -62,6 +73,18 @@ class ExpertActor(nn.Module):
         """Write an actor that `load` reads."""
         arrays = {_array(name): value.numpy() for name, value in self.state_dict().items()}
         np.savez(path, **arrays)
+
+    def check_fits(self, obs_dim: int, action_dim: int) -> None:
+        """Hold the actor against a body.
+
+        Raises:
+            CheckpointError: it is one for another body.
+        """
+        if (self.obs_dim, self.action_dim) != (obs_dim, action_dim):
+            raise CheckpointError(
+                f"expert: got one for {self.obs_dim} observations and {self.action_dim} actions, expected "
+                f"{obs_dim} and {action_dim}; was it made for another task?"
+            )
 
     @torch.no_grad()
     def act(self, obs: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """A soft actor-critic with a distributional critic (Haarnoja et al., arXiv 1812.05905): makes experts.
 
-It trains an `ExpertActor` from batches of short sequences; the planner's world model is then seeded with what
-that actor demonstrates.
+It trains an `ExpertActor`; the planner's world model is then seeded with what that actor demonstrates.
 """
 
 from copy import deepcopy
@@ -14,12 +13,13 @@ from torch import Tensor, nn
 
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.training.expert import ExpertActor
-from spec_control_ros.training.replay_buffer import Batch
-from spec_control_ros.world_model.layers import MLP
+from spec_control_ros.training.transitions import TransitionBatch
+from spec_control_ros.world_model.layers import Layer
 
 CRITIC_HIDDEN = (384, 256)
 CRITICS = 2
 BINS = 101
+FIRST_BIAS = -0.1  # a bin: uniform ones would promise half of the largest value everywhere
 HALF_LOG_2PI = 0.9189385332046727
 
 
@@ -46,17 +46,14 @@ class SoftActorCritic:
 
     Args:
         actor: is trained in place.
-        settings: of the update.
+        settings: of the update; those of entropy and action cost may be replaced between updates.
     """
 
     def __init__(self, actor: ExpertActor, settings: ActorCriticSettings):
-        self.actor, self._settings = actor, settings
-        obs_dim, action_dim = actor.obs_mean.shape[0], actor.mean.out_features
-        self._critic = MLP([obs_dim + action_dim, *CRITIC_HIDDEN, BINS], members=CRITICS)
-        nn.init.zeros_(self._critic.last.weight)
+        self.actor, self.settings = actor, settings
+        self._critic = _critics(actor.obs_dim + actor.action_dim)
         self._target = deepcopy(self._critic).requires_grad_(False)
         self._log_temperature = torch.tensor(settings.first_temperature).log().requires_grad_(True)
-        self._target_entropy = settings.target_entropy * action_dim
         self._bins = torch.linspace(0.0, settings.value_max, BINS)
         lr = settings.learning_rate
         self._critic_optimiser = torch.optim.AdamW(self._critic.parameters(), lr=lr, fused=True)
@@ -65,52 +62,53 @@ class SoftActorCritic:
         self.updates = 0
 
     def update(
-        self, batch: Batch, generator: torch.Generator, *, train_actor: bool = True
+        self, batch: TransitionBatch, generator: torch.Generator, *, train_actor: bool = True
     ) -> dict[str, float]:
         """Take one gradient step on the critics and, now and then, on the actor and the temperature.
 
         Args:
-            batch: sequences of as many ticks as the returns are bootstrapped after.
+            batch: to learn from.
             generator: of the actions' noise.
             train_actor: False while new critics still learn the value of the actor as it is.
 
         Returns:
             Scalars by name.
         """
-        self.actor.observe(batch.obs[0])
-        first, last = self.actor.normalise(batch.obs[0]), self.actor.normalise(batch.obs[-1])
-        told = {"critic_loss": self._update_critics(first, last, batch, generator)}
-        if train_actor and self.updates % self._settings.actor_every == 0:
-            told |= self._update_actor(first, generator)
+        obs = self.actor.normalise(batch.obs)
+        told = {"critic_loss": self._update_critics(obs, batch, generator)}
+        if train_actor and self.updates % self.settings.actor_every == 0:
+            told |= self._update_actor(obs, generator)
         with torch.no_grad():
             online: list[Tensor] = list(self._critic.parameters())
             slow: list[Tensor] = list(self._target.parameters())
-            torch._foreach_lerp_(slow, online, self._settings.target_rate)
+            torch._foreach_lerp_(slow, online, self.settings.target_rate)
         self.updates += 1
         return told
 
-    def _update_critics(self, first: Tensor, last: Tensor, batch: Batch, generator: torch.Generator) -> float:
-        s = self._settings
-        with torch.no_grad():
-            # n-step target, from the smaller of the two critics' values
-            action, log_prob = _sample(self.actor, last, generator)
-            value = self._value(self._target(torch.cat([last, action], -1))).amin(0)
-            value = value - self._log_temperature.exp() * log_prob
-            for reward in batch.reward.flip(0):
-                value = s.reward_scale * reward + s.discount * value
-        logits = self._critic(torch.cat([first, batch.action[0]], -1))
+    @torch.no_grad()
+    def target_value(self, batch: TransitionBatch, generator: torch.Generator) -> Tensor:
+        """Scaled soft value (batch,) that the critics are held to, from the smaller of the two targets' values."""
+        next_obs = self.actor.normalise(batch.next_obs)
+        action, log_prob = sample(self.actor, next_obs, generator)
+        value = self._value(self._target(torch.cat([next_obs, action], -1))).amin(0)
+        soft_value = value - self._log_temperature.exp() * log_prob
+        return self.settings.reward_scale * batch.reward + batch.discount * soft_value
+
+    def _update_critics(self, obs: Tensor, batch: TransitionBatch, generator: torch.Generator) -> float:
+        value = self.target_value(batch, generator)
+        logits = self._critic(torch.cat([obs, batch.action], -1))
         loss = -(self._two_hot(value) * F.log_softmax(logits, -1)).sum(-1).mean(1).sum()
         self._critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._critic_optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
-    def _update_actor(self, first: Tensor, generator: torch.Generator) -> dict[str, float]:
-        action, log_prob = _sample(self.actor, first, generator)
+    def _update_actor(self, obs: Tensor, generator: torch.Generator) -> dict[str, float]:
+        action, log_prob = sample(self.actor, obs, generator)
         self._critic.requires_grad_(False)
-        value = self._value(self._critic(torch.cat([first, action], -1))).amin(0)
+        value = self._value(self._critic(torch.cat([obs, action], -1))).amin(0)
         temperature = self._log_temperature.detach().exp()
-        cost = self._settings.action_cost * action.pow(2).mean(-1)
+        cost = self.settings.action_cost * action.pow(2).mean(-1)
         loss = (temperature * log_prob - value + cost).mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -119,8 +117,9 @@ class SoftActorCritic:
         self._critic.requires_grad_(True)
 
         entropy = -log_prob.detach().mean()
+        target_entropy = self.settings.target_entropy * self.actor.action_dim
         self._temperature_optimiser.zero_grad(set_to_none=True)
-        (self._log_temperature.exp() * (entropy - self._target_entropy)).backward()
+        (self._log_temperature.exp() * (entropy - target_entropy)).backward()
         self._temperature_optimiser.step()
         return {
             "value": float(value.detach().mean()),
@@ -132,7 +131,8 @@ class SoftActorCritic:
         return torch.softmax(logits, -1) @ self._bins
 
     def _two_hot(self, value: Tensor) -> Tensor:
-        position = value.clamp(0.0, self._settings.value_max) * ((BINS - 1) / self._settings.value_max)
+        """Distribution (batch, bins) with the two bins around `value` (batch,) weighted by closeness."""
+        position = value.clamp(0.0, self.settings.value_max) * ((BINS - 1) / self.settings.value_max)
         return (1.0 - (position.unsqueeze(-1) - torch.arange(BINS)).abs()).clamp(min=0.0)
 
     def state_dict(self) -> dict[str, Any]:
@@ -161,7 +161,20 @@ class SoftActorCritic:
         self._temperature_optimiser.load_state_dict(state["temperature_optimiser"])
 
 
-def _sample(actor: ExpertActor, normalised: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _critics(inputs: int) -> nn.Sequential:
+    """Twin critics: (samples, inputs) to logits (critics, samples, bins); small values at first."""
+    widths = (inputs, *CRITIC_HIDDEN)
+    hidden = [
+        Layer(widths[i], widths[i + 1], members=CRITICS, activation=F.silu) for i in range(len(CRITIC_HIDDEN))
+    ]
+    last = Layer(widths[-1], BINS, members=CRITICS)
+    nn.init.zeros_(last.weight)
+    with torch.no_grad():
+        last.bias.copy_(FIRST_BIAS * torch.arange(BINS))
+    return nn.Sequential(*hidden, last)
+
+
+def sample(actor: ExpertActor, normalised: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Squashed actions (samples, action) and their log probabilities (samples,)."""
     mean, log_std = actor.distribution(normalised)
     eps = torch.randn(mean.shape, generator=generator)
