@@ -12,6 +12,7 @@ from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+from spec_control_ros.world_model.planning_model import PlanningModel
 
 FloatArray = NDArray[np.float32]
 
@@ -120,9 +121,9 @@ class PlannerBehaviour:
     def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
         """Actions (env, action) at observations (env, obs)."""
         z = self._model.encode(torch.from_numpy(obs))
-        noise = MPPINoise.draw(self._settings, self._model, len(z), self._generator)
+        noise = MPPINoise.draw(self._settings, self._model.dims, len(z), self._generator)
         warm = None if is_first or self._mean is None else shift_warm_start(self._mean, 1)
-        result = search(self._model, z, self._settings, noise, warm)
+        result = search(PlanningModel(self._model), z, self._settings, noise, warm)
         self._mean = result.mean
         action = result.elite[:, 0]
         spread = torch.randn(action.shape, generator=self._generator)

@@ -24,6 +24,7 @@ from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search
 from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planning_model import PlanningModel
 
 # Corrects at every tick that a plan reaches, whatever the mismatch.
 ALWAYS_CORRECT = GateSettings(accept=0.0, replan=1e9, max_corrections=100_000)
@@ -116,10 +117,10 @@ def gather(
 def _teacher_actions(model: WorldModel, z: Tensor, settings: DistillSettings, seed: int) -> Tensor:
     """The weighted mean of a search from each latent (tick, latent): its sampled elites would be noisy targets."""
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + seed)
-    actions = []
+    teacher, actions = PlanningModel(model), []
     for part in z.split(TEACHER_BATCH):
-        noise = MPPINoise.draw(settings.teacher, model, len(part), generator)
-        actions.append(search(model, part, settings.teacher, noise).mean[:, 0].clone())
+        noise = MPPINoise.draw(settings.teacher, model.dims, len(part), generator)
+        actions.append(search(teacher, part, settings.teacher, noise).mean[:, 0].clone())
     return torch.cat(actions)
 
 

@@ -29,7 +29,12 @@ def mish(x: Tensor) -> Tensor:
 
 def sim_norm(x: Tensor) -> Tensor:
     """Softmax within groups of 8 along the last axis; shape is kept (simplicial normalisation)."""
-    return torch.softmax(x.unflatten(-1, (-1, SIMNORM_GROUP)), dim=-1).flatten(-2)
+    groups = x.unflatten(-1, (-1, SIMNORM_GROUP))
+    if x.requires_grad or torch.compiler.is_compiling():
+        return torch.softmax(groups, dim=-1).flatten(-2)
+    # Inference: PyTorch's own kernel takes eight times as long over rows of 8.
+    e = (groups - groups.amax(dim=-1, keepdim=True)).exp_()
+    return e.div_(e.sum(dim=-1, keepdim=True)).flatten(-2)
 
 
 class Layer(nn.Module):

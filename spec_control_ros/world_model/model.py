@@ -19,6 +19,13 @@ class PolicyPrior(NamedTuple):
     log_std: Tensor  # (samples, action)
     mask: Tensor | None  # (action,), 1 where this task has an actuator; None: everywhere
 
+    @classmethod
+    def of(cls, raw: Tensor, mask: Tensor | None) -> "PolicyPrior":
+        """The prior that the head's outputs (samples, 2 action) stand for."""
+        mu, raw_log_std = raw.chunk(2, dim=-1)
+        log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw_log_std) + 1.0)
+        return cls(mu, log_std, None) if mask is None else cls(mu * mask, log_std * mask, mask)
+
     @property
     def mean(self) -> Tensor:
         """The prior's deterministic action, (samples, action)."""
@@ -81,20 +88,9 @@ class WorldModel(nn.Module):
         """Every ensemble member's value as logits over bins, (members, samples, bins)."""
         return self.q_head(torch.cat([self._with_task(z, task), action], dim=-1))
 
-    def q_mean(self, z: Tensor, action: Tensor, members: tuple[int, int], task: int | None = None) -> Tensor:
-        """Value (samples,), averaged over two ensemble members; the others are not evaluated."""
-        joint = torch.cat([self._with_task(z, task), action], dim=-1)
-        first, second = (expected_value(self.q_head(joint, member)) for member in members)
-        return 0.5 * (first + second)
-
     def prior(self, z: Tensor, task: int | None = None) -> PolicyPrior:
         """The policy prior at latents (samples, latent)."""
-        mu, raw = self.prior_head(self._with_task(z, task)).chunk(2, dim=-1)
-        log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1.0)
-        mask = self.action_mask(task)
-        if mask is not None:
-            mu, log_std = mu * mask, log_std * mask
-        return PolicyPrior(mu, log_std, mask)
+        return PolicyPrior.of(self.prior_head(self._with_task(z, task)), self.action_mask(task))
 
     def is_terminal(self, z: Tensor, task: int | None = None) -> Tensor:
         """Whether (samples,) latents are terminal; always False for a model without that head."""
@@ -106,10 +102,15 @@ class WorldModel(nn.Module):
         """(action,), 1 where the task has an actuator; None where it has all of them."""
         return None if task is None else self.action_masks[task]
 
+    def embedding(self, task: int | None) -> Tensor:
+        """What every head sees of the task, (task_embedding,)."""
+        if task is None:
+            return next(self.parameters()).new_empty(0)
+        embedding = self.task_embedding[task]
+        # The official embedding is kept within the unit ball at look-up.
+        return embedding / embedding.norm().clamp(min=1.0)
+
     def _with_task(self, x: Tensor, task: int | None) -> Tensor:
         if task is None:
             return x
-        embedding = self.task_embedding[task]
-        # The official embedding is kept within the unit ball at look-up.
-        embedding = embedding / embedding.norm().clamp(min=1.0)
-        return torch.cat([x, embedding.expand(*x.shape[:-1], -1)], dim=-1)
+        return torch.cat([x, self.embedding(task).expand(*x.shape[:-1], -1)], dim=-1)

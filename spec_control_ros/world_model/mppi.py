@@ -5,15 +5,18 @@ differs in what it hides: noise and warm start come in as values and go out as v
 comes out, not its first action.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 
 
 class Start(str, Enum):
@@ -65,19 +68,17 @@ class MPPINoise:
 
     @classmethod
     def draw(
-        cls, settings: MPPISettings, model: WorldModel, batch: int, generator: torch.Generator
+        cls, settings: MPPISettings, dims: Dimensions, batch: int, generator: torch.Generator
     ) -> "MPPINoise":
         """Noise for `batch` starts; the same generator state gives the same noise."""
-        device, a = generator.device, model.dims.action
+        device, a = generator.device, dims.action
         wide = settings.samples - settings.prior_samples
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=device)
 
         def pair() -> tuple[int, int]:
-            first, second = torch.randperm(model.dims.q_members, generator=generator, device=device)[
-                :2
-            ].tolist()
+            first, second = torch.randperm(dims.q_members, generator=generator, device=device)[:2].tolist()
             return first, second
 
         uniform = torch.rand(batch, settings.elites, generator=generator, device=device)
@@ -90,6 +91,31 @@ class MPPINoise:
         )
 
 
+class Budget:
+    """Time for a search: as many iterations as are likely to fit into it, and never less than a minimum.
+
+    An iteration is expected to take as long as the longest so far.
+
+    Args:
+        seconds: from now on.
+        min_iterations: done in any case.
+        clock: seconds since any moment, never running backwards.
+    """
+
+    def __init__(self, seconds: float, min_iterations: int, clock: Callable[[], float]):
+        self._min_iterations, self._clock = min_iterations, clock
+        self._last_s = clock()
+        self._end_s = self._last_s + seconds
+        self._longest_s = 0.0
+
+    def allows_another(self, done: int) -> bool:
+        """Whether a search that has just done its `done`-th iteration should go on; to be asked after each."""
+        now_s = self._clock()
+        self._longest_s = max(self._longest_s, now_s - self._last_s)
+        self._last_s = now_s
+        return done < self._min_iterations or now_s + self._longest_s <= self._end_s
+
+
 @dataclass(frozen=True, slots=True)
 class MPPIResult:
     """The last iteration's action distribution, over a batch of starts."""
@@ -98,66 +124,66 @@ class MPPIResult:
     std: Tensor  # (batch, horizon, action)
     elite: Tensor  # (batch, horizon, action): one elite, drawn by its score
     value: Tensor  # (batch,): the elites' value, averaged with their scores
+    iterations: int  # done
 
 
 @torch.inference_mode()
 def search(
-    model: WorldModel,
+    model: PlanningModel,
     z: Tensor,
     settings: MPPISettings,
     noise: MPPINoise,
     warm_start: Tensor | None = None,
-    task: int | None = None,
+    budget: Budget | None = None,
 ) -> MPPIResult:
     """Optimise action sequences from latents `z` (batch, latent).
 
     Args:
-        model: the world model, on the device of `z`.
+        model: on the device of `z`.
         z: where to plan from.
         settings: of the search.
         noise: drawn for this batch.
         warm_start: mean to start from, (batch, horizon, action), already shifted to this tick; None: zero.
             Not used where the settings start from the prior.
-        task: index of the task in a multi-task model.
+        budget: may end the search before the settings' iterations; None: all of them.
 
     Raises:
         PlanningError: a value was not finite; the official code turns it into zero.
     """
     h, n, a = settings.horizon, settings.samples, model.dims.action
     batch = z.shape[0]
-    mask = model.action_mask(task)
+    mask = model.action_mask
 
-    # Policy trajectories, kept over all iterations
+    # Policy trajectories, kept over all iterations; where the search starts from the prior, one without noise as well
+    p, is_from_prior = settings.prior_samples, settings.start is Start.PRIOR
+    prior_actions = _prior_actions(model, z, F.pad(noise.prior, (0, 0, 0, int(is_from_prior))))
     actions = z.new_empty(h, batch, n, a)
-    p = settings.prior_samples
-    if p:
-        actions[:, :, :p] = _prior_actions(model, z, noise.prior, task).view(h, batch, p, a)
+    actions[:, :, :p] = prior_actions[:, :, :p]
 
     # Initial distribution
-    if settings.start is Start.PRIOR:
-        mean = _prior_actions(model, z, z.new_zeros(h, batch, 1, a), task)
+    if is_from_prior:
+        mean = prior_actions[:, :, p]
     elif warm_start is not None:
         mean = warm_start.transpose(0, 1).contiguous()
     else:
         mean = z.new_zeros(h, batch, a)
     std = z.new_full((h, batch, a), settings.max_std)
-    z = z.repeat_interleave(n, dim=0)  # (batch * samples, latent)
+    done = 0
 
-    for iteration in range(settings.iterations):
+    while done == 0 or (done < settings.iterations and (budget is None or budget.allows_another(done))):
         # Sample
-        actions[:, :, p:] = (mean.unsqueeze(2) + std.unsqueeze(2) * noise.samples[iteration]).clamp_(-1, 1)
+        actions[:, :, p:] = (mean.unsqueeze(2) + std.unsqueeze(2) * noise.samples[done]).clamp_(-1, 1)
         if mask is not None:
             actions *= mask
 
         # Evaluate, and keep the elites
         value = _estimate_value(
             model,
-            z,
+            model.samples(z, n),
             actions.view(h, batch * n, a),
-            noise.terminal[iteration].reshape(batch * n, a),
-            noise.q_members[iteration],
+            noise.terminal[done].reshape(batch * n, a),
+            noise.q_members[done],
             settings.discount,
-            task,
         ).view(batch, n)
         elite_value, index = value.topk(settings.elites, dim=1)
         elites = actions.gather(2, index[None, :, :, None].expand(h, -1, -1, a))
@@ -170,6 +196,7 @@ def search(
         std = std.clamp_(settings.min_std, settings.max_std)
         if mask is not None:
             mean, std = mean * mask, std * mask
+        done += 1
 
     if not torch.isfinite(value).all():
         raise PlanningError(
@@ -183,6 +210,7 @@ def search(
         std=std.transpose(0, 1),
         elite=elite.transpose(0, 1),
         value=(score * elite_value).sum(dim=1),
+        iterations=done,
     )
 
 
@@ -194,38 +222,42 @@ def shift_warm_start(mean: Tensor, ticks: int) -> Tensor:
     return shifted
 
 
-def _prior_actions(model: WorldModel, z: Tensor, eps: Tensor, task: int | None) -> Tensor:
-    """Actions (horizon, batch * prior_samples, action) of the policy prior rolled from z (batch, latent)."""
-    h, _, p, a = eps.shape
-    z = z.repeat_interleave(p, dim=0)
-    actions = []
+def _prior_actions(model: PlanningModel, z: Tensor, eps: Tensor) -> Tensor:
+    """Actions (horizon, batch, samples, action) of the policy prior rolled from z (batch, latent)."""
+    h, _, count, a = eps.shape
+    actions = torch.empty_like(eps)
+    if not count:
+        return actions
+    samples = model.samples(z, count)
     for t in range(h):
-        actions.append(model.prior(z, task).sample(eps[t].reshape(-1, a)))
+        action = model.prior(samples).sample(eps[t].reshape(-1, a))
+        actions[t] = action.view_as(actions[t])
         if t < h - 1:
-            z = model.next(z, actions[-1], task)
-    return torch.stack(actions)
+            model.take(samples, action)
+            model.advance(samples)
+    return actions
 
 
 def _estimate_value(
-    model: WorldModel,
-    z: Tensor,
+    model: PlanningModel,
+    samples: Samples,
     actions: Tensor,
     terminal_eps: Tensor,
     q_members: tuple[int, int],
     discount: float,
-    task: int | None,
 ) -> Tensor:
-    """Discounted value (rows,) of actions (horizon, rows, action) taken from z (rows, latent)."""
-    value, factor = z.new_zeros(len(z)), 1.0
+    """Discounted value (rows,) of actions (horizon, rows, action) taken from the samples' starts."""
+    value, factor = actions.new_zeros(actions.shape[1]), 1.0
     alive: Tensor | None = None  # (rows,): 0 after a terminal latent; only models with that head pay for it
     for action in actions:
-        reward = model.reward(z, action, task)
-        z = model.next(z, action, task)
+        model.take(samples, action)
+        reward = model.reward(samples)
+        model.advance(samples)
         value = value + factor * (reward if alive is None else alive * reward)
         factor *= discount
-        if model.termination_head is not None:
-            still = (~model.is_terminal(z, task)).float()
+        if model.has_termination:
+            still = (~model.is_terminal(samples)).float()
             alive = still if alive is None else alive * still
-    action = model.prior(z, task).sample(terminal_eps)
-    terminal = factor * model.q_mean(z, action, q_members, task)
+    model.take(samples, model.prior(samples).sample(terminal_eps))
+    terminal = factor * model.value(samples, q_members)
     return value + (terminal if alive is None else alive * terminal)

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+from spec_control_ros.world_model.planning_model import PlanningModel
 
 
 class Selection(str, Enum):
@@ -106,6 +108,14 @@ class Planner:
             raise SettingsError(f"task index: got {task}, expected 0 to {model.dims.tasks - 1}")
         self.model, self.settings, self._task = model, settings, task
         self._device = next(model.parameters()).device
+        self._planning_model = PlanningModel(model, task)
+
+    def answer(self, request: ReplanRequest, warm_start: WarmStart | None = None) -> PlannedQueue:
+        """Plan what is asked for; see `plan` and `plan_from_latent`."""
+        if request.latent is not None:
+            return self.plan_from_latent(request.latent, request.epoch, request.start_tick, warm_start)
+        assert request.observation is not None  # one of both, as the request has checked
+        return self.plan(request.observation, request.epoch, request.start_tick, warm_start)
 
     @torch.inference_mode()
     def plan(
@@ -158,8 +168,8 @@ class Planner:
         mean = None
         if warm_start is not None and warm_start.epoch == epoch and warm_start.start_tick <= start_tick:
             mean = shift_warm_start(warm_start.mean, start_tick - warm_start.start_tick)
-        noise = MPPINoise.draw(mppi, self.model, 1, self._generator(epoch, start_tick))
-        result = search(self.model, z, mppi, noise, mean, self._task)
+        noise = MPPINoise.draw(mppi, self.model.dims, 1, self._generator(epoch, start_tick))
+        result = search(self._planning_model, z, mppi, noise, mean)
         chosen = result.mean if self.settings.selection is Selection.MEAN else result.elite
         actions, latents = self._extend(z, chosen[0])
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,18 +8,34 @@ from torch import Tensor
 from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import (
+    Budget,
     MPPINoise,
+    MPPIResult,
     MPPISettings,
     Start,
-    search,
     shift_warm_start,
 )
+from spec_control_ros.world_model.mppi import search as search_planning_model
+from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 
 SETTINGS = MPPISettings(iterations=3, samples=32, prior_samples=6, elites=8)
 
 
 def draw(model: WorldModel, batch: int = 1, settings: MPPISettings = SETTINGS, seed: int = 0) -> MPPINoise:
-    return MPPINoise.draw(settings, model, batch, torch.Generator().manual_seed(seed))
+    return MPPINoise.draw(settings, model.dims, batch, torch.Generator().manual_seed(seed))
+
+
+def search(
+    model: WorldModel,
+    z: Tensor,
+    settings: MPPISettings,
+    noise: MPPINoise,
+    warm_start: Tensor | None = None,
+    task: int | None = None,
+    budget: Budget | None = None,
+) -> MPPIResult:
+    """The search in the model as it is now."""
+    return search_planning_model(PlanningModel(model, task), z, settings, noise, warm_start, budget)
 
 
 @pytest.fixture
@@ -55,9 +71,9 @@ def test_batch_of_starts_equals_single_starts(model: WorldModel, z: Tensor) -> N
             q_members=noise.q_members,
         )
         single = search(model, z[i : i + 1], SETTINGS, own, warm[i : i + 1])
-        for field in fields(single):
+        for name in ("mean", "std", "elite", "value"):
             torch.testing.assert_close(
-                getattr(batch, field.name)[i], getattr(single, field.name)[0], atol=1e-5, rtol=1e-4
+                getattr(batch, name)[i], getattr(single, name)[0], atol=1e-5, rtol=1e-4
             )
 
 
@@ -68,18 +84,17 @@ def test_same_noise_gives_the_identical_search_and_other_noise_another(model: Wo
 
 
 def test_only_two_members_of_the_ensemble_are_evaluated(model: WorldModel, z: Tensor) -> None:
-    asked: list[int | None] = []
-    evaluate = model.q_head.forward
+    noise = replace(draw(model, 3), q_members=((0, 3),) * SETTINGS.iterations)
+    before = search(model, z, SETTINGS, noise)
+    model.q_head.last.bias[[1, 2, 4]] = torch.nan
+    assert torch.equal(search(model, z, SETTINGS, noise).mean, before.mean)
+    model.q_head.last.bias[3] = torch.nan
+    with pytest.raises(PlanningError):
+        search(model, z, SETTINGS, noise)
 
-    def counted(x: Tensor, member: int | None = None) -> Tensor:
-        asked.append(member)
-        return evaluate(x, member)
 
-    model.q_head.forward = counted  # type: ignore[method-assign]
-    noise = draw(model, 3)
-    search(model, z, SETTINGS, noise)
-    assert asked == [member for pair in noise.q_members for member in pair]
-    assert all(first != second for first, second in noise.q_members)
+def test_members_of_a_value_differ(model: WorldModel) -> None:
+    assert all(first != second for first, second in draw(model).q_members)
 
 
 def test_every_member_of_the_ensemble_has_its_turn(model: WorldModel) -> None:
@@ -87,13 +102,16 @@ def test_every_member_of_the_ensemble_has_its_turn(model: WorldModel) -> None:
     assert {member for pair in pairs for member in pair} == set(range(5))
 
 
-def test_search_prefers_what_the_model_rewards(model: WorldModel, z: Tensor) -> None:
+def test_search_prefers_what_the_model_rewards(
+    model: WorldModel, z: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rewarded = torch.tensor([0.5, -0.5])
 
-    def reward(_: Tensor, action: Tensor, task: int | None = None) -> Tensor:
-        return -100.0 * (action - rewarded).pow(2).sum(-1)
+    def reward(_: PlanningModel, samples: Samples) -> Tensor:
+        held = samples.action if samples.start is not None else samples.joint[:, model.dims.latent :]
+        return -100.0 * (held[:, : model.dims.action] - rewarded).pow(2).sum(-1)
 
-    model.reward = reward  # type: ignore[method-assign]
+    monkeypatch.setattr(PlanningModel, "reward", reward)
     settings = replace(SETTINGS, iterations=8, samples=256, elites=32)
     result = search(model, z, settings, draw(model, 3, settings))
     torch.testing.assert_close(result.mean, rewarded.expand_as(result.mean), atol=0.2, rtol=0.0)
@@ -137,11 +155,14 @@ def test_absent_actuators_stay_at_zero(small_model: Callable[..., WorldModel]) -
         assert (sequence[..., :2] != 0).any()
 
 
-def test_nothing_counts_after_a_terminal_latent(small_model: Callable[..., WorldModel]) -> None:
+def test_nothing_counts_after_a_terminal_latent(
+    small_model: Callable[..., WorldModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = small_model(has_termination=True)
     z = model.encode(torch.randn(1, model.dims.obs))
-    model.is_terminal = lambda z, task=None: torch.ones(len(z), dtype=torch.bool)  # type: ignore[method-assign]
-    model.reward = lambda z, action, task=None: torch.ones(len(z))  # type: ignore[method-assign]
+    assert model.termination_head is not None
+    model.termination_head.last.bias.fill_(1000.0)
+    monkeypatch.setattr(PlanningModel, "reward", lambda _, samples: torch.ones(len(samples.joint)))
     assert search(model, z, SETTINGS, draw(model)).value.item() == pytest.approx(1.0)
 
 
@@ -161,3 +182,59 @@ def test_search_leaves_no_graph(small_model: Callable[..., WorldModel]) -> None:
     result = search(model, z, SETTINGS, draw(model))
     assert not result.mean.requires_grad
     assert not result.value.requires_grad
+
+
+class FakeClock:
+    """Time that passes only when told."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+class TestBudget:
+    def test_goes_on_while_another_iteration_fits(self, clock: FakeClock) -> None:
+        budget = Budget(10.0, 1, clock)
+        answers = []
+        for done in range(1, 5):
+            clock.now_s += 3.0
+            answers.append(budget.allows_another(done))
+        assert answers == [True, True, False, False]
+
+    def test_an_iteration_is_expected_to_take_as_long_as_the_longest(self, clock: FakeClock) -> None:
+        budget = Budget(10.0, 1, clock)
+        clock.now_s += 4.0
+        assert budget.allows_another(1)
+        clock.now_s += 2.5
+        assert not budget.allows_another(2)
+
+    def test_minimum_is_done_whatever_the_time(self, clock: FakeClock) -> None:
+        budget = Budget(1.0, 3, clock)
+        clock.now_s += 50.0
+        assert [budget.allows_another(done) for done in (1, 2, 3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(0.0, 2), (2.5, 2), (3.0, 3), (1e9, 5)])
+def test_search_does_as_many_iterations_as_fit_and_is_the_shorter_search(
+    model: WorldModel, z: Tensor, clock: FakeClock, seconds: float, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, iterations=5)
+    noise = draw(model, 3, settings)
+    honest = PlanningModel.value
+
+    def slow(self: PlanningModel, samples: Samples, members: tuple[int, int]) -> Tensor:
+        clock.now_s += 1.0
+        return honest(self, samples, members)
+
+    monkeypatch.setattr(PlanningModel, "value", slow)
+    anytime = search(model, z, settings, noise, budget=Budget(seconds, 2, clock))
+    whole = search(model, z, replace(settings, iterations=done), noise)
+    assert anytime.iterations == whole.iterations == done
+    assert torch.equal(anytime.mean, whole.mean)
+    assert torch.equal(anytime.value, whole.value)
