@@ -51,11 +51,12 @@ class TransitionBuffer:
 
     def __init__(self, folder: Path, *, capacity: int, obs_dim: int, action_dim: int):
         folder.mkdir(parents=True, exist_ok=True)
+        self._is_new = not (folder / "obs.npy").exists()
         lengths = {"obs": obs_dim, "action": action_dim, "reward": 1, "next_obs": obs_dim, "discount": 1}
         self._arrays = {
             name: _open(folder / f"{name}.npy", (capacity, length)) for name, length in lengths.items()
         }
-        self._capacity = capacity
+        self._folder, self._capacity = folder, capacity
         self._added = 0
 
     def __len__(self) -> int:
@@ -102,7 +103,15 @@ class TransitionBuffer:
         return {"added": self._added}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Continue from what `state_dict` gave.
+
+        Raises:
+            SettingsError: the files that it went with are gone.
+        """
+        if self._is_new and state["added"]:
+            raise SettingsError(
+                f"{self._folder}: the {state['added']} transitions of this run are gone; use another folder"
+            )
         self._added = state["added"]
 
 

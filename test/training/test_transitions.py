@@ -93,6 +93,13 @@ def test_reopened_buffer_goes_on(buffer: TransitionBuffer, tmp_path: Path) -> No
     assert {row[0] for row in stored(again)} == {0, 1, 2}
 
 
+def test_lost_files_are_told(buffer: TransitionBuffer, tmp_path: Path) -> None:
+    buffer.add(number(0), number(0), 0.0, number(0), 0.0)
+    other = TransitionBuffer(tmp_path / "other", **SIZES)
+    with pytest.raises(SettingsError, match="the 1 transitions of this run are gone"):
+        other.load_state_dict(buffer.state_dict())
+
+
 def test_empty_buffer_says_so(buffer: TransitionBuffer) -> None:
     buffer.add(number(0), number(0), 0.0, number(0), 0.0)
     buffer.clear()
