@@ -47,7 +47,7 @@ def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield hub
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_model() -> Callable[..., WorldModel]:
     """Makes random world models of a few thousand parameters whose heads are not zero."""
     return make_model

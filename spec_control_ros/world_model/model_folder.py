@@ -107,10 +107,16 @@ class ModelFolder:
         """A gate with the thresholds that the model's card has, where the settings leave them to it.
 
         Raises:
-            CheckpointError: the card's thresholds cannot be read.
+            CheckpointError: the card's thresholds cannot be read, or are another model's.
             SettingsError: see `Gate`.
         """
-        return Gate(settings, GateCalibration.of(self.card(), self.path.name), policy.next)
+        calibration = GateCalibration.of(self.card(), self.path.name)
+        if calibration is not None and len(calibration.value_weights) != policy.latent_dim:
+            raise CheckpointError(
+                f"{self.path.name}: its card has {len(calibration.value_weights)} value weights, expected "
+                f"{policy.latent_dim}; `spec-control calibrate` it again"
+            )
+        return Gate(settings, calibration, policy.next)
 
     def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""

@@ -22,7 +22,7 @@ class GateCalibration:
     A prediction's age is the number of ticks since the observation that it rests on: 1 for the first one.
 
     Raises:
-        SettingsError: a table has the wrong size, is not finite, or grows where the rate grows.
+        SettingsError: a table has the wrong size, is not finite, or grows where the rate grows; or so for the rest.
     """
 
     mode: GateMode  # the one that does best on this model
@@ -46,6 +46,8 @@ class GateCalibration:
                     raise SettingsError(
                         f"{metric.value} at age {age}: thresholds {row} must fall with the rate"
                     )
+        if not all(isfinite(w) and w >= 0.0 for w in self.value_weights):
+            raise SettingsError(f"value_weights: got {self.value_weights}, expected numbers of at least 0")
         if not (self.sensitivity > 0.0 and isfinite(self.sensitivity)):
             raise SettingsError(f"sensitivity: got {self.sensitivity}, expected a positive number")
 
