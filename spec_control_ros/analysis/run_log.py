@@ -1,33 +1,18 @@
 """What a run was like: ticks gathered by epoch, and their summary."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from spec_control_ros.analysis.distribution import Distribution, distribution
+from spec_control_ros.analysis.tick_table import TickRecord, TickTable
 from spec_control_ros.core.decision import DecisionKind, Reason
-
-
-@dataclass(frozen=True, slots=True)
-class TickRecord:
-    """One tick as the executor reported it."""
-
-    tick: int
-    decision: DecisionKind
-    reason: Reason
-    mismatch: float
-    accept_threshold: float
-    replan_threshold: float
-    queue_depth: int
-    latency_s: float
-    planning_inferences: int
-    dropped: int
 
 
 @dataclass(slots=True)
 class EpisodeRecord:
-    """One epoch; ticks by number, so that a repeated report counts once."""
+    """One epoch."""
 
     epoch: int
     seed: int = 0
@@ -38,7 +23,7 @@ class EpisodeRecord:
     missed_ticks: int = 0
     plant_dropped: int = 0
     is_done: bool = False
-    ticks: dict[int, TickRecord] = field(default_factory=dict)
+    ticks: TickTable = field(default_factory=TickTable)
 
     @property
     def is_complete(self) -> bool:
@@ -48,34 +33,47 @@ class EpisodeRecord:
     @property
     def in_order(self) -> list[TickRecord]:
         """The ticks, first to last."""
-        return [self.ticks[t] for t in sorted(self.ticks)]
+        return list(self.ticks.values())
 
     def decisions(self) -> dict[str, int]:
         """How often each decision was taken."""
-        counts = Counter(t.decision for t in self.ticks.values())
-        return {kind.name.lower(): counts[kind] for kind in DecisionKind}
+        counts = np.bincount(self.ticks.columns["decision"], minlength=len(DecisionKind))
+        return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
 
-    def latency_s(self) -> dict[str, float | None]:
-        """Mean and quantiles of the time from observation to command; None where there was no tick."""
-        latencies = [t.latency_s for t in self.ticks.values()]
-        if not latencies:
-            return dict.fromkeys(("mean", "p50", "p95", "p99"))
-        p50, p95, p99 = np.percentile(latencies, [50, 95, 99])
-        return {"mean": float(np.mean(latencies)), "p50": float(p50), "p95": float(p95), "p99": float(p99)}
+    def mismatch(self) -> dict[str, Any]:
+        """How far reality was from the prediction, over all ticks and by steps ahead."""
+        columns = self.ticks.columns
+        steps = columns["steps_ahead"]
+        by_steps = {
+            str(n): {"count": int((steps == n).sum()), **distribution(columns["mismatch"][steps == n])}
+            for n in np.unique(steps[np.isfinite(columns["mismatch"])])
+        }
+        return {**distribution(columns["mismatch"]), "by_steps_ahead": by_steps}
+
+    def correction_norm(self) -> Distribution:
+        """Size of the residuals, of those ticks that had one."""
+        columns = self.ticks.columns
+        return distribution(columns["correction_norm"][columns["decision"] == DecisionKind.CORRECT])
 
     def summary(self) -> dict[str, Any]:
         """The episode as the JSON report has it."""
+        columns = self.ticks.columns
         return {
+            "epoch": self.epoch,
             "seed": self.seed,
             "return": self.episode_return,
-            "ticks": self.plant_ticks,
-            "planning_inferences": max((t.planning_inferences for t in self.ticks.values()), default=0),
+            "ticks": self.plant_ticks or len(columns),
+            "planning_inferences": _last_count(columns["planning_inferences"]),
+            "waited_inferences": _last_count(columns["waited_inferences"]),
             "decisions": self.decisions(),
-            "latency_s": self.latency_s(),
+            "mismatch": self.mismatch(),
+            "correction_norm": self.correction_norm(),
+            "latency_s": distribution(columns["latency_s"]),
+            "plan_age_s": distribution(columns["plan_age_s"]),
             "commanded_ticks": self.commanded_ticks,
             "held_ticks": self.held_ticks,
-            "missed_ticks": self.missed_ticks,
-            "dropped": self.plant_dropped + max((t.dropped for t in self.ticks.values()), default=0),
+            "missed_ticks": self.missed_ticks if self.plant_ticks else _last_count(columns["missed_ticks"]),
+            "dropped": self.plant_dropped + _last_count(columns["dropped"]),
             "complete": self.is_done,
         }
 
@@ -95,6 +93,35 @@ class RunLog:
         """All that saw a tick, first to last."""
         return [e for _, e in sorted(self._episodes.items()) if e.ticks or e.plant_ticks]
 
+    def add_status(self, message: Any) -> None:
+        """Take in an `ExecutorStatus`.
+
+        Raises:
+            ValueError: its decision or reason is not one of ours.
+        """
+        record = TickRecord.of_status(message)
+        if record.reason is not Reason.SENSOR_SILENT:  # which is said between ticks
+            self.episode(message.epoch).ticks.add(record)
+
+    def add_episode(self, message: Any) -> None:
+        """Take in an `Episode`; an older one than is known changes nothing."""
+        episode = self.episode(message.epoch)
+        if message.tick < episode.plant_ticks:
+            return
+        episode.seed = message.seed
+        episode.episode_return = message.episode_return
+        episode.plant_ticks = message.tick
+        episode.commanded_ticks = message.commanded_ticks
+        episode.held_ticks = message.held_ticks
+        episode.missed_ticks = message.missed_ticks
+        episode.plant_dropped = message.dropped
+        episode.is_done = message.done
+
     def report(self, task: str, model: str, mode: str) -> dict[str, Any]:
         """The run as the JSON report has it."""
         return {"task": task, "model": model, "mode": mode, "episodes": [e.summary() for e in self.episodes]}
+
+
+def _last_count(counts: "np.ndarray[Any, np.dtype[np.uint32]]") -> int:
+    """Of a count that only grows within an epoch."""
+    return int(counts.max(initial=0))

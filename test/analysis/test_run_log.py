@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from spec_control_ros.analysis.run_log import RunLog, TickRecord
+from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import MAX_EPISODES, plot_run
+from spec_control_ros.analysis.tick_table import TickRecord
 from spec_control_ros.core.decision import DecisionKind, Reason
 
 
@@ -15,8 +16,10 @@ def tick(number: int, kind: DecisionKind = DecisionKind.ACCEPT, **values: float)
         "accept_threshold": 0.2,
         "replan_threshold": 0.6,
         "queue_depth": 3,
+        "steps_ahead": number % 4,
         "latency_s": 0.001 * (number + 1),
         "planning_inferences": number // 4 + 1,
+        "waited_inferences": number // 4 + 1,
         "dropped": 0,
         **values,
     }
@@ -30,7 +33,7 @@ def log() -> RunLog:
         episode = made.episode(epoch)
         episode.seed, episode.plant_ticks, episode.is_done = 10 + epoch, 100, True
         for number in reversed(range(100)):
-            episode.ticks[number] = tick(number, DecisionKind(number % 4), dropped=number // 50)
+            episode.ticks.add(tick(number, DecisionKind(number % 4), dropped=number // 50))
     return made
 
 
@@ -54,7 +57,7 @@ def test_summary_counts_and_measures(log: RunLog) -> None:
 
 def test_repeated_report_counts_once(log: RunLog) -> None:
     episode = log.episode(1)
-    episode.ticks[3] = tick(3, DecisionKind.HOLD)
+    episode.ticks.add(tick(3, DecisionKind.HOLD))
     assert sum(episode.decisions().values()) == 100
 
 
@@ -84,7 +87,7 @@ def test_report_is_json_that_everyone_can_read(log: RunLog) -> None:
 def test_plot_shows_whatever_happened(tmp_path: Path, mismatch: float, decisions: list[DecisionKind]) -> None:
     log = RunLog()
     for number, kind in enumerate(decisions):
-        log.episode(1).ticks[2 * number] = tick(number, kind, mismatch=mismatch)
+        log.episode(1).ticks.add(tick(2 * number, kind, mismatch=mismatch))
     log.episode(2).plant_ticks = 3  # the executor never reported
     plot_run(log, "title", tmp_path / "run.png")
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
@@ -93,6 +96,6 @@ def test_plot_shows_whatever_happened(tmp_path: Path, mismatch: float, decisions
 def test_plot_of_many_episodes_shows_the_first(tmp_path: Path) -> None:
     log = RunLog()
     for epoch in range(MAX_EPISODES + 1):
-        log.episode(epoch).ticks[0] = tick(0)
+        log.episode(epoch).ticks.add(tick(0))
     plot_run(log, "title", tmp_path / "run.png")
     assert (tmp_path / "run.png").is_file()

@@ -1,0 +1,108 @@
+"""The ticks of an epoch, as the executor reported them, in columns: hours of them fit into memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from math import nan
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec_control_ros.core.decision import DecisionKind, Reason
+
+FIRST_ROWS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TickRecord:
+    """One tick as the executor reported it."""
+
+    tick: int
+    decision: DecisionKind
+    reason: Reason
+    mismatch: float
+    accept_threshold: float
+    replan_threshold: float
+    queue_depth: int
+    steps_ahead: int
+    latency_s: float
+    planning_inferences: int
+    waited_inferences: int
+    dropped: int
+    correction_norm: float = 0.0
+    plan_id: int = 0
+    plan_age_s: float = nan
+    missed_ticks: int = 0
+
+    @classmethod
+    def of_status(cls, message: Any) -> "TickRecord":
+        """Of an `ExecutorStatus`, from wherever it comes.
+
+        Raises:
+            ValueError: its decision or reason is not one of ours.
+        """
+        return cls(
+            tick=message.tick,
+            decision=DecisionKind(message.decision),
+            reason=Reason(message.reason),
+            mismatch=message.mismatch,
+            accept_threshold=message.accept_threshold,
+            replan_threshold=message.replan_threshold,
+            queue_depth=message.queue_depth,
+            steps_ahead=message.steps_ahead,
+            latency_s=message.latency,
+            planning_inferences=message.planning_inferences,
+            waited_inferences=message.waited_inferences,
+            dropped=message.dropped,
+            correction_norm=message.correction_norm,
+            plan_id=message.plan_id,
+            plan_age_s=message.plan_age,
+            missed_ticks=message.missed_ticks,
+        )
+
+
+TYPES = {DecisionKind: "u1", Reason: "u1", int: "u4", float: "f8"}
+ROW = np.dtype([(f.name, TYPES[f.type]) for f in fields(TickRecord)])
+values_of = attrgetter(*ROW.names or ())
+
+
+class TickTable(Mapping[int, TickRecord]):
+    """Ticks by number; of one that was reported twice, the last report counts."""
+
+    def __init__(self) -> None:
+        self._rows = np.zeros(FIRST_ROWS, ROW)
+        self._used = 0
+        self._columns: NDArray[np.void] | None = self._rows[:0]
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.columns["tick"].tolist())
+
+    def __getitem__(self, tick: int) -> TickRecord:
+        columns = self.columns
+        row = int(np.searchsorted(columns["tick"], tick))
+        if row == len(columns) or columns["tick"][row] != tick:
+            raise KeyError(tick)
+        values = columns[row].item()
+        return TickRecord(values[0], DecisionKind(values[1]), Reason(values[2]), *values[3:])
+
+    @property
+    def columns(self) -> NDArray[np.void]:
+        """A row a tick, first to last, with the fields of `TickRecord`; not to be written to."""
+        if self._columns is None:
+            rows = self._rows[: self._used]
+            rows = rows[np.argsort(rows["tick"], kind="stable")]
+            is_last = np.append(rows["tick"][1:] != rows["tick"][:-1], True)
+            self._columns = rows[is_last]
+        return self._columns
+
+    def add(self, record: TickRecord) -> None:
+        """Take in a report."""
+        if self._used == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        self._rows[self._used] = values_of(record)
+        self._used += 1
+        self._columns = None
