@@ -155,7 +155,9 @@ def expert(
     minutes: Annotated[
         float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
     ] = None,
-    ticks: Annotated[int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1)] = None,
+    ticks: Annotated[
+        int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
 ) -> None:
@@ -189,6 +191,75 @@ def distill(
         samples=samples, iterations=iterations, elites=elites, start=Start(start), max_std=max_std
     )
     distill_correctors(folder, episodes, rounds, held_out, search, threads)
+
+
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="shipped model, as walker-walk, or model folder")],
+    false_alarm_rate: Annotated[
+        float, typer.Option(help="part of nominal ticks at which the queue may be dropped")
+    ] = 0.01,
+    correction_rate: Annotated[float, typer.Option(help="part of nominal ticks that are corrected")] = 0.99,
+    episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1)] = 20,
+    held_out: Annotated[int, typer.Option(help="episodes that each mode is verified on", min=1)] = 10,
+    corrector: Annotated[str, typer.Option(help="auto, two_tower, temporal or none")] = "auto",
+    params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
+) -> None:
+    """Fit the gate's thresholds to a model for a stated rate of false alarms; they go into its card."""
+    from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
+    from spec_control_ros.training.calibrate import CalibrationSettings
+
+    settings = CalibrationSettings(
+        false_alarm_rate=false_alarm_rate,
+        correction_rate=correction_rate,
+        episodes=episodes,
+        held_out=held_out,
+    )
+    calibrate_gate(model, settings, corrector, params)
+
+
+@app.command()
+def bench(
+    task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
+    model: Annotated[str, typer.Option(help="shipped model or model folder (named like the task)")] = "",
+    episodes: Annotated[
+        int | None, typer.Option(help="of each mode (as many as seeds, or 20)", min=1)
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="0:20 (0 to 19), 3,5,8, or the first one")] = "",
+    modes: Annotated[
+        str, typer.Option(help="of config/modes, with commas; _dN delays plans by N ticks (all)")
+    ] = "",
+    params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
+    device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
+    workers: Annotated[int, typer.Option(help="processes; 0: half of the CPUs", min=0)] = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="folder of page and results (results/bench-TASK)")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
+    csv: Annotated[Path | None, typer.Option(help="file for the table")] = None,
+    ros: Annotated[bool, typer.Option("--ros", help="measure through the ROS nodes as well")] = False,
+    card: Annotated[bool, typer.Option("--card", help="tell the returns in the model's card")] = False,
+) -> None:
+    """Compare controllers on the same model and seeds; an interrupted benchmark goes on where it was."""
+    from spec_control_ros.cli.bench import BenchOptions
+    from spec_control_ros.cli.bench import bench as run_benchmark
+
+    options = BenchOptions(
+        task=task,
+        model=model,
+        episodes=episodes,
+        seeds=seeds,
+        modes=modes,
+        params=params,
+        device=device,
+        workers=workers,
+        report=report,
+        json=json,
+        csv=csv,
+        has_ros=ros,
+        has_card=card,
+    )
+    raise typer.Exit(run_benchmark(options))
 
 
 def main() -> None:

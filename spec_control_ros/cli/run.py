@@ -1,35 +1,23 @@
 """`spec-control run`: the whole system on this machine, without ROS's launch."""
 
 import json
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import rclpy
 from ament_index_python.packages import get_package_share_directory
-from rclpy.experimental.events_executor import EventsExecutor
-from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
-from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import arguments, bag_folder, processes, recorder
-from spec_control_ros.core.decision import Reason
-from spec_control_ros.core.errors import ProcessError, SettingsError
-from spec_control_ros.ros.monitor import Monitor
+from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.core.errors import SettingsError
 
 INTERRUPTED = 130
-SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
-RESTARTS = 5  # of a planner that dies again and again
 
 
 def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Path | None) -> int:
@@ -42,118 +30,39 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
     for file in filter(None, (json_file, plot_file)):
         if not file.absolute().parent.is_dir():
             raise SettingsError(f"{file}: its folder does not exist; make it first")
-    share = Path(get_package_share_directory("spec_control_ros"))
-    system = processes(robot, given, share / "config")
+    system = processes(robot, given, Path(get_package_share_directory("spec_control_ros")) / "config")
     if (bag := bag_folder(values["record"])) is not None:
         system.insert(0, recorder(bag, values))
-    console, log = Console(), RunLog()
-    logs = Path.home() / ".ros" / "log" / f"spec_control_{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
-    supervisor = Supervisor(logs, _environment(share))
+    console, log, logs = Console(), RunLog(), new_log_folder()
     console.print(f"[bold]{robot}[/]: {values['task']}, {values['mode']}, logs in {logs}", highlight=False)
-    is_interrupted = False
-    try:
-        with _signals_raise(), _listening(log) as spin:
-            for process in system:
-                supervisor.start(process)
-            _watch(supervisor, spin, log, console, respawn=values["respawn_planner"] == "true")
-    except KeyboardInterrupt:
-        is_interrupted = True
-        console.print("interrupted: ending all processes")
-    finally:
-        supervisor.stop()
+    is_whole = run_system(
+        system,
+        log,
+        logs,
+        watch=_live_line(log, console),
+        say=console.print,
+        respawn=values["respawn_planner"] == "true",
+    )
     model = values["model"] or values["task"]
     _report(log, console, values | {"model": model}, json_file, plot_file)
-    return INTERRUPTED if is_interrupted else 0
+    return 0 if is_whole else INTERRUPTED
 
 
-def _watch(supervisor: Supervisor, spin: Any, log: RunLog, console: Console, *, respawn: bool) -> None:
-    """Until the bridge is done.
-
-    Raises:
-        ProcessError: a process died, or the executor holds for good.
-    """
+def _live_line(log: RunLog, console: Console) -> Callable[[], None]:
+    """Prints how the run goes, once a second where that changes."""
     next_line_s, last_line = time.monotonic() + 1.0, ""
-    while True:
-        spin(0.1)
-        _refuse_fault(log, supervisor)
-        ended = supervisor.ended()
-        for child in ended:
-            if child.name == "sim_bridge" and child.popen.returncode == 0:
-                _settle(spin, log)
-                return
-            if respawn and child.name == "planner" and child.restarts < RESTARTS:
-                console.print(f"[yellow]planner died with {_how(child)}: starting it again[/]")
-                supervisor.restart(child)
-            else:
-                raise ProcessError(
-                    f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
-                )
-        if time.monotonic() >= next_line_s:
-            next_line_s += 1.0
-            line = _line(log)
-            if line != last_line:
-                console.print(line, highlight=False, soft_wrap=True)
-            last_line = line
 
+    def print_line() -> None:
+        nonlocal next_line_s, last_line
+        if time.monotonic() < next_line_s:
+            return
+        next_line_s += 1.0
+        line = _line(log)
+        if line != last_line:
+            console.print(line, highlight=False, soft_wrap=True)
+        last_line = line
 
-def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
-    """Nobody is there to clear a latched fault, so a run would hold to its end."""
-    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
-        executor = next(child for child in supervisor.children if child.name == "executor")
-        raise ProcessError(f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}")
-
-
-def _how(child: Child) -> str:
-    code = child.popen.returncode
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _settle(spin: Any, log: RunLog) -> None:
-    end = time.monotonic() + SETTLE_S
-    while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
-        spin(left)
-
-
-@contextmanager
-def _listening(log: RunLog) -> Iterator[Any]:
-    """Yields a function that takes in messages for at most so many seconds."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Monitor(log)
-    executor = EventsExecutor()
-    executor.add_node(node)
-    try:
-        yield lambda timeout_s: executor.spin_once(timeout_sec=timeout_s)
-    finally:
-        node.destroy_node()
-        executor.shutdown()
-        rclpy.try_shutdown()
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the run as Ctrl-C does, so that no process is left behind."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _environment(share: Path) -> dict[str, str]:
-    """Of all processes: ours stays on this machine and finds its peers quickly, unless the user said otherwise."""
-    defaults = {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "FASTDDS_DEFAULT_PROFILES_FILE": str(share / "config" / "fastdds.xml"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-    return dict(os.environ)
+    return print_line
 
 
 def _line(log: RunLog) -> str:

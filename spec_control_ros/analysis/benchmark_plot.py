@@ -1,0 +1,223 @@
+"""Pictures of a benchmark's result."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from spec_control_ros.analysis.benchmark_table import (
+    PAPER,
+    PAPER_LATENCY,
+    PAPER_PLANS,
+    PAPER_RETURNS,
+    Row,
+    rows_of,
+)
+from spec_control_ros.core.decision import DECISION_COLOURS, DecisionKind
+
+COLOURS = {
+    "replan": "#24292f",
+    "prior": "#8c959f",
+    "open_loop_2": "#d4a72c",
+    "open_loop_3": "#bf8700",
+    "open_loop_6": "#7d4e00",
+    "two_tower": "#2ea043",
+    "temporal": "#1f6feb",
+    "adaptive": "#8250df",
+    "pipelined": "#cf222e",
+}
+OTHER_COLOUR, PAPER_COLOUR = "#0a7ea4", "#6e7781"
+DELAYED = re.compile(r"(.+)_d(\d+)")
+Draw = Callable[[Axes, list[Row]], None]
+
+
+def plot_benchmark(result: Row, folder: Path) -> dict[str, Path]:
+    """Write a PNG a picture into `folder`; returns them by title.
+
+    A picture that the modes measured have nothing for is left out.
+    """
+    rows = rows_of(result)
+    pictures: tuple[tuple[str, str, Draw, Callable[[list[Row]], object]], ...] = (
+        ("pareto", "Return against planning inferences", _pareto, bool),
+        ("changes", "Against replanning every tick", _changes, _compared),
+        ("delay", "Return against planning delay", _delay, _delayed),
+        ("latency", "Step latency", _latency, bool),
+        ("mismatch", "Mismatch by steps ahead", _mismatch, _speculating),
+        ("decisions", "Decisions", _decisions, bool),
+    )
+    written = {}
+    for name, title, draw, has_content in pictures:
+        if has_content(rows):
+            height = 1.6 + 0.34 * len(rows) if name in ("decisions", "changes") else 5.0
+            figure, axes = plt.subplots(figsize=(9.0, max(3.0, height)), layout="constrained")
+            draw(axes, rows)
+            axes.set_title(f"{result['task']}: {title[0].lower()}{title[1:]}", loc="left", fontsize="medium")
+            written[title] = _save(figure, folder / f"{name}.png")
+    return written
+
+
+def colour(mode: str) -> str:
+    """The colour of a mode in every picture; a delay or ROS does not change it."""
+    stem = mode.split(",")[0]
+    match = DELAYED.fullmatch(stem)
+    return COLOURS.get(match[1] if match else stem, OTHER_COLOUR)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path
+
+
+def _undelayed(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if not DELAYED.fullmatch(row["mode"])]
+
+
+def _delayed(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if DELAYED.fullmatch(row["mode"])]
+
+
+def _compared(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row.get("relative_latency") is not None]
+
+
+def _speculating(rows: list[Row]) -> list[Row]:
+    return [row for row in _undelayed(rows) if len(row["mismatch_by_steps_ahead"]) > 1]
+
+
+def _pareto(axes: Axes, rows: list[Row]) -> None:
+    rows = _undelayed(rows)
+    points = sorted((r["planning_inferences_mean"], r["return_mean"]) for r in rows)
+    front = [p for i, p in enumerate(points) if all(p[1] > before for _, before in points[:i])]
+    axes.plot(*zip(*front, strict=True), color="#d0d7de", linewidth=4, zorder=0, label="front of ours")
+    for row in rows:
+        axes.errorbar(
+            row["planning_inferences_mean"],
+            row["return_mean"],
+            yerr=row["return_ci95"] or 0.0,
+            color=colour(row["mode"]),
+            marker="s" if row["mode"].endswith("ROS") else "o",
+            capsize=3,
+            linestyle="none",
+            label=row["mode"],
+        )
+    axes.annotate(
+        "",
+        xy=(PAPER_PLANS[1], PAPER_RETURNS[1]),
+        xytext=(PAPER_PLANS[0], PAPER_RETURNS[0]),
+        arrowprops={"arrowstyle": "->", "color": PAPER_COLOUR, "linestyle": "--", "shrinkA": 5, "shrinkB": 5},
+    )
+    axes.plot(
+        PAPER_PLANS,
+        PAPER_RETURNS,
+        "D",
+        markerfacecolor="white",
+        markeredgecolor=PAPER_COLOUR,
+        label=f"theirs: {PAPER}",
+    )
+    axes.set_xlabel("planning inferences an episode")
+    axes.set_ylabel("return (mean, 95 % interval)")
+    axes.set_xlim(left=-10)
+    axes.set_ylim(bottom=0)
+    _frame(axes)
+
+
+def _changes(axes: Axes, rows: list[Row]) -> None:
+    keys = ("relative_planning_inferences", "relative_latency", "relative_return")
+    names = [f"theirs: {PAPER}"]
+    ratios = [[PAPER_PLANS[1] / PAPER_PLANS[0], PAPER_LATENCY, PAPER_RETURNS[1] / PAPER_RETURNS[0]]]
+    for row in _undelayed(_compared(rows)):
+        if row["mode"].split(",")[0] != "replan":
+            names.append(row["mode"])
+            ratios.append([row[key] for key in keys])
+    height, y = 0.26, np.arange(len(names))
+    for i, (label, shade) in enumerate(
+        (("planning inferences", "#1f6feb"), ("mean step latency", "#8250df"), ("return", "#2ea043"))
+    ):
+        change = [100.0 * (r[i] - 1.0) for r in ratios]
+        bars = axes.barh(y + (i - 1) * height, change, height, color=shade, label=label)
+        axes.bar_label(bars, [f"{c:+.1f}" for c in change], padding=2, fontsize="x-small")
+    axes.set_yticks(y, names)
+    axes.invert_yaxis()
+    axes.axvline(0.0, color="#24292f", linewidth=0.8)
+    axes.margins(x=0.12)
+    axes.set_xlabel("change, %")
+    _frame(axes)
+
+
+def _delay(axes: Axes, rows: list[Row]) -> None:
+    by_mode = {row["mode"]: row for row in rows}
+    for stem in dict.fromkeys(DELAYED.fullmatch(row["mode"])[1] for row in _delayed(rows)):  # type: ignore[index]
+        own = [(0, by_mode[stem])] if stem in by_mode else []
+        own += [(int(m[2]), row) for row in rows if (m := DELAYED.fullmatch(row["mode"])) and m[1] == stem]
+        own.sort(key=lambda pair: pair[0])
+        x = [delay for delay, _ in own]
+        y = np.array([row["return_mean"] for _, row in own])
+        spread = np.array([row["return_ci95"] or 0.0 for _, row in own])
+        axes.plot(x, y, marker="o", color=colour(stem), label=stem)
+        axes.fill_between(x, y - spread, y + spread, color=colour(stem), alpha=0.2, linewidth=0)
+    if "replan" in by_mode:
+        axes.axhline(
+            by_mode["replan"]["return_mean"],
+            color=COLOURS["replan"],
+            linestyle="--",
+            label="replan, no delay",
+        )
+    axes.set_xlabel("ticks that a plan takes to make")
+    axes.set_ylabel("return (mean, 95 % interval)")
+    axes.set_ylim(bottom=0)
+    _frame(axes)
+
+
+def _latency(axes: Axes, rows: list[Row]) -> None:
+    for row in _undelayed(rows):
+        percentiles_ms = 1e3 * np.array(row["latency_percentiles_s"])
+        style = "--" if row["mode"].endswith("ROS") else "-"
+        axes.plot(percentiles_ms, np.arange(101), style, color=colour(row["mode"]), label=row["mode"])
+        axes.plot(1e3 * row["latency_s"]["p99"], 99, ".", color=colour(row["mode"]))
+    axes.set_xscale("log")
+    axes.set_xlabel("from observation to command, ms")
+    axes.set_ylabel("ticks that are as quick, %  (dot: p99)")
+    _frame(axes)
+
+
+def _mismatch(axes: Axes, rows: list[Row]) -> None:
+    for row in _speculating(rows):
+        by_step = row["mismatch_by_steps_ahead"]
+        x, low, middle, high = ([r[key] for r in by_step] for key in ("steps_ahead", "p25", "p50", "p75"))
+        style = "--" if row["mode"].endswith("ROS") else "-"
+        axes.plot(x, middle, style, marker="o", color=colour(row["mode"]), label=row["mode"])
+        axes.fill_between(x, low, high, color=colour(row["mode"]), alpha=0.12, linewidth=0)
+    axes.set_xlabel("ticks between the plan's start and the row")
+    axes.set_ylabel("mismatch (median, quartiles)")
+    axes.set_ylim(bottom=0)
+    _frame(axes)
+
+
+def _decisions(axes: Axes, rows: list[Row]) -> None:
+    left = np.zeros(len(rows))
+    for kind in DecisionKind:
+        counts = np.array([row["decisions"][kind.name.lower()] for row in rows])
+        share = 100.0 * counts / np.array([sum(row["decisions"].values()) for row in rows])
+        axes.barh(
+            np.arange(len(rows)), share, left=left, color=DECISION_COLOURS[kind], label=kind.name.lower()
+        )
+        left += share
+    axes.set_yticks(np.arange(len(rows)), [row["mode"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("ticks, %")
+    axes.set_xlim(0, 100)
+    _frame(axes)
+
+
+def _frame(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small")

@@ -1,0 +1,78 @@
+"""A benchmark's rows as words: one wording for the terminal, the page and the documents."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]  # of the JSON result
+
+HEADER = (
+    "mode",
+    "return",
+    "of replan",
+    "plans",
+    "waited",
+    "latency ms",  # mean/p50/p95/p99
+    "decisions",  # accept/correct/replan/hold
+)
+LEGEND = (
+    "Plans, those that the loop waited for, and decisions (accept/correct/replan/hold) are an episode's, on average; "
+    "latency is from observation to command (mean/p50/p95/p99); intervals are 95 % of the mean over episodes."
+)
+CHANGES_HEADER = ("against replanning every tick", "plans", "mean step latency", "return")
+
+# Lin et al., arXiv 2512.17250, humanoid-walk, 5M model: replanning every tick, then speculating with corrector.
+PAPER = "Lin et al. 2025, humanoid-walk, 5M"
+PAPER_PLANS, PAPER_RETURNS, PAPER_LATENCY = (500.0, 282.0), (935.0, 869.0), 0.75
+
+
+def rows_of(result: Row) -> list[Row]:
+    """All rows of a result; those through ROS come last and are named so."""
+    through_ros = [{**row, "mode": f"{row['mode']}, ROS"} for row in result.get("ros", [])]
+    return [*result["modes"], *through_ros]
+
+
+def table(result: Row) -> list[list[str]]:
+    """Cells under `HEADER`, a row a mode."""
+    return [_cells(row) for row in rows_of(result)]
+
+
+def changes(result: Row) -> list[list[str]]:
+    """Cells under `CHANGES_HEADER`: the paper's figures, then ours; empty without the baseline."""
+    keys = ("relative_planning_inferences", "relative_latency", "relative_return")
+    ours = [
+        [row["mode"], *(change(row[key]) for key in keys)]
+        for row in rows_of(result)
+        if row.get("relative_return") is not None and row["mode"].split(",")[0] != "replan"
+    ]
+    theirs = [
+        PAPER,
+        change(PAPER_PLANS[1] / PAPER_PLANS[0]),
+        change(PAPER_LATENCY),
+        change(PAPER_RETURNS[1] / PAPER_RETURNS[0]),
+    ]
+    return [theirs, *ours] if ours else []
+
+
+def change(ratio: float | None) -> str:
+    """A ratio as the change in per cent."""
+    return "" if ratio is None else f"{100.0 * (ratio - 1.0):+.1f} %"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(row: Row) -> list[str]:
+    interval, relative = row["return_ci95"], row["relative_return"]
+    decisions = row["decisions"].values()
+    return [
+        row["mode"],
+        f"{row['return_mean']:.1f}" + ("" if interval is None else f" ± {interval:.1f}"),
+        "" if relative is None else f"{100.0 * relative:.1f} %",
+        f"{row['planning_inferences_mean']:.1f}",
+        f"{row['waited_inferences_mean']:.1f}",
+        "/".join(f"{1e3 * row['latency_s'][key]:.3g}" for key in ("mean", "p50", "p95", "p99")),
+        "/".join(f"{count:.0f}" for count in decisions),
+    ]

@@ -1,0 +1,137 @@
+"""`spec-control bench`: controllers compared on the same model and seeds."""
+
+import os
+import shlex
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from rich.console import Console
+
+from spec_control_ros.cli.bench_progress import BenchProgress
+from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
+from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
+from spec_control_ros.cli.machine import machine
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner
+from spec_control_ros.evaluation.mode import MODES, find_modes
+from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.evaluation.seeds import parse_seeds
+from spec_control_ros.ros.model import find_model
+from spec_control_ros.sim.suite_plant import split_task
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What the user asks for."""
+
+    task: str
+    model: str  # empty: named like the task
+    episodes: int | None
+    seeds: str
+    modes: str  # empty: all, but those whose corrector the model lacks
+    params: Path | None
+    device: str
+    workers: int  # 0: half of the CPUs
+    report: Path | None
+    json: Path | None
+    csv: Path | None
+    has_ros: bool
+    has_card: bool
+
+
+def bench(options: BenchOptions) -> int:
+    """Measure what was not measured before, and report; returns the exit code.
+
+    Raises:
+        SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
+            or a process died.
+    """
+    split_task(options.task)
+    folder = find_model(options.model or options.task)
+    for file in filter(None, (options.json, options.csv)):
+        if not file.absolute().parent.is_dir():
+            raise SettingsError(f"{file}: its folder does not exist; make it first")
+    report = options.report or Path("results") / f"bench-{options.task}"
+    subject, console = Subject(options.task, folder.path, options.device), Console()
+    in_process, through_ros = _contenders(options, subject, report / "episodes", console)
+    if options.has_card:
+        refuse_card(in_process)
+    try:
+        with BenchProgress([*in_process, *through_ros], console) as progress:
+            _measure(subject, in_process, options.workers or max(1, (os.cpu_count() or 2) // 2), progress)
+            _measure_through_ros(subject, through_ros, progress)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on where it was")
+        return INTERRUPTED
+    result: dict[str, Any] = {
+        "task": options.task,
+        "model": options.model or options.task,
+        "modes": rows(in_process),
+        "ros": rows(through_ros),
+        "seeds": [trial.seed for trial in in_process[0].trials],
+        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "machine": machine(),
+    }
+    report_result(result, report, options.json, options.csv, console)
+    if options.has_card:
+        write_card(folder, result, console)
+    return 0
+
+
+def _contenders(
+    options: BenchOptions, subject: Subject, folder: Path, console: Console
+) -> tuple[list[Contender], list[Contender]]:
+    """The modes asked for, in one process and through ROS, each one checked before any is run."""
+    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
+    seeds, robot = parse_seeds(options.seeds, options.episodes), RobotConfig(config, options.params)
+    runner = subject.runner()
+    in_process = [
+        contender
+        for contender in contenders(subject, modes, seeds, robot, folder)
+        if _can_run(contender, runner, console, is_asked_for=bool(options.modes))
+    ]
+    if not options.has_ros:
+        return in_process, []
+    refuse_for_ros(seeds)
+    real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
+    return in_process, contenders(subject, real, seeds, robot, folder, Through.ROS)
+
+
+def _can_run(contender: Contender, runner: EpisodeRunner, console: Console, *, is_asked_for: bool) -> bool:
+    """Whether the model has what a mode needs.
+
+    Raises:
+        SpecControlError: it has not, and the mode was asked for by name; or nothing could be run.
+    """
+    try:
+        runner.check(contender.trials[0])
+    except CheckpointError as error:
+        if is_asked_for:
+            raise
+        console.print(f"[yellow]without {contender.mode.name}: {error}[/]", highlight=False)
+        return False
+    return True
+
+
+def _measure(subject: Subject, measured: list[Contender], workers: int, progress: BenchProgress) -> None:
+    by_name = {c.mode.name: c for c in measured}
+    missing = [trial for contender in measured for trial in contender.missing]
+    with closing(measure(subject, missing, workers)) as episodes:
+        for trial, measurement in episodes:
+            by_name[trial.mode].file.add(measurement)
+            progress.show(by_name[trial.mode])
+
+
+def _measure_through_ros(subject: Subject, measured: list[Contender], progress: BenchProgress) -> None:
+    for contender in measured:
+        if contender.missing:
+            measure_through_ros(subject, contender, progress.watch(contender), progress.console.print)
+            progress.show(contender)

@@ -1,0 +1,56 @@
+"""How far a benchmark is: a bar a mode."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.evaluation.benchmark import Contender, Through
+
+
+class BenchProgress:
+    """Bars with the mean return so far; shown while the context is open."""
+
+    def __init__(self, measured: Sequence[Contender], console: Console):
+        self.console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[mean]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._bars = {
+            (c.through, c.mode.name): self._progress.add_task(
+                c.mode.name + (", ROS" if c.through is Through.ROS else ""), total=len(c.trials), mean=""
+            )
+            for c in measured
+        }
+        for contender in measured:
+            self.show(contender)
+
+    def __enter__(self) -> "BenchProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, contender: Contender) -> None:
+        """Show what is measured of a mode."""
+        self._update(contender, [m.episode_return for m in contender.measured])
+
+    def watch(self, contender: Contender) -> Callable[[RunLog], None]:
+        """Shows what a running system has done of a mode."""
+        return lambda log: self._update(contender, [e.episode_return for e in log.episodes if e.is_done])
+
+    def _update(self, contender: Contender, returns: list[float]) -> None:
+        mean = f"return {sum(returns) / len(returns):.1f}" if returns else ""
+        self._progress.update(
+            self._bars[contender.through, contender.mode.name], completed=len(returns), mean=mean
+        )

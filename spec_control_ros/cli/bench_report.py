@@ -1,0 +1,74 @@
+"""What becomes of a benchmark's result: terminal, files, the model's card."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from spec_control_ros.analysis.benchmark_page import write_page
+from spec_control_ros.analysis.benchmark_table import HEADER, LEGEND, rows_of, table
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.benchmark import Contender
+from spec_control_ros.evaluation.mode import BASELINE, PRIOR
+from spec_control_ros.world_model.checkpoint import update_card
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
+
+CARD_PARTS = {BASELINE: "replan_every_tick", PRIOR: "prior_alone"}
+
+
+def report_result(
+    result: dict[str, Any], folder: Path, json_file: Path | None, csv_file: Path | None, console: Console
+) -> None:
+    """Print the table; write the page, `benchmark.json` and `benchmark.csv` into `folder`, and the files asked for."""
+    title = f"{result['task']}, model {result['model']}, {result['modes'][0]['episodes']} episodes"
+    cells = Table(title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0))
+    for index, name in enumerate(HEADER):
+        cells.add_column(name, justify="right" if index else "left", no_wrap=True)
+    for row in table(result):
+        cells.add_row(*row)
+    console.print(cells)
+    page = write_page(result, folder)
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    lists = ("returns", "latency_percentiles_s", "mismatch_by_steps_ahead")
+    frame = pd.json_normalize(rows_of(result)).drop(columns=list(lists))
+    for file in filter(None, (folder / "benchmark.json", json_file)):
+        file.write_text(text)
+    for file in filter(None, (folder / "benchmark.csv", csv_file)):
+        frame.to_csv(file, index=False)
+    console.print(f"report: {page}", highlight=False)
+
+
+def refuse_card(measured: Sequence[Contender]) -> None:
+    """Look whether the card can be written, before anything is measured.
+
+    Raises:
+        SettingsError: a mode that the card tells of is not among those measured.
+    """
+    names = {c.mode.name for c in measured}
+    if lacking := [mode for mode in CARD_PARTS if mode not in names]:
+        raise SettingsError(f"card: mode {lacking[0]} is not among those to measure; add it to --modes")
+
+
+def write_card(folder: ModelFolder, result: dict[str, Any], console: Console) -> None:
+    """Tell in the world model's card what replanning every tick and the prior alone return.
+
+    Raises:
+        CheckpointError: the card cannot be read or written.
+    """
+    rows = {row["mode"]: row for row in result["modes"]}
+    for mode, part in CARD_PARTS.items():
+        row = rows[mode]
+        value = {
+            "command": result["command"],
+            "seeds": result["seeds"],
+            "return_mean": round(row["return_mean"], 1),
+            "return_ci95": round(row["return_ci95"] or 0.0, 1),
+            "returns": [round(r, 1) for r in row["returns"]],
+        }
+        update_card(folder.path / WEIGHTS, f"evaluation.{part}", value)
+    console.print(f"card: {(folder.path / WEIGHTS).with_suffix('.json')}", highlight=False)

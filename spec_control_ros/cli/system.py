@@ -1,0 +1,152 @@
+"""A system of processes from its start to its end, with an ear on what it reports."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import rclpy
+from ament_index_python.packages import get_package_share_directory
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.supervisor import Child, Supervisor
+from spec_control_ros.bringup.system import Process
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.ros.monitor import Monitor
+
+SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
+RESTARTS = 5  # of a planner that dies again and again
+
+
+def new_log_folder() -> Path:
+    """Where this run's processes may write; not made yet."""
+    return Path.home() / ".ros" / "log" / f"spec_control_{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
+
+
+def run_system(
+    system: Sequence[Process],
+    log: RunLog,
+    logs: Path,
+    *,
+    watch: Callable[[], None],
+    say: Callable[[str], None],
+    respawn: bool = False,
+) -> bool:
+    """Start the processes, fill `log` until the bridge is done, and end them all, whatever happens.
+
+    SIGTERM and SIGHUP interrupt as Ctrl-C does. Returns whether the run went to its end.
+
+    Args:
+        system: the processes.
+        log: is filled with what they report.
+        logs: folder for their output.
+        watch: is called about ten times a second.
+        say: is told what a user would want to know at once.
+        respawn: whether a planner that dies is started again.
+
+    Raises:
+        ProcessError: a process died, or the executor holds for good.
+    """
+    share = Path(get_package_share_directory("spec_control_ros"))
+    supervisor = Supervisor(logs, _environment(share))
+    try:
+        with _signals_raise(), _listening(log) as spin:
+            for process in system:
+                supervisor.start(process)
+            while not _is_over(supervisor, log, say, respawn=respawn):
+                spin(0.1)
+                watch()
+            _settle(spin, log)
+    except KeyboardInterrupt:
+        say("interrupted: ending all processes")
+        return False
+    finally:
+        supervisor.stop()
+    return True
+
+
+def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *, respawn: bool) -> bool:
+    """Whether the bridge is done.
+
+    Raises:
+        ProcessError: see `run_system`.
+    """
+    _refuse_fault(log, supervisor)
+    for child in supervisor.ended():
+        if child.name == "sim_bridge" and child.popen.returncode == 0:
+            return True
+        if not (respawn and child.name == "planner" and child.restarts < RESTARTS):
+            raise ProcessError(
+                f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
+            )
+        say(f"[yellow]planner died with {_how(child)}: starting it again[/]")
+        supervisor.restart(child)
+    return False
+
+
+def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
+    """Nobody is there to clear a latched fault, so a run would hold to its end."""
+    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
+        executor = next(child for child in supervisor.children if child.name == "executor")
+        raise ProcessError(f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}")
+
+
+def _how(child: Child) -> str:
+    code = child.popen.returncode
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _settle(spin: Any, log: RunLog) -> None:
+    end = time.monotonic() + SETTLE_S
+    while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
+        spin(left)
+
+
+@contextmanager
+def _listening(log: RunLog) -> Iterator[Any]:
+    """Yields a function that takes in messages for at most so many seconds."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = Monitor(log)
+    executor = EventsExecutor()
+    executor.add_node(node)
+    try:
+        yield lambda timeout_s: executor.spin_once(timeout_sec=timeout_s)
+    finally:
+        node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the run as Ctrl-C does, so that no process is left behind."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _environment(share: Path) -> dict[str, str]:
+    """Of all processes: ours stays on this machine and finds its peers quickly, unless the user said otherwise."""
+    defaults = {
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(share / "config" / "fastdds.xml"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    return dict(os.environ)

@@ -1,0 +1,148 @@
+"""A comparison of controllers on the same model and the same seeds, which can be interrupted and continued."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
+from spec_control_ros.bringup.system import robot_of
+from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.episode_runner import Trial
+from spec_control_ros.evaluation.measurement import Measurement
+from spec_control_ros.evaluation.measurement_file import MeasurementFile
+from spec_control_ros.evaluation.mode import Mode
+from spec_control_ros.evaluation.parallel import Subject
+from spec_control_ros.evaluation.summary import Row, summarise
+from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS, ModelFolder
+
+
+class Through(str, Enum):
+    """What the control law runs in."""
+
+    PROCESS = "process"  # one process, without ROS; plans come at once, or after a simulated delay
+    ROS = "ros"  # the nodes, in lockstep
+
+
+@dataclass(frozen=True, slots=True)
+class RobotConfig:
+    """The parameter files that a running system would have."""
+
+    folder: Path
+    params: Path | None = None  # the user's, which wins over the robot's
+
+    def parameters(self, task: str, mode: Mode) -> Parameters:
+        """Those of the task's robot in a mode; the defaults where there is no such robot.
+
+        Where plans take their time, nobody waits for them: then these are the parameters of a run in realtime.
+
+        Raises:
+            SettingsError: a file is no parameter file.
+        """
+        robot = robot_of(task)
+        timing = "realtime.yaml" if mode.delay_ticks else "lockstep.yaml"
+        own = [self.folder / f"{robot}.yaml"] if robot else []
+        users = [self.params] if self.params else []
+        return read_parameters([*own, self.folder / timing, *users, mode.file])
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A mode with all that it is measured with."""
+
+    mode: Mode
+    through: Through
+    parameters: Parameters
+    trials: tuple[Trial, ...]
+    file: MeasurementFile
+
+    @property
+    def missing(self) -> list[Trial]:
+        """Trials still to be run."""
+        return [t for t in self.trials if self.file.get(t.seed, t.epoch) is None]
+
+    @property
+    def measured(self) -> list[Measurement]:
+        """Episodes so far, in the order of the seeds."""
+        found = (self.file.get(t.seed, t.epoch) for t in self.trials)
+        return [measurement for measurement in found if measurement is not None]
+
+
+def contenders(
+    subject: Subject,
+    modes: Sequence[Mode],
+    seeds: Sequence[int],
+    config: RobotConfig,
+    folder: Path,
+    through: Through = Through.PROCESS,
+) -> list[Contender]:
+    """The modes with what was measured of them before.
+
+    The n-th seed is the n-th epoch, and the planner's own seed is the first, as in a running system: so the same
+    seeds give the same episodes in one process and through ROS.
+
+    Args:
+        subject: task and model.
+        modes: to compare.
+        seeds: of the plant, an episode each.
+        config: of the robot; a mode's parameters win.
+        folder: of all that is measured.
+        through: what the control law runs in.
+
+    Raises:
+        SettingsError: a parameter is unknown or not allowed.
+        BenchmarkError: a file is damaged, or was measured with something else.
+    """
+    return [_contender(subject, mode, seeds, config, folder, through) for mode in modes]
+
+
+def rows(measured: Sequence[Contender]) -> list[Row]:
+    """The table of what was measured, a row a mode."""
+    return summarise({c.mode.name: c.measured for c in measured})
+
+
+def _contender(
+    subject: Subject,
+    mode: Mode,
+    seeds: Sequence[int],
+    config: RobotConfig,
+    folder: Path,
+    through: Through,
+) -> Contender:
+    own = config.parameters(subject.task, mode)
+    settings = ControllerSettings.of(own)
+    settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
+    trials = tuple(
+        Trial(mode.name, settings, seed, epoch, mode.has_planner, mode.delay_ticks)
+        for epoch, seed in enumerate(seeds, start=1)
+    )
+    configuration = {
+        "task": subject.task,
+        "through": through.value,
+        "device": subject.device,
+        "weights": _digests(subject.model, settings.corrector),
+        "gate": ModelFolder(subject.model).card().get(CARD_KEY),
+        "delay_ticks": mode.delay_ticks,
+        "settings": _plain(asdict(settings)),
+    }
+    file = MeasurementFile(folder / through.value / f"{mode.name}.jsonl", configuration)
+    return Contender(mode, through, own, trials, file)
+
+
+def _digests(model: Path, corrector: CorrectorKind) -> dict[str, str]:
+    """Of the weights that take part, so that other weights under the same name are noticed."""
+    kinds = CORRECTORS if corrector is CorrectorKind.AUTO else (corrector,)
+    names = [WEIGHTS, *(f"{kind.value}.safetensors" for kind in kinds)]
+    files = (model / name for name in names)
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _plain(v) if isinstance(v, Mapping) else v.value if isinstance(v, Enum) else v
+        for name, v in values.items()
+    }

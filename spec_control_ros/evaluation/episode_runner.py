@@ -1,0 +1,79 @@
+"""Runs episodes of one task with one model, whatever the controller."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.evaluation.closed_loop import InlinePlanner, run_episode
+from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.measurement import Measurement
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.planner import Planner, PlannerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One episode to be measured; equal trials give equal episodes, timings apart."""
+
+    mode: str
+    settings: ControllerSettings
+    seed: int  # of the plant
+    epoch: int  # fixes the planner's noise, with the planner's own seed
+    has_planner: bool = True
+    delay_ticks: int = 0
+
+
+class EpisodeRunner:
+    """Keeps what episodes share: models, planners that have warmed up, plants.
+
+    Args:
+        task: of dm_control's suite.
+        model: folder of the model.
+        device: to plan on.
+
+    Raises:
+        CheckpointError: the model cannot be read.
+    """
+
+    def __init__(self, task: str, model: Path, device: str = "cpu"):
+        torch.set_num_threads(1)
+        self._folder = ModelFolder(model)
+        self._model, _ = self._folder.world_model()
+        self._planning_model = self._model if device == "cpu" else self._folder.world_model(device)[0]
+        self._plant = cache(lambda action_repeat: SuitePlant(task, action_repeat))
+        self._planner = cache(self._warm_planner)
+
+    def check(self, trial: Trial) -> None:
+        """Make all that a trial needs.
+
+        Raises:
+            SpecControlError: something of it is missing or does not fit; nothing has run.
+        """
+        plant, dims = self._plant(trial.settings.action_repeat), self._model.dims
+        if (plant.obs_dim, plant.action_dim) != (dims.obs, dims.action) and not dims.tasks:
+            raise BenchmarkError(
+                f"model {self._folder.path.name}: made for observations of {dims.obs} and actions of {dims.action}, "
+                f"expected {plant.obs_dim} and {plant.action_dim}, as {plant.task} has; name another with --model"
+            )
+        make_law(self._folder, self._model, trial.settings)
+        self._planner(trial.settings.planner, trial.settings.task)
+
+    def run(self, trial: Trial) -> Measurement:
+        """Measure an episode."""
+        plant = self._plant(trial.settings.action_repeat)
+        law = make_law(self._folder, self._model, trial.settings)
+        planner = None
+        if trial.has_planner:
+            warm = self._planner(trial.settings.planner, trial.settings.task)
+            planner = InlinePlanner(warm, plant.control_period_s)
+        result = run_episode(plant, planner, law, seed=trial.seed, epoch=trial.epoch)
+        return Measurement.of_result(result, trial.epoch)
+
+    def _warm_planner(self, settings: PlannerSettings, task: int | None) -> Planner:
+        planner = Planner(self._planning_model, settings, task)
+        planner.warm_up()
+        return planner

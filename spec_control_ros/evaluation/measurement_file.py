@@ -1,0 +1,92 @@
+"""Measured episodes of one mode, kept as they come in."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.evaluation.measurement import Measurement
+
+FORMAT = 1
+
+
+class MeasurementFile:
+    """A line that tells what was measured, and a line an episode.
+
+    An episode is on the disk before the next one is; a last line that was cut off is as good as none.
+
+    Args:
+        path: of the file, which is begun if there is none.
+        configuration: all that decides what is measured, as JSON has it.
+
+    Raises:
+        BenchmarkError: the file was made with another configuration, or is damaged.
+    """
+
+    def __init__(self, path: Path, configuration: Mapping[str, Any]):
+        self._path = path
+        self._configuration = {"format": FORMAT, **configuration}
+        self._done: dict[tuple[int, int], Measurement] = {}
+        if path.exists():
+            self._load()
+
+    def get(self, seed: int, epoch: int) -> Measurement | None:
+        """The episode of that seed at that place in the run; None where it is still to be measured."""
+        return self._done.get((seed, epoch))
+
+    def add(self, measurement: Measurement) -> None:
+        """Keep an episode."""
+        self._done[measurement.seed, measurement.epoch] = measurement
+        is_new = not self._path.exists()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            if is_new:
+                file.write(json.dumps(self._configuration) + "\n")
+            file.write(measurement.to_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _load(self) -> None:
+        try:
+            text = self._path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise BenchmarkError(f"{self._path}: cannot be read ({error})") from None
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            os.truncate(self._path, len(whole.encode()))
+        if not whole:
+            self._path.unlink()
+            return
+        first, *rest = whole.splitlines()
+        self._check(first)
+        for number, line in enumerate(rest, start=2):
+            try:
+                measurement = Measurement.from_json(line)
+            except BenchmarkError as error:
+                raise BenchmarkError(f"{self._path}, line {number}: {error}; {REMEDY}") from None
+            self._done[measurement.seed, measurement.epoch] = measurement
+
+    def _check(self, line: str) -> None:
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise BenchmarkError(f"{self._path}, line 1: expected what was measured, as JSON; {REMEDY}")
+        differences = list(_differences(found, self._configuration))
+        if differences:
+            raise BenchmarkError(f"{self._path} was measured otherwise: {'; '.join(differences)}. {REMEDY}")
+
+
+REMEDY = "remove the file to measure anew, or name another folder with --report"
+
+
+def _differences(found: Any, expected: Any, name: str = "") -> Iterator[str]:
+    if not isinstance(found, dict) or not isinstance(expected, dict):
+        if found != expected:
+            yield f"{name} was {found!r}, now {expected!r}"
+        return
+    for key in sorted(found.keys() | expected.keys()):
+        yield from _differences(found.get(key), expected.get(key), f"{name}.{key}" if name else key)

@@ -1,0 +1,70 @@
+"""Episodes over several processes, one thread each."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_control_ros.bringup.lifeline import end_with_parent, lifeline
+from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
+from spec_control_ros.evaluation.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is measured."""
+
+    task: str
+    model: Path
+    device: str = "cpu"
+
+    def runner(self) -> EpisodeRunner:
+        """Runs its episodes in this process."""
+        return EpisodeRunner(self.task, self.model, self.device)
+
+
+def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generator[tuple[Trial, Measurement]]:
+    """The trials' episodes as they end, which with several workers is not their order.
+
+    Raises:
+        BenchmarkError: a worker died.
+    """
+    if workers == 1 or len(trials) < 2:
+        runner = subject.runner()
+        for trial in trials:
+            yield trial, runner.run(trial)
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
+    os.environ.update(lifeline())
+    context = multiprocessing.get_context("spawn")  # a fork would share torch's threads and locks
+    pool = ProcessPoolExecutor(min(workers, len(trials)), context, _begin, (subject,))
+    try:
+        running = {pool.submit(_run, trial): trial for trial in trials}
+        for future in as_completed(running):
+            yield running[future], future.result()
+    except BrokenProcessPool:
+        raise BenchmarkError("a worker died; was there too little memory? Try fewer --workers") from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in multiprocessing.active_children():  # what still runs is wanted no more
+            worker.terminate()
+
+
+_runner: EpisodeRunner | None = None  # of this worker
+
+
+def _begin(subject: Subject) -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    global _runner
+    _runner = subject.runner()
+
+
+def _run(trial: Trial) -> Measurement:
+    assert _runner is not None
+    return _runner.run(trial)

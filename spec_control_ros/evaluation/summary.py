@@ -1,0 +1,101 @@
+"""What a mode's episodes come to, beside those of replanning every tick."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.evaluation.measurement import Measurement
+from spec_control_ros.evaluation.mode import BASELINE
+
+CONFIDENCE = 0.95
+Row = dict[str, Any]  # as JSON has it
+
+
+def summarise(measured: Mapping[str, Sequence[Measurement]]) -> list[Row]:
+    """A row a mode, in the order given; what needs replanning every tick is None where that was not measured.
+
+    Args:
+        measured: episodes by mode; all modes over the same seeds in the same order.
+    """
+    baseline = measured.get(BASELINE)
+    return [_row(mode, episodes, baseline) for mode, episodes in measured.items()]
+
+
+def interval(values: Sequence[float]) -> float | None:
+    """Half of the 95 % interval of the mean (Student's t); None for a single value."""
+    if len(values) < 2:
+        return None
+    return float(stats.t.ppf(0.5 + 0.5 * CONFIDENCE, len(values) - 1) * stats.sem(values))
+
+
+def _row(mode: str, episodes: Sequence[Measurement], baseline: Sequence[Measurement] | None) -> Row:
+    returns = [e.episode_return for e in episodes]
+    latencies_s = np.concatenate([e.latencies_s for e in episodes])
+    row: Row = {
+        "mode": mode,
+        "episodes": len(episodes),
+        "return_mean": float(np.mean(returns)),
+        "return_ci95": interval(returns),
+        "relative_return": None,
+        "planning_inferences_mean": _mean(e.planning_inferences for e in episodes),
+        "waited_inferences_mean": _mean(e.waited_inferences for e in episodes),
+        "latency_s": _latency(latencies_s),
+        "decisions": _decisions(episodes),  # an episode's, on average
+        "ticks_mean": _mean(len(e.kinds) for e in episodes),
+        "returns": returns,
+        "latency_percentiles_s": np.percentile(latencies_s, np.arange(101)).tolist(),
+        "mismatch_by_steps_ahead": _mismatch(episodes),
+    }
+    if baseline is not None:
+        reference = _row_of_baseline(baseline)
+        differences = [own - e.episode_return for own, e in zip(returns, baseline, strict=True)]
+        row |= {
+            "relative_return": _ratio(row["return_mean"], reference["return"]),
+            "return_difference_ci95": interval(differences),  # of the same seeds' differences
+            "relative_planning_inferences": _ratio(row["planning_inferences_mean"], reference["inferences"]),
+            "relative_latency": _ratio(row["latency_s"]["mean"], reference["latency_s"]),
+        }
+    return row
+
+
+def _row_of_baseline(episodes: Sequence[Measurement]) -> dict[str, float]:
+    return {
+        "return": _mean(e.episode_return for e in episodes),
+        "inferences": _mean(e.planning_inferences for e in episodes),
+        "latency_s": float(np.mean(np.concatenate([e.latencies_s for e in episodes]))),
+    }
+
+
+def _latency(latencies_s: NDArray[np.float64]) -> dict[str, float]:
+    p50, p95, p99 = np.percentile(latencies_s, [50, 95, 99])
+    return {"mean": float(np.mean(latencies_s)), "p50": float(p50), "p95": float(p95), "p99": float(p99)}
+
+
+def _decisions(episodes: Sequence[Measurement]) -> dict[str, float]:
+    counts = np.bincount(np.concatenate([e.kinds for e in episodes]), minlength=len(DecisionKind))
+    return {kind.name.lower(): float(counts[kind] / len(episodes)) for kind in DecisionKind}
+
+
+def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:
+    """Quartiles of the mismatch, by how many ticks before the row's plan began."""
+    steps = np.concatenate([e.steps_ahead for e in episodes])
+    values = np.concatenate([e.mismatches for e in episodes])
+    rows: list[Row] = []
+    for ahead in np.unique(steps):
+        known = values[(steps == ahead) & np.isfinite(values)]
+        if len(known):
+            p25, p50, p75 = (float(p) for p in np.percentile(known, [25, 50, 75]))
+            rows.append({"steps_ahead": int(ahead), "ticks": len(known), "p25": p25, "p50": p50, "p75": p75})
+    return rows
+
+
+def _mean(values: Any) -> float:
+    return float(np.mean(list(values)))
+
+
+def _ratio(value: float, reference: float) -> float | None:
+    return value / reference if reference else None

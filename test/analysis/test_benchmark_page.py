@@ -1,0 +1,86 @@
+"""Page, pictures and tables of a benchmark's result."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spec_control_ros.analysis.benchmark_page import write_page
+from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, changes, markdown, table
+
+
+def row(mode: str, mean: float, plans: float, **values: Any) -> dict[str, Any]:
+    return {
+        "mode": mode,
+        "episodes": 20,
+        "return_mean": mean,
+        "return_ci95": 12.3,
+        "relative_return": mean / 950.0,
+        "relative_planning_inferences": plans / 500.0,
+        "relative_latency": plans / 500.0,
+        "planning_inferences_mean": plans,
+        "waited_inferences_mean": plans,
+        "latency_s": {"mean": 0.03, "p50": 0.001, "p95": 0.04, "p99": 0.05},
+        "latency_percentiles_s": np.linspace(0.001, 0.05, 101).tolist(),
+        "mismatch_by_steps_ahead": [
+            {"steps_ahead": i, "ticks": 10, "p25": 0.1 * i, "p50": 0.2 * i, "p75": 0.3 * i} for i in range(6)
+        ],
+        "decisions": {"accept": 100.0, "correct": 300.0, "replan": 100.0, "hold": 0.0},
+        **values,
+    }
+
+
+@pytest.fixture
+def result() -> dict[str, Any]:
+    modes = [
+        row("replan", 950.0, 500.0),
+        row("two_tower", 930.0, 84.0),
+        row("pipelined", 925.0, 90.0),
+        row("pipelined_d3", 900.0, 90.0),
+    ]
+    ros = [row("two_tower", 930.0, 84.0)]
+    return {
+        **{"task": "walker-walk", "model": "<mine>", "modes": modes, "ros": ros},
+        **{"command": "spec-control bench walker-walk", "machine": "abacus"},
+    }
+
+
+def test_page_needs_nothing_else_and_holds_every_picture(result: dict[str, Any], tmp_path: Path) -> None:
+    page = write_page(result, tmp_path / "report").read_text()
+    pictures = sorted(path.stem for path in (tmp_path / "report").glob("*.png"))
+    assert pictures == ["changes", "decisions", "delay", "latency", "mismatch", "pareto"]
+    assert page.count('src="data:image/png;base64,') == len(pictures)
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    for path in (tmp_path / "report").glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+    assert "&lt;mine&gt;" in page
+    assert "two_tower, ROS" in page
+
+
+def test_pictures_without_content_are_left_out(result: dict[str, Any], tmp_path: Path) -> None:
+    alone = row("prior", 900.0, 0.0, return_ci95=None, relative_return=None, mismatch_by_steps_ahead=[])
+    del alone["relative_latency"]
+    write_page({**result, "modes": [alone], "ros": []}, tmp_path)
+    assert sorted(path.stem for path in tmp_path.glob("*.png")) == ["decisions", "latency", "pareto"]
+
+
+def test_table_tells_every_mode_and_ros_apart(result: dict[str, Any]) -> None:
+    rows = table(result)
+    assert [r[0] for r in rows] == ["replan", "two_tower", "pipelined", "pipelined_d3", "two_tower, ROS"]
+    assert rows[1] == ["two_tower", "930.0 ± 12.3", "97.9 %", "84.0", "84.0", "30/1/40/50", "100/300/100/0"]
+    assert len(HEADER) == len(rows[0])
+
+
+def test_changes_begin_with_the_papers(result: dict[str, Any]) -> None:
+    theirs, ours, *_ = changes(result)
+    assert theirs[1:] == ["-43.6 %", "-25.0 %", "-7.1 %"]
+    assert ours == ["two_tower", "-83.2 %", "-83.2 %", "-2.1 %"]
+    assert len(CHANGES_HEADER) == len(ours)
+
+
+def test_markdown_is_a_table() -> None:
+    assert markdown(["a", "b"], [["x", "1"]]).splitlines() == ["| a | b |", "| --- | ---: |", "| x | 1 |"]

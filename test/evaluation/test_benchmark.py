@@ -1,0 +1,135 @@
+"""Modes against the plant: what each one does, and that nothing but its seed decides its episodes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spec_control_ros.bringup.parameter_files import Parameters, read_parameters, write_parameters
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import BenchmarkError, CheckpointError, SettingsError
+from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, contenders, rows
+from spec_control_ros.evaluation.mode import find_modes
+from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.world_model.model_folder import WEIGHTS
+
+CONFIG = Path(__file__).parents[2] / "config"
+TASK, TICKS = "cartpole-balance", 50
+PARAMETERS: Parameters = {
+    "planner": {
+        "planner": {
+            "queue_length": 6,
+            "mppi": {"samples": 16, "prior_samples": 4, "elites": 4, "iterations": 1},
+        }
+    },
+    "executor": {"gate": {"mode": "fixed", "accept": 0.0, "replan": 100.0}},
+    "sim_bridge": {"action_repeat": 20},
+}
+
+
+@pytest.fixture
+def enter(model: Path, tmp_path: Path) -> Callable[..., list[Contender]]:
+    def enter(*names: str, seeds: tuple[int, ...] = (0,), folder: str = "results") -> list[Contender]:
+        modes = find_modes(names, CONFIG / "modes")
+        params = tmp_path / "params.yaml"
+        write_parameters(params, PARAMETERS)
+        return contenders(Subject(TASK, model), modes, seeds, RobotConfig(CONFIG, params), tmp_path / folder)
+
+    return enter
+
+
+@pytest.fixture
+def run(model: Path, enter: Callable[..., list[Contender]]) -> Callable[..., list[Contender]]:
+    def run(*names: str, workers: int = 1, **options: object) -> list[Contender]:
+        entered = {c.mode.name: c for c in enter(*names, **options)}
+        trials = [trial for c in entered.values() for trial in c.missing]
+        for trial, measurement in measure(Subject(TASK, model), trials, workers):
+            entered[trial.mode].file.add(measurement)
+        return list(entered.values())
+
+    return run
+
+
+def test_replan_plans_at_every_tick(run: Callable[..., list[Contender]]) -> None:
+    (episode,) = run("replan")[0].measured
+    assert episode.planning_inferences == episode.waited_inferences == TICKS
+    assert set(episode.kinds) == {DecisionKind.REPLAN}
+
+
+def test_prior_never_plans(run: Callable[..., list[Contender]]) -> None:
+    (episode,) = run("prior")[0].measured
+    assert episode.planning_inferences == 0
+    assert set(episode.kinds) == {DecisionKind.HOLD}
+
+
+@pytest.mark.parametrize("queue", [2, 3, 6])
+def test_open_loop_plans_once_a_queue_and_corrects_nothing(
+    run: Callable[..., list[Contender]], queue: int
+) -> None:
+    (episode,) = run(f"open_loop_{queue}")[0].measured
+    planned = [tick for tick, kind in enumerate(episode.kinds) if kind == DecisionKind.REPLAN]
+    assert planned == list(range(0, TICKS, queue))
+    assert set(episode.kinds) == {DecisionKind.REPLAN, DecisionKind.ACCEPT}
+    assert episode.steps_ahead[:queue] == tuple(range(queue))
+
+
+@pytest.mark.parametrize("mode", ["two_tower", "temporal"])
+def test_corrector_corrects_what_is_queued(run: Callable[..., list[Contender]], mode: str) -> None:
+    (episode,) = run(mode)[0].measured
+    assert set(episode.kinds) == {DecisionKind.REPLAN, DecisionKind.CORRECT}
+    assert episode.planning_inferences < TICKS / 2
+
+
+def test_same_seeds_give_the_same_table_whatever_the_workers(run: Callable[..., list[Contender]]) -> None:
+    names, seeds = ("replan", "two_tower"), (3, 7)
+    one, two = (run(*names, seeds=seeds, workers=w, folder=f"by_{w}") for w in (1, 2))
+    timed = ("latency_s", "latency_percentiles_s", "relative_latency")
+    tables = [[{k: v for k, v in row.items() if k not in timed} for row in rows(c)] for c in (one, two)]
+    assert tables[0] == tables[1]
+    returns = [row["returns"] for row in tables[0]]
+    assert returns[0] != returns[1]
+    assert returns[0][0] != returns[0][1]
+
+
+def test_only_what_is_missing_is_run_again(run: Callable[..., list[Contender]], enter: Callable) -> None:
+    before = run("two_tower", seeds=(0, 1))[0].measured
+    (continued,) = enter("two_tower", seeds=(0, 1, 2))
+    assert [trial.seed for trial in continued.missing] == [2]
+    assert [m.to_json() for m in continued.measured] == [m.to_json() for m in before]
+
+
+def test_other_weights_are_noticed(run: Callable[..., list[Contender]], enter: Callable, model: Path) -> None:
+    run("replan")
+    weights = model / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(BenchmarkError, match="weights"):
+        enter("replan")
+
+
+def test_missing_corrector_is_told_before_anything_runs(enter: Callable, model: Path) -> None:
+    (model / "temporal.safetensors").unlink()
+    (entered,) = enter("temporal")
+    with pytest.raises(CheckpointError, match=r"temporal\.safetensors: no such corrector"):
+        Subject(TASK, model).runner().check(entered.trials[0])
+
+
+def test_model_of_another_task_is_refused(enter: Callable, model: Path) -> None:
+    (entered,) = enter("replan")
+    with pytest.raises(BenchmarkError, match="made for observations of 5 and actions of 1, expected 6 and 1"):
+        Subject("acrobot-swingup", model).runner().check(entered.trials[0])
+
+
+def test_wrong_parameter_is_refused_with_its_name(model: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    write_parameters(wrong, {"executor": {"gate": {"acept": 0.1}}})
+    modes = find_modes(["replan"], CONFIG / "modes")
+    with pytest.raises(SettingsError, match=r"gate\.acept: unknown"):
+        contenders(Subject(TASK, model), modes, [0], RobotConfig(CONFIG, wrong), tmp_path)
+
+
+def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> None:
+    config, (mode, delayed) = RobotConfig(CONFIG), find_modes(["two_tower", "two_tower_d1"], CONFIG / "modes")
+    at_once, later = (config.parameters("walker-walk", m)["executor"] for m in (mode, delayed))
+    assert at_once["corrector"] == later["corrector"] == "two_tower"
+    assert at_once["gate"] == read_parameters([CONFIG / "walker.yaml"])["executor"]["gate"]
+    assert later["executor"]["plan_wait_s"] < 0.05 < at_once["executor"]["plan_wait_s"]

@@ -1,0 +1,58 @@
+"""The table's numbers, held against ones worked out by hand."""
+
+from collections.abc import Callable
+
+import pytest
+
+from spec_control_ros.evaluation.measurement import Measurement
+from spec_control_ros.evaluation.summary import interval, summarise
+
+Make = Callable[..., Measurement]
+
+
+def test_interval_is_students() -> None:
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / 3**0.5)
+    assert interval([1.0]) is None
+
+
+def test_row_is_set_beside_replanning_every_tick(measurement: Make) -> None:
+    baseline = [
+        measurement(seed=s, episode_return=r, planning_inferences=3) for s, r in ((0, 10.0), (1, 20.0))
+    ]
+    own = [
+        measurement(seed=s, episode_return=r, latencies_s=(0.0, 0.0, 0.011)) for s, r in ((0, 6.0), (1, 18.0))
+    ]
+    _, row = summarise({"replan": baseline, "two_tower": own})
+    assert (row["mode"], row["episodes"]) == ("two_tower", 2)
+    assert (row["return_mean"], row["relative_return"]) == (12.0, 0.8)
+    assert row["return_ci95"] == pytest.approx(12.706205 * 6.0)
+    assert row["return_difference_ci95"] == pytest.approx(12.706205 * 1.0)  # of -4 and -2
+    assert (row["planning_inferences_mean"], row["waited_inferences_mean"]) == (2.0, 1.0)
+    assert row["relative_planning_inferences"] == pytest.approx(2 / 3)
+    assert row["relative_latency"] == pytest.approx(1 / 3)
+    assert row["decisions"] == {"accept": 1.0, "correct": 1.0, "replan": 1.0, "hold": 0.0}
+
+
+def test_latency_is_over_all_ticks_of_all_episodes(measurement: Make) -> None:
+    episodes = [
+        measurement(latencies_s=(0.001, 0.001, 0.001)),
+        measurement(latencies_s=(0.001, 0.001, 0.007)),
+    ]
+    (row,) = summarise({"replan": episodes})
+    assert row["latency_s"]["mean"] == pytest.approx(0.002)
+    assert row["latency_s"]["p50"] == pytest.approx(0.001)
+    assert row["latency_s"]["p99"] == pytest.approx(0.0067)
+    assert row["latency_percentiles_s"][100] == pytest.approx(0.007)
+
+
+def test_without_the_baseline_nothing_is_relative(measurement: Make) -> None:
+    (row,) = summarise({"two_tower": [measurement()]})
+    assert row["relative_return"] is None
+    assert row["return_ci95"] is None
+    assert "relative_latency" not in row
+
+
+def test_mismatch_is_told_by_steps_ahead(measurement: Make) -> None:
+    (row,) = summarise({"two_tower": [measurement(), measurement(mismatches=(float("nan"), 0.3, 0.2))]})
+    assert [(m["steps_ahead"], m["ticks"]) for m in row["mismatch_by_steps_ahead"]] == [(1, 2), (2, 2)]
+    assert row["mismatch_by_steps_ahead"][0]["p50"] == pytest.approx(0.2)
