@@ -49,6 +49,13 @@ class ActionQueue:
         """Forget rows whose tick has passed."""
         self._rows = {t: row for t, row in self._rows.items() if t >= tick}
 
+    def following(self, tick: int, max_steps_ahead: int) -> list[QueuedAction]:
+        """The unbroken run of rows right after `tick`, up to the first one further from its plan's start than that."""
+        rows: list[QueuedAction] = []
+        while (row := self.at(tick + 1 + len(rows))) is not None and row.steps_ahead <= max_steps_ahead:
+            rows.append(row)
+        return rows
+
     def depth_after(self, tick: int) -> int:
         """Rows for ticks later than `tick`."""
         return sum(t > tick for t in self._rows)

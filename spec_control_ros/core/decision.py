@@ -6,6 +6,8 @@ from enum import IntEnum
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.core.errors import PlanError
+
 
 class DecisionKind(IntEnum):
     """What the command of a tick is made of."""
@@ -57,7 +59,9 @@ class Decision:
     plan_id: int  # 0: none
     plan_age_s: float  # since the observation that the plan was made from
     planning_inferences: int  # plans received in this epoch
-    waited_inferences: int  # of these, the ones that a tick waited for
+    waited_inferences: (
+        int  # of these, the ones that a tick could not do without, whether they came in time or not
+    )
     missed_ticks: int  # ticks of this epoch whose observation never came
     dropped: int  # messages refused since the epoch began
     observed_at_s: float  # when the observation came in, on the caller's clock
@@ -65,13 +69,23 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class ReplanRequest:
-    """Asks for a plan from an observation; the latest one wins."""
+    """Asks for a plan, from an observation or, ahead of time, from a predicted latent; the latest one wins."""
 
     epoch: int
-    tick: int
-    start_tick: int
+    tick: int  # of the observation, or of the one that the latent was predicted from
+    start_tick: int  # the plan's first
     reason: Reason
-    observation: Float32[np.ndarray, "obs"]
+    observation: Float32[np.ndarray, "obs"] | None = None  # of `start_tick`
+    latent: Float32[np.ndarray, "latent"] | None = None  # predicted for `start_tick`
+
+    def __post_init__(self) -> None:
+        if (self.observation is None) == (self.latent is None):
+            raise PlanError("a request for a plan: expected either an observation or a latent to plan from")
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether it was made before its plan is needed."""
+        return self.latent is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class HoldPolicy(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """How long the executor waits, and what it does without a plan."""
+    """How long the executor waits, what it does without a plan, and whether it asks ahead."""
 
     hold: HoldPolicy = setting(HoldPolicy.ZERO, "the safe action while there is no plan")
     plan_wait_s: float = setting(5.0, "s; a tick waits that long for its plan before it holds", above=0.0)
@@ -25,6 +25,21 @@ class ExecutorSettings:
     sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
     fault_after_bad_observations: int = setting(
         20, "bad observations in a row that latch a fault", low=1, high=10**6
+    )
+
+    prefetch: bool = setting(
+        False, "whether the next plan is asked for while the queue drains, from a predicted latent"
+    )
+    prefetch_lead_ticks: int = setting(
+        2,
+        "ticks before its take-over at which a plan is asked for; more where the last plans took longer",
+        low=1,
+        high=1000,
+    )
+    wait_for_prefetch: bool = setting(
+        False,
+        "whether a tick waits for the plan under way though it has an action: in lockstep, where decisions must not "
+        "depend on how fast plans come",
     )
 
     def __post_init__(self) -> None:

@@ -29,6 +29,11 @@ class Plan:
     value: float = 0.0
     planning_time_s: float = 0.0
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Observation and start; of two plans of an epoch the larger one is the newer."""
+        return self.observation_tick, self.start_tick
+
     def __post_init__(self) -> None:
         rows = len(self.actions)
         if not 1 <= rows <= MAX_QUEUE_LENGTH:

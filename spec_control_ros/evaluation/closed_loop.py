@@ -1,4 +1,4 @@
-"""An episode in lockstep: every plan that the law asks for is there before the plant moves."""
+"""An episode in one process: the plant waits for the law, and the law for its plans as long as is said."""
 
 import time
 from collections.abc import Callable
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from spec_control_ros.core.decision import Decision, ReplanRequest
-from spec_control_ros.core.errors import PlanningError
+from spec_control_ros.core.decision import Decision
+from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.observation import Observation
-from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.evaluation.inline_planner import InlinePlanner, SlowPlanner
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.world_model.planner import Planner, WarmStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +22,17 @@ class EpisodeResult:
     seed: int
     episode_return: float
     decisions: tuple[Decision, ...]  # one a tick
-    latencies_s: tuple[float, ...]  # from observation to command, one a tick, a plan waited for included
+    latencies_s: tuple[float, ...]  # from observation to command, one a tick, what was waited included
 
     @property
     def planning_inferences(self) -> int:
         """Plans that were made."""
         return self.decisions[-1].planning_inferences
 
-
-class InlinePlanner:
-    """Answers a request at once, as the planner node does in its own process."""
-
-    def __init__(self, planner: Planner, control_period_s: float):
-        self._planner, self._control_period_s = planner, control_period_s
-        self._warm_start: WarmStart | None = None
-        self._plan_ids = 0
-
-    def answer(self, request: ReplanRequest) -> Plan:
-        """The plan for a request."""
-        queue = self._planner.plan(request.observation, request.epoch, request.start_tick, self._warm_start)
-        self._warm_start = queue.warm_start
-        self._plan_ids += 1
-        return queue.as_plan(
-            self._plan_ids, observation_tick=request.tick, control_period_s=self._control_period_s
-        )
+    @property
+    def waited_inferences(self) -> int:
+        """Of these, the ones that a tick could not do without."""
+        return self.decisions[-1].waited_inferences
 
 
 def run_episode(
@@ -58,43 +44,70 @@ def run_episode(
     epoch: int,
     watch: Callable[[Float32[np.ndarray, "obs"], Decision], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    delay_ticks: int = 0,
 ) -> EpisodeResult:
     """Run the episode of `seed`; the same arguments give the same episode.
 
     Args:
         plant: is reset.
-        planner: answers the law's requests; None: nobody does, and the law, which must wait for a plan no longer
-            than a control period, holds.
+        planner: answers the law's requests; None: nobody does, and the law holds.
         law: continues from earlier epochs.
         seed: of the plant.
         epoch: must be larger than any that `law` has seen; it also fixes the planner's noise.
         watch: is shown the observation and the decision of every tick, before the plant moves.
-        clock: in seconds; latencies are read from it, and nothing else.
+        clock: in seconds; computing times are read from it, and nothing else.
+        delay_ticks: that a plan takes; meanwhile the law executes what is queued, or holds. 0: every plan is there
+            before the plant moves.
 
     Raises:
-        PlanningError: the law held although every plan came at once: its plans do not fit it.
+        PlanningError: the law waits although its plan has come: its plans do not fit it.
+        SettingsError: the law would wait for a plan longer than the plant does.
     """
+    period_s = plant.control_period_s
+    if (planner is None or delay_ticks) and law.settings.plan_wait_s >= period_s:
+        raise SettingsError(
+            f"plan_wait_s: got {law.settings.plan_wait_s} s, expected less than the control period of {period_s} s "
+            "where plans do not come at once"
+        )
+    slow = None if planner is None else SlowPlanner(planner, delay_ticks)
     obs = plant.reset(seed)
     decisions: list[Decision] = []
     latencies_s: list[float] = []
     episode_return, is_last = 0.0, False
     while not is_last:
-        now_s = len(decisions) * plant.control_period_s
+        tick, now_s = len(decisions), len(decisions) * period_s
+        if slow is not None and (plan := slow.finished(tick)) is not None:
+            law.receive(plan, now_s)
         observed_at_s = clock()
-        outcome = law.tick(Observation(epoch, len(decisions), obs), now_s)
-        if planner is None and outcome.decision is None:
-            outcome = law.poll(now_s + plant.control_period_s)
-        elif planner is not None and outcome.request is not None:
-            outcome = law.receive(planner.answer(outcome.request), now_s)
-        latencies_s.append(clock() - observed_at_s)
-        if outcome.decision is None:
-            raise PlanningError(
-                f"seed {seed}, tick {len(decisions)}: no decision although the plan came; drops: {law.drops}"
-            )
-        decisions.append(outcome.decision)
+        decision, waited_s = _decide(law, slow, Observation(epoch, tick, obs), now_s, period_s)
+        latencies_s.append(clock() - observed_at_s + waited_s)
+        decisions.append(decision)
+        if slow is not None and (request := law.prefetch(now_s)) is not None:
+            slow.ask(request, tick)
         if watch is not None:
-            watch(obs, outcome.decision)
-        step = plant.step(outcome.decision.action)
+            watch(obs, decision)
+        step = plant.step(decision.action)
         obs, is_last = step.obs, step.is_last
         episode_return += step.reward
     return EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s))
+
+
+def _decide(
+    law: PlanExecutor, slow: SlowPlanner | None, observation: Observation, now_s: float, period_s: float
+) -> tuple[Decision, float]:
+    """The decision of a tick, and for how long the law waited in vain before it, in simulated time."""
+    tick, waited_s = observation.tick, 0.0
+    outcome = law.tick(observation, now_s)
+    while outcome.decision is None:
+        if slow is not None and outcome.request is not None:
+            slow.ask(outcome.request, tick)
+        if slow is not None and (plan := slow.finished(tick)) is not None:
+            outcome = law.receive(plan, now_s)
+        elif slow is not None and slow.is_idle:
+            raise PlanningError(f"tick {tick}: no decision although the plan came; drops: {law.drops}")
+        else:
+            waited_s = law.settings.plan_wait_s
+            outcome = law.poll(now_s + period_s)
+    if slow is not None and outcome.request is not None:
+        slow.ask(outcome.request, tick)
+    return outcome.decision, waited_s

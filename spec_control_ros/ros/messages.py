@@ -150,7 +150,8 @@ def to_replan(request: ReplanRequest, deadline_s: float) -> Replan.Request:
         tick=request.tick,
         start_tick=request.start_tick,
         reason=int(request.reason),
-        observation=to_floats(request.observation),
+        observation=[] if request.observation is None else to_floats(request.observation),
+        latent=[] if request.latent is None else to_floats(request.latent),
         deadline=deadline_s,
     )
 
@@ -164,7 +165,7 @@ def to_replan_event(
         tick=request.tick,
         start_tick=request.start_tick,
         reason=int(request.reason),
-        prefetch=request.observation is None,
+        prefetch=request.is_prefetch,
         deadline=deadline_s,
         waited=waited_s,
         accepted=not why_not,

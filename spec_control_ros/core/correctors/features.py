@@ -41,6 +41,12 @@ class FeatureHistory:
         """Add the newest tick."""
         self._ticks.append(features)
 
+    def copy(self) -> "FeatureHistory":
+        """The same ticks, to go on from independently."""
+        copy = FeatureHistory(self._window)
+        copy._ticks.extend(self._ticks)
+        return copy
+
     def clear(self) -> None:
         """Forget everything, as at the start of an epoch."""
         self._ticks.clear()

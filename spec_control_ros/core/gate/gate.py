@@ -13,7 +13,8 @@ from spec_control_ros.core.gate.calibration import GateCalibration
 from spec_control_ros.core.gate.metric import Metric, mismatch
 from spec_control_ros.core.gate.settings import GateMode, GateSettings
 from spec_control_ros.core.gate.thresholds import Thresholds, effective_mode, thresholds_by_age
-from spec_control_ros.core.gate.tightening import Dynamics, Tightening
+from spec_control_ros.core.gate.tightening import Tightening
+from spec_control_ros.core.latent_policy import Dynamics
 from spec_control_ros.core.plan import Plan
 
 

@@ -13,8 +13,6 @@ S is the growth of the present error over one tick of the model's dynamics f, un
 |f(z, a) - ẑ'| / |z - ẑ|, with the plan's own next latent ẑ' = f(ẑ, a).
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float32
 
@@ -22,8 +20,7 @@ from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.settings import GateSettings
 from spec_control_ros.core.gate.thresholds import Thresholds
-
-Dynamics = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (latent,), (action,) -> (latent,)
+from spec_control_ros.core.latent_policy import Dynamics
 
 
 def error_growth(observed: Float32[np.ndarray, "latent"], row: QueuedAction, dynamics: Dynamics) -> float:

@@ -1,0 +1,78 @@
+"""From a queued row to an action, and where the rows to come will lead."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from spec_control_ros.core.action_queue import QueuedAction
+from spec_control_ros.core.correctors.corrector import Corrector
+from spec_control_ros.core.correctors.features import FeatureHistory, TickFeatures
+from spec_control_ros.core.latent_policy import Dynamics
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A tick that was driven by a queued row."""
+
+    latent: Float32[np.ndarray, "latent"]  # real
+    action: Float32[np.ndarray, "action"]  # commanded; not finite where the corrector gave no number
+    is_corrected: bool
+    correction_norm: float
+
+
+class Execution:
+    """Executes rows tick after tick, corrected where that is asked for.
+
+    Args:
+        corrector: adds residuals; None leaves actions as they are.
+        history_window: ticks that the corrector looks back.
+    """
+
+    def __init__(self, corrector: Corrector | None, history_window: int):
+        self._corrector = corrector
+        self._history = FeatureHistory(history_window)
+
+    @property
+    def can_correct(self) -> bool:
+        """Whether there is a corrector."""
+        return self._corrector is not None
+
+    def interrupt(self) -> None:
+        """A tick is left out: the corrector looks back at consecutive ones only."""
+        self._history.clear()
+
+    def execute(
+        self, latent: Float32[np.ndarray, "latent"], row: QueuedAction, *, is_corrected: bool
+    ) -> Executed:
+        """Make the action of a tick from its row and its real latent."""
+        self._history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
+        action = self._action(row, self._history, is_corrected)
+        norm = float(np.linalg.norm(action - row.action)) if is_corrected else 0.0
+        return Executed(latent, action, is_corrected, norm)
+
+    def foresee(
+        self, newest: Executed, rows: Sequence[QueuedAction], dynamics: Dynamics
+    ) -> Float32[np.ndarray, "latent"]:
+        """The latent that will follow the last of `rows`.
+
+        Rolled from the real latent, through the corrections that the rows are going to get: the plan's own prediction
+        for that tick knows nothing of what has happened since it was made.
+
+        Args:
+            newest: tick that was executed.
+            rows: queued for the ticks after it; taken to be corrected as it was.
+            dynamics: of the world model.
+        """
+        history = self._history.copy()
+        latent = dynamics(newest.latent, newest.action)
+        for row in rows:
+            history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
+            latent = dynamics(latent, self._action(row, history, newest.is_corrected))
+        return latent
+
+    def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:
+        if not is_corrected or self._corrector is None:
+            return np.clip(row.action, -1.0, 1.0)
+        return np.clip(row.action + self._corrector.residual(history), -1.0, 1.0)

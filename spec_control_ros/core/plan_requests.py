@@ -1,0 +1,90 @@
+"""Requests to the planner: one in flight, the latest wins."""
+
+from collections import deque
+from math import inf
+
+from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.executor_settings import ExecutorSettings
+from spec_control_ros.core.plan import Plan
+
+RECENT_PLANS = 8  # that the lead of a prefetch is measured on
+
+
+class PlanRequests:
+    """What was asked of the planner, and how it answers."""
+
+    def __init__(self, settings: ExecutorSettings):
+        self._settings = settings
+        self._is_planner_silent = False  # whether the last request was refused or went unanswered
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """A request of the old epoch is superseded; its plan will be dropped."""
+        self.in_flight: ReplanRequest | None = None
+        self._deadline_s, self._retry_at_s = inf, -inf
+        self._is_waited_for = False
+        self._is_plan_late = False  # whether the last plan was of no use any more when it came
+        self.planning_inferences = self.waited_inferences = 0
+        self._delays: deque[int] = deque(maxlen=RECENT_PLANS)  # ticks
+
+    @property
+    def why_no_plan(self) -> Reason:
+        """Why a tick has waited in vain."""
+        if self._is_planner_silent:
+            return Reason.PLANNER_SILENT
+        return Reason.STALE if self._is_plan_late else Reason.WAITING_FOR_PLAN
+
+    @property
+    def lead_ticks(self) -> int:
+        """How long before its take-over a plan is to be asked for: as long as the slowest of the last plans took."""
+        return max([self._settings.prefetch_lead_ticks, *self._delays])
+
+    def ask(self, request: ReplanRequest, now_s: float) -> ReplanRequest | None:
+        """Put a request in flight; None while another one is that stays, or while a pause is due."""
+        if now_s < self._retry_at_s or not self._gives_way_to(request):
+            return None
+        self.in_flight, self._deadline_s = request, now_s + self._settings.replan_timeout_s
+        self._is_waited_for = False
+        return request
+
+    def wait(self) -> None:
+        """Note that a tick cannot do without the plan in flight."""
+        self._is_waited_for = True
+
+    def answer(self, plan: Plan, due_tick: int, *, is_late: bool) -> None:
+        """Take note of a plan.
+
+        A late answer to a request that was given up or superseded leaves the newer one in flight.
+
+        Args:
+            plan: of this epoch.
+            due_tick: first tick that is still to be decided.
+            is_late: none of its rows can be used.
+        """
+        self._is_planner_silent, self._is_plan_late = False, is_late
+        self.planning_inferences += 1
+        request = self.in_flight
+        if request is None or plan.identity < (request.tick, request.start_tick):
+            return
+        self.in_flight = None
+        self.waited_inferences += self._is_waited_for
+        self._delays.append(due_tick - request.tick)
+
+    def fail(self, request: ReplanRequest, now_s: float) -> None:
+        """The planner refused the request or is not there; the next one waits for a pause."""
+        if request is not self.in_flight:
+            return  # given up or superseded before
+        self.in_flight, self._is_planner_silent = None, True
+        self._retry_at_s = now_s + self._settings.retry_s
+
+    def expire(self, now_s: float) -> None:
+        """Give up a request that has gone unanswered for too long."""
+        if self.in_flight is not None and now_s >= self._deadline_s:
+            self.in_flight, self._is_planner_silent = None, True
+
+    def _gives_way_to(self, request: ReplanRequest) -> bool:
+        """Only a prefetch does, to a tick that cannot use its plan: it would be older than what the gate rejected."""
+        if self.in_flight is None:
+            return True
+        is_useless = request.reason is Reason.MISMATCH or self.in_flight.start_tick > request.tick
+        return self.in_flight.is_prefetch and not request.is_prefetch and is_useless

@@ -1,0 +1,50 @@
+"""Pipelining: the next plan is made while the present one is executed."""
+
+import numpy as np
+
+from spec_control_ros.core.action_queue import ActionQueue
+from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.execution import Executed, Execution
+from spec_control_ros.core.latent_policy import Dynamics
+
+
+class Prefetcher:
+    """Foresees where the queue ends, and the latent that the robot will be in then.
+
+    Args:
+        dynamics: of the world model.
+        queue: that drains.
+        execution: of its rows.
+        max_steps_ahead: a row further from its plan's start will not be executed.
+
+    Raises:
+        SettingsError: there are no dynamics.
+    """
+
+    def __init__(
+        self, dynamics: Dynamics | None, queue: ActionQueue, execution: Execution, max_steps_ahead: int
+    ):
+        if dynamics is None:
+            raise SettingsError("prefetch: got true, but there are no dynamics to foresee latents with")
+        self._dynamics, self._queue, self._execution = dynamics, queue, execution
+        self._max_steps_ahead = max_steps_ahead
+
+    def request(self, epoch: int, tick: int, newest: Executed, lead_ticks: int) -> ReplanRequest | None:
+        """The request for the plan that takes over where the queue ends; None while that is far off.
+
+        Args:
+            epoch: of the tick.
+            tick: the newest one.
+            newest: what was executed at that tick.
+            lead_ticks: how many ticks before its take-over a plan is asked for.
+        """
+        rows = self._queue.following(tick, self._max_steps_ahead)
+        if len(rows) >= lead_ticks:
+            return None
+        latent = self._execution.foresee(newest, rows, self._dynamics)
+        if not np.isfinite(latent).all():
+            return None  # the tick itself will ask, from its observation
+        start_tick = tick + 1 + len(rows)
+        reason = Reason.EMPTY if self._queue.at(start_tick) is None else Reason.STALE
+        return ReplanRequest(epoch, tick, start_tick, reason, latent=latent)

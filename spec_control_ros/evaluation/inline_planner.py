@@ -1,0 +1,64 @@
+"""Planners in the process of the control law, whose time passes in ticks."""
+
+from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.world_model.planner import Planner, WarmStart
+
+
+class InlinePlanner:
+    """Answers a request at once, as the planner node does in its own process."""
+
+    def __init__(self, planner: Planner, control_period_s: float):
+        self._planner, self._control_period_s = planner, control_period_s
+        self._warm_start: WarmStart | None = None
+        self._plan_ids = 0
+
+    def answer(self, request: ReplanRequest) -> Plan:
+        """The plan for a request."""
+        queue = self._planner.answer(request, self._warm_start)
+        self._warm_start = queue.warm_start
+        self._plan_ids += 1
+        return queue.as_plan(
+            self._plan_ids, observation_tick=request.tick, control_period_s=self._control_period_s
+        )
+
+
+class SlowPlanner:
+    """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
+
+    Args:
+        planner: that plans.
+        delay_ticks: from the beginning of the work on a request to its plan.
+    """
+
+    def __init__(self, planner: InlinePlanner, delay_ticks: int):
+        self._planner, self._delay_ticks = planner, delay_ticks
+        self._in_work: ReplanRequest | None = None
+        self._done_tick = 0
+        self._next: ReplanRequest | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return self._in_work is None
+
+    def ask(self, request: ReplanRequest, tick: int) -> None:
+        """Take a request that is made at a tick."""
+        if self._in_work is None:
+            self._begin(request, tick)
+        else:
+            self._next = request
+
+    def finished(self, tick: int) -> Plan | None:
+        """The plan that is there by a tick; each one once."""
+        request = self._in_work
+        if request is None or tick < self._done_tick:
+            return None
+        self._in_work = None
+        if self._next is not None:
+            self._begin(self._next, self._done_tick)
+            self._next = None
+        return self._planner.answer(request)
+
+    def _begin(self, request: ReplanRequest, tick: int) -> None:
+        self._in_work, self._done_tick = request, tick + self._delay_ticks
