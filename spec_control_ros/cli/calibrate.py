@@ -1,0 +1,162 @@
+"""`spec-control calibrate`: thresholds of the gate for a model, from nominal operation."""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ament_index_python.packages import get_package_share_directory
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.bringup.system import robot_of
+from spec_control_ros.cli.machine import machine
+from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.gate import GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.core.gate.settings import NOT_GIVEN
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.ros.model import find_model
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.calibrate import (
+    CalibrationSettings,
+    Verification,
+    best_mode,
+    fit,
+    verify,
+)
+from spec_control_ros.training.nominal import GatedEpisode, NominalOperation, open_gate
+from spec_control_ros.world_model.checkpoint import update_card
+from spec_control_ros.world_model.model_folder import WEIGHTS
+
+FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 3_000_000  # of nobody else's episodes
+MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
+OPEN = "open"  # the reference: never drops the queue for its mismatch
+
+
+def calibrate(model: str, settings: CalibrationSettings, corrector: str, params: Path | None) -> None:
+    """Fit thresholds to a model under its robot's configuration, verify them and write them into its card.
+
+    Raises:
+        SpecControlError: there is no such model, or its episodes tell too little; the card is as it was.
+    """
+    torch.set_num_threads(1)
+    started_s, console = time.monotonic(), Console()
+    folder = find_model(model)
+    world_model, card = folder.world_model()
+    if "task" not in card:
+        raise CheckpointError(f"{folder.path.name}: its card names no task, expected `task`, as walker-walk")
+    controller = _controller(card["task"], corrector, params, console)
+    plant = SuitePlant(card["task"], controller.action_repeat)
+    operation = NominalOperation(folder, world_model, plant, controller)
+
+    def run(
+        what: str, gate: GateSettings, calibration: GateCalibration | None, seeds: range
+    ) -> list[GatedEpisode]:
+        episodes = operation.run(gate, calibration, seeds)
+        return list(track(episodes, f"{folder.path.name}: {what}", len(seeds), console=console))
+
+    seeds = range(FIRST_SEED, FIRST_SEED + settings.episodes)
+    held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + settings.held_out)
+    episodes = run("nominal operation", open_gate(controller.gate), None, seeds)
+    calibration = fit(operation, episodes, settings)
+    verifications = [verify(OPEN, run(OPEN, open_gate(controller.gate), None, held_out))]
+    for mode in MODES:
+        gate = replace(controller.gate, mode=mode, accept=NOT_GIVEN, replan=NOT_GIVEN)
+        verifications.append(verify(mode.value, run(mode.value, gate, calibration, held_out)))
+    calibration = best_mode(calibration, verifications[1:])
+    metric = controller.gate.metric
+    console.print(_thresholds(calibration, metric, verify(OPEN, episodes).ticks), _modes(verifications))
+    measured = {
+        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "wall_time_s": round(time.monotonic() - started_s),
+        "hardware": machine(),
+        "queue_length": controller.planner.queue_length,
+        "corrector": corrector,
+        "metric": metric.value,  # that the modes were verified with
+        "fitted": _fitted(seeds, episodes),
+        "verified": [_verified(v, held_out) for v in verifications],
+    }
+    weights = (folder.path / WEIGHTS).resolve()  # an installed model is a link to the one in the repository
+    update_card(weights, CARD_KEY, calibration.as_card() | {"calibration": measured})
+    console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}", highlight=False)
+
+
+def _controller(task: str, corrector: str, params: Path | None, console: Console) -> ControllerSettings:
+    """As the task's robot is configured.
+
+    Raises:
+        SettingsError: a file is no parameter file, or there is no such corrector.
+    """
+    robot = robot_of(task)
+    files = (
+        [Path(get_package_share_directory("spec_control_ros")) / "config" / f"{robot}.yaml"] if robot else []
+    )
+    if not robot:
+        console.print(f"{task} is no robot's task: its configuration is the default one", highlight=False)
+    parameters = read_parameters([*files, *([params] if params else [])])
+    return ControllerSettings.of(merge(parameters, {"executor": {"corrector": corrector}}))
+
+
+def _fitted(seeds: range, episodes: Sequence[GatedEpisode]) -> dict[str, Any]:
+    open_loop = verify(OPEN, episodes)
+    return {
+        "seeds": [seeds.start, seeds.stop - 1],
+        "episodes": len(episodes),
+        "returns": list(open_loop.returns),
+        "ticks_by_age": list(open_loop.ticks),
+    }
+
+
+def _verified(verification: Verification, seeds: range) -> dict[str, Any]:
+    v = verification
+    return {
+        "mode": v.mode,
+        "seeds": [seeds.start, seeds.stop - 1],
+        "returns": list(v.returns),
+        "return_mean": round(float(np.mean(v.returns)), 1),
+        "return_ci95": round(interval(v.returns) or 0.0, 1),
+        "planning_inferences_mean": round(float(np.mean(v.planning_inferences)), 1),
+        "false_alarm_rate": round(v.false_alarm_rate, 4),
+        "correction_rate": round(v.correction_rate, 4),
+        "ticks_by_age": list(v.ticks),
+        "false_alarms_by_age": list(v.false_alarms),
+    }
+
+
+def _thresholds(calibration: GateCalibration, metric: Metric, ticks: Sequence[int]) -> Table:
+    table = Table(title=f"thresholds of {metric.value}, by the age of the prediction")
+    for column in ("age", "nominal ticks", "usual", "accept up to", "replan above"):
+        table.add_column(column, justify="right")
+    columns = (
+        calibration.by_age(metric, rate)
+        for rate in (0.5, calibration.correction_rate, calibration.false_alarm_rate)
+    )
+    for age, values in enumerate(zip(*columns, strict=True), start=1):
+        table.add_row(str(age), str(ticks[age - 1]), *(f"{value:.3f}" for value in values))
+    return table
+
+
+def _modes(verifications: Sequence[Verification]) -> Table:
+    table = Table(title=f"verified on {len(verifications[0].returns)} further episodes")
+    for column in ("mode", "return", "plans", "false alarms", "corrected", "false alarms by age"):
+        table.add_column(column, justify="right")
+    for v in verifications:
+        half = interval(v.returns)
+        table.add_row(
+            v.mode,
+            f"{np.mean(v.returns):.1f}" + (f" ± {half:.1f}" if half is not None else ""),
+            f"{np.mean(v.planning_inferences):.1f}",
+            f"{v.false_alarm_rate:.2%}",
+            f"{v.correction_rate:.1%}",
+            " ".join(f"{n}/{of}" for n, of in zip(v.false_alarms, v.ticks, strict=True)),
+        )
+    return table

@@ -1,0 +1,138 @@
+"""What the gate sees while nothing is wrong: episodes on the real plant, as the robot's configuration runs them."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from spec_control_ros.core.action_queue import QueuedAction
+from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Verdict
+from spec_control_ros.core.gate.tightening import error_growth
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.evaluation.closed_loop import EpisodeResult, InlinePlanner, run_episode
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.layers import SIMNORM_GROUP
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.planner import Planner
+from spec_control_ros.world_model.two_hot import expected_value
+
+LEAST_OF_MEDIAN = (
+    0.9  # an episode that returns less of the median return was not nominal: the robot fell, say
+)
+VALUE_BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTick:
+    """What a gate was shown, and what it said."""
+
+    observed: Float32[np.ndarray, "latent"]
+    row: QueuedAction
+    verdict: Verdict
+
+    @property
+    def age(self) -> int:
+        """Ticks since the observation that the prediction rests on, at least 1."""
+        return max(1, self.row.tick - self.row.plan.observation_tick)
+
+
+@dataclass(frozen=True, slots=True)
+class GatedEpisode:
+    """An episode with every tick that its gate judged."""
+
+    result: EpisodeResult
+    judged: tuple[JudgedTick, ...]
+
+    def count(self, kind: DecisionKind) -> Counter[int]:
+        """How often mismatch led to such a verdict, by age."""
+        return Counter(
+            j.age for j in self.judged if j.verdict.kind is kind and j.verdict.reason is Reason.MISMATCH
+        )
+
+
+class _RecordingGate(Gate):
+    """Keeps what it judged."""
+
+    judged: list[JudgedTick]
+
+    def judge(
+        self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
+    ) -> Verdict:
+        verdict = super().judge(observed, row, can_correct=can_correct)
+        self.judged.append(JudgedTick(observed, row, verdict))
+        return verdict
+
+
+class NominalOperation:
+    """Runs episodes with one gate after the other; the same gate and seeds give the same episodes.
+
+    Args:
+        folder: of the model; its corrector is the settings'.
+        model: the folder's world model, on the CPU.
+        plant: whose task the model has learnt.
+        settings: of the robot's controller.
+    """
+
+    def __init__(self, folder: ModelFolder, model: WorldModel, plant: Plant, settings: ControllerSettings):
+        self.model, self.settings, self._plant = model, settings, plant
+        self._corrector = folder.corrector(settings.corrector, model)
+        self._policy = latent_policy(model, settings.task)
+        self._planner = Planner(model, settings.planner, settings.task)
+
+    def run(
+        self, gate: GateSettings, calibration: GateCalibration | None, seeds: Sequence[int]
+    ) -> Iterator[GatedEpisode]:
+        """An episode for each seed."""
+        recording = _RecordingGate(gate, calibration, self._policy.next)
+        window = self._corrector.dims.window if self._corrector is not None else 1
+        law = PlanExecutor(self._policy, recording, self._corrector, self.settings.executor, window)
+        planner = InlinePlanner(self._planner, self._plant.control_period_s)
+        for epoch, seed in enumerate(seeds, start=1):
+            recording.judged = []
+            result = run_episode(self._plant, planner, law, seed=seed, epoch=epoch)
+            yield GatedEpisode(result, tuple(recording.judged))
+
+    def growth(self, ticks: Sequence[JudgedTick]) -> Float[np.ndarray, "tick"]:
+        """By what factor the dynamics lets each tick's error grow."""
+        dynamics = self._policy.next
+        assert dynamics is not None
+        return np.array([error_growth(t.observed, t.row, dynamics) for t in ticks])
+
+    def value_weights(self, ticks: Sequence[JudgedTick]) -> Float[np.ndarray, "latent"]:
+        """How much the value depends on each component: root mean square of its slope, 1 on average over components."""
+        z = torch.from_numpy(np.stack([t.observed for t in ticks]))
+        slopes = torch.cat([self._value_slopes(part) for part in z.split(VALUE_BATCH)])
+        # Within a group the components sum to one, so that only slopes against the group's mean can count.
+        groups = slopes.unflatten(-1, (-1, SIMNORM_GROUP))
+        weights = (groups - groups.mean(-1, keepdim=True)).flatten(-2).pow(2).mean(0).sqrt()
+        return (weights / weights.pow(2).mean().sqrt()).double().numpy()
+
+    def _value_slopes(self, z: Tensor) -> Tensor:
+        """(tick, latent) gradient of the value of the policy prior's action."""
+        z = z.clone().requires_grad_(True)
+        with torch.enable_grad():
+            action = self.model.prior(z, self.settings.task).mean
+            value = expected_value(self.model.q_logits(z, action, self.settings.task)).mean(0)
+            (slopes,) = torch.autograd.grad(value.sum(), z)
+        return slopes
+
+
+def open_gate(settings: GateSettings) -> GateSettings:
+    """A gate that corrects every tick and never drops the queue for its mismatch."""
+    return replace(
+        settings, mode=GateMode.FIXED, accept=0.0, replan=1e9, commit_ticks=0, max_corrections=100_000
+    )
+
+
+def nominal(episodes: Sequence[GatedEpisode]) -> list[GatedEpisode]:
+    """Those in which nothing went wrong, as far as their return tells."""
+    least = LEAST_OF_MEDIAN * float(np.median([e.result.episode_return for e in episodes]))
+    return [e for e in episodes if e.result.episode_return >= least]
