@@ -31,6 +31,7 @@ from spec_control_ros.training.calibrate import (
     Verification,
     best_mode,
     fit,
+    refuse_too_few,
     verify,
 )
 from spec_control_ros.training.nominal import GatedEpisode, NominalOperation, open_gate
@@ -56,6 +57,7 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
         raise CheckpointError(f"{folder.path.name}: its card names no task, expected `task`, as walker-walk")
     controller = _controller(card["task"], corrector, params, console)
     plant = SuitePlant(card["task"], controller.action_repeat)
+    refuse_too_few(settings, plant.episode_ticks, controller.planner.queue_length)
     operation = NominalOperation(folder, world_model, plant, controller)
 
     def run(

@@ -108,18 +108,40 @@ def _known_ages(ages: Int[np.ndarray, "tick"], episodes: int, rate: float) -> li
     Raises:
         CalibrationError: most ticks are of other ages.
     """
-    needed = ceil(LEAST_RANK / rate)
     values, counts = np.unique(ages, return_counts=True)
-    known = values[counts >= needed]
+    known = values[counts >= _needed(rate)]
     if not len(ages) or np.isin(ages, known).mean() < KNOWN_PART:
-        most = int(counts.max(initial=0))
-        raise CalibrationError(
-            f"calibration: got at most {most} nominal ticks at one age from {episodes} episodes, expected {needed} at "
-            f"each of {len(values)} ages for a false-alarm rate of {rate}; give "
-            + (f"--episodes {ceil(1.2 * needed * episodes / most)} or " if most else "")
-            + "a larger --false-alarm-rate"
-        )
+        raise _too_few(int(counts.min(initial=len(ages))), episodes, rate)
     return [int(age) for age in known]
+
+
+def refuse_too_few(settings: CalibrationSettings, episode_ticks: int, queue_length: int) -> None:
+    """Find out before anything has run that so many episodes cannot do.
+
+    Args:
+        settings: of the calibration.
+        episode_ticks: of one episode.
+        queue_length: of the plans, so that an age comes once in as many ticks.
+
+    Raises:
+        CalibrationError: they cannot.
+    """
+    most = settings.episodes * ceil(episode_ticks / queue_length)
+    if most < _needed(settings.false_alarm_rate):
+        raise _too_few(most, settings.episodes, settings.false_alarm_rate)
+
+
+def _needed(rate: float) -> int:
+    """How many nominal ticks a threshold for this rate takes."""
+    return ceil(LEAST_RANK / rate)
+
+
+def _too_few(ticks: int, episodes: int, rate: float) -> CalibrationError:
+    enough = f"--episodes {ceil(1.2 * _needed(rate) * episodes / ticks)} or " if ticks else ""
+    return CalibrationError(
+        f"calibration: {episodes} episodes give {ticks} nominal ticks at some age of the prediction, expected "
+        f"{_needed(rate)} for a false-alarm rate of {rate}; give {enough}a larger --false-alarm-rate"
+    )
 
 
 def conformal_quantile(values: Float[np.ndarray, "tick"], rate: float) -> float:

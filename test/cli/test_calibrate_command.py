@@ -1,0 +1,97 @@
+"""The command writes thresholds into the card of the model, or leaves it as it was."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spec_control_ros.cli.calibrate import calibrate
+from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
+from spec_control_ros.core.gate import GateCalibration, GateMode
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.calibrate import CalibrationSettings
+from spec_control_ros.world_model.checkpoint import save_world_model
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import WEIGHTS
+
+TASK = "cup-catch"
+WANTED = CalibrationSettings(false_alarm_rate=0.25, correction_rate=0.9, episodes=2, held_out=1)
+PARAMETERS = """
+planner:
+  ros__parameters:
+    planner: {queue_length: 4, mppi: {samples: 16, prior_samples: 4, elites: 4, iterations: 1}}
+sim_bridge:
+  ros__parameters:
+    action_repeat: 20
+"""
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(PARAMETERS)
+    return path
+
+
+@pytest.fixture
+def folder(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
+    """A model, reached over a link as an installed one is."""
+    plant = SuitePlant(TASK, 20)
+    model = small_model(obs=plant.obs_dim, action=plant.action_dim)
+    save_world_model(tmp_path / "repository" / WEIGHTS, model, {"task": TASK, "size": "tiny"})
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    for file in (tmp_path / "repository").iterdir():
+        (installed / file.name).symlink_to(file)
+    return installed
+
+
+def card(folder: Path) -> dict[str, object]:
+    return json.loads((folder / WEIGHTS).with_suffix(".json").read_text())
+
+
+def test_thresholds_and_how_they_came_about_are_added_to_the_card(
+    folder: Path, params: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = card(folder)
+    calibrate(str(folder), WANTED, "none", params)
+    assert (folder / WEIGHTS).with_suffix(".json").is_symlink()
+    after = card(folder)
+    gate = after.pop("gate")
+    assert after == before
+    calibration = GateCalibration.of({"gate": gate})
+    assert calibration is not None
+    assert calibration.mode in (GateMode.QUANTILE, GateMode.ADAPTIVE)
+    assert (calibration.false_alarm_rate, calibration.correction_rate) == (0.25, 0.9)
+    assert isinstance(gate, dict)
+    measured = gate["calibration"]
+    assert (measured["queue_length"], measured["fitted"]["episodes"]) == (4, 2)
+    assert [v["mode"] for v in measured["verified"]] == ["open", "quantile", "adaptive"]
+    assert measured["verified"][0]["false_alarm_rate"] == 0.0
+    printed = capsys.readouterr().out
+    assert "replan above" in printed
+    assert str((folder / WEIGHTS).with_suffix(".json").resolve()) in printed.replace("\n", "")
+
+
+def test_card_stays_as_it_was_when_there_is_too_little_data(folder: Path, params: Path) -> None:
+    before = card(folder)
+    with pytest.raises(CalibrationError, match=r"1 episodes give 13 nominal ticks .* give --episodes 462 or"):
+        calibrate(str(folder), CalibrationSettings(false_alarm_rate=0.001, episodes=1), "none", params)
+    assert card(folder) == before
+
+
+def test_wrong_arguments_are_refused_at_once(folder: Path, params: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="model: got 'nowhere'"):
+        calibrate("nowhere", WANTED, "none", params)
+    with pytest.raises(SettingsError, match="corrector: got 'oracle', expected one of"):
+        calibrate(str(folder), WANTED, "oracle", params)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        calibrate(str(folder), WANTED, "none", tmp_path / "nowhere.yaml")
+
+
+def test_model_of_no_task_is_refused(folder: Path, params: Path) -> None:
+    file = (folder / WEIGHTS).with_suffix(".json")
+    file.write_text(json.dumps({k: v for k, v in card(folder).items() if k != "task"}))
+    with pytest.raises(CheckpointError, match="its card names no task"):
+        calibrate(str(folder), WANTED, "none", params)
