@@ -1,6 +1,7 @@
 """Weights as safetensors with a JSON card beside them."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,8 @@ from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.world_model.card import Card, check_card, with_part
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
+
+NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a list of numbers over many lines
 
 
 def save_weights(path: Path, module: nn.Module, card: Card) -> None:
@@ -48,9 +51,10 @@ def update_card(path: Path, part: str, value: object) -> None:
 def _json(card_path: Path, card: Card) -> str:
     check_card(card, str(card_path))
     try:
-        return json.dumps(card, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(card, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{card_path}: got what JSON cannot hold ({error})") from None
+    return NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -72,6 +72,13 @@ def test_updated_part_is_set_and_all_others_stay(weights: Path) -> None:
     assert [p.name for p in weights.parent.iterdir() if p.suffix == ".part"] == []
 
 
+def test_numbers_of_a_list_stand_on_one_line(weights: Path) -> None:
+    update_card(weights, "gate", {"thresholds": [[1, -2.5, 3e-05], []], "modes": ["fixed"]})
+    text = weights.with_suffix(".json").read_text()
+    assert "\n      [1, -2.5, 3e-05],\n" in text
+    assert load_card(weights)["gate"] == {"thresholds": [[1, -2.5, 3e-05], []], "modes": ["fixed"]}
+
+
 @pytest.mark.parametrize(
     ("part", "value", "said"),
     [
