@@ -19,7 +19,7 @@ from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.errors import CheckpointError
-from spec_control_ros.core.gate import GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.settings import NOT_GIVEN
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -34,7 +34,7 @@ from spec_control_ros.training.calibrate import (
     refuse_too_few,
     verify,
 )
-from spec_control_ros.training.nominal import GatedEpisode, NominalOperation, open_gate
+from spec_control_ros.training.nominal import NominalOperation, open_gate
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
@@ -59,24 +59,16 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     plant = SuitePlant(card["task"], controller.action_repeat)
     refuse_too_few(settings, plant.episode_ticks, controller.planner.queue_length)
     operation = NominalOperation(folder, world_model, plant, controller)
-
-    def run(
-        what: str, gate: GateSettings, calibration: GateCalibration | None, seeds: range
-    ) -> list[GatedEpisode]:
-        episodes = operation.run(gate, calibration, seeds)
-        return list(track(episodes, f"{folder.path.name}: {what}", len(seeds), console=console))
-
     seeds = range(FIRST_SEED, FIRST_SEED + settings.episodes)
-    held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + settings.held_out)
-    episodes = run("nominal operation", open_gate(controller.gate), None, seeds)
+    episodes = list(
+        track(operation.observe(seeds), f"{folder.path.name}: nominal operation", len(seeds), console=console)
+    )
     calibration = fit(operation, episodes, settings)
-    verifications = [verify(OPEN, run(OPEN, open_gate(controller.gate), None, held_out))]
-    for mode in MODES:
-        gate = replace(controller.gate, mode=mode, accept=NOT_GIVEN, replan=NOT_GIVEN)
-        verifications.append(verify(mode.value, run(mode.value, gate, calibration, held_out)))
+    held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + settings.held_out)
+    verifications = _verify(operation, calibration, held_out, console)
     calibration = best_mode(calibration, verifications[1:])
-    metric = controller.gate.metric
-    console.print(_thresholds(calibration, metric, verify(OPEN, episodes).ticks), _modes(verifications))
+    fitted, metric = verify(OPEN, episodes), controller.gate.metric
+    console.print(_thresholds(calibration, metric, fitted.ticks), _modes(verifications))
     measured = {
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
         "wall_time_s": round(time.monotonic() - started_s),
@@ -84,7 +76,11 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
         "queue_length": controller.planner.queue_length,
         "corrector": corrector,
         "metric": metric.value,  # that the modes were verified with
-        "fitted": _fitted(seeds, episodes),
+        "fitted": {
+            "seeds": [seeds.start, seeds.stop - 1],
+            "returns": list(fitted.returns),
+            "ticks_by_age": list(fitted.ticks),
+        },
         "verified": [_verified(v, held_out) for v in verifications],
     }
     weights = (folder.path / WEIGHTS).resolve()  # an installed model is a link to the one in the repository
@@ -108,14 +104,18 @@ def _controller(task: str, corrector: str, params: Path | None, console: Console
     return ControllerSettings.of(merge(parameters, {"executor": {"corrector": corrector}}))
 
 
-def _fitted(seeds: range, episodes: Sequence[GatedEpisode]) -> dict[str, Any]:
-    open_loop = verify(OPEN, episodes)
-    return {
-        "seeds": [seeds.start, seeds.stop - 1],
-        "episodes": len(episodes),
-        "returns": list(open_loop.returns),
-        "ticks_by_age": list(open_loop.ticks),
+def _verify(
+    operation: NominalOperation, calibration: GateCalibration, seeds: range, console: Console
+) -> list[Verification]:
+    """How the gate does on further episodes: open, and in every mode that has thresholds."""
+    base = operation.settings.gate
+    gates = {OPEN: open_gate(base)} | {
+        mode.value: replace(base, mode=mode, accept=NOT_GIVEN, replan=NOT_GIVEN) for mode in MODES
     }
+    return [
+        verify(mode, list(track(operation.run(gate, calibration, seeds), mode, len(seeds), console=console)))
+        for mode, gate in gates.items()
+    ]
 
 
 def _verified(verification: Verification, seeds: range) -> dict[str, Any]:

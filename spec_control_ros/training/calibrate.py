@@ -78,7 +78,8 @@ def fit(
     ticks = [tick for episode in nominal(episodes) for tick in episode.judged]
     ages = np.array([tick.age for tick in ticks], int)
     known = _known_ages(ages, len(episodes), settings.false_alarm_rate)
-    rates = tuple(r for r in RATES if all(_rank((ages == age).sum(), r) >= LEAST_RANK for age in known))
+    wanted = sorted({*RATES, settings.false_alarm_rate, settings.correction_rate} - {1.0})
+    rates = tuple(r for r in wanted if all(_rank((ages == age).sum(), r) >= LEAST_RANK for age in known))
     weights = np.round(operation.value_weights(ticks), 3)
 
     def table(metric: Metric) -> tuple[tuple[float, ...], ...]:
@@ -126,7 +127,7 @@ def refuse_too_few(settings: CalibrationSettings, episode_ticks: int, queue_leng
     Raises:
         CalibrationError: they cannot.
     """
-    most = settings.episodes * ceil(episode_ticks / queue_length)
+    most = settings.episodes * ceil(episode_ticks / queue_length)  # fewer at ages that few plans come to
     if most < _needed(settings.false_alarm_rate):
         raise _too_few(most, settings.episodes, settings.false_alarm_rate)
 

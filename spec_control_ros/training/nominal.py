@@ -87,13 +87,34 @@ class NominalOperation:
         self._policy = latent_policy(model, settings.task)
         self._planner = Planner(model, settings.planner, settings.task)
 
+    def observe(self, seeds: Sequence[int]) -> Iterator[GatedEpisode]:
+        """Episodes with an open gate, every other one with plans made ahead of time: there predictions grow older."""
+        gate = open_gate(self.settings.gate)
+        yield from self.run(gate, None, seeds[::2], prefetch=False)
+        yield from self.run(gate, None, seeds[1::2], prefetch=True)
+
     def run(
-        self, gate: GateSettings, calibration: GateCalibration | None, seeds: Sequence[int]
+        self,
+        gate: GateSettings,
+        calibration: GateCalibration | None,
+        seeds: Sequence[int],
+        *,
+        prefetch: bool | None = None,
     ) -> Iterator[GatedEpisode]:
-        """An episode for each seed."""
+        """An episode for each seed.
+
+        Args:
+            gate: its settings.
+            calibration: that it takes thresholds from; None: it needs none.
+            seeds: of the plant.
+            prefetch: whether plans are made ahead of time; None: as the robot is configured.
+        """
+        executor = self.settings.executor
+        if prefetch is not None:
+            executor = replace(executor, prefetch=prefetch)
         recording = _RecordingGate(gate, calibration, self._policy.next)
         window = self._corrector.dims.window if self._corrector is not None else 1
-        law = PlanExecutor(self._policy, recording, self._corrector, self.settings.executor, window)
+        law = PlanExecutor(self._policy, recording, self._corrector, executor, window)
         planner = InlinePlanner(self._planner, self._plant.control_period_s)
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []

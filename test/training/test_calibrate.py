@@ -121,6 +121,12 @@ def test_open_gate_is_shown_every_row_but_the_plans_first(episodes: list[GatedEp
         assert {tick.verdict.kind for tick in episode.judged} <= {DecisionKind.CORRECT, DecisionKind.ACCEPT}
 
 
+def test_plans_made_ahead_of_time_show_older_predictions(operation: NominalOperation) -> None:
+    first, second = operation.observe(FITTED[:2])
+    assert {tick.age for tick in first.judged} == {1, 2, 3}
+    assert {tick.age for tick in second.judged} == {1, 2, 3, 4, 5}
+
+
 def test_nominal_operation_is_the_same_for_the_same_seeds(
     operation: NominalOperation, episodes: list[GatedEpisode]
 ) -> None:
