@@ -17,12 +17,13 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError, SettingsError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric, mismatch
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.nominal import GatedEpisode, NominalOperation, nominal
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9, 0.99)
 LEAST_RANK = 5  # of a threshold among the largest nominal mismatches: above that its true rate is mere chance
 KNOWN_PART = 0.9  # of all ticks that must be of an age with thresholds of its own
-TIE = 0.01  # of the return: modes that are closer are told apart by their planning inferences
+TIE = 0.01  # of the best mode's return: less than that is no loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +183,19 @@ def verify(mode: str, episodes: Sequence[GatedEpisode]) -> Verification:
 
 
 def best_mode(calibration: GateCalibration, verifications: Sequence[Verification]) -> GateCalibration:
-    """The calibration with the mode of the fewest planning inferences among those that return as much as the best."""
-    returns = [float(np.mean(v.returns)) for v in verifications]
-    good = [v for v, r in zip(verifications, returns, strict=True) if r >= (1.0 - TIE) * max(returns)]
+    """The calibration with the mode of the fewest planning inferences among those that do not return less.
+
+    Args:
+        calibration: whose mode is chosen.
+        verifications: of the modes, over the same seeds.
+    """
+    best = np.array(max((v.returns for v in verifications), key=np.mean))
+    good = [v for v in verifications if not _is_worse(best - v.returns, best.mean())]
     fewest = min(good, key=lambda v: np.mean(v.planning_inferences))
     return replace(calibration, mode=GateMode(fewest.mode))
+
+
+def _is_worse(losses: Float[np.ndarray, "episode"], best: float) -> bool:
+    """Whether a loss of return, seed by seed, matters, and is no chance."""
+    loss, half = float(losses.mean()), interval(losses.tolist())
+    return loss > TIE * best and (half is None or loss > half)
