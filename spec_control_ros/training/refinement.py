@@ -1,0 +1,183 @@
+"""Refines an expert on the task's own episodes: many plants, rounds of fresh ticks, resumable."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.expert_trainer import EVALUATION_SEED, ExpertProgress
+from spec_control_ros.training.proximal_policy import Experience, ProximalPolicy, ProximalSettings
+from spec_control_ros.training.rollout import FloatArray, episode_returns
+
+
+@dataclass(frozen=True, slots=True)
+class RefinementSettings:
+    """One run that refines an expert."""
+
+    task: str = setting("humanoid-walk", "dm_control suite task")
+    seed: int = setting(0, "of episodes and draws", low=0)
+    ticks: int = setting(3_000_000, "of all plants, in all", low=1)
+    plants: int = setting(48, "that step together", low=1)
+    round_ticks: int = setting(100, "of every plant, between updates", low=2)
+    value_rounds: int = setting(6, "before the actor's first update, while its value is learnt", low=0)
+    evaluate_every: int = setting(50, "rounds", low=1)
+    evaluation_episodes: int = setting(16, "deterministic; at most as many as plants", low=1)
+    proximal: ProximalSettings = field(default_factory=ProximalSettings)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.evaluation_episodes > self.plants:
+            raise SettingsError(
+                f"evaluation_episodes: got {self.evaluation_episodes}, expected at most plants = {self.plants}"
+            )
+
+
+class Refinement:
+    """Runs `RefinementSettings` in a folder and continues what lies there.
+
+    Every save begins new episodes, so that a run that is continued is the run without a break.
+
+    Args:
+        settings: of the run.
+        folder: holds `state.pt` and the best actor.
+        first_actor: to refine.
+        make_plant: a plant of the task.
+
+    Raises:
+        SpecControlError: actor and body do not go together, or `folder` holds another run.
+    """
+
+    def __init__(
+        self,
+        settings: RefinementSettings,
+        folder: Path,
+        first_actor: ExpertActor,
+        make_plant: Callable[[str], SuitePlant] = SuitePlant,
+    ):
+        self._settings, self._folder = settings, folder
+        torch.manual_seed(settings.seed)
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
+        first_actor.check_fits(self._plants[0].obs_dim, self._plants[0].action_dim)
+        self.learner = ProximalPolicy(first_actor.train(), settings.proximal)
+        self._next_seed = 10_000 * (settings.seed + 1)
+        self._returns = np.zeros(settings.plants)
+        self._ended: list[float] = []
+        self.ticks, self.best = 0, -np.inf
+        if self._state_path.exists():
+            self._resume()
+        self._begin_all()
+
+    @property
+    def best_path(self) -> Path:
+        """File of the actor that evaluated best."""
+        return self._folder / "best.npz"
+
+    @property
+    def _state_path(self) -> Path:
+        return self._folder / "state.pt"
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[ExpertProgress]:
+        """Refine until the settings' number of ticks, or `should_stop`; yields what there is to report."""
+        s = self._settings
+        while self.ticks < s.ticks:
+            if should_stop():
+                self.save()
+                return
+            experience = self._collect()
+            is_known = self.learner.updates >= s.value_rounds
+            losses = self.learner.update(experience, self._generator, train_actor=is_known)
+            is_due = self.learner.updates % s.evaluate_every == 0 or self.ticks >= s.ticks
+            evaluation = self._evaluate() if is_due else None
+            yield self._report(losses, evaluation)
+
+    def _collect(self) -> Experience:
+        """One round of ticks in every plant."""
+        s, plants = self._settings, self._plants
+        shape = (s.round_ticks, s.plants)
+        obs = torch.empty(*shape, plants[0].obs_dim)
+        next_obs = torch.empty_like(obs)
+        raw = torch.empty(*shape, plants[0].action_dim)
+        reward, is_last = torch.empty(shape), torch.zeros(shape, dtype=torch.bool)
+        for t in range(s.round_ticks):
+            obs[t] = torch.from_numpy(np.stack(self._obs))
+            raw[t] = self.learner.sample(obs[t], self._generator)
+            for i, action in enumerate(raw[t].tanh().numpy()):
+                step = plants[i].step(action)
+                self._left[i] -= 1
+                self._returns[i] += step.reward
+                next_obs[t, i], reward[t, i] = torch.from_numpy(step.obs), step.reward
+                self._obs[i] = step.obs
+                if step.is_last or not self._left[i]:
+                    is_last[t, i] = True
+                    self._ended += [self._returns[i]] if step.is_last else []
+                    self._obs[i] = self._begin(i)
+        self.ticks += s.round_ticks * s.plants
+        return Experience(obs, raw, reward, next_obs, is_last)
+
+    def _begin_all(self) -> None:
+        """New episodes in all plants; the first ones are cut at different lengths, else they would end together."""
+        self._left = [0] * len(self._plants)
+        self._obs = [self._begin(i) for i in range(len(self._plants))]
+        longest = self._plants[0].episode_ticks
+        self._left = [longest * (i + 1) // len(self._plants) or 1 for i in range(len(self._plants))]
+
+    def _begin(self, i: int) -> FloatArray:
+        self._returns[i], self._left[i] = 0.0, self._plants[i].episode_ticks
+        self._next_seed += 1
+        return self._plants[i].reset(self._next_seed)
+
+    def _evaluate(self) -> float:
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self._settings.evaluation_episodes)
+        value = float(episode_returns(self.learner.actor, self._plants, seeds).mean())
+        if value > self.best:
+            self.best = value
+            self.learner.actor.save(self.best_path)
+        self.save()
+        return value
+
+    def _report(self, losses: dict[str, float], evaluation: float | None) -> ExpertProgress:
+        returns = {"own": float(np.mean(self._ended))} if self._ended else {}
+        self._ended.clear()
+        return ExpertProgress(self.ticks, self.learner.updates, "refine", returns, evaluation, losses)
+
+    def save(self) -> None:
+        """Write the whole state; an interruption leaves either the old file or the new one."""
+        state: dict[str, Any] = {
+            "task": self._settings.task,
+            "learner": self.learner.state_dict(),
+            "ticks": self.ticks,
+            "best": float(self.best),
+            "next_seed": self._next_seed,
+            "generator": self._generator.get_state(),
+        }
+        partial = self._state_path.with_suffix(".pt.part")
+        try:
+            torch.save(state, partial)
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{partial}: could not be written ({error}); {self._state_path.name} is as it was, make room and "
+                "give the same command"
+            ) from None
+        os.replace(partial, self._state_path)
+        self._begin_all()
+
+    def _resume(self) -> None:
+        state = torch.load(self._state_path, weights_only=True)
+        if state["task"] != self._settings.task or "value" not in state["learner"]:
+            raise SettingsError(
+                f"{self._folder}: holds another run ({state['task']}), expected a refinement of "
+                f"{self._settings.task}; use another folder"
+            )
+        self.learner.load_state_dict(state["learner"])
+        self.ticks, self.best = state["ticks"], state["best"]
+        self._next_seed = state["next_seed"]
+        self._generator.set_state(state["generator"])
