@@ -1,80 +1,156 @@
 """`spec-control distill`: correctors for a model."""
 
-from dataclasses import asdict
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
+from rich.progress import Progress, track
 from rich.table import Table
 
-from spec_control_ros.core.correctors.corrector import CorrectorKind, LearnedCorrector
+from spec_control_ros.bringup.parameter_files import read_parameters
+from spec_control_ros.bringup.system import robot_of
+from spec_control_ros.cli.machine import machine
+from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.episode_runner import Trial
+from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.ros.model import find_model
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.distill import (
-    CorrectionData,
-    CorrectorScore,
-    DistillSettings,
-    concatenate,
-    fit,
-    gather,
-    new_corrector,
-    score,
-)
-from spec_control_ros.world_model.model_folder import CORRECTORS, ModelFolder
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.training.correction_data import Gathering, concatenate
+from spec_control_ros.training.distill import CorrectorScore, DistillSettings, Round, distill, score
+from spec_control_ros.training.nominal import open_gate
+from spec_control_ros.training.teacher import Teacher
+from spec_control_ros.world_model.card import Card
+from spec_control_ros.world_model.checkpoint import update_card
+from spec_control_ros.world_model.model_folder import ModelFolder
 
-HELD_OUT_SEED = 1_000_000
+FIRST_HELD_OUT_SEED = 1_000_000
+OPEN_LOOP = CorrectorKind.NONE
 
 
-def distill(
-    folder: Path, episodes: int, rounds: int, held_out: int, search: MPPISettings, threads: int
-) -> None:
-    """Train both correctors of the model in `folder` and write them there.
+@dataclass(frozen=True, slots=True)
+class DistillOptions:
+    """What the user asks for."""
+
+    model: str
+    held_out: int  # episodes that errors are taken on, for each corrector
+    returns: int  # episodes that each corrector, and none, is measured on; 0: not at all
+    queue_length: int  # 0: the robot's
+    params: Path | None
+    workers: int
+
+
+def distill_correctors(options: DistillOptions, settings: DistillSettings) -> None:
+    """Train both correctors of a model under its robot's configuration; write them and what they do into its folder.
 
     Raises:
-        SpecControlError: the model cannot be read, or its card names no task.
+        SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
     """
-    torch.set_num_threads(threads)
-    models = ModelFolder.find(str(folder), folder.parent)
-    model, card = models.world_model()
-    settings = DistillSettings(planner=search, teacher=search)
-    plant, console = SuitePlant(card["task"]), Console()
-    console.print(f"{folder.name}: held-out episodes", highlight=False)
-    test = gather(model, plant, settings, None, range(HELD_OUT_SEED, HELD_OUT_SEED + held_out))
-    first = gather(model, plant, settings, None, range(episodes))
-    for kind, network in CORRECTORS.items():
-        parts: list[CorrectionData] = [first]
-        corrector = new_corrector(network, model, settings)
-        for index in range(rounds):
-            if index:
-                seeds = range(index * episodes, (index + 1) * episodes)
-                parts.append(gather(model, plant, settings, corrector, seeds))
-            data = concatenate(parts)
-            corrector = new_corrector(network, model, settings)
-            fit(corrector, data, settings)
-            scores = score(corrector, test)
-            console.print(_table(kind, index, len(data), scores))
-        _save(models, kind, corrector, settings, rounds * episodes, scores)
+    torch.set_num_threads(1)
+    started_s, console = time.monotonic(), Console()
+    folder = find_model(options.model)
+    model, card = folder.world_model()
+    controller = _controller(card["task"], options)
+    plant = SuitePlant(card["task"], controller.action_repeat)
+    teacher = Teacher(model, controller.planner.mppi, settings.draws, controller.task)
+    gathering = Gathering(model, plant, controller, teacher, settings.window)
+
+    last: Round | None = None
+    with Progress(console=console) as bar:
+        row = bar.add_task(f"{folder.path.name}: gathering", total=settings.rounds * settings.episodes)
+        for last in distill(gathering, model.dims, settings):
+            bar.advance(row, last is None)
+    assert last is not None
+    training = {
+        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "ticks": last.ticks,
+        "wall_time_s": round(time.monotonic() - started_s),
+        "hardware": machine(),
+        "seed": settings.seed,
+        "settings": asdict(settings),
+        "planner": asdict(controller.planner),
+    }
+    seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
+    for kind, corrector in last.correctors.items():
+        episodes = track(seeds, f"{kind.value}: held out", console=console)
+        scores = score(corrector, concatenate([gathering.episode(corrector, seed) for seed in episodes]))
+        console.print(_errors(kind, scores))
+        measured = {"training": training, "held_out": [asdict(s) for s in scores]}
+        folder.save_corrector(kind, corrector, measured)
+    if options.returns:
+        _measure_returns(folder, Subject(card["task"], folder.path), controller, options, console)
 
 
-def _save(
-    models: ModelFolder,
-    kind: CorrectorKind,
-    corrector: LearnedCorrector,
-    settings: DistillSettings,
-    episodes: int,
-    scores: list[CorrectorScore],
+def _controller(task: str, options: DistillOptions) -> ControllerSettings:
+    """As the task's robot is configured; the defaults where there is no such robot."""
+    config, robot = Path(get_package_share_directory("spec_control_ros")) / "config", robot_of(task)
+    files = [config / f"{robot}.yaml"] if robot else []
+    controller = ControllerSettings.of(read_parameters([*files, *filter(None, (options.params,))]))
+    length = options.queue_length or controller.planner.queue_length
+    return replace(controller, planner=replace(controller.planner, queue_length=length))
+
+
+def _measure_returns(
+    folder: ModelFolder,
+    subject: Subject,
+    controller: ControllerSettings,
+    options: DistillOptions,
+    console: Console,
 ) -> None:
-    training = {"episodes": episodes, "settings": asdict(settings)}
-    models.save_corrector(kind, corrector, {"training": training, "held_out": [asdict(s) for s in scores]})
+    """Run the same queue on further seeds, as it is and with each corrector at every tick; into the correctors' cards."""
+    first = FIRST_HELD_OUT_SEED + options.held_out
+    seeds = range(first, first + options.returns)
+    controller = replace(controller, gate=open_gate(controller.gate))
+    kinds = (OPEN_LOOP, *folder.correctors)
+    trials = [
+        Trial(kind.value, replace(controller, corrector=kind), seed, epoch)
+        for kind in kinds
+        for epoch, seed in enumerate(seeds, start=1)
+    ]
+    returns: dict[tuple[str, int], float] = {}
+    episodes = measure(subject, trials, options.workers)
+    for trial, measurement in track(episodes, "closed loop", len(trials), console=console):
+        returns[trial.mode, trial.seed] = measurement.episode_return
+    cards = {kind: _card(seeds, [returns[kind.value, seed] for seed in seeds]) for kind in kinds}
+    for kind in folder.correctors:
+        measured = {"open_loop": cards[OPEN_LOOP], "corrected": cards[kind]}
+        update_card(folder.weights_of(kind), "evaluation", measured)
+    console.print(_returns(controller.planner.queue_length, cards))
 
 
-def _table(kind: CorrectorKind, index: int, ticks: int, scores: list[CorrectorScore]) -> Table:
-    table = Table(
-        title=f"{kind.value}, round {index + 1}, {ticks} ticks: squared error to the teacher, held out"
-    )
+def _card(seeds: range, returns: Sequence[float]) -> Card:
+    return {
+        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "seeds": list(seeds),
+        "returns": [round(r, 1) for r in returns],
+        "return_mean": round(float(np.mean(returns)), 1),
+        "return_ci95": round(interval(returns) or 0.0, 1),
+    }
+
+
+def _errors(kind: CorrectorKind, scores: Sequence[CorrectorScore]) -> Table:
+    table = Table(title=f"{kind.value}: squared error to the teacher, held out")
     for column in ("steps ahead", "ticks", "queued", "corrected", "removed"):
         table.add_column(column, justify="right")
     for s in scores:
         removed = f"{1.0 - s.after / s.before:.0%}" if s.before else ""
         table.add_row(str(s.steps_ahead), str(s.ticks), f"{s.before:.4f}", f"{s.after:.4f}", removed)
+    return table
+
+
+def _returns(queue_length: int, cards: dict[CorrectorKind, Card]) -> Table:
+    table = Table(title=f"closed loop, a plan every {queue_length} ticks")
+    for column in ("corrector", "episodes", "return"):
+        table.add_column(column, justify="right")
+    for kind, card in cards.items():
+        mean, half = card["return_mean"], card["return_ci95"]
+        table.add_row(kind.value, str(len(card["seeds"])), f"{mean:.1f} ± {half:.1f}")
     return table

@@ -1,137 +1,95 @@
 """Correctors distilled from a teacher that replans at every tick (Lin et al., arXiv 2512.17250).
 
-Data comes from episodes under the speculating controller itself, so that a corrector sees the states that
-it causes (DAgger): in the first round uncorrected, later with the corrector of the round before.
+Data comes from episodes under the speculating controller itself, so that a corrector sees the states that it causes
+(DAgger): in the first round uncorrected and under the policy prior, in turn, later under the correctors of the round
+before, in turn. Every corrector learns from all of it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, LearnedCorrector
-from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow
-from spec_control_ros.core.executor_settings import ExecutorSettings
-from spec_control_ros.core.gate import Gate, GateSettings
-from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.correctors.corrector import (
+    CorrectorDimensions,
+    CorrectorKind,
+    LearnedCorrector,
+)
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.evaluation.closed_loop import InlinePlanner, run_episode
-from spec_control_ros.sim.plant import Plant
-from spec_control_ros.world_model.latent_policy import latent_policy
-from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
-from spec_control_ros.world_model.planning_model import PlanningModel
-
-# Corrects at every tick that a plan reaches, whatever the mismatch.
-ALWAYS_CORRECT = GateSettings(accept=0.0, replan=1e9, max_corrections=100_000)
-TEACHER_BATCH = 16  # latents planned for at once
+from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
+from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.model_folder import CORRECTORS
 
 
 @dataclass(frozen=True, slots=True)
 class DistillSettings:
     """Settings of the distillation."""
 
-    queue_length: int = setting(6, "K, rows of a plan", low=1)
+    rounds: int = setting(3, "of gathering and fitting", low=1)
+    episodes: int = setting(6, "in each round", low=1)
+    draws: int = setting(2, "of the teacher's search that are averaged", low=1)
     window: int = setting(6, "ticks that the correctors look back", low=1)
     hidden: int = setting(128, "width of the correctors", low=8)
-    passes: int = setting(60, "over the data, in each round", low=1)
+    updates: int = setting(3000, "gradient steps in each round", low=1)
     batch: int = setting(256, "ticks in a gradient step", low=1)
     learning_rate: float = setting(1e-3, "of AdamW, falling to zero along a cosine", above=0.0)
-    seed: int = setting(0, "of initial weights, batches and the teacher's noise", low=0)
-    planner: MPPISettings = field(default_factory=MPPISettings)  # makes the queues
-    teacher: MPPISettings = field(default_factory=MPPISettings)
+    seed: int = setting(0, "of initial weights and batches, and of the first episode", low=0)
 
     def __post_init__(self) -> None:
         check(self)
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectionData:
-    """Ticks with what the teacher would have done."""
+class Round:
+    """What a round has led to."""
 
-    window: FeatureWindow
-    teacher: Float32[Tensor, "tick action"]
-
-    def __len__(self) -> int:
-        return len(self.teacher)
-
-    def rows(self, index: Tensor) -> "CorrectionData":
-        """Some of the ticks."""
-        w = self.window
-        picked = FeatureWindow(
-            w.observed[index], w.predicted[index], w.action[index], w.steps_ahead[index], w.is_real[index]
-        )
-        return CorrectionData(picked, self.teacher[index])
+    correctors: Mapping[CorrectorKind, LearnedCorrector]
+    ticks: int  # that they were fitted to
 
 
-def concatenate(parts: Sequence[CorrectionData]) -> CorrectionData:
-    """All ticks of all parts."""
-    windows = [p.window for p in parts]
-    window = FeatureWindow(
-        *(
-            torch.cat([getattr(w, name) for w in windows])
-            for name in ("observed", "predicted", "action", "steps_ahead", "is_real")
-        )
+def distill(gathering: Gathering, dims: Dimensions, settings: DistillSettings) -> Iterator[Round | None]:
+    """Gather and fit, round by round.
+
+    Args:
+        gathering: of the data.
+        dims: of the world model.
+        settings: of the distillation.
+
+    Yields:
+        None after each episode, and the correctors at the end of each round.
+    """
+    data: list[CorrectionData] = []
+    drivers = gathering.first_drivers()
+    for _ in range(settings.rounds):
+        for index in range(settings.episodes):
+            seed = settings.seed + len(data)
+            data.append(gathering.episode(drivers[index % len(drivers)], seed))
+            yield None
+        everything = concatenate(data)
+        correctors = {kind: new_corrector(kind, dims, settings) for kind in CORRECTORS}
+        for corrector in correctors.values():
+            fit(corrector, everything, settings)
+        drivers = list(correctors.values())
+        yield Round(correctors, len(everything))
+
+
+def new_corrector(kind: CorrectorKind, dims: Dimensions, settings: DistillSettings) -> LearnedCorrector:
+    """An untrained corrector for a world model."""
+    torch.manual_seed(settings.seed)
+    sizes = CorrectorDimensions(
+        latent=dims.latent, action=dims.action, hidden=settings.hidden, window=settings.window
     )
-    return CorrectionData(window, torch.cat([p.teacher for p in parts]))
-
-
-class _Recording:
-    """A corrector that keeps what it is shown."""
-
-    def __init__(self, inner: LearnedCorrector | None, action_dim: int):
-        self._inner, self._zero = inner, np.zeros(action_dim, np.float32)
-        self.windows: list[FeatureWindow] = []
-
-    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
-        """The inner corrector's residual; zero where there is none."""
-        self.windows.append(history.window())
-        return self._zero if self._inner is None else self._inner.residual(history)
-
-
-def gather(
-    model: WorldModel,
-    plant: Plant,
-    settings: DistillSettings,
-    corrector: LearnedCorrector | None,
-    seeds: range,
-) -> CorrectionData:
-    """Run an episode for each seed with every queued row executed, corrected by `corrector`; ask the teacher."""
-    recording = _Recording(corrector, model.dims.action)
-    law = PlanExecutor(
-        latent_policy(model), Gate(ALWAYS_CORRECT), recording, ExecutorSettings(), settings.window
-    )
-    planning = PlannerSettings(queue_length=settings.queue_length, seed=settings.seed, mppi=settings.planner)
-    planner = InlinePlanner(Planner(model, planning), plant.control_period_s)
-    for epoch, seed in enumerate(seeds, start=1):
-        run_episode(plant, planner, law, seed=seed, epoch=epoch)
-    windows = [CorrectionData(w, torch.zeros(1, model.dims.action)) for w in recording.windows]
-    window = concatenate(windows).window
-    return CorrectionData(window, _teacher_actions(model, window.observed[:, -1], settings, seeds.start))
-
-
-def _teacher_actions(model: WorldModel, z: Tensor, settings: DistillSettings, seed: int) -> Tensor:
-    """The weighted mean of a search from each latent (tick, latent): its sampled elites would be noisy targets."""
-    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + seed)
-    teacher, actions = PlanningModel(model), []
-    for part in z.split(TEACHER_BATCH):
-        noise = MPPINoise.draw(settings.teacher, model.dims, len(part), generator)
-        actions.append(search(teacher, part, settings.teacher, noise).mean[:, 0].clone())
-    return torch.cat(actions)
+    return CORRECTORS[kind](sizes)
 
 
 def fit(corrector: LearnedCorrector, data: CorrectionData, settings: DistillSettings) -> None:
     """Regress the teacher's actions: least squares of what would be executed."""
     generator = torch.Generator().manual_seed(settings.seed)
-    steps = settings.passes * max(1, len(data) // settings.batch)
     optimiser = torch.optim.AdamW(corrector.parameters(), lr=settings.learning_rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
     corrector.train().requires_grad_(True)
-    for _ in range(steps):
+    for _ in range(settings.updates):
         part = data.rows(torch.randint(len(data), (min(settings.batch, len(data)),), generator=generator))
         loss = _squared_error(corrector, part).mean()
         optimiser.zero_grad(set_to_none=True)
@@ -169,14 +127,3 @@ def score(corrector: LearnedCorrector, data: CorrectionData) -> list[CorrectorSc
         for k in steps.unique()
         for mask in (steps == k,)
     ]
-
-
-def new_corrector(
-    kind: type[LearnedCorrector], model: WorldModel, settings: DistillSettings
-) -> LearnedCorrector:
-    """An untrained corrector for `model`."""
-    torch.manual_seed(settings.seed)
-    dims = CorrectorDimensions(
-        latent=model.dims.latent, action=model.dims.action, hidden=settings.hidden, window=settings.window
-    )
-    return kind(dims)

@@ -70,21 +70,30 @@ class ModelFolder:
         """The world model's card."""
         return load_card(self.path / WEIGHTS)
 
+    @property
+    def correctors(self) -> list[CorrectorKind]:
+        """The kinds that there are."""
+        return [kind for kind in CORRECTORS if self.weights_of(kind).exists()]
+
+    def weights_of(self, kind: CorrectorKind) -> Path:
+        """File of a corrector's weights, whether or not there is one."""
+        return self.path / f"{kind.value}.safetensors"
+
     def corrector(self, kind: CorrectorKind, model: WorldModel) -> LearnedCorrector | None:
         """A corrector that fits `model`; None for kind NONE, or for AUTO where there is none.
 
         Raises:
             CheckpointError: there is none of that kind, or it does not fit.
         """
-        own = [k.value for k in CORRECTORS if (self.path / f"{k.value}.safetensors").exists()]
+        own = self.correctors
         if kind is CorrectorKind.AUTO:
-            kind = CorrectorKind(own[0] if own else "none")
+            kind = own[0] if own else CorrectorKind.NONE
         if kind is CorrectorKind.NONE:
             return None
-        path = self.path / f"{kind.value}.safetensors"
+        path = self.weights_of(kind)
         if not path.exists():
             raise CheckpointError(
-                f"{path}: no such corrector; expected one of {', '.join(['none', *own])} for this model"
+                f"{path}: no such corrector; expected one of {', '.join(['none', *(k.value for k in own)])} for this model"
             )
         card = load_card(path)
         try:
@@ -121,4 +130,4 @@ class ModelFolder:
     def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""
         card = {"format": kind.value, "dimensions": asdict(corrector.dims), **card}
-        save_weights(self.path / f"{kind.value}.safetensors", corrector, card)
+        save_weights(self.weights_of(kind), corrector, card)

@@ -41,6 +41,11 @@ class FeatureHistory:
         """Add the newest tick."""
         self._ticks.append(features)
 
+    @property
+    def newest(self) -> TickFeatures:
+        """The tick that was added last; there must be one."""
+        return self._ticks[-1]
+
     def copy(self) -> "FeatureHistory":
         """The same ticks, to go on from independently."""
         copy = FeatureHistory(self._window)

@@ -1,0 +1,118 @@
+"""What correctors learn from: ticks of the speculating controller, and what the teacher would have done at each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from spec_control_ros.core.correctors.corrector import Corrector
+from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow
+from spec_control_ros.core.gate import Gate
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.evaluation.closed_loop import run_episode
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.inline_planner import InlinePlanner
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.training.nominal import open_gate
+from spec_control_ros.training.teacher import Teacher
+from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.planner import Planner
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionData:
+    """Ticks at which a row was executed that had been queued for them."""
+
+    window: FeatureWindow
+    teacher: Float32[Tensor, "tick action"]
+
+    def __len__(self) -> int:
+        return len(self.teacher)
+
+    def rows(self, index: Tensor) -> "CorrectionData":
+        """Some of the ticks."""
+        return CorrectionData(_windows([self.window], index), self.teacher[index])
+
+
+def concatenate(parts: Sequence[CorrectionData]) -> CorrectionData:
+    """All ticks of all parts."""
+    return CorrectionData(_windows([p.window for p in parts]), torch.cat([p.teacher for p in parts]))
+
+
+def _windows(parts: Sequence[FeatureWindow], index: Tensor | slice = slice(None)) -> FeatureWindow:
+    """Rows of the parts' windows, one after the other."""
+    names = [spec.name for spec in fields(FeatureWindow)]
+    return FeatureWindow(**{n: torch.cat([getattr(p, n)[index] for p in parts]) for n in names})
+
+
+class ToPrior:
+    """The corrector to begin with: whatever was queued, do what the policy prior does at the real latent.
+
+    Args:
+        prior: (latent,) -> (action,).
+    """
+
+    def __init__(self, prior: Callable[[np.ndarray], np.ndarray]):
+        self._prior = prior
+
+    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
+        """The whole way from the queued action to the prior's."""
+        newest = history.newest
+        return self._prior(newest.observed) - newest.action
+
+
+class _Recording:
+    """A corrector that keeps what it is shown."""
+
+    def __init__(self, inner: Corrector | None):
+        self._inner = inner
+        self.windows: list[FeatureWindow] = []
+
+    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
+        """The inner corrector's residual; zero where there is none."""
+        self.windows.append(history.window())
+        return np.zeros_like(history.newest.action) if self._inner is None else self._inner.residual(history)
+
+
+class Gathering:
+    """Runs the speculating controller, every queued row executed and corrected, and asks the teacher about each.
+
+    Args:
+        model: in inference mode, on the CPU.
+        plant: whose task the model has learnt.
+        controller: as its robot is configured; its own gate and corrector do not matter.
+        teacher: asked once an episode is over.
+        window: ticks that correctors look back.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        plant: Plant,
+        controller: ControllerSettings,
+        teacher: Teacher,
+        window: int,
+    ):
+        self._plant, self._teacher, self._window = plant, teacher, window
+        self._controller = replace(controller, gate=open_gate(controller.gate))
+        self._policy = latent_policy(model, controller.task)
+        self._planner = Planner(model, controller.planner, controller.task)
+
+    def first_drivers(self) -> list[Corrector | None]:
+        """What acts in turn before there are correctors: the queue as it is, and the policy prior."""
+        return [None] if self._policy.prior is None else [None, ToPrior(self._policy.prior)]
+
+    def episode(self, corrector: Corrector | None, seed: int) -> CorrectionData:
+        """The ticks of the episode of `seed`; the same arguments give the same data."""
+        recording = _Recording(corrector)
+        law = PlanExecutor(
+            self._policy, Gate(self._controller.gate), recording, self._controller.executor, self._window
+        )
+        planner = InlinePlanner(self._planner, self._plant.control_period_s)
+        run_episode(self._plant, planner, law, seed=seed, epoch=seed + 1)
+        window = _windows(recording.windows)
+        return CorrectionData(window, self._teacher.actions(window.observed[:, -1], seed))
