@@ -38,8 +38,8 @@ class ExecutorSettings:
     )
     wait_for_prefetch: bool = setting(
         False,
-        "whether a tick waits for the plan under way though it has an action: in lockstep, where decisions must not "
-        "depend on how fast plans come",
+        "whether a command waits for the plan that is asked for ahead: for lockstep, where nothing may depend on how "
+        "fast plans come",
     )
 
     def __post_init__(self) -> None:

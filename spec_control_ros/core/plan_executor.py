@@ -72,6 +72,9 @@ class PlanExecutor:
             self._prefetcher = Prefetcher(policy.next, self._queue, self._execution, max_steps_ahead)
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
+        self._kept_back: Decision | None = (
+            None  # of the newest tick, until the plan it asked ahead for is there
+        )
         self._last_action = np.zeros(policy.action_dim, np.float32)
         self._last_observed_s: float | None = None
         self.drops = Drops()
@@ -94,14 +97,14 @@ class PlanExecutor:
         if self._order.advance(observation.tick) or self._pending is not None:
             self._execution.interrupt()
         self._last_observed_s = now_s
-        self._pending = self._executed = None
+        self._pending = self._executed = self._kept_back = None
         self._queue.discard_before(observation.tick)
         latent = self._policy.latent_of(observation.data)
         if latent is None:
             self.drops[Drop.BAD_OBSERVATION] += 1
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
         self._faults.note_good_observation()
-        return self._decide(_Tick(observation, latent, now_s), now_s)
+        return self._keep_back(self._decide(_Tick(observation, latent, now_s), now_s), now_s)
 
     def receive(self, plan: Plan, now_s: float) -> Outcome:
         """Take a plan; rows for ticks that have passed are left out, and an old epoch's plan is dropped.
@@ -118,8 +121,8 @@ class PlanExecutor:
         if is_late:
             self._drop(Drop.STALE_PLAN)
         if self._pending is None:
-            return Outcome()
-        return self._decide(self._pending, now_s)
+            return self._release()
+        return self._keep_back(self._decide(self._pending, now_s), now_s)
 
     def refuse_message(self, cause: Drop) -> None:
         """Count a message that could not even be read."""
@@ -146,14 +149,14 @@ class PlanExecutor:
         self._requests.expire(now_s)
         if self._pending is not None:
             return self._poll_pending(self._pending, now_s)
+        if self._kept_back is not None:
+            return self._release()
         if self._last_observed_s is None or now_s - self._last_observed_s < self.settings.sensor_timeout_s:
             return Outcome()
         self._last_observed_s = now_s  # again after as long
         return Outcome(self._hold(Reason.SENSOR_SILENT, now_s, None))
 
     def _poll_pending(self, pending: _Tick, now_s: float) -> Outcome:
-        if pending.verdict is None:
-            return self._decide(pending, now_s)
         if now_s - pending.observed_at_s < self.settings.plan_wait_s:
             return Outcome(None, self._request(pending, now_s))
         decision = self._hold(self._requests.why_no_plan, pending.observed_at_s, pending)
@@ -163,9 +166,6 @@ class PlanExecutor:
     def _decide(self, tick: _Tick, now_s: float) -> Outcome:
         if self.fault is not None:
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
-        if self._waits_for_prefetch(tick, now_s):
-            self._pending = tick
-            return Outcome()
         row = self._queue.at(tick.observation.tick)
         verdict = EMPTY
         if row is not None:
@@ -189,11 +189,21 @@ class PlanExecutor:
         self._executed = executed
         return Outcome(self._decision(tick.observed_at_s, verdict, executed.action, executed.correction_norm))
 
-    def _waits_for_prefetch(self, tick: _Tick, now_s: float) -> bool:
-        """Whether to decide `tick` only once the plan under way is there, or has taken too long."""
-        is_under_way = self._requests.in_flight is not None and tick.verdict is None
-        waited_s = now_s - tick.observed_at_s
-        return self.settings.wait_for_prefetch and is_under_way and waited_s < self.settings.plan_wait_s
+    def _keep_back(self, outcome: Outcome, now_s: float) -> Outcome:
+        """Where the settings say so, ask ahead first, and let the command wait for the plan."""
+        if not self.settings.wait_for_prefetch or outcome.decision is None:
+            return outcome
+        if (request := self.prefetch(now_s)) is None:
+            return outcome
+        self._kept_back = outcome.decision
+        return Outcome(None, request)
+
+    def _release(self) -> Outcome:
+        """The decision that was kept back, once nothing is under way any more."""
+        if self._requests.in_flight is not None:
+            return Outcome()
+        decision, self._kept_back = self._kept_back, None
+        return Outcome(decision)
 
     def _await_plan(self, tick: _Tick, verdict: Verdict, now_s: float) -> Outcome:
         """Drop what is queued, keep the tick open and ask for a plan."""
@@ -248,13 +258,12 @@ class PlanExecutor:
 
     def _begin_epoch(self, epoch: int) -> None:
         self._order.begin_epoch(epoch)
-        self._queue.clear()
-        self._gate.reset()
-        self._execution.interrupt()
         self._requests.begin_epoch()
-        self._pending = self._executed = None
-        self._last_action = np.zeros(self._policy.action_dim, np.float32)
         self.drops.begin_epoch()
+        self._gate.reset()
+        self._queue.clear()
+        self._execution.interrupt()
+        self._last_action = np.zeros(self._policy.action_dim, np.float32)
 
     def _drop(self, cause: Drop) -> Outcome:
         self.drops[cause] += 1

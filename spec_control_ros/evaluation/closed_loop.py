@@ -64,11 +64,8 @@ def run_episode(
         SettingsError: the law would wait for a plan longer than the plant does.
     """
     period_s = plant.control_period_s
-    if (planner is None or delay_ticks) and law.settings.plan_wait_s >= period_s:
-        raise SettingsError(
-            f"plan_wait_s: got {law.settings.plan_wait_s} s, expected less than the control period of {period_s} s "
-            "where plans do not come at once"
-        )
+    if planner is None or delay_ticks:
+        _check_waits(law, period_s)
     slow = None if planner is None else SlowPlanner(planner, delay_ticks)
     obs = plant.reset(seed)
     decisions: list[Decision] = []
@@ -90,6 +87,16 @@ def run_episode(
         obs, is_last = step.obs, step.is_last
         episode_return += step.reward
     return EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s))
+
+
+def _check_waits(law: PlanExecutor, period_s: float) -> None:
+    if law.settings.plan_wait_s >= period_s:
+        raise SettingsError(
+            f"plan_wait_s: got {law.settings.plan_wait_s} s, expected less than the control period of {period_s} s "
+            "where plans do not come at once"
+        )
+    if law.settings.prefetch and law.settings.wait_for_prefetch:
+        raise SettingsError("wait_for_prefetch: got true, expected false where plans do not come at once")
 
 
 def _decide(

@@ -138,8 +138,9 @@ class ExecutorNode(ProcessNode):
     def _handle(self, outcome: Outcome) -> None:
         if outcome.decision is not None:
             self._publish(outcome.decision)
-        if outcome.request is not None:
-            self._ask(outcome.request)
+        request = outcome.request or self._law.prefetch(time.monotonic())
+        if request is not None:
+            self._ask(request)
 
     def _publish(self, decision: Decision) -> None:
         stamp = self.get_clock().now().to_msg()

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,11 +12,11 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
-from spec_control_ros.ros.messages import from_floats, to_plan
+from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.planning_thread import PlanningThread
@@ -44,8 +43,9 @@ class PlannerNodeSettings:
 class PlanningJob:
     """A request with what the node adds to it."""
 
-    request: Replan.Request
+    request: ReplanRequest
     plan_id: int
+    deadline_s: float  # the plan is of no use that long after it was asked for; 0: no deadline
     received_s: float  # monotonic
 
 
@@ -110,46 +110,47 @@ class PlannerNode(ProcessNode):
         if response.accepted:
             self._plan_ids += 1
             response.plan_id = self._plan_ids
-            self._thread.submit(PlanningJob(request, self._plan_ids, time.monotonic()))
+            job = PlanningJob(from_replan(request), self._plan_ids, request.deadline, time.monotonic())
+            self._thread.submit(job)
         else:
             self._counts["refused"] += 1
         return response
 
     def _objection(self, request: Replan.Request) -> str:
         """Why a request cannot be planned for; empty if it can."""
-        size = self._planner.model.dims.obs
+        dims, is_prefetch = self._planner.model.dims, len(request.latent) > 0
+        name, values, size = ("an observation", request.observation, dims.obs)
+        if is_prefetch:
+            name, values, size = ("a latent", request.latent, dims.latent)
         if request.reason not in set(Reason):
             return f"got reason {request.reason}, expected one of {', '.join(map(str, map(int, Reason)))}"
-        if len(request.latent):
-            return "planning from a latent is not supported; send the observation"
-        if len(request.observation) != size:
-            return f"got an observation of {len(request.observation)} values, expected {size}"
-        if not np.isfinite(request.observation).all():
-            return "got an observation with non-finite values"
-        if request.start_tick != request.tick:
+        if is_prefetch and len(request.observation):
+            return "got an observation and a latent, expected one of them"
+        if len(values) != size:
+            return f"got {name} of {len(values)} values, expected {size}"
+        if not np.isfinite(values).all():
+            return f"got {name} with non-finite values"
+        if is_prefetch and request.start_tick <= request.tick:
+            return f"got start_tick {request.start_tick}, expected more than its tick {request.tick}"
+        if not is_prefetch and request.start_tick != request.tick:
             return f"got start_tick {request.start_tick}, expected the observation's tick {request.tick}"
         if not 0.0 <= request.deadline < float("inf"):
             return f"got a deadline of {request.deadline} s, expected 0 (none) or more"
         return ""
 
-    def _work(self, job: PlanningJob, is_superseded: Callable[[], bool]) -> None:
+    def _work(self, job: PlanningJob) -> None:
         request, start_s = job.request, time.monotonic()
-        if request.deadline and start_s - job.received_s > request.deadline:
+        if job.deadline_s and start_s - job.received_s > job.deadline_s:
             self._counts["too_late"] += 1
             return
         try:
-            queue = self._planner.plan(
-                from_floats(request.observation), request.epoch, request.start_tick, self._warm_start
-            )
+            queue = self._planner.answer(request, self._warm_start)
         except PlanningError as error:
             self._counts["failed"] += 1
             self._is_failing = True
             self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
             return
         self._warm_start, self._is_failing = queue.warm_start, False
-        if is_superseded():
-            self._thread.superseded += 1
-            return
         self._planning_time_s = time.monotonic() - start_s
         plan = queue.as_plan(
             job.plan_id,
@@ -157,7 +158,7 @@ class PlannerNode(ProcessNode):
             control_period_s=self._control_period_s,
             planning_time_s=self._planning_time_s,
         )
-        self._plan_publisher.publish(to_plan(plan, Reason(request.reason), self.get_clock().now().to_msg()))
+        self._plan_publisher.publish(to_plan(plan, request.reason, self.get_clock().now().to_msg()))
         self._counts["published"] += 1
 
     def _publish_diagnostics(self) -> None:

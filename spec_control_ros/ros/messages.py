@@ -156,6 +156,20 @@ def to_replan(request: ReplanRequest, deadline_s: float) -> Replan.Request:
     )
 
 
+def from_replan(message: Replan.Request) -> ReplanRequest:
+    """The request for a plan.
+
+    Raises:
+        PlanError: it holds both an observation and a latent, or neither.
+    """
+    observation, latent = (
+        from_floats(values) if len(values) else None for values in (message.observation, message.latent)
+    )
+    return ReplanRequest(
+        message.epoch, message.tick, message.start_tick, Reason(message.reason), observation, latent
+    )
+
+
 def to_replan_event(
     request: ReplanRequest, deadline_s: float, plan_id: int, why_not: str, waited_s: float, stamp: Time
 ) -> msg.ReplanEvent:

@@ -12,10 +12,10 @@ class PlanningThread(Generic[Request]):
 
     Args:
         prepare: runs in the thread before any request.
-        work: runs for a request; is told whether, by now, a newer request has come.
+        work: runs for a request, to its end.
     """
 
-    def __init__(self, prepare: Callable[[], None], work: Callable[[Request, Callable[[], bool]], None]):
+    def __init__(self, prepare: Callable[[], None], work: Callable[[Request], None]):
         self._prepare, self._work = prepare, work
         self._changed = threading.Condition()
         self._waiting: Request | None = None
@@ -49,7 +49,7 @@ class PlanningThread(Generic[Request]):
             self._prepare()
             self.is_ready.set()
             while (request := self._next()) is not None:
-                self._work(request, self._has_newer)
+                self._work(request)
         except Exception as error:  # handed to the node's own thread, which raises it
             self.error = error
 
@@ -58,6 +58,3 @@ class PlanningThread(Generic[Request]):
             self._changed.wait_for(lambda: self._waiting is not None or self._is_stopping)
             request, self._waiting = self._waiting, None
             return None if self._is_stopping else request
-
-    def _has_newer(self) -> bool:
-        return self._waiting is not None

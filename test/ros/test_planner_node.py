@@ -112,7 +112,10 @@ def test_same_request_gives_the_same_plan(asker: Asker) -> None:
         ({"observation": [0.0] * 7}, "7 values, expected 6"),
         ({"observation": [float("nan")] * OBS}, "non-finite"),
         ({"observation": to_floats(np.zeros(1_000_000, np.float32))}, "1000000 values, expected 6"),
-        ({"observation": [], "latent": [0.0] * LATENT}, "not supported"),
+        ({"latent": [0.0] * LATENT}, "an observation and a latent"),
+        ({"observation": [], "latent": [0.0] * (LATENT + 1), "start_tick": 9}, f"expected {LATENT}"),
+        ({"observation": [], "latent": [float("inf")] * LATENT, "start_tick": 9}, "non-finite"),
+        ({"observation": [], "latent": [0.0] * LATENT}, "expected more than its tick"),
         ({"deadline": float("nan")}, "deadline of nan"),
         ({"deadline": -1.0}, "deadline of -1.0"),
         ({"reason": 200}, "got reason 200"),
@@ -129,6 +132,14 @@ def test_bad_request_is_refused_with_its_cause_and_never_planned(
     following = asker.ask()
     asker.plan(following.plan_id)
     assert len(asker.plans) == before + 1
+
+
+def test_plan_from_a_latent_begins_at_the_tick_that_it_is_foreseen_for(asker: Asker) -> None:
+    latent = [1.0 / 8.0] * LATENT
+    answer = asker.ask(observation=[], latent=latent, tick=4, start_tick=7)
+    plan = asker.plan(answer.plan_id)
+    assert (plan.observation_tick, plan.start_tick) == (4, 7)
+    assert plan.latents[:LATENT].tolist() == pytest.approx(latent)
 
 
 def test_huge_identities_are_planned_for(asker: Asker) -> None:

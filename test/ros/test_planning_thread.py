@@ -1,7 +1,7 @@
 """One request in work, the latest one next, errors kept for the node."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from ros_support import until
@@ -14,13 +14,13 @@ class Work:
 
     def __init__(self) -> None:
         self.begun: list[int] = []
-        self.superseded: list[bool] = []
+        self.ended: list[int] = []
         self.may_go_on = threading.Semaphore(0)
 
-    def __call__(self, request: int, is_superseded: Callable[[], bool]) -> None:
+    def __call__(self, request: int) -> None:
         self.begun.append(request)
         self.may_go_on.acquire()
-        self.superseded.append(is_superseded())
+        self.ended.append(request)
 
 
 @pytest.fixture
@@ -43,9 +43,8 @@ def test_latest_request_replaces_the_one_that_waits(thread: PlanningThread[int],
     for request in (2, 3, 4):
         thread.submit(request)
     work.may_go_on.release(2)
-    until(lambda: len(work.superseded) == 2)
+    until(lambda: work.ended == [1, 4])
     assert work.begun == [1, 4]
-    assert work.superseded == [True, False]
     assert thread.superseded == 2
 
 
@@ -72,7 +71,7 @@ def test_stop_lets_the_work_in_hand_finish_and_begins_no_other(
     thread.submit(2)
     threading.Timer(0.2, work.may_go_on.release).start()
     thread.stop()
-    assert (work.begun, len(work.superseded)) == ([1], 1)
+    assert (work.begun, work.ended) == ([1], [1])
 
 
 def test_stop_without_start_returns(thread: PlanningThread[int]) -> None:
