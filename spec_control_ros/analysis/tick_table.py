@@ -62,7 +62,7 @@ class TickRecord:
         )
 
 
-TYPES = {DecisionKind: "u1", Reason: "u1", int: "u4", float: "f8"}
+TYPES: dict[Any, str] = {DecisionKind: "u1", Reason: "u1", int: "u4", float: "f8"}
 ROW = np.dtype([(f.name, TYPES[f.type]) for f in fields(TickRecord)])
 values_of = attrgetter(*ROW.names or ())
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import torch
@@ -38,6 +39,22 @@ class LearnerSettings:
     latent_imitation_coef: float = 0.05
 
 
+class Precision(str, Enum):
+    """Of the matrix products; everything else is float32 always."""
+
+    AUTO = "auto"  # bfloat16 where the hardware multiplies it in units of its own
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+    def is_bfloat16(self, device: torch.device) -> bool:
+        """What it comes to on a device."""
+        if self is not Precision.AUTO:
+            return self is Precision.BFLOAT16
+        if device.type == "cuda":
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
 class Learner:
     """A world model, its target values, optimisers and the running scale of values.
 
@@ -45,14 +62,24 @@ class Learner:
         model: is trained in place.
         settings: of the update.
         compile_losses: compile the losses with torch.compile; needs a C++ compiler, and half a minute once.
+        precision: of the matrix products.
     """
 
-    def __init__(self, model: WorldModel, settings: LearnerSettings, *, compile_losses: bool = True):
+    def __init__(
+        self,
+        model: WorldModel,
+        settings: LearnerSettings,
+        *,
+        compile_losses: bool = True,
+        precision: Precision = Precision.AUTO,
+    ):
         self.model = model
         self.target_q: MLP = deepcopy(model.q_head).requires_grad_(False).eval()
         self._settings = settings
         self.updates = 0
-        self.value_scale = torch.ones((), device=next(model.parameters()).device)
+        self._device = next(model.parameters()).device
+        self._is_bfloat16 = precision.is_bfloat16(self._device)
+        self.value_scale = torch.ones((), device=self._device)
         encoder = list(model.encoder.parameters())
         prior = list(model.prior_head.parameters())
         own = {id(p) for p in [*encoder, *prior]}
@@ -70,10 +97,9 @@ class Learner:
             fused=True,
         )
         self._prior_optimiser = torch.optim.Adam(prior, lr=lr, eps=1e-5, fused=True)
-        wrap: Callable[[Any], Any] = torch.compile if compile_losses else lambda f: f
-        self._td_target = wrap(self._td_target_eager)
-        self._model_loss = wrap(self._model_loss_eager)
-        self._prior_loss = wrap(self._prior_loss_eager)
+        self._td_target = self._prepared(self._td_target_eager, compile_losses)
+        self._model_loss = self._prepared(self._model_loss_eager, compile_losses)
+        self._prior_loss = self._prepared(self._prior_loss_eager, compile_losses)
 
     def update(self, batch: Batch, expert_action: Tensor | None = None) -> dict[str, Tensor]:
         """Take one gradient step on everything.
@@ -90,8 +116,7 @@ class Learner:
         eps = torch.randn_like(batch.action)
         members = torch.randperm(model.dims.q_members, device=eps.device)[:2]
         with torch.no_grad():
-            next_z = model.encode(batch.obs[1:].flatten(0, 1)).unflatten(0, batch.action.shape[:2])
-            target = self._td_target(next_z, batch.reward, eps, members)
+            next_z, target = self._td_target(batch.obs[1:], batch.reward, eps, members)
 
         # World model and values
         model.train()
@@ -132,12 +157,27 @@ class Learner:
         self.value_scale = self.value_scale.lerp((high - low).clamp(min=1.0), self._settings.target_rate)
         return {"prior_loss": loss.detach(), "entropy": entropy, "value_scale": self.value_scale}
 
-    def _td_target_eager(self, next_z: Tensor, reward: Tensor, eps: Tensor, members: Tensor) -> Tensor:
-        """Reward plus the discounted smaller value of two target members, (horizon, batch)."""
-        z, flat_eps = next_z.flatten(0, 1), eps.flatten(0, 1)
+    def _prepared(self, loss: Callable[..., Any], is_compiled: bool) -> Callable[..., Any]:
+        """The loss with its matrix products in the learner's precision."""
+        if is_compiled:
+            # The compiler's own random numbers are scalar code on a CPU: a quarter of an update went into dropout.
+            loss = torch.compile(loss, options={"fallback_random": True})
+
+        def prepared(*args: Tensor | None) -> Any:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bfloat16):
+                return loss(*args)
+
+        return prepared
+
+    def _td_target_eager(
+        self, next_obs: Tensor, reward: Tensor, eps: Tensor, members: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Latents (horizon, batch, latent), and reward plus the discounted smaller value of two target members."""
+        z, flat_eps = self.model.encode(next_obs.flatten(0, 1)), eps.flatten(0, 1)
         action = self.model.prior(z).sample(flat_eps)
-        q = expected_value(self.target_q(torch.cat([z, action], dim=-1))[members])
-        return reward + self._settings.discount * q.amin(dim=0).unflatten(0, reward.shape)
+        q = expected_value(_member_logits(self.target_q, torch.cat([z, action], dim=-1), members))
+        target = reward + self._settings.discount * q.amin(dim=0).unflatten(0, reward.shape)
+        return z.unflatten(0, reward.shape), target
 
     def _model_loss_eager(
         self,
@@ -189,7 +229,8 @@ class Learner:
         z, flat_eps = zs.flatten(0, 1), eps.flatten(0, 1)
         prior = self.model.prior(z)
         action = prior.sample(flat_eps)
-        q = expected_value(self.model.q_logits(z, action)[members]).mean(0).unflatten(0, zs.shape[:2])
+        logits = _member_logits(self.model.q_head, torch.cat([z, action], dim=-1), members)
+        q = expected_value(logits).mean(0).unflatten(0, zs.shape[:2])
         log_prob, scaled = log_probability(prior, flat_eps, action)
         rho = s.rho ** torch.arange(len(zs), device=z.device)
         objective = s.entropy_coef * -scaled.unflatten(0, zs.shape[:2]) + q / value_scale
@@ -220,6 +261,12 @@ class Learner:
         self._model_optimiser.load_state_dict(state["model_optimiser"])
         self._prior_optimiser.load_state_dict(state["prior_optimiser"])
         self.value_scale = state["value_scale"]
+
+
+def _member_logits(q_head: MLP, joint: Tensor, members: Tensor) -> Tensor:
+    """Logits (chosen, samples, bins) of the chosen members (chosen,); the others are not evaluated."""
+    chosen = {name: parameter[members] for name, parameter in q_head.named_parameters()}
+    return torch.func.functional_call(q_head, chosen, joint)
 
 
 def log_probability(prior: PolicyPrior, eps: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,7 @@ def sim_norm(x: Tensor) -> Tensor:
 
 
 class Layer(nn.Module):
-    """A linear map and, with an activation, layer norm before it.
+    """A linear map and, with an activation, layer norm before it; all but the map is float32, also under autocast.
 
     `weight` is (out, in), in an ensemble (members, out, in); `bias`, `ln.weight` and `ln.bias` are alike.
     """
@@ -76,7 +76,7 @@ class Layer(nn.Module):
         bias: Tensor = self.bias
         if member is not None:
             weight, bias = weight[member], bias[member]
-        h = self._drop(F.linear(x, weight, bias))
+        h = self._drop(F.linear(x, weight, bias).float())
         if self.activation is None:
             return h
         scale, shift = self.ln["weight"], self.ln["bias"]
@@ -85,7 +85,7 @@ class Layer(nn.Module):
         return self.activation(F.layer_norm(h, h.shape[-1:], scale, shift, LAYER_NORM_EPS))
 
     def _all_members(self, x: Tensor) -> Tensor:
-        h = self._drop(torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2)))
+        h = self._drop(torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2)).float())
         if self.activation is None:
             return h
         h = F.layer_norm(h, h.shape[-1:], eps=LAYER_NORM_EPS)

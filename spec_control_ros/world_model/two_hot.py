@@ -22,7 +22,8 @@ def symexp(x: Tensor) -> Tensor:
 def expected_value(logits: Tensor) -> Tensor:
     """Scalars (...) that logits (..., bins) stand for: symexp of the expected bin."""
     bins = torch.linspace(V_MIN, V_MAX, NUM_BINS, device=logits.device, dtype=logits.dtype)
-    return symexp(torch.softmax(logits, dim=-1) @ bins)
+    # No matrix product: autocast would round the bins to bfloat16.
+    return symexp((torch.softmax(logits, dim=-1) * bins).sum(-1))
 
 
 def two_hot(x: Tensor) -> Tensor:

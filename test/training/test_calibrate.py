@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_control_ros.core.correctors.corrector import CorrectorKind
-from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
 from spec_control_ros.core.gate import GateCalibration, GateMode, GateSettings, Metric
@@ -66,7 +65,7 @@ def folder(model: WorldModel, tmp_path_factory: pytest.TempPathFactory) -> Model
     """A model with a corrector that has learnt nothing, and so corrects by nothing."""
     folder = ModelFolder(tmp_path_factory.mktemp("models") / "cup")
     save_world_model(folder.path / WEIGHTS, model, {"task": TASK})
-    corrector = new_corrector(TwoTowerCorrector, model, DistillSettings(window=1, hidden=16))
+    corrector = new_corrector(CorrectorKind.TWO_TOWER, model.dims, DistillSettings(window=1, hidden=16))
     folder.save_corrector(CorrectorKind.TWO_TOWER, corrector, {})
     return folder
 
