@@ -1,0 +1,194 @@
+"""`spec-control expert`: a policy that demonstrates a task."""
+
+import csv
+import json
+import shlex
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import torch
+from ament_index_python.packages import get_package_share_directory
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spec_control_ros.cli.machine import machine
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.curriculum import StartKind
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.expert_recipe import read_recipe
+from spec_control_ros.training.expert_settings import ExpertSettings
+from spec_control_ros.training.expert_trainer import ExpertProgress, ExpertTrainer
+from spec_control_ros.training.rollout import episode_returns
+
+SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
+LOSSES = ("critic_loss", "value", "entropy", "temperature")
+
+
+def expert(
+    task: str,
+    out: Path,
+    recipe: Path | None,
+    given: dict[str, Any],
+    folder: Path,
+    first: Path | None,
+    minutes: float | None,
+    threads: int,
+) -> None:
+    """Make an expert for `task` and write it to `out`, with a card beside it.
+
+    Args:
+        task: dm_control suite task.
+        out: file for the actor, .npz.
+        recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
+        given: settings that win over the recipe's.
+        folder: state and log; what lies there is continued.
+        first: actor to start from.
+        minutes: of wall time, after which the run saves and ends.
+        threads: for PyTorch and for the plants.
+
+    Raises:
+        SpecControlError: a setting is wrong, or a file cannot be read or written.
+    """
+    if out.suffix != ".npz":
+        raise SettingsError(f"out: got {out}, expected a file that ends in .npz")
+    SuitePlant(task)  # an unknown task is told before anything is made
+    settings = replace(_recipe(task, recipe), task=task, **given)
+    first_actor = None if first is None else ExpertActor.load(first)
+    torch.set_num_threads(threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = ExpertTrainer(settings, folder, first_actor, threads)
+    log, console = _Log(folder / "log.csv"), Console()
+    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
+    with _interruption() as asked:
+        _train(
+            trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
+        )
+    if trainer.ticks < settings.ticks:
+        console.print(f"saved at tick {trainer.ticks}; the same command goes on from there")
+    if asked.is_set():
+        raise SystemExit(130)
+    if trainer.best_path.exists():
+        _write(trainer, settings, out, log, console)
+    else:
+        console.print(f"not evaluated yet, so {out} is not written")
+
+
+def _recipe(task: str, path: Path | None) -> ExpertSettings:
+    if path is not None:
+        return read_recipe(path)
+    recipes = Path(get_package_share_directory("spec_control_ros")) / "config" / "experts"
+    shipped = recipes / f"{task.replace('_', '-')}.yaml"
+    return read_recipe(shipped) if shipped.exists() else ExpertSettings()
+
+
+def _train(
+    trainer: ExpertTrainer, ticks: int, should_stop: Callable[[], bool], log: "_Log", console: Console
+) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, speed_estimate_period=600.0) as bar:
+        row = bar.add_task("", total=ticks, completed=trainer.ticks)
+        for told in trainer.run(should_stop):
+            log.add(told)
+            ended = "  ".join(f"{kind} {value:.0f}" for kind, value in told.returns.items())
+            bar.update(row, completed=told.ticks, description=f"{told.stage}: {ended}")
+            if told.evaluation is not None:
+                where = f"tick {told.ticks}, update {told.updates}, {told.stage}"
+                bar.console.print(f"{where}: {ended}  evaluation {told.evaluation:.0f}", highlight=False)
+
+
+@contextmanager
+def _interruption() -> Iterator[Event]:
+    """The first Ctrl-C or SIGTERM sets the event, so that the state is saved whole; the second ends the process."""
+    asked = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: Any) -> None:
+        asked.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        restore()
+
+
+def _write(
+    trainer: ExpertTrainer, settings: ExpertSettings, out: Path, log: "_Log", console: Console
+) -> None:
+    """Write the best actor, and what it returns on seeds that it was not chosen by."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(trainer.best_path, out)
+    plants = [SuitePlant(settings.task) for _ in SCORED_SEEDS]
+    returns = episode_returns(ExpertActor.load(out), plants, SCORED_SEEDS)
+    training = {
+        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "ticks": trainer.ticks,
+        "updates": trainer.learner.updates,
+        "wall_time_s": round(log.wall_time_s),
+        "hardware": machine(),
+        "seed": settings.seed,
+        "settings": asdict(settings),
+    }
+    evaluation = {
+        "seeds": list(SCORED_SEEDS),
+        "returns": returns.tolist(),
+        "return_mean": float(np.mean(returns)),
+        "return_ci95": interval(returns.tolist()),
+    }
+    card = {"task": settings.task, "training": training, "evaluation": {"deterministic": evaluation}}
+    out.with_suffix(".json").write_text(json.dumps(card, indent=2, default=lambda kind: kind.value) + "\n")
+    console.print(
+        f"{out}: returns {returns.mean():.1f} ± {evaluation['return_ci95']:.1f} "
+        f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})",
+        highlight=False,
+    )
+
+
+class _Log:
+    """A CSV file with a row a report; its wall time goes on where an earlier run's ended."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        rows = list(csv.DictReader(path.open())) if path.exists() else []
+        self._before_s = float(rows[-1]["wall_time_s"]) if rows else 0.0
+        self._began_s = time.monotonic()
+
+    @property
+    def wall_time_s(self) -> float:
+        """Of all runs that wrote here."""
+        return self._before_s + time.monotonic() - self._began_s
+
+    def add(self, told: ExpertProgress) -> None:
+        """Write a row."""
+        row = {
+            "wall_time_s": f"{self.wall_time_s:.1f}",
+            "ticks": told.ticks,
+            "updates": told.updates,
+            "stage": told.stage,
+            **{f"return_{kind.value}": told.returns.get(kind.value, "") for kind in StartKind},
+            "evaluation": "" if told.evaluation is None else told.evaluation,
+            **{name: told.losses.get(name, "") for name in LOSSES},
+        }
+        is_new = not self._path.exists()
+        with self._path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
