@@ -27,7 +27,7 @@ class Process:
     parameters: dict[str, str | int | bool]  # win over the files
 
 
-ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk"}
+ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
 YES_NO = ("true", "false")
 
 

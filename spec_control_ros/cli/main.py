@@ -20,7 +20,7 @@ app = typer.Typer(
 
 @app.command()
 def run(
-    robot: Annotated[str, typer.Argument(help="humanoid or walker")],
+    robot: Annotated[str, typer.Argument(help="humanoid, walker or cheetah")],
     task: Annotated[str | None, typer.Option(help="dm_control suite task [default: the robot's]")] = None,
     model: Annotated[
         str | None, typer.Option(help="shipped model or model folder [default: named like the task]")
@@ -170,27 +170,34 @@ def expert(
 
 @app.command()
 def distill(
-    folder: Annotated[
-        Path, typer.Argument(help="model folder, as models/walker-walk; the correctors go there")
+    model: Annotated[
+        str, typer.Argument(help="shipped model, as walker-walk, or model folder; the correctors go there")
     ],
     episodes: Annotated[int, typer.Option(help="in each round", min=1)] = 6,
-    rounds: Annotated[int, typer.Option(help="of gathering data under the last corrector", min=1)] = 2,
-    held_out: Annotated[int, typer.Option(help="episodes that the scores are taken on", min=1)] = 2,
-    samples: Annotated[int, typer.Option(help="of planner and teacher", min=2)] = 512,
-    iterations: Annotated[int, typer.Option(help="of planner and teacher", min=1)] = 6,
-    elites: Annotated[int, typer.Option(help="of planner and teacher", min=1)] = 64,
-    start: Annotated[str, typer.Option(help="of the search: shifted or prior")] = "shifted",
-    max_std: Annotated[float, typer.Option(help="first spread of the search")] = 2.0,
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    rounds: Annotated[int, typer.Option(help="of gathering data under the last correctors", min=1)] = 3,
+    draws: Annotated[int, typer.Option(help="of the teacher's search, averaged", min=1)] = 2,
+    updates: Annotated[int, typer.Option(help="gradient steps in each round", min=1)] = 3000,
+    hidden: Annotated[int, typer.Option(help="width of the correctors", min=8)] = 128,
+    held_out: Annotated[int, typer.Option(help="episodes that errors are taken on", min=1)] = 2,
+    returns: Annotated[
+        int, typer.Option(help="episodes that the queue is run with and without correctors", min=0)
+    ] = 10,
+    queue_length: Annotated[int, typer.Option(help="K; 0: the robot's", min=0)] = 0,
+    params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="processes; 0: half of the CPUs", min=0)] = 0,
 ) -> None:
     """Distil both correctors of a model from a teacher that replans at every tick."""
-    from spec_control_ros.cli.distill import distill as distill_correctors
-    from spec_control_ros.world_model.mppi import MPPISettings, Start
+    from spec_control_ros.cli.distill import DistillOptions, distill_correctors
+    from spec_control_ros.training.distill import DistillSettings
 
-    search = MPPISettings(
-        samples=samples, iterations=iterations, elites=elites, start=Start(start), max_std=max_std
+    options = DistillOptions(model, held_out, returns, queue_length, params, workers)
+    distill_correctors(
+        options,
+        DistillSettings(
+            rounds=rounds, episodes=episodes, draws=draws, updates=updates, hidden=hidden, seed=seed
+        ),
     )
-    distill_correctors(folder, episodes, rounds, held_out, search, threads)
 
 
 @app.command()

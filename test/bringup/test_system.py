@@ -143,7 +143,7 @@ def test_wrong_argument_is_refused(given: dict[str, str], said: str) -> None:
 
 
 def test_unknown_robot_lists_those_that_there_are() -> None:
-    with pytest.raises(SettingsError, match="robot: got 'dog', expected one of humanoid, walker"):
+    with pytest.raises(SettingsError, match="robot: got 'dog', expected one of humanoid, walker, cheetah"):
         arguments("dog")
 
 
