@@ -16,6 +16,8 @@ MODES = (
     "two_tower",
     "temporal",
     "adaptive",
+    "pipelined",
+    *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
 )
 MAX_DELAY_TICKS = 100
 BASELINE, PRIOR = "replan", "prior"
