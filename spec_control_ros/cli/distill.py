@@ -105,7 +105,7 @@ def _measure_returns(
     options: DistillOptions,
     console: Console,
 ) -> None:
-    """Run the same queue on further seeds, as it is and with each corrector at every tick; into the correctors' cards."""
+    """Run the same queue on further seeds, as it is and with each corrector; into the correctors' cards."""
     first = FIRST_HELD_OUT_SEED + options.held_out
     seeds = range(first, first + options.returns)
     controller = replace(controller, gate=open_gate(controller.gate))

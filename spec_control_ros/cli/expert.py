@@ -29,10 +29,11 @@ from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_recipe import read_recipe
 from spec_control_ros.training.expert_settings import ExpertSettings
 from spec_control_ros.training.expert_trainer import ExpertProgress, ExpertTrainer
+from spec_control_ros.training.refinement import Refinement, RefinementSettings
 from spec_control_ros.training.rollout import episode_returns
 
 SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
-LOSSES = ("critic_loss", "value", "entropy", "temperature")
+LOSSES = ("critic_loss", "value", "entropy", "temperature", "value_error", "divergence")
 
 
 def expert(
@@ -68,20 +69,13 @@ def expert(
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
     trainer = ExpertTrainer(settings, folder, first_actor, threads)
-    log, console = _Log(folder / "log.csv"), Console()
+    log, console = ExpertLog(folder / "log.csv"), Console()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
-    with _interruption() as asked:
-        _train(
+    with interruption() as asked:
+        follow(
             trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
         )
-    if trainer.ticks < settings.ticks:
-        console.print(f"saved at tick {trainer.ticks}; the same command goes on from there")
-    if asked.is_set():
-        raise SystemExit(130)
-    if trainer.best_path.exists():
-        _write(trainer, settings, out, log, console)
-    else:
-        console.print(f"not evaluated yet, so {out} is not written")
+    finish(trainer, settings, out, log, console, is_interrupted=asked.is_set())
 
 
 def _recipe(task: str, path: Path | None) -> ExpertSettings:
@@ -92,9 +86,34 @@ def _recipe(task: str, path: Path | None) -> ExpertSettings:
     return read_recipe(shipped) if shipped.exists() else ExpertSettings()
 
 
-def _train(
-    trainer: ExpertTrainer, ticks: int, should_stop: Callable[[], bool], log: "_Log", console: Console
+def finish(
+    trainer: ExpertTrainer | Refinement,
+    settings: ExpertSettings | RefinementSettings,
+    out: Path,
+    log: "ExpertLog",
+    console: Console,
+    *,
+    is_interrupted: bool,
 ) -> None:
+    """Write the best actor so far, and say how to go on where there is more to do."""
+    if trainer.ticks < settings.ticks:
+        console.print(f"saved at tick {trainer.ticks}; the same command goes on from there")
+    if is_interrupted:
+        raise SystemExit(130)
+    if trainer.best_path.exists():
+        write_expert(trainer, settings, out, log, console)
+    else:
+        console.print(f"not evaluated yet, so {out} is not written")
+
+
+def follow(
+    trainer: ExpertTrainer | Refinement,
+    ticks: int,
+    should_stop: Callable[[], bool],
+    log: "ExpertLog",
+    console: Console,
+) -> None:
+    """Run it with a bar of progress, and log what it reports."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, speed_estimate_period=600.0) as bar:
         row = bar.add_task("", total=ticks, completed=trainer.ticks)
@@ -108,7 +127,7 @@ def _train(
 
 
 @contextmanager
-def _interruption() -> Iterator[Event]:
+def interruption() -> Iterator[Event]:
     """The first Ctrl-C or SIGTERM sets the event, so that the state is saved whole; the second ends the process."""
     asked = Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -129,8 +148,12 @@ def _interruption() -> Iterator[Event]:
         restore()
 
 
-def _write(
-    trainer: ExpertTrainer, settings: ExpertSettings, out: Path, log: "_Log", console: Console
+def write_expert(
+    trainer: ExpertTrainer | Refinement,
+    settings: ExpertSettings | RefinementSettings,
+    out: Path,
+    log: "ExpertLog",
+    console: Console,
 ) -> None:
     """Write the best actor, and what it returns on seeds that it was not chosen by."""
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +184,7 @@ def _write(
     )
 
 
-class _Log:
+class ExpertLog:
     """A CSV file with a row a report; its wall time goes on where an earlier run's ended."""
 
     def __init__(self, path: Path):

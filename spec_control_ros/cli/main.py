@@ -169,6 +169,31 @@ def expert(
 
 
 @app.command()
+def refine(
+    task: Annotated[str, typer.Argument(help="dm_control suite task, as in humanoid-walk")],
+    start: Annotated[Path, typer.Option("--from", help="expert to refine")],
+    out: Annotated[Path, typer.Option(help="file for the refined expert, .npz")],
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="state and log; what lies there is continued [default: results/refine/TASK]"),
+    ] = None,
+    ticks: Annotated[int, typer.Option(help="of all plants, in all", min=1)] = 3_000_000,
+    minutes: Annotated[
+        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
+    ] = None,
+    std: Annotated[float, typer.Option(help="spread of actions before squashing")] = 0.18,
+    action_cost: Annotated[float, typer.Option(help="of the mean squared action, a tick")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Refine an expert by proximal policy optimisation; an interrupted run goes on where it was."""
+    from spec_control_ros.cli.refine import refine as refine_expert
+
+    given = {"seed": seed, "ticks": ticks}
+    proximal = {"std": std, "action_cost": action_cost}
+    refine_expert(task, start, out, folder or Path("results/refine") / task, given, proximal, minutes)
+
+
+@app.command()
 def distill(
     model: Annotated[
         str, typer.Argument(help="shipped model, as walker-walk, or model folder; the correctors go there")

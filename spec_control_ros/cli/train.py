@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spec_control_ros.training.allocation import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer, TrainerSettings
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -19,6 +20,7 @@ def train(settings: TrainerSettings, folder: Path, threads: int, export: Path | 
         SpecControlError: a setting is wrong, or `folder` holds another run's data.
     """
     torch.set_num_threads(threads)
+    keep_freed_memory()
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(settings, folder)
     console = Console()

@@ -93,7 +93,8 @@ class ModelFolder:
         path = self.weights_of(kind)
         if not path.exists():
             raise CheckpointError(
-                f"{path}: no such corrector; expected one of {', '.join(['none', *(k.value for k in own)])} for this model"
+                f"{path}: no such corrector; expected one of "
+                f"{', '.join(['none', *(k.value for k in own)])} for this model"
             )
         card = load_card(path)
         try:
