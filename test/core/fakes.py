@@ -7,7 +7,7 @@ import numpy as np
 from spec_control_ros.core.correctors.features import FeatureHistory
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateSettings
-from spec_control_ros.core.latent_policy import LatentPolicy
+from spec_control_ros.core.latent_policy import Dynamics, LatentPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
@@ -43,9 +43,10 @@ def policy(
     *,
     encode: Callable[[np.ndarray], np.ndarray] = lambda obs: obs,
     prior: Callable[[np.ndarray], np.ndarray] | None = lambda _: PRIOR_ACTION,
+    next: Dynamics | None = None,
 ) -> LatentPolicy:
     """An encoder that takes the observation for the latent, and a prior that has one action."""
-    return LatentPolicy(OBS, OBS, ACTION, encode, prior)
+    return LatentPolicy(OBS, OBS, ACTION, encode, prior, next)
 
 
 def executor(
@@ -53,7 +54,7 @@ def executor(
     gate: GateSettings = GATE,
     corrector: FakeCorrector | None = None,
     history_window: int = 1,
-    **functions: Callable[[np.ndarray], np.ndarray] | None,
+    **functions: Callable[..., np.ndarray] | None,
 ) -> PlanExecutor:
     """The control law in fake surroundings."""
     return PlanExecutor(policy(**functions), Gate(gate), corrector, settings, history_window)

@@ -18,25 +18,39 @@ from spec_control_ros.core.plan import Plan
 
 offs = st.sampled_from([0.0, 0.05, 0.5, 0.9, 5.0])
 rows = st.integers(1, 8)
+MAX_LEAD = 6  # the longest run of rows that are not stale
 
 
 class ExecutorMachine(RuleBasedStateMachine):
     """Plays sensor, planner and clock, honest or not."""
 
-    @initialize(hold=st.sampled_from(HoldPolicy), residual=st.sampled_from([0.05, 3.0, nan]))
-    def begin(self, hold: HoldPolicy, residual: float) -> None:
+    @initialize(
+        hold=st.sampled_from(HoldPolicy),
+        residual=st.sampled_from([0.05, 3.0, nan]),
+        lead=st.sampled_from([0, 1, 2, 4]),
+        waits=st.booleans(),
+    )
+    def begin(self, hold: HoldPolicy, residual: float, lead: int, waits: bool) -> None:
+        self.settings = dataclasses.replace(
+            WAITING,
+            hold=hold,
+            prefetch=lead > 0,
+            prefetch_lead_ticks=max(lead, 1),
+            wait_for_prefetch=waits,
+        )
         self.law = executor(
-            dataclasses.replace(WAITING, hold=hold),
+            self.settings,
             dataclasses.replace(GATE, max_steps_ahead=5),
             FakeCorrector(residual),
             history_window=4,
+            next=lambda latent, action: latent + np.float32(action[0]),
         )
         self.now = 0.0
         self.epoch, self.tick = 0, -1
         self.in_flight: ReplanRequest | None = None
         self.deadline = 0.0
         self.unanswered: list[ReplanRequest] = []  # the planner may answer any of them, ever
-        self.planned_from = -1
+        self.newest_plan = (-1, -1)
         self.open: Observation | None = None
         self.decided: Counter[tuple[int, int]] = Counter()
         self.newest: Decision | None = None
@@ -71,7 +85,15 @@ class ExecutorMachine(RuleBasedStateMachine):
     def answer(self, data: st.DataObject, rows: int) -> None:
         request = data.draw(st.sampled_from(self.unanswered))
         self.plan_ids += 1
-        self._receive(plan(request.start_tick, rows=rows, epoch=request.epoch, plan_id=self.plan_ids))
+        self._receive(
+            plan(
+                request.start_tick,
+                rows=rows,
+                epoch=request.epoch,
+                plan_id=self.plan_ids,
+                observation_tick=request.tick,
+            )
+        )
 
     @rule(
         epoch=st.integers(-1, 1),
@@ -122,24 +144,25 @@ class ExecutorMachine(RuleBasedStateMachine):
         """Given time, the newest observation has been decided, once."""
         if not hasattr(self, "law") or self.tick < 0:
             return
-        self._poll(WAITING.plan_wait_s)
+        self._poll(max(WAITING.plan_wait_s, WAITING.replan_timeout_s))
         assert self.open is None
         assert self.decided[self.epoch, self.tick] == 1
 
     def _observe(self, seen: Observation, dt: float) -> None:
         self.now += dt
         if seen.epoch > self.epoch:
-            self.in_flight, self.planned_from, self.newest = None, -1, None
+            self.in_flight, self.newest_plan, self.newest = None, (-1, -1), None
         self.epoch, self.tick, self.open = seen.epoch, seen.tick, seen
         self._check(self.law.tick(seen, self.now))
 
     def _receive(self, made: Plan) -> None:
         is_ours = made.epoch == self.epoch and made.actions.shape[1] == ACTION
-        is_in_order = self.planned_from <= made.observation_tick <= self.tick
+        is_in_order = made.observation_tick <= self.tick and made.identity >= self.newest_plan
         before = self.law.drops.total()
         if is_ours and is_in_order:
-            self.planned_from = made.observation_tick
-            if self.in_flight is not None and made.observation_tick >= self.in_flight.tick:
+            self.newest_plan = made.identity
+            asked = self.in_flight
+            if asked is not None and made.identity >= (asked.tick, asked.start_tick):
                 self.in_flight = None
         outcome = self.law.receive(made, self.now)
         if not (is_ours and is_in_order):
@@ -158,11 +181,25 @@ class ExecutorMachine(RuleBasedStateMachine):
             self._check_request(outcome.request)
         if outcome.decision is not None:
             self._check_decision(outcome.decision)
+            ahead = self.law.prefetch(self.now)
+            if ahead is not None:
+                assert outcome.request is None
+                assert not self.settings.wait_for_prefetch, "the command did not wait"
+                self._check_request(ahead)
+        assert self.law.prefetch(self.now) is None, "asks ahead twice"
 
     def _check_request(self, request: ReplanRequest) -> None:
-        assert self.in_flight is None, "two requests in flight"
+        if self.in_flight is not None:
+            assert self.in_flight.is_prefetch, "two requests in flight"
+            assert not request.is_prefetch, "two requests in flight"
         assert (request.epoch, request.tick) == (self.epoch, self.tick)
-        assert np.isfinite(request.observation).all()
+        if request.is_prefetch:
+            assert self.settings.prefetch
+            assert request.tick < request.start_tick <= request.tick + MAX_LEAD
+            assert np.isfinite(request.latent).all()
+        else:
+            assert request.start_tick == request.tick
+            assert np.isfinite(request.observation).all()
         self.in_flight, self.deadline = request, self.now + WAITING.replan_timeout_s
         self.unanswered.append(request)
 
@@ -178,6 +215,10 @@ class ExecutorMachine(RuleBasedStateMachine):
         if self.law.fault is not None:
             assert made.kind is DecisionKind.HOLD
         assert (made.plan_id != 0) == (made.kind is not DecisionKind.HOLD)
+        assert 0 <= made.steps_ahead <= 5, "a stale row or one before its plan's start was executed"
+        if made.kind is DecisionKind.REPLAN:
+            assert made.steps_ahead == 0
+            assert made.plan_age_s == 0.0
         assert made.observed_at_s <= self.now
         assert made.waited_inferences <= made.planning_inferences
         before = self.newest
@@ -196,7 +237,12 @@ TestExecutorMachine = ExecutorMachine.TestCase
 def replayed(seed: int) -> list[str]:
     """Decisions of a random but fixed sequence of observations, plans, refusals and pauses."""
     rng = np.random.default_rng(seed)
-    law = executor(corrector=FakeCorrector(), history_window=3)
+    law = executor(
+        dataclasses.replace(WAITING, prefetch=True),
+        corrector=FakeCorrector(),
+        history_window=3,
+        next=lambda latent, action: latent + np.float32(0.1 * action[0]),
+    )
     epoch, tick, now, requests, said = 1, -1, 0.0, [], []
     for _ in range(400):
         now += float(rng.exponential(0.5))
@@ -211,11 +257,13 @@ def replayed(seed: int) -> list[str]:
             outcome = law.poll(now)
         elif requests and event == "plan":
             request = requests[-1]
-            outcome = law.receive(plan(request.start_tick, epoch=request.epoch), now)
+            made = plan(request.start_tick, epoch=request.epoch, observation_tick=request.tick)
+            outcome = law.receive(made, now)
         elif requests:
             law.replan_failed(requests[-1], now)
-        requests += [outcome.request] if outcome.request is not None else []
-        said.append(repr(outcome))
+        asked = outcome.request or law.prefetch(now)
+        requests += [asked] if asked is not None else []
+        said.append(repr((outcome, asked)))
     return said
 
 

@@ -5,6 +5,7 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 
 from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.observation import Observation
@@ -155,12 +156,19 @@ def test_status_says_everything_about_a_decision() -> None:
     assert message.latency == 0.0625
 
 
-def test_replan_request_survives() -> None:
-    request = ReplanRequest(1, 2, 3, Reason.STALE, FLOATS)
+@pytest.mark.parametrize(
+    "start", [{"observation": FLOATS}, {"latent": FLOATS}], ids=lambda start: next(iter(start))
+)
+def test_replan_request_survives(start: dict[str, np.ndarray]) -> None:
+    request = ReplanRequest(1, 2, 3, Reason.STALE, **start)
     message = sent(messages.to_replan(request, 0.5))
-    assert (message.epoch, message.tick, message.start_tick, message.reason) == (1, 2, 3, Reason.STALE)
-    assert messages.from_floats(message.observation).tobytes() == FLOATS.tobytes()
-    assert (len(message.latent), message.deadline) == (0, 0.5)
+    assert message.deadline == 0.5
+    assert repr(messages.from_replan(message)) == repr(request)
+
+
+def test_replan_request_from_nothing_is_refused() -> None:
+    with pytest.raises(PlanError, match="either an observation or a latent"):
+        messages.from_replan(Replan.Request())
 
 
 def test_answer_to_a_replan_request_is_mirrored() -> None:
