@@ -232,7 +232,7 @@ def calibrate(
         float, typer.Option(help="part of nominal ticks at which the queue may be dropped")
     ] = 0.01,
     correction_rate: Annotated[float, typer.Option(help="part of nominal ticks that are corrected")] = 0.99,
-    episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1)] = 20,
+    episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1)] = 24,
     held_out: Annotated[int, typer.Option(help="episodes that each mode is verified on", min=1)] = 10,
     corrector: Annotated[str, typer.Option(help="auto, two_tower, temporal or none")] = "auto",
     params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,

@@ -34,7 +34,7 @@ class CalibrationSettings:
         0.01, "part of nominal ticks at which the queue is dropped", above=0.0, high=0.5
     )
     correction_rate: float = setting(0.99, "part of nominal ticks that are corrected", above=0.0, high=1.0)
-    episodes: int = setting(20, "that the thresholds are fitted to", low=1)
+    episodes: int = setting(24, "that the thresholds are fitted to", low=1)
     held_out: int = setting(10, "episodes that each mode is verified on", low=1)
 
     def __post_init__(self) -> None:
