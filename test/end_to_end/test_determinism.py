@@ -1,5 +1,6 @@
 """In lockstep the same seeds give bit-identical episodes, run after run, also with another system beside."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -25,14 +26,18 @@ def results(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("corrector", ["none", "two_tower", "temporal"])
+@pytest.mark.parametrize(
+    ("corrector", "is_ahead"), [("none", False), ("two_tower", False), ("temporal", True)]
+)
 def test_same_seed_gives_identical_decisions_and_returns_on_two_domains_at_once(
     run: Callable[..., Any],
     probe: Probe,
     domain: int,
     monkeypatch: pytest.MonkeyPatch,
     corrector: str,
+    is_ahead: bool,
 ) -> None:
+    law = {**GATE, "executor": {"prefetch": is_ahead}}
     words = ["--corrector", corrector, "--seed", "3", "--episodes", "2"]
     with free_domain() as other:
         probes = [probe, Probe(other)]
@@ -40,7 +45,7 @@ def test_same_seed_gives_identical_decisions_and_returns_on_two_domains_at_once(
         runs = []
         for number in (domain, other):
             monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
-            runs.append(run(*words, executor=GATE))
+            runs.append(run(*words, executor=law))
         for p, process in zip(probes, runs, strict=True):
             p.until(lambda ended=process: ended.popen.poll() is not None, lambda late=process: late.text)
             p.spin(0.5)
@@ -52,4 +57,7 @@ def test_same_seed_gives_identical_decisions_and_returns_on_two_domains_at_once(
     assert [row[:2] for row in sequences[0]] == [(epoch, tick) for epoch in (1, 2) for tick in range(50)]
     assert [episode["ticks"] for episode in reports[0]] == [50, 50]
     # It would say little about runs that always do the same.
+    plans = [episode["planning_inferences"] for episode in reports[0]]
+    waited = [episode["waited_inferences"] for episode in reports[0]]
+    assert all(map(operator.gt if is_ahead else operator.eq, plans, waited)), (plans, waited)
     assert len({row[2] for row in sequences[0]}) == (2 if corrector == "none" else 3)
