@@ -168,18 +168,20 @@ def search(
     else:
         mean = z.new_zeros(h, batch, a)
     std = z.new_full((h, batch, a), settings.max_std)
-    done = 0
+    samples, done = model.samples(z, n), 0
 
     while done == 0 or (done < settings.iterations and (budget is None or budget.allows_another(done))):
         # Sample
-        actions[:, :, p:] = (mean.unsqueeze(2) + std.unsqueeze(2) * noise.samples[done]).clamp_(-1, 1)
+        drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), noise.samples[done])
+        torch.clamp(drawn, -1.0, 1.0, out=actions[:, :, p:])
         if mask is not None:
             actions *= mask
 
         # Evaluate, and keep the elites
+        samples.start = z
         value = _estimate_value(
             model,
-            model.samples(z, n),
+            samples,
             actions.view(h, batch * n, a),
             noise.terminal[done].reshape(batch * n, a),
             noise.q_members[done],

@@ -108,8 +108,8 @@ def test_search_prefers_what_the_model_rewards(
     rewarded = torch.tensor([0.5, -0.5])
 
     def reward(_: PlanningModel, samples: Samples) -> Tensor:
-        held = samples.action if samples.start is not None else samples.joint[:, model.dims.latent :]
-        return -100.0 * (held[:, : model.dims.action] - rewarded).pow(2).sum(-1)
+        action = samples.joint[:, model.dims.latent :][:, : model.dims.action]
+        return -100.0 * (action - rewarded).pow(2).sum(-1)
 
     monkeypatch.setattr(PlanningModel, "reward", reward)
     settings = replace(SETTINGS, iterations=8, samples=256, elites=32)

@@ -6,19 +6,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from spec_control_ros.world_model.kernels import NativeKernels, TorchKernels
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 from spec_control_ros.world_model.precision import Precision
+from spec_control_ros.world_model.stacks import Stack
 from spec_control_ros.world_model.two_hot import expected_value
 
 STARTS, COUNT = 3, 4
-WIDE = {"latent": 32, "hidden": 48, "action": 3}  # widths that the compiled kernels take
+WIDE = {"latent": 32, "hidden": 64, "action": 3}  # widths that native stacks take
 # bfloat16 keeps 8 bits of a product's every term
 TOLERANCE = {Precision.FLOAT32: 1e-5, Precision.BFLOAT16: 3e-2}
 
 
-@pytest.fixture(params=[True, False], ids=["compiled", "torch"])
+@pytest.fixture(params=[True, False], ids=["native", "torch"])
 def is_native(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
@@ -67,7 +67,7 @@ def test_heads_are_the_world_model_s_at_the_start_and_after_it(
     if task is not None:
         model.action_masks.copy_(torch.tensor([[1, 1, 1], [1, 0, 1]]))
     planning = PlanningModel(model, task, precision, is_native=is_native)
-    assert isinstance(planning.kernels, NativeKernels if is_native else TorchKernels)
+    assert (planning.stack.make is not Stack) == is_native
     rows, tolerance = Rows(model, task), TOLERANCE[precision]
     samples = planning.samples(rows.z, COUNT)
     for z, action in zip(rows.latents, rows.actions, strict=True):
@@ -95,18 +95,13 @@ def test_terminal_latents_are_the_world_model_s(small_model: Callable[..., World
     assert torch.equal(planning.is_terminal(samples), expected)
 
 
-def test_narrow_models_do_without_compiled_kernels(small_model: Callable[..., WorldModel]) -> None:
-    assert isinstance(PlanningModel(small_model()).kernels, TorchKernels)
+def test_widths_that_native_stacks_do_not_take_are_left_to_pytorch(
+    small_model: Callable[..., WorldModel],
+) -> None:
+    assert PlanningModel(small_model()).stack.make is Stack
 
 
 def test_precision_chosen_is_the_precision_used(small_model: Callable[..., WorldModel]) -> None:
     model = small_model()
     assert PlanningModel(model, precision=Precision.BFLOAT16).dtype is torch.bfloat16
     assert PlanningModel(model, precision=Precision.FLOAT32).dtype is torch.float32
-
-
-@pytest.mark.parametrize("has_units", [True, False])
-def test_automatic_precision_follows_the_hardware(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_units, "avx2": True})
-    expected = torch.bfloat16 if has_units else torch.float32
-    assert Precision.AUTO.dtype(torch.device("cpu")) is expected
