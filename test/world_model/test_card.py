@@ -44,7 +44,11 @@ def weights(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*/*.json")), ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in MODELS.glob("*/*.json") if path.parent.name != "experts"),
+    ids=lambda p: f"{p.parent.name}/{p.name}",
+)
 def test_shipped_card_has_every_part(path: Path) -> None:
     card = load_card(path)
     assert set(missing(card, contents(card))) <= set(NOT_YET)
