@@ -40,6 +40,14 @@ class EpisodeRecord:
         counts = np.bincount(self.ticks.columns["decision"], minlength=len(DecisionKind))
         return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
 
+    def hold_reasons(self) -> dict[str, int]:
+        """Why ticks were held, and how many."""
+        columns = self.ticks.columns
+        counts = np.bincount(
+            columns["reason"][columns["decision"] == DecisionKind.HOLD], minlength=len(Reason)
+        )
+        return {reason.name.lower(): int(counts[reason]) for reason in Reason if counts[reason]}
+
     def mismatch(self) -> dict[str, Any]:
         """How far reality was from the prediction, over all ticks and by steps ahead."""
         columns = self.ticks.columns
@@ -66,6 +74,7 @@ class EpisodeRecord:
             "planning_inferences": _last_count(columns["planning_inferences"]),
             "waited_inferences": _last_count(columns["waited_inferences"]),
             "decisions": self.decisions(),
+            "hold_reasons": self.hold_reasons(),
             "mismatch": self.mismatch(),
             "correction_norm": self.correction_norm(),
             "latency_s": distribution(columns["latency_s"]),

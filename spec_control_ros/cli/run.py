@@ -18,6 +18,7 @@ from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SettingsError
 
 INTERRUPTED = 130
+STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
 
 
 def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Path | None) -> int:
@@ -83,6 +84,12 @@ def _report(
 ) -> None:
     report = log.report(values["task"], values["model"], values["mode"])
     console.print(_table(report))
+    for e in report["episodes"]:
+        for reason, count in e["hold_reasons"].items():
+            why = reason.replace("_", " ") + (STALE_HINT if reason == "stale" else "")
+            console.print(
+                f"[yellow]seed {e['seed']}: {count} ticks held, {why}[/]", highlight=False, soft_wrap=True
+            )
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2) + "\n")
         console.print(f"report: {json_file}", highlight=False)

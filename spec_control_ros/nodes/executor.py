@@ -193,6 +193,8 @@ class ExecutorNode(ProcessNode):
     def _why(self, decision: Decision) -> str:
         if decision.reason is Reason.BAD_OBSERVATION:
             return f"bad observation (expected {self._obs_dim} finite values: does the model fit the task?)"
+        if decision.reason is Reason.STALE:
+            return "plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
         return self._law.fault or decision.reason.name.lower().replace("_", " ")
 
     def _publish_diagnostics(self) -> None:

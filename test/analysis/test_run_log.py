@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from math import inf, nan
 from pathlib import Path
@@ -53,6 +54,15 @@ def test_summary_counts_and_measures(log: RunLog) -> None:
     assert summary["latency_s"]["p50"] == pytest.approx(0.0505)
     assert summary["latency_s"]["p99"] == pytest.approx(0.09901)
     assert (summary["seed"], summary["return"], summary["complete"]) == (11, 7.5, True)
+
+
+def test_summary_says_why_ticks_were_held() -> None:
+    episode = RunLog().episode(1)
+    reasons = [Reason.STALE, Reason.WAITING_FOR_PLAN, Reason.STALE]
+    for number, reason in enumerate(reasons):
+        episode.ticks.add(dataclasses.replace(tick(number, DecisionKind.HOLD), reason=reason))
+    episode.ticks.add(tick(3, DecisionKind.CORRECT))
+    assert episode.summary()["hold_reasons"] == {"stale": 2, "waiting_for_plan": 1}
 
 
 def test_repeated_report_counts_once(log: RunLog) -> None:

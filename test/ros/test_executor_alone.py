@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import Background, until
-from world import ACCEPT, HOLD, PARAMETERS, REPLAN, World
+from ros_support import LATENT, Background, until
+from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
 from spec_control_ros.core.decision import Reason
 
@@ -51,6 +51,21 @@ def test_executor_without_a_planner_starts_after_a_while_and_holds(alone: Alone)
     world.probe.until(lambda: world.probe.node.count_services("replan"))
     ticks = itertools.count(1)
     world.probe.until(lambda: world.tick(next(ticks)).decision == REPLAN)
+
+
+def test_next_plan_is_asked_for_ahead_and_takes_over_at_its_start(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    begin(executor__prefetch=True)
+    said = [world.tick(0), world.tick(1)]
+    world.probe.until(lambda: len(world.requests) == 2)
+    ahead = world.requests[-1]
+    assert (ahead.tick, ahead.start_tick, ahead.reason) == (1, QUEUE, Reason.EMPTY)
+    assert (len(ahead.observation), len(ahead.latent)) == (0, LATENT)
+    said += [world.tick(t) for t in range(2, QUEUE + 2)]
+    assert [s.decision for s in said] == [REPLAN] + [ACCEPT] * (QUEUE + 1)
+    assert [s.steps_ahead for s in said] == [0, 1, 2, 0, 1]
+    assert said[-1].planning_inferences == 2
 
 
 def test_executor_that_joins_late_takes_the_latched_observation(alone: Alone) -> None:
