@@ -135,7 +135,7 @@ class PlanExecutor:
     def prefetch(self, now_s: float) -> ReplanRequest | None:
         """Ask ahead for the plan that takes over where the queue ends, if it is time.
 
-        To be called once after every decision, when its command is out: it takes as long as the decision itself.
+        To be called once after every decision, when its command is out: it takes longer than the decision itself.
         """
         executed, self._executed = self._executed, None
         if self._prefetcher is None or executed is None or self._requests.in_flight is not None:
