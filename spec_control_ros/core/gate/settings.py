@@ -27,12 +27,12 @@ class GateSettings:
     metric: Metric = setting(Metric.RELATIVE_L2, "distance of observed and predicted latent")
     accept: float = setting(
         NOT_GIVEN,
-        "mismatch up to which the queued action is executed as it is; -1: calibrated, else 0.15",
+        "mismatch up to which the queued action is executed as it is; -1: calibrated, else 0.05",
         low=NOT_GIVEN,
     )
     replan: float = setting(
         NOT_GIVEN,
-        "mismatch above which the queue is dropped; -1: calibrated, else 0.5",
+        "mismatch above which the queue is dropped; -1: calibrated, else 0.6",
         low=NOT_GIVEN,
         high=1e9,
     )

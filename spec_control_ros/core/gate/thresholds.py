@@ -6,7 +6,10 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.calibration import USUAL_RATE, GateCalibration
 from spec_control_ros.core.gate.settings import GateMode, GateSettings
 
-ACCEPT, REPLAN = 0.15, 0.5  # for relative L2, where neither user nor card says anything
+ACCEPT, REPLAN = (
+    0.05,
+    0.6,
+)  # of relative L2, where neither user nor card says anything; so nearly every row is corrected
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,8 @@ def test_equal_thresholds_leave_no_room_for_corrections() -> None:
 
 
 def test_accept_threshold_never_exceeds_the_replan_threshold() -> None:
-    verdict = Gate(GateSettings(replan=0.1)).judge(PREDICTED, row())
-    assert verdict.accept_threshold == verdict.replan_threshold == 0.1
+    verdict = Gate(GateSettings(replan=0.01)).judge(PREDICTED, row())
+    assert verdict.accept_threshold == verdict.replan_threshold == 0.01
 
 
 class TestCorrectionsInARow:
@@ -298,13 +298,13 @@ class TestAutomaticMode:
         gate = Gate(GateSettings())
         assert gate.mode is GateMode.FIXED
         verdict = gate.judge(PREDICTED, row())
-        assert (verdict.accept_threshold, verdict.replan_threshold) == (0.15, 0.5)
+        assert (verdict.accept_threshold, verdict.replan_threshold) == (0.05, 0.6)
 
     def test_is_fixed_where_the_replan_threshold_is_given(self) -> None:
         gate = calibrated(replan=5.0)
         assert gate.mode is GateMode.FIXED
         verdict = gate.judge(PREDICTED, row(3))
-        assert (verdict.accept_threshold, verdict.replan_threshold) == (0.15, 5.0)
+        assert (verdict.accept_threshold, verdict.replan_threshold) == (0.05, 5.0)
 
 
 class TestAdaptiveMode:
