@@ -25,6 +25,14 @@ class CheckpointError(SpecControlError):
     """A model file is missing, truncated, of another format or does not fit its dimensions."""
 
 
+class DatasetError(SpecControlError):
+    """A data set is missing, damaged, empty, or of another task."""
+
+
+class TrainingError(SpecControlError):
+    """A run cannot go on: its losses are not finite."""
+
+
 class DownloadError(SpecControlError):
     """A file could not be fetched, or is not what was announced."""
 

@@ -72,9 +72,7 @@ class PlanExecutor:
             self._prefetcher = Prefetcher(policy.next, self._queue, self._execution, max_steps_ahead)
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
-        self._kept_back: Decision | None = (
-            None  # of the newest tick, until the plan it asked ahead for is there
-        )
+        self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._last_action = np.zeros(policy.action_dim, np.float32)
         self._last_observed_s: float | None = None
         self.drops = Drops()

@@ -5,7 +5,7 @@ and range become the ROS parameter's descriptor, so that they are written once.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, field, fields, is_dataclass
+from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -49,13 +49,16 @@ def allowed(spec: Field[Any]) -> str:
     return " and ".join(bounds) or f"a {type(spec.default).__name__}"
 
 
-def settings_from(kind: type[Settings], values: Mapping[str, Any], prefix: str = "") -> Settings:
+def settings_from(
+    kind: type[Settings], values: Mapping[str, Any], prefix: str = "", default: Settings | None = None
+) -> Settings:
     """The settings dataclass that plain values make, as a parameter file has them; what is left out has its default.
 
     Args:
         kind: of settings; nested settings are nested mappings.
         values: by field name.
         prefix: of the names in messages.
+        default: where what is left out comes from, instead of the fields.
 
     Raises:
         SettingsError: a name is unknown, or its value is not allowed.
@@ -65,17 +68,17 @@ def settings_from(kind: type[Settings], values: Mapping[str, Any], prefix: str =
         raise SettingsError(f"{prefix}{unknown[0]}: unknown, expected one of {', '.join(specs)}")
     given = {name: _value(specs[name], value, prefix) for name, value in values.items()}
     try:
-        return kind(**given)
+        return kind(**given) if default is None else replace(default, **given)  # type: ignore[type-var]
     except SettingsError as error:
         raise SettingsError(f"{prefix}{error}") from None
 
 
 def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
-    nested: Any = spec.default_factory
-    if isinstance(nested, type) and is_dataclass(nested):
+    nested = None if spec.default_factory is MISSING else spec.default_factory()
+    if is_dataclass(nested):
         if not isinstance(value, Mapping):
             raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
-        return settings_from(nested, value, f"{prefix}{spec.name}.")
+        return settings_from(type(nested), value, f"{prefix}{spec.name}.", nested)
     if not isinstance(spec.default, Enum):
         return value
     try:

@@ -27,9 +27,11 @@ class RefinementSettings:
     ticks: int = setting(3_000_000, "of all plants, in all", low=1)
     plants: int = setting(48, "that step together", low=1)
     round_ticks: int = setting(100, "of every plant, between updates", low=2)
+    early_share: float = setting(0.5, "of plants that see the first ticks of episodes alone", low=0.0, high=1.0)
+    early_ticks: int = setting(120, "of an episode that those plants see", low=1)
     value_rounds: int = setting(6, "before the actor's first update, while its value is learnt", low=0)
     evaluate_every: int = setting(50, "rounds", low=1)
-    evaluation_episodes: int = setting(16, "deterministic; at most as many as plants", low=1)
+    evaluation_episodes: int = setting(48, "deterministic; at most as many as plants", low=1)
     proximal: ProximalSettings = field(default_factory=ProximalSettings)
 
     def __post_init__(self) -> None:
@@ -127,11 +129,13 @@ class Refinement:
         """New episodes in all plants; the first ones are cut at different lengths, else they would end together."""
         self._left = [0] * len(self._plants)
         self._obs = [self._begin(i) for i in range(len(self._plants))]
-        longest = self._plants[0].episode_ticks
-        self._left = [longest * (i + 1) // len(self._plants) or 1 for i in range(len(self._plants))]
+        self._left = [left * (i + 1) // len(self._plants) or 1 for i, left in enumerate(self._left)]
 
     def _begin(self, i: int) -> FloatArray:
-        self._returns[i], self._left[i] = 0.0, self._plants[i].episode_ticks
+        settings, longest = self._settings, self._plants[i].episode_ticks
+        # The body must get up in every episode, but spends a twentieth of it on that.
+        is_early = i < round(settings.early_share * len(self._plants))
+        self._returns[i], self._left[i] = 0.0, min(settings.early_ticks, longest) if is_early else longest
         self._next_seed += 1
         return self._plants[i].reset(self._next_seed)
 

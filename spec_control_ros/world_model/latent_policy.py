@@ -1,26 +1,46 @@
 """The parts of a world model that the executor needs, as functions of arrays."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from spec_control_ros.core.latent_policy import LatentPolicy
+from spec_control_ros.core.traced import Network, traced
 from spec_control_ros.world_model.model import WorldModel
 
 
 def latent_policy(model: WorldModel, task: int | None = None) -> LatentPolicy:
-    """Encoder, policy prior and dynamics of `model`, which must be in inference mode on the CPU."""
+    """Encoder, policy prior and dynamics of `model`, which must be in inference mode on the CPU.
 
+    They keep the weights as they are now.
+    """
+
+    def encode(obs: Tensor) -> Tensor:
+        return model.encode(obs.unsqueeze(0), task)[0]
+
+    def prior(latent: Tensor) -> Tensor:
+        return model.prior(latent.unsqueeze(0), task).mean[0]
+
+    def following(latent: Tensor, action: Tensor) -> Tensor:
+        return model.next(latent.unsqueeze(0), action.unsqueeze(0), task)[0]
+
+    dims = model.dims
+    obs, latent, action = (torch.zeros(size) for size in (dims.obs, dims.latent, dims.action))
+    return LatentPolicy(
+        dims.obs,
+        dims.latent,
+        dims.action,
+        _of_arrays(traced(encode, obs)),
+        _of_arrays(traced(prior, latent)),
+        _of_arrays(traced(following, latent, action)),
+    )
+
+
+def _of_arrays(network: Network) -> Callable[..., np.ndarray]:
     @torch.inference_mode()
-    def encode(obs: np.ndarray) -> np.ndarray:
-        return model.encode(torch.from_numpy(obs).unsqueeze(0), task)[0].numpy()
+    def call(*rows: np.ndarray) -> np.ndarray:
+        return network(*map(torch.from_numpy, rows)).numpy()
 
-    @torch.inference_mode()
-    def prior(latent: np.ndarray) -> np.ndarray:
-        return model.prior(torch.from_numpy(latent).unsqueeze(0), task).mean[0].numpy()
-
-    @torch.inference_mode()
-    def next_latent(latent: np.ndarray, action: np.ndarray) -> np.ndarray:
-        z, a = torch.from_numpy(latent).unsqueeze(0), torch.from_numpy(action).unsqueeze(0)
-        return model.next(z, a, task)[0].numpy()
-
-    return LatentPolicy(model.dims.obs, model.dims.latent, model.dims.action, encode, prior, next_latent)
+    return call

@@ -111,7 +111,8 @@ class ModelFolder:
                 f"{model.dims.latent} and {model.dims.action} of the world model beside it"
             )
         load_weights(path, corrector)
-        return corrector.eval().requires_grad_(False)
+        corrector.eval().requires_grad_(False).warm_up()
+        return corrector
 
     def gate(self, settings: GateSettings, policy: LatentPolicy) -> Gate:
         """A gate with the thresholds that the model's card has, where the settings leave them to it.

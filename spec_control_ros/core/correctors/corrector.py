@@ -1,5 +1,6 @@
 """What every corrector is, and how one is made from its description."""
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -9,8 +10,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow
+from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow, TickFeatures
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.traced import Network, traced
 
 
 class CorrectorKind(str, Enum):
@@ -55,6 +57,7 @@ class LearnedCorrector(nn.Module):
     def __init__(self, dims: CorrectorDimensions):
         super().__init__()
         self.dims = dims
+        self._traced: Network | None = None
 
     def forward(self, window: FeatureWindow) -> Float32[Tensor, "batch action"]:
         """Residual for the newest row of every window."""
@@ -62,5 +65,23 @@ class LearnedCorrector(nn.Module):
 
     @torch.inference_mode()
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
-        """Residual for the newest tick of `history`."""
-        return self(history.window())[0].numpy()
+        """Residual for the newest tick of `history`; later changes of the weights count after `train` or `eval`."""
+        window = history.window()
+        tensors = (window.observed, window.predicted, window.action, window.steps_ahead, window.is_real)
+        if self._traced is None:
+            frozen = deepcopy(self).requires_grad_(False)
+            self._traced = traced(lambda *t: frozen(FeatureWindow(*t)), *tensors)
+        return self._traced(*tensors)[0].numpy()
+
+    def warm_up(self) -> None:
+        """Pay now for what the first residual costs more than others."""
+        latent, action = (np.zeros(size, np.float32) for size in (self.dims.latent, self.dims.action))
+        history = FeatureHistory(self.dims.window)
+        history.append(TickFeatures(latent, latent, action, steps_ahead=0))
+        self.residual(history)
+
+    def train(self, mode: bool = True) -> "LearnedCorrector":
+        """Switch between training and inference."""
+        self._traced = None
+        super().train(mode)
+        return self

@@ -58,15 +58,14 @@ class FeatureHistory:
 
     def window(self) -> FeatureWindow:
         """The ticks as a batch of one; must hold at least one."""
-        padding = self._window - len(self._ticks)
-
-        def stack(rows: list[np.ndarray]) -> Tensor:
-            return torch.from_numpy(np.stack([np.zeros_like(rows[0])] * padding + rows)[None])
-
-        return FeatureWindow(
-            observed=stack([t.observed for t in self._ticks]),
-            predicted=stack([t.predicted for t in self._ticks]),
-            action=stack([t.action for t in self._ticks]),
-            steps_ahead=stack([np.asarray(t.steps_ahead, np.float32) for t in self._ticks]),
-            is_real=torch.arange(self._window)[None] >= padding,
+        newest = self._ticks[-1]
+        observed, predicted, action = (
+            np.zeros((1, self._window, len(row)), np.float32)
+            for row in (newest.observed, newest.predicted, newest.action)
         )
+        steps_ahead = np.zeros((1, self._window), np.float32)
+        is_real = np.zeros((1, self._window), bool)
+        for i, tick in enumerate(self._ticks, start=self._window - len(self._ticks)):
+            observed[0, i], predicted[0, i], action[0, i] = tick.observed, tick.predicted, tick.action
+            steps_ahead[0, i], is_real[0, i] = tick.steps_ahead, True
+        return FeatureWindow(*map(torch.from_numpy, (observed, predicted, action, steps_ahead, is_real)))

@@ -99,6 +99,26 @@ def test_residual_of_a_tick_is_an_action(kind: type[LearnedCorrector], ticks: in
     assert np.abs(residual).sum() > 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_residual_is_the_networks_own_whatever_the_history_holds(kind: type[LearnedCorrector]) -> None:
+    corrector, history = trained(kind), FeatureHistory(WINDOW)
+    for tick in range(WINDOW + 1):
+        history.append(features(tick))
+        with torch.inference_mode():
+            assert np.array_equal(corrector.residual(history), corrector(history.window())[0].numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_residual_follows_the_weights_after_training(kind: type[LearnedCorrector]) -> None:
+    corrector, history = trained(kind), FeatureHistory(WINDOW)
+    history.append(features(0))
+    before = corrector.residual(history)
+    corrector.train()
+    with torch.no_grad():
+        corrector.head.bias += 1.0
+    assert not np.allclose(corrector.eval().residual(history), before)
+
+
 def test_two_tower_corrector_ignores_older_rows() -> None:
     corrector, before = trained(TwoTowerCorrector), window()
     assert torch.equal(corrector(before), corrector(changed(before, slice(0, -1))))
