@@ -1,0 +1,62 @@
+"""Messages from their serialized form, by the definitions that the bag itself holds."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from rosbags.typesys import get_types_from_idl, get_types_from_msg
+from rosbags.typesys.store import Typestore
+from rosbags.typesys.stores import empty
+
+from spec_control_ros.analysis.bag.contents import Definition
+
+MAX_DEFINITION = 10**6  # characters
+MAX_SEQUENCE = 10**7  # entries of a field
+
+
+class DecodingError(ValueError):
+    """A definition or a message is damaged."""
+
+
+class Decoder:
+    """Knows only what definitions say.
+
+    Args:
+        definitions: by type; more may come while decoding.
+    """
+
+    def __init__(self, definitions: Mapping[str, Definition]):
+        self._definitions = definitions
+
+    def decode(self, type_name: str, data: bytes) -> Any:
+        """A message with its fields as attributes.
+
+        Raises:
+            DecodingError: see there.
+        """
+        store = _store(type_name, self._definitions.get(type_name))
+        if isinstance(store, str):
+            raise DecodingError(store)
+        try:
+            return store.deserialize_cdr(data, type_name)
+        except Exception as error:  # code that `rosbags` generates meets arbitrary bytes here
+            raise DecodingError(f"damaged {type_name} ({error})") from None
+
+
+@lru_cache(maxsize=256)
+def _store(type_name: str, definition: Definition | None) -> Typestore | str:
+    """What decodes a type, or why there is nothing that could; parsing takes a tenth of a second."""
+    if definition is None or not definition.text:
+        return f"there is no definition of {type_name}"
+    if len(definition.text) > MAX_DEFINITION:
+        return f"the definition of {type_name} is longer than {MAX_DEFINITION} characters"
+    store = Typestore(empty, max_sequence_length=MAX_SEQUENCE)
+    is_idl = definition.encoding == "ros2idl"
+    try:
+        store.register(
+            get_types_from_idl(definition.text) if is_idl else get_types_from_msg(definition.text, type_name)
+        )
+        store.get_msgdef(type_name)
+    except Exception as error:  # the text may be anything
+        return f"the definition of {type_name} is damaged ({error})"
+    return store
