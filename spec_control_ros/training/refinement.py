@@ -27,7 +27,9 @@ class RefinementSettings:
     ticks: int = setting(3_000_000, "of all plants, in all", low=1)
     plants: int = setting(48, "that step together", low=1)
     round_ticks: int = setting(100, "of every plant, between updates", low=2)
-    early_share: float = setting(0.5, "of plants that see the first ticks of episodes alone", low=0.0, high=1.0)
+    early_share: float = setting(
+        0.5, "of plants that see the first ticks of episodes alone", low=0.0, high=1.0
+    )
     early_ticks: int = setting(120, "of an episode that those plants see", low=1)
     value_rounds: int = setting(6, "before the actor's first update, while its value is learnt", low=0)
     evaluate_every: int = setting(50, "rounds", low=1)
