@@ -20,7 +20,7 @@ from spec_control_ros.training.nominal import open_gate
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.planner import Planner
+from spec_control_ros.world_model.planner import PlannedQueue, Planner
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,75 @@ class Gathering:
         """What acts in turn before there are correctors: the queue as it is, and the policy prior."""
         return [None] if self._policy.prior is None else [None, ToPrior(self._policy.prior)]
 
-    def episode(self, corrector: Corrector | None, seed: int) -> CorrectionData:
-        """The ticks of the episode of `seed`; the same arguments give the same data."""
-        recording = _Recording(corrector)
+    def episode(
+        self, corrector: Corrector | None, seed: int, *, with_other_phases: bool = False
+    ) -> CorrectionData:
+        """The ticks of the episode of `seed`; the same arguments give the same data.
+
+        Args:
+            corrector: acts on every queued row.
+            seed: of the episode.
+            with_other_phases: with what the same ticks would have been, had plans begun at other ticks: K times the
+                data for the teacher's same answers.
+        """
+        recording, latents = _Recording(corrector), list[np.ndarray]()
+
+        def encode(obs: np.ndarray) -> np.ndarray:
+            latents.append(self._policy.encode(obs))
+            return latents[-1]
+
         law = PlanExecutor(
-            self._policy, Gate(self._controller.gate), recording, self._controller.executor, self._window
+            replace(self._policy, encode=encode),
+            Gate(self._controller.gate),
+            recording,
+            self._controller.executor,
+            self._window,
         )
         planner = InlinePlanner(self._planner, self._plant.control_period_s)
         run_episode(self._plant, planner, law, seed=seed, epoch=seed + 1)
-        window = _windows(recording.windows)
-        return CorrectionData(window, self._teacher.actions(window.observed[:, -1], seed))
+        observed = torch.from_numpy(np.stack(latents))
+        teacher = self._teacher.actions(observed, seed)
+        length = self._controller.planner.queue_length
+        is_executed = torch.arange(len(observed)) % length != 0  # a plan's own first row needs no correction
+        executed = CorrectionData(_windows(recording.windows), teacher[is_executed])
+        if not with_other_phases:
+            return executed
+        plans = self._plans_of_every_tick(observed, epoch=seed + 1)
+        phases = (_phase(observed, teacher, plans, phase, self._window) for phase in range(1, length))
+        return concatenate([executed, *phases])
+
+    def _plans_of_every_tick(self, observed: Tensor, epoch: int) -> list[PlannedQueue]:
+        """The plan that begins at every tick, after the one before it in its phase."""
+        plans: list[PlannedQueue] = []
+        length = self._controller.planner.queue_length
+        for tick, latent in enumerate(observed.numpy()):
+            before = plans[tick - length].warm_start if tick >= length else None
+            plans.append(self._planner.plan_from_latent(latent, epoch, tick, before))
+        return plans
+
+
+def _phase(
+    observed: Tensor, teacher: Tensor, plans: Sequence[PlannedQueue], phase: int, window: int
+) -> CorrectionData:
+    """An episode's ticks, had plans begun at tick 0, at `phase`, and whenever one ran out."""
+    length = len(plans[0].actions)
+    start = [0 if tick < phase else tick - (tick - phase) % length for tick in range(len(observed))]
+    steps_ahead = torch.tensor([tick - first for tick, first in enumerate(start)])
+
+    def rows(values: Callable[[PlannedQueue, int], np.ndarray]) -> Tensor:
+        chosen = (values(plans[first], int(ahead)) for first, ahead in zip(start, steps_ahead, strict=True))
+        return torch.from_numpy(np.stack(list(chosen)))
+
+    def windows(values: Tensor) -> Tensor:
+        """(tick, window, ...), zeros before the first tick."""
+        padded = torch.cat([values.new_zeros(window - 1, *values.shape[1:]), values])
+        return padded.unfold(0, window, 1).movedim(-1, 1)[steps_ahead > 0]
+
+    seen = FeatureWindow(
+        observed=windows(observed),
+        predicted=windows(rows(lambda plan, ahead: plan.latents[ahead])),
+        action=windows(rows(lambda plan, ahead: plan.actions[ahead])),
+        steps_ahead=windows(steps_ahead.float()),
+        is_real=windows(torch.ones(len(observed), dtype=torch.bool)),
+    )
+    return CorrectionData(seen, teacher[steps_ahead > 0])

@@ -64,7 +64,7 @@ def distill(gathering: Gathering, dims: Dimensions, settings: DistillSettings) -
     for _ in range(settings.rounds):
         for index in range(settings.episodes):
             seed = settings.seed + len(data)
-            data.append(gathering.episode(drivers[index % len(drivers)], seed))
+            data.append(gathering.episode(drivers[index % len(drivers)], seed, with_other_phases=True))
             yield None
         everything = concatenate(data)
         correctors = {kind: new_corrector(kind, dims, settings) for kind in CORRECTORS}

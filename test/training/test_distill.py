@@ -71,6 +71,21 @@ def test_a_distilled_corrector_is_nearer_to_the_teacher_than_none(
         assert s.after < 0.5 * s.before
 
 
+def test_other_phases_are_what_the_ticks_would_have_been(gathering: Gathering, data: CorrectionData) -> None:
+    everything = gathering.episode(None, 0, with_other_phases=True)
+    first = TICKS - -(-TICKS // 4)
+    assert torch.equal(everything.window.predicted[:first], data.window.predicted[:first])
+    assert len(everything) == 4 * TICKS - sum(-(-(TICKS - phase) // 4) + bool(phase) for phase in range(4))
+    # Until its first plan of its own, a phase executes the first plan, as the episode did.
+    third = everything.rows(
+        torch.arange(len(everything) - (TICKS - -(-(TICKS - 3) // 4) - 1), len(everything))
+    )
+    assert torch.equal(third.window.predicted[:2], data.window.predicted[:2])
+    assert torch.equal(third.window.is_real[:2], data.window.is_real[:2])
+    assert torch.equal(third.teacher[:2], data.teacher[:2])
+    assert not torch.equal(third.window.predicted[2:9], data.window.predicted[2:9])
+
+
 def test_a_corrector_changes_the_data_that_it_drives(
     gathering: Gathering, model: WorldModel, data: CorrectionData
 ) -> None:
