@@ -1,5 +1,6 @@
 """Executor node: observations in, commands out; the control law decides."""
 
+import gc
 import sys
 import time
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from spec_control_ros.ros.messages import (
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.world_model.latent_policy import latent_policy
 
@@ -50,6 +52,7 @@ class ExecutorNodeSettings:
     planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+    real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
 
     def __post_init__(self) -> None:
         check(self)
@@ -108,6 +111,8 @@ class ExecutorNode(ProcessNode):
         self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
         self.create_subscription(msg.Observation, "observation", self._on_observation, LATEST)
         self.create_timer(self._settings.watchdog_period_s, self._on_watchdog)
+        for refusal in enter_real_time(self._settings.real_time):
+            self.get_logger().warning(refusal)
         self.get_logger().info("ready" if has_planner else "no planner: holding")
 
     def _on_observation(self, message: msg.Observation) -> None:
@@ -141,6 +146,8 @@ class ExecutorNode(ProcessNode):
         request = outcome.request or self._law.prefetch(time.monotonic())
         if request is not None:
             self._ask(request)
+        if outcome.decision is not None and self._settings.real_time.freeze_garbage:
+            gc.collect()  # of this tick alone: microseconds
 
     def _publish(self, decision: Decision) -> None:
         stamp = self.get_clock().now().to_msg()

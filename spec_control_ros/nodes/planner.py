@@ -21,6 +21,7 @@ from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.ros.real_time import cpus_of, pin_to
 from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.world_model.planner import Planner, PlannerSettings, WarmStart
 
@@ -33,10 +34,12 @@ class PlannerNodeSettings:
     device: str = setting("cpu", "torch device to plan on: cpu, cuda, cuda:1, ...")
     threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
     task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
+    cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
     planner: PlannerSettings = field(default_factory=PlannerSettings)
 
     def __post_init__(self) -> None:
         check(self)
+        cpus_of(self.cpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class PlannerNode(ProcessNode):
         self._settings = declare_settings(self, PlannerNodeSettings)
         refuse_unknown(self)
         _check_device(self._settings.device)
+        for refusal in pin_to(self._settings.cpus):
+            self.get_logger().warning(refusal)
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
         self._planning_time_s = 0.0

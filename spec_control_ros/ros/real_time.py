@@ -1,0 +1,112 @@
+"""What a process asks of the system so that its ticks are not kept waiting: memory, CPUs, priority, garbage.
+
+Every request may be refused; then the process runs as it would have without, and says what to set.
+"""
+
+import ctypes
+import gc
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import check, setting
+
+# Pages are locked as they are first touched: all of PyTorch's libraries at once would be a gigabyte.
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class RealTimeSettings:
+    """What a process asks for."""
+
+    lock_memory: bool = setting(False, "whether the process's memory is kept from being paged out")
+    priority: int = setting(
+        0, "of all its threads under SCHED_FIFO; 0: the system's ordinary scheduler", low=0, high=99
+    )
+    cpus: str = setting("", "CPUs that it may run on, as in 2,3 or 2-5; empty: all")
+    freeze_garbage: bool = setting(
+        False, "whether garbage is collected between ticks only, and what was there at the start never"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        cpus_of(self.cpus)
+
+
+def cpus_of(text: str) -> set[int]:
+    """The CPUs that a list as in `0,2-5` names.
+
+    Raises:
+        SettingsError: it is no such list.
+    """
+    found: set[int] = set()
+    for part in filter(None, text.replace(" ", "").split(",")):
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise SettingsError(f"cpus: got {text!r}, expected CPU numbers as in 0,2 or 2-5")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def enter_real_time(settings: RealTimeSettings) -> list[str]:
+    """Ask for what the settings say, for all threads that there are now; theirs inherit it.
+
+    To be called once all is loaded and warm. Returns what the system refused, in words.
+    """
+    refused = pin_to(settings.cpus)
+    if settings.priority:
+        fifo = os.sched_param(settings.priority)
+        refused += _refusal(
+            lambda: _for_all_threads(lambda thread: os.sched_setscheduler(thread, os.SCHED_FIFO, fifo)),
+            f"it SCHED_FIFO with priority {settings.priority}",
+            f"allow `rtprio {settings.priority}` in /etc/security/limits.conf (LimitRTPRIO= of a service, "
+            "--ulimit rtprio= or --cap-add SYS_NICE of a container), or set real_time.priority to 0",
+        )
+    if settings.lock_memory:
+        refused += _refusal(
+            _lock_memory,
+            "to lock its memory",
+            "allow `memlock unlimited` in /etc/security/limits.conf (LimitMEMLOCK=infinity of a service, "
+            "--ulimit memlock=-1 of a container), or set real_time.lock_memory to false",
+        )
+    if settings.freeze_garbage:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+    return refused
+
+
+def pin_to(cpus: str) -> list[str]:
+    """Ask for the process to run on these CPUs only; empty: on all. Returns what the system refused, in words."""
+    if not (wanted := cpus_of(cpus)):
+        return []
+    allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    return _refusal(
+        lambda: _for_all_threads(lambda thread: os.sched_setaffinity(thread, wanted)),
+        f"to run it on CPUs {cpus}",
+        f"name some of {allowed}",
+    )
+
+
+def _refusal(ask: Callable[[], None], what: str, remedy: str) -> list[str]:
+    try:
+        ask()
+    except OSError as error:
+        return [f"the system refuses {what} ({error.strerror}): {remedy}"]
+    return []
+
+
+def _for_all_threads(ask: Callable[[int], None]) -> None:
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # it has just ended
+            ask(int(thread.name))
+
+
+def _lock_memory() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
