@@ -49,7 +49,7 @@ class Decision:
     tick: int
     kind: DecisionKind
     reason: Reason
-    action: Float32[np.ndarray, "action"]  # in [-1, 1]
+    action: Float32[np.ndarray, "action"]  # in [-1, 1], and within the settings' range and rate
     mismatch: float  # NaN where nothing was predicted for this tick
     accept_threshold: float  # that applied at this tick; NaN where nothing was compared
     replan_threshold: float  # likewise
@@ -64,6 +64,7 @@ class Decision:
     )
     missed_ticks: int  # ticks of this epoch whose observation never came
     dropped: int  # messages refused since the epoch began
+    limited_ticks: int  # commands of this epoch that range or rate have cut
     observed_at_s: float  # when the observation came in, on the caller's clock
 
 

@@ -17,7 +17,7 @@ class Executed:
     """A tick that was driven by a queued row."""
 
     latent: Float32[np.ndarray, "latent"]  # real
-    action: Float32[np.ndarray, "action"]  # commanded; not finite where the corrector gave no number
+    action: Float32[np.ndarray, "action"]  # not finite where the corrector gave no number
     is_corrected: bool
     correction_norm: float
 

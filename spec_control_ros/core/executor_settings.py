@@ -5,20 +5,33 @@ from enum import Enum
 
 from spec_control_ros.core.settings import check, setting
 
+MAX_ACTION = 1.0  # of every component, by definition of an action
+
 
 class HoldPolicy(str, Enum):
     """The safe action while there is no plan."""
 
     ZERO = "zero"  # zeros
     LAST = "last"  # the last command
-    PRIOR = "prior"  # the policy prior at the real latent, where there is one, else zeros
+    DAMPING = "damping"  # the last command, less from tick to tick, down to zeros
+    POLICY = "policy"  # the policy prior at the real latent, where there is one, else zeros
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """How long the executor waits, what it does without a plan, and whether it asks ahead."""
+    """What the executor may command, how long it waits, what it does without a plan, and whether it asks ahead."""
 
     hold: HoldPolicy = setting(HoldPolicy.ZERO, "the safe action while there is no plan")
+    damping_ticks: float = setting(5.0, "ticks in which a damped action falls to 1/e", above=0.0)
+    max_action: float = setting(
+        MAX_ACTION, "largest size of a component of a command; 1: no limit", low=0.001, high=MAX_ACTION
+    )
+    max_action_rate: float = setting(
+        2 * MAX_ACTION,
+        "largest change of a component of a command in a tick; 2: no limit",
+        low=0.001,
+        high=2 * MAX_ACTION,
+    )
     plan_wait_s: float = setting(5.0, "s; a tick waits that long for its plan before it holds", above=0.0)
     replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
     retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)

@@ -1,29 +1,44 @@
 """The safe action."""
 
+from math import exp
+
 import numpy as np
 from jaxtyping import Float32
 
-from spec_control_ros.core.executor_settings import HoldPolicy
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.latent_policy import LatentPolicy
+
+REST = 1e-3  # a damped action that small is zero: it comes to an end
 
 
 def hold_action(
-    hold: HoldPolicy,
+    settings: ExecutorSettings,
     policy: LatentPolicy,
     last_action: Float32[np.ndarray, "action"],
     latent: Float32[np.ndarray, "latent"] | None,
+    *,
+    is_fault: bool,
 ) -> Float32[np.ndarray, "action"]:
     """What is commanded while there is nothing better.
 
     Args:
-        hold: how to hold.
+        settings: how to hold.
         policy: whose prior may be asked.
         last_action: the last command.
         latent: real, of this tick; None where it is not known.
+        is_fault: neither the last command nor the model is to be trusted; a damped stop is as good as zeros.
     """
-    if hold is HoldPolicy.LAST:
+    if settings.hold is HoldPolicy.DAMPING:
+        damped = last_action * np.float32(exp(-1.0 / settings.damping_ticks))
+        return np.where(np.abs(damped) < REST, np.float32(0.0), damped)
+    if settings.hold is HoldPolicy.LAST and not is_fault:
         return last_action
-    if hold is HoldPolicy.PRIOR and policy.prior is not None and latent is not None:
+    if (
+        settings.hold is HoldPolicy.POLICY
+        and not is_fault
+        and policy.prior is not None
+        and latent is not None
+    ):
         action = policy.prior(latent)
         if np.isfinite(action).all():
             return np.clip(action, -1.0, 1.0)

@@ -6,17 +6,18 @@ one monotonic clock of the caller's.
 """
 
 from dataclasses import dataclass, replace
-from math import nan
+from math import inf, nan
 
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.correctors.corrector import Corrector
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.drop import Drop, Drops
 from spec_control_ros.core.execution import Executed, Execution
-from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
+from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.fault_latch import FaultLatch
 from spec_control_ros.core.gate import EMPTY, Gate, Verdict
 from spec_control_ros.core.hold import hold_action
@@ -45,7 +46,7 @@ class PlanExecutor:
         policy: encoder, prior and dynamics of the world model that the planner uses.
         gate: judges every tick.
         corrector: adds residuals; None executes queued actions as they are up to the replan threshold.
-        settings: of waiting, holding and asking ahead.
+        settings: of limits, waiting, holding and asking ahead.
         history_window: ticks that the corrector looks back.
 
     Raises:
@@ -73,8 +74,9 @@ class PlanExecutor:
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
-        self._last_action = np.zeros(policy.action_dim, np.float32)
-        self._last_observed_s: float | None = None
+        self._commands = ActionLimiter(settings, policy.action_dim)
+        self._silent_at_s = inf  # when the sensor has been silent for too long
+        self._control_period_s = 0.0  # as the last plan told; 0: not known
         self.drops = Drops()
 
     @property
@@ -94,7 +96,9 @@ class PlanExecutor:
             self._begin_epoch(observation.epoch)
         if self._order.advance(observation.tick) or self._pending is not None:
             self._execution.interrupt()
-        self._last_observed_s = now_s
+        if self._kept_back is not None:
+            self._commands.withdraw()
+        self._silent_at_s = now_s + self.settings.sensor_timeout_s
         self._pending = self._executed = self._kept_back = None
         self._queue.discard_before(observation.tick)
         latent = self._policy.latent_of(observation.data)
@@ -112,6 +116,7 @@ class PlanExecutor:
         objection = self._order.objection_to_plan(plan) if self._policy.fits(plan) else Drop.BAD_PLAN
         if objection is not None:
             return self._drop(objection)
+        self._control_period_s = plan.control_period_s
         due = self._order.tick + (self._pending is None)
         may_be_used = due - plan.start_tick <= self._gate.settings.max_steps_ahead
         is_late = not (may_be_used and self._queue.merge(plan, due))
@@ -149,10 +154,17 @@ class PlanExecutor:
             return self._poll_pending(self._pending, now_s)
         if self._kept_back is not None:
             return self._release()
-        if self._last_observed_s is None or now_s - self._last_observed_s < self.settings.sensor_timeout_s:
+        return self._poll_sensor(now_s)
+
+    def _poll_sensor(self, now_s: float) -> Outcome:
+        if now_s < self._silent_at_s:
             return Outcome()
-        self._last_observed_s = now_s  # again after as long
-        return Outcome(self._hold(Reason.SENSOR_SILENT, now_s, None))
+        decision = self._hold(Reason.SENSOR_SILENT, now_s, None)
+        is_at_rest = np.array_equal(self._hold_action(None), decision.action)
+        # An action on its way to rest goes on tick by tick, though nothing tells of ticks any more.
+        pause_s = 0.0 if is_at_rest else self._control_period_s
+        self._silent_at_s = now_s + (pause_s or self.settings.sensor_timeout_s)
+        return Outcome(decision)
 
     def _poll_pending(self, pending: _Tick, now_s: float) -> Outcome:
         if now_s - pending.observed_at_s < self.settings.plan_wait_s:
@@ -184,8 +196,9 @@ class PlanExecutor:
                 f"corrector gave a non-finite action at epoch {self._order.epoch}, tick {self._order.tick}"
             )
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
-        self._executed = executed
-        return Outcome(self._decision(tick.observed_at_s, verdict, executed.action, executed.correction_norm))
+        decision = self._decision(tick.observed_at_s, verdict, executed.action, executed.correction_norm)
+        self._executed = replace(executed, action=decision.action)
+        return Outcome(decision)
 
     def _keep_back(self, outcome: Outcome, now_s: float) -> Outcome:
         """Where the settings say so, ask ahead first, and let the command wait for the plan."""
@@ -219,18 +232,19 @@ class PlanExecutor:
 
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
         verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY
-        hold = HoldPolicy.ZERO if self.fault is not None else self.settings.hold
-        latent = tick.latent if tick is not None else None
-        action = hold_action(hold, self._policy, self._last_action, latent)
+        action = self._hold_action(tick.latent if tick is not None else None)
         self._execution.interrupt()
         return self._decision(
             observed_at_s, replace(verdict, kind=DecisionKind.HOLD, reason=reason), action, 0.0
         )
 
+    def _hold_action(self, latent: Float32[np.ndarray, "latent"] | None) -> Float32[np.ndarray, "action"]:
+        last_action, is_fault = self._commands.last_action, self.fault is not None
+        return hold_action(self.settings, self._policy, last_action, latent, is_fault=is_fault)
+
     def _decision(
         self, observed_at_s: float, verdict: Verdict, action: np.ndarray, correction_norm: float
     ) -> Decision:
-        self._last_action = action.astype(np.float32)
         order = self._order
         row = self._queue.at(order.tick) if verdict.kind is not DecisionKind.HOLD else None
         return Decision(
@@ -238,7 +252,7 @@ class PlanExecutor:
             tick=max(order.tick, 0),
             kind=verdict.kind,
             reason=verdict.reason,
-            action=self._last_action,
+            action=self._commands.limit(action),
             mismatch=verdict.mismatch,
             accept_threshold=verdict.accept_threshold,
             replan_threshold=verdict.replan_threshold,
@@ -251,6 +265,7 @@ class PlanExecutor:
             waited_inferences=self._requests.waited_inferences,
             missed_ticks=order.missed_ticks,
             dropped=self.drops.in_epoch,
+            limited_ticks=self._commands.limited_ticks,
             observed_at_s=observed_at_s,
         )
 
@@ -261,7 +276,7 @@ class PlanExecutor:
         self._gate.reset()
         self._queue.clear()
         self._execution.interrupt()
-        self._last_action = np.zeros(self._policy.action_dim, np.float32)
+        self._commands.begin_epoch()
 
     def _drop(self, cause: Drop) -> Outcome:
         self.drops[cause] += 1

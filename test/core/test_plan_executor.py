@@ -2,6 +2,7 @@
 
 import dataclasses
 from math import isnan, nan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reas
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
+from spec_control_ros.core.latent_policy import Dynamics
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan_executor import PlanExecutor
 
@@ -42,6 +44,16 @@ def driving(law: PlanExecutor) -> PlanExecutor:
     """Has executed tick 0 of epoch 1 and holds rows for ticks 1 to 3."""
     law.tick(observation(0), 0.0)
     law.receive(plan(0), 0.1)
+    return law
+
+
+def executing(rows: int = 200, next: Dynamics | None = None, **settings: Any) -> PlanExecutor:
+    """Has executed tick 0 and may execute all rows of a long plan."""
+    law = executor(
+        dataclasses.replace(WAITING, **settings), dataclasses.replace(GATE, max_steps_ahead=1000), next=next
+    )
+    law.tick(observation(0), 0.0)
+    law.receive(plan(0, rows=rows), 0.0)
     return law
 
 
@@ -289,7 +301,8 @@ class TestHolding:
 
     @pytest.mark.parametrize(
         ("hold", "expected"),
-        [(HoldPolicy.ZERO, (0.0, 0.0)), (HoldPolicy.LAST, (0.01, 0.0)), (HoldPolicy.PRIOR, PRIOR_ACTION)],
+        [(HoldPolicy.ZERO, (0.0, 0.0)), (HoldPolicy.LAST, (0.01, 0.0)), (HoldPolicy.POLICY, PRIOR_ACTION)],
+        ids=lambda value: getattr(value, "value", ""),
     )
     def test_hold_action_is_the_chosen_one(self, hold: HoldPolicy, expected: tuple[float, float]) -> None:
         law = executor(dataclasses.replace(WAITING, hold=hold))
@@ -301,7 +314,7 @@ class TestHolding:
 
     @pytest.mark.parametrize("prior", [None, lambda _: np.full(ACTION, np.nan, np.float32)])
     def test_missing_or_non_finite_prior_holds_zeros(self, prior: object) -> None:
-        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.PRIOR), prior=prior)  # type: ignore[arg-type]
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY), prior=prior)  # type: ignore[arg-type]
         law.tick(observation(0), 0.0)
         np.testing.assert_array_equal(decided(law.poll(1.0)).action, [0.0, 0.0])
 
@@ -312,6 +325,67 @@ class TestHolding:
         law.tick(observation(1), 0.1)
         law.tick(observation(0, epoch=2), 0.2)
         np.testing.assert_array_equal(decided(law.poll(1.2)).action, [0.0, 0.0])
+
+    def test_damped_action_goes_on_to_rest_tick_by_tick_while_the_sensor_is_silent(self) -> None:
+        law = executing(hold=HoldPolicy.DAMPING, damping_ticks=1.0)
+        assert decided(law.tick(observation(100), 0.1)).action[0] == 1.0
+        held, now = [], 10.1
+        while now < 12.0:
+            held += [d.action[0] for d in [law.poll(now).decision] if d is not None]
+            now += 0.05 + 1e-9  # the plan's control period
+        np.testing.assert_allclose(held, [*np.exp(-np.arange(1.0, 7.0)), 0.0], rtol=1e-5)
+
+    def test_command_that_never_went_out_is_not_held(self) -> None:
+        settings = dataclasses.replace(
+            WAITING, hold=HoldPolicy.LAST, prefetch=True, prefetch_lead_ticks=1, wait_for_prefetch=True
+        )
+        law = executor(settings, next=lambda latent, _: latent)
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, rows=2), 0.0)
+        assert law.tick(observation(1), 0.1).decision is None  # kept back
+        held = decided(law.tick(Observation(1, 2, BAD[0]), 0.2))
+        np.testing.assert_array_equal(held.action, [0.0, 0.0])
+
+
+class TestLimits:
+    def test_command_beyond_the_range_is_cut_and_counted(self) -> None:
+        law = executing(max_action=0.5)
+        said = [decided(law.tick(observation(t), 0.1)) for t in (49, 50, 51, 52)]
+        np.testing.assert_allclose([d.action[0] for d in said], [0.49, 0.5, 0.5, 0.5])
+        assert [d.limited_ticks for d in said] == [0, 0, 1, 2]
+        assert decided(law.poll(20.0)).limited_ticks == 2
+
+    def test_command_follows_the_queue_no_faster_than_the_rate(self) -> None:
+        law = executing(max_action_rate=0.125)
+        said = [decided(law.tick(observation(t), 0.1)) for t in (30, 31, 32, 33)]
+        np.testing.assert_allclose([d.action[0] for d in said], [0.125, 0.25, 0.32, 0.33])
+
+    def test_hold_and_fault_keep_to_the_rate(self) -> None:
+        law = executing(max_action_rate=0.25)
+        for tick in (50, 51):
+            law.tick(observation(tick), 0.1)
+        held = [decided(law.tick(Observation(1, t, BAD[0]), 0.2)) for t in (52, 53, 54, 55)]
+        assert held[-1].reason is Reason.FAULT
+        np.testing.assert_allclose([d.action[0] for d in held], [0.25, 0.0, 0.0, 0.0])
+
+    def test_epoch_begins_at_rest_and_counts_anew(self) -> None:
+        law = executing(max_action_rate=0.125)
+        law.tick(observation(100), 0.1)
+        law.tick(observation(0, epoch=2), 0.2)
+        decision = decided(law.receive(plan(0, epoch=2), 0.2))
+        assert (decision.action[0], decision.limited_ticks) == (0.0, 0)
+
+    def test_plan_ahead_is_rolled_through_what_was_commanded(self) -> None:
+        rolled = []
+
+        def next(latent: np.ndarray, action: np.ndarray) -> np.ndarray:
+            rolled.append(action[0])
+            return latent
+
+        law = executing(rows=91, next=next, max_action=0.25, prefetch=True, prefetch_lead_ticks=1)
+        law.tick(observation(90), 0.1)
+        assert law.prefetch(0.1) is not None
+        assert rolled == [0.25]
 
 
 BAD = [
@@ -356,9 +430,16 @@ class TestFaults:
         assert said(law.tick(Observation(1, 1, BAD[0]), 0.1)) == (DecisionKind.HOLD, Reason.FAULT)
 
     def test_fault_holds_zeros_whatever_the_hold_policy(self) -> None:
-        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.PRIOR, fault_after_bad_observations=1))
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY, fault_after_bad_observations=1))
         law.tick(Observation(1, 0, BAD[0]), 0.0)
         np.testing.assert_array_equal(decided(law.tick(observation(1), 0.1)).action, [0.0, 0.0])
+
+    def test_fault_is_damped_where_holds_are(self) -> None:
+        law = executing(hold=HoldPolicy.DAMPING, damping_ticks=1.0)
+        law.tick(observation(100), 0.1)
+        held = [decided(law.tick(Observation(1, t, BAD[0]), 0.2)) for t in (101, 102, 103)]
+        assert held[-1].reason is Reason.FAULT
+        np.testing.assert_allclose([d.action[0] for d in held], np.exp([-1.0, -2.0, -3.0]), rtol=1e-5)
 
     def test_non_finite_correction_latches_a_fault(self) -> None:
         law = executor(corrector=FakeCorrector(nan))

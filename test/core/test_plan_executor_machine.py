@@ -29,14 +29,26 @@ class ExecutorMachine(RuleBasedStateMachine):
         residual=st.sampled_from([0.05, 3.0, nan]),
         lead=st.sampled_from([0, 1, 2, 4]),
         waits=st.booleans(),
+        max_action=st.sampled_from([1.0, 0.25]),
+        max_action_rate=st.sampled_from([2.0, 0.125, 0.002]),
     )
-    def begin(self, hold: HoldPolicy, residual: float, lead: int, waits: bool) -> None:
+    def begin(
+        self,
+        hold: HoldPolicy,
+        residual: float,
+        lead: int,
+        waits: bool,
+        max_action: float,
+        max_action_rate: float,
+    ) -> None:
         self.settings = dataclasses.replace(
             WAITING,
             hold=hold,
             prefetch=lead > 0,
             prefetch_lead_ticks=max(lead, 1),
             wait_for_prefetch=waits,
+            max_action=max_action,
+            max_action_rate=max_action_rate,
         )
         self.law = executor(
             self.settings,
@@ -207,7 +219,9 @@ class ExecutorMachine(RuleBasedStateMachine):
         assert (made.epoch, made.tick) == (self.epoch, max(self.tick, 0))
         assert made.action.shape == (ACTION,)
         assert made.action.dtype == np.float32
-        assert (np.abs(made.action) <= 1.0).all()  # False for a NaN as well
+        assert (np.abs(made.action) <= self.settings.max_action).all()  # False for a NaN as well
+        last_action = np.zeros(ACTION) if self.newest is None else self.newest.action
+        assert (np.abs(made.action - last_action) <= self.settings.max_action_rate + 1e-6).all()
         if made.reason is not Reason.SENSOR_SILENT:
             assert self.open is not None, "a second decision for one tick"
             self.decided[made.epoch, made.tick] += 1
@@ -226,6 +240,7 @@ class ExecutorMachine(RuleBasedStateMachine):
             assert made.planning_inferences >= before.planning_inferences
             assert made.waited_inferences >= before.waited_inferences
             assert made.missed_ticks >= before.missed_ticks
+            assert made.limited_ticks >= before.limited_ticks
             assert made.dropped >= before.dropped
         self.newest = made
 

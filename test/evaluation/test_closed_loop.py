@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_episode(episode: Callable[..., EpisodeResu
 
 
 def test_without_a_planner_the_prior_acts(episode: Callable[..., EpisodeResult]) -> None:
-    holding = ExecutorSettings(hold=HoldPolicy.PRIOR, plan_wait_s=1e-4)
+    holding = ExecutorSettings(hold=HoldPolicy.POLICY, plan_wait_s=1e-4)
     result = episode(GateSettings(), settings=holding, has_planner=False)
     assert [d.kind for d in result.decisions] == [DecisionKind.HOLD] * TICKS
     assert result.planning_inferences == 0

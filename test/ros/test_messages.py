@@ -60,6 +60,7 @@ def decision() -> Decision:
         missed_ticks=8,
         dropped=9,
         observed_at_s=1.0,
+        limited_ticks=0,
     )
 
 

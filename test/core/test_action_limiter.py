@@ -1,0 +1,54 @@
+"""No command is out of range or faster than the rate, whatever was wanted."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from spec_control_ros.core.action_limiter import ActionLimiter
+from spec_control_ros.core.executor_settings import ExecutorSettings
+
+wanted = st.lists(
+    arrays(np.float32, 3, elements=st.floats(-1.0, 1.0, width=32)) | st.none(), min_size=1, max_size=30
+)
+
+
+@given(wanted=wanted, max_action=st.floats(0.001, 1.0), rate=st.floats(0.001, 2.0))
+def test_commands_stay_within_range_and_rate(
+    wanted: list[np.ndarray | None], max_action: float, rate: float
+) -> None:
+    limiter = ActionLimiter(replace(ExecutorSettings(), max_action=max_action, max_action_rate=rate), 3)
+    last = np.zeros(3)
+    for action in wanted:
+        if action is None:
+            limiter.begin_epoch()
+            last = np.zeros(3)
+            continue
+        command = limiter.limit(action)
+        assert (np.abs(command) <= np.float32(max_action)).all()
+        assert (np.abs(command - last) <= rate + 1e-6).all()
+        # No further from what was wanted than the limits make it: the last command came nearer by a whole rate.
+        target = np.clip(action, -max_action, max_action)
+        left = np.maximum(np.abs(target - last) - rate, 0.0)
+        np.testing.assert_allclose(np.abs(target - command), left, atol=1e-6)
+        last = command
+
+
+@given(wanted=wanted)
+def test_defaults_change_no_bit(wanted: list[np.ndarray | None]) -> None:
+    limiter = ActionLimiter(ExecutorSettings(), 3)
+    for action in wanted:
+        if action is not None:
+            assert limiter.limit(action).tobytes() == action.tobytes()
+    assert limiter.limited_ticks == 0
+
+
+def test_withdrawn_command_has_never_been() -> None:
+    limiter = ActionLimiter(replace(ExecutorSettings(), max_action_rate=0.25), 1)
+    limiter.limit(np.array([1.0], np.float32))
+    limiter.limit(np.array([1.0], np.float32))
+    limiter.withdraw()
+    assert (limiter.last_action, limiter.limited_ticks) == (0.25, 1)
+    assert limiter.limit(np.array([-1.0], np.float32)) == 0.0
