@@ -73,21 +73,19 @@ class SuitePlant:
         """Observation (obs,) of the physics' present state, as after setting it from outside."""
         return _concatenate(self._env.task.get_observation(self.physics))
 
+    def reward(self) -> float:
+        """Of one control step that ends in the physics' present state, under its present control."""
+        return float(self._env.task.get_reward(self.physics))
+
     def step(self, action: NDArray[np.float32]) -> Step:
         """Hold `action` (action,) in [-1, 1] for one tick.
 
         Raises:
             ActionError: wrong size, not finite, or no episode under way.
         """
-        action = np.asarray(action, dtype=np.float64)
-        if action.shape != self._low.shape or not np.isfinite(action).all():
-            raise ActionError(
-                f"action: got shape {action.shape}{'' if np.isfinite(action).all() else ' with non-finite values'}, "
-                f"expected {self._low.shape} of finite values"
-            )
+        control = self.control_of(action)
         if not self._is_running:
             raise ActionError("step: the episode is over or none was started; call reset first")
-        control = self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
         reward = 0.0
         for _ in range(self._action_repeat):
             time_step = self._env.step(control)
@@ -96,6 +94,20 @@ class SuitePlant:
                 self._is_running = False
                 break
         return Step(_concatenate(time_step.observation), reward, time_step.last())
+
+    def control_of(self, action: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The actuators' control (action,) for `action` (action,) in [-1, 1].
+
+        Raises:
+            ActionError: wrong size or not finite.
+        """
+        action = np.asarray(action, dtype=np.float64)
+        if action.shape != self._low.shape or not np.isfinite(action).all():
+            raise ActionError(
+                f"action: got shape {action.shape}{'' if np.isfinite(action).all() else ' with non-finite values'}, "
+                f"expected {self._low.shape} of finite values"
+            )
+        return self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
 
     def joint_states(self) -> JointStates:
         """The hinges and slides as they are now; free and ball joints have no scalar position."""
