@@ -222,6 +222,7 @@ class ExecutorNode(ProcessNode):
                 "queue_depth": decision.queue_depth,
                 "planning_inferences": decision.planning_inferences,
                 "missed_ticks": decision.missed_ticks,
+                "limited_ticks": decision.limited_ticks,
             }
         self._diagnostics_publisher.publish(
             diagnostics("executor", level, text, values, self.get_clock().now().to_msg())
