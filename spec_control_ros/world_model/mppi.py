@@ -178,7 +178,7 @@ def search(
             actions *= mask
 
         # Evaluate, and keep the elites
-        samples.start = z
+        samples.restart()
         value = _estimate_value(
             model,
             samples,

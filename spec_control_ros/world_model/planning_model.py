@@ -7,7 +7,7 @@ It computes what `WorldModel` computes, for the many rows of a search, and diffe
 - products may be of bfloat16; all else is float32.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,13 @@ class Samples:
     """Rows of a rollout, as many for each start; they move in place."""
 
     joint: Tensor  # (rows, latent + padded action), in the format of products
-    start: Tensor | None  # (starts, latent), float32, until they have moved: joint holds actions only
+    start: Tensor  # (starts, latent), float32
+    has_moved: bool = False  # before, joint holds actions only
+    start_biases: dict["Head", Tensor] = field(default_factory=dict)  # what heads make of the starts
+
+    def restart(self) -> None:
+        """Put every row back to its start."""
+        self.has_moved = False
 
 
 class Head:
@@ -39,7 +45,7 @@ class Head:
         of_latent, of_embedding, of_action = _own(first.weight, member).tensor_split(ends, dim=1)
         of_action = F.pad(of_action, (0, model.padded_action - of_action.shape[1]))
         self._bias = _own(first.bias, member) + of_embedding @ model.embedding
-        self._of_latent, self._latent = of_latent, model.dims.latent
+        self._of_latent, self._latent = of_latent.contiguous(), model.dims.latent
         rest = [
             _freeze(layer, _own(layer.weight, member), _own(layer.bias, member), member, model)
             for layer in others
@@ -52,10 +58,11 @@ class Head:
 
     def at(self, samples: Samples) -> tuple[Stack, Tensor, Tensor]:
         """The stack for rows as they are, what it takes, and its first bias."""
-        if samples.start is None:
+        if samples.has_moved:
             return self._elsewhere, samples.joint, self._bias.unsqueeze(0)
-        bias = F.linear(samples.start, self._of_latent, self._bias)
-        return self._at_start, samples.joint[:, self._latent :], bias
+        if self not in samples.start_biases:
+            samples.start_biases[self] = F.linear(samples.start, self._of_latent, self._bias)
+        return self._at_start, samples.joint[:, self._latent :], samples.start_biases[self]
 
 
 class PlanningModel:
@@ -117,7 +124,7 @@ class PlanningModel:
         """Move every row to the latent that its action leads to."""
         stack, x, bias = self._dynamics.at(samples)
         stack.norm_sim(x, bias, samples.joint[:, : self.dims.latent])
-        samples.start = None
+        samples.has_moved = True
 
     def reward(self, samples: Samples) -> Tensor:
         """Reward (rows,) of the rows' actions."""

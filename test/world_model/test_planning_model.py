@@ -85,7 +85,7 @@ def test_terminal_latents_are_the_world_model_s(small_model: Callable[..., World
     assert model.termination_head is not None
     rows = Rows(model, None)
     logits = model.termination_head(rows.latents[1])
-    model.termination_head.last.bias.sub_(logits.median())
+    model.termination_head.last.bias.sub_(logits.quantile(0.5))  # between the two in the middle
     planning = PlanningModel(model)
     samples = planning.samples(rows.z, COUNT)
     planning.take(samples, rows.actions[0])

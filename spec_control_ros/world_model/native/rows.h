@@ -1,6 +1,7 @@
-// What becomes of the rows of a matrix product, each in one pass while it is in cache.
+// What becomes of the rows of a matrix product and its bias, while they are in cache.
 //
-// Widths are multiples of LANES. Rows are numbered through; as many belong to each start, which has a bias of its own.
+// Widths are multiples of PART. A row is worked on in parts, the first one after `begin`; what that finds out about the
+// whole row goes to every part.
 #pragma once
 
 #include "vectors.h"
@@ -8,12 +9,13 @@
 namespace {
 
 constexpr float LAYER_NORM_EPS = 1e-5f;
+constexpr int64_t PART = 32;
 
 struct Mish {
     template <class Out>
     static Vector apply(Vector x) {
         const Vector e = exponential<Out>(below(x, 20.f)), n = e * (e + 2.f);
-        return x * (n / (n + 2.f));
+        return x * ratio<Out>(n, n + 2.f);
     }
 };
 
@@ -27,35 +29,39 @@ struct SoftmaxOfEights {
         Vector total = e + PARTNER(e, 4);
         total += PARTNER(total, 2);
         total += PARTNER(total, 1);
-        return e / total;
+        return ratio<Out>(e, total);
     }
 };
 
 // Layer norm, then an activation.
 template <class Activation, class Out>
 struct Normed {
-    const float *bias, *scale, *shift;
-    int64_t width, rows_per_start;
+    const float *scale, *shift;
+    int64_t width;
     Out* out;
     int64_t stride;
 
-    template <class In>
-    void operator()(int64_t r, const In* x) const {
-        alignas(64) float row[LARGEST_WIDTH];
-        const float* b = bias + r / rows_per_start * width;
+    struct Row {
+        float rate, offset;  // of the norm: x * rate + offset
+    };
+
+    Row begin(const float* x) const {
         // Sums of distances from one of the values: exact also where the mean is large
         Vector total = all(0), squares = all(0);
-        const float pivot = load(x)[0] + b[0];
+        const float pivot = x[0];
         for (int64_t i = 0; i < width; i += LANES) {
-            const Vector v = load(x + i) + load(b + i), distance = v - pivot;
-            store(row + i, v);
+            const Vector distance = load(x + i) - pivot;
             total += distance;
             squares += distance * distance;
         }
-        const float offset = sum(total) / width, variance = sum(squares) / width - offset * offset;
-        const float mean = pivot + offset, rate = 1.f / __builtin_sqrtf(variance + LAYER_NORM_EPS);
-        for (int64_t i = 0; i < width; i += LANES) {
-            const Vector v = (load(row + i) - mean) * rate * load(scale + i) + load(shift + i);
+        const float mean = sum(total) / width, variance = sum(squares) / width - mean * mean;
+        const float rate = 1.f / __builtin_sqrtf(variance + LAYER_NORM_EPS);
+        return {rate, -(pivot + mean) * rate};
+    }
+
+    void part(const Row& row, int64_t r, const float* x, int64_t first) const {
+        for (int64_t i = first; i < first + PART; i += LANES) {
+            const Vector v = (load(x + i) * row.rate + row.offset) * load(scale + i) + load(shift + i);
             store(out + r * stride + i, Activation::template apply<Out>(v));
         }
     }
@@ -63,34 +69,42 @@ struct Normed {
 
 // The scalar that a row of logits stands for: symexp of the expected bin.
 struct Expected {
-    const float *bias, *bins;
+    const float* bins;
     int64_t width;
     float* out;
 
-    template <class In>
-    void operator()(int64_t r, const In* x) const {
+    struct Row {
+        float bin;
+    };
+
+    Row begin(const float* x) const {
         Vector top = all(-1e30f), total = all(0), weighted = all(0);
-        for (int64_t i = 0; i < width; i += LANES) top = larger(top, load(x + i) + load(bias + i));
+        for (int64_t i = 0; i < width; i += LANES) top = larger(top, load(x + i));
         const float most = largest(top);
         for (int64_t i = 0; i < width; i += LANES) {
-            const Vector e = exponential<float>(load(x + i) + load(bias + i) - most);
+            const Vector e = exponential<float>(load(x + i) - most);
             total += e;
             weighted += e * load(bins + i);
         }
-        const float bin = sum(weighted) / sum(total);
-        out[r] = __builtin_copysignf(__builtin_expm1f(__builtin_fabsf(bin)), bin);
+        return {sum(weighted) / sum(total)};
+    }
+
+    void part(const Row& row, int64_t r, const float*, int64_t first) const {
+        if (first == 0) out[r] = __builtin_copysignf(__builtin_expm1f(__builtin_fabsf(row.bin)), row.bin);
     }
 };
 
-// The product and its bias.
+// Nothing else.
 struct Biased {
-    const float* bias;
     int64_t width;
     float* out;
 
-    template <class In>
-    void operator()(int64_t r, const In* x) const {
-        for (int64_t i = 0; i < width; i += LANES) store(out + r * width + i, load(x + i) + load(bias + i));
+    struct Row {};
+
+    Row begin(const float*) const { return {}; }
+
+    void part(const Row&, int64_t r, const float* x, int64_t first) const {
+        for (int64_t i = first; i < first + PART; i += LANES) store(out + r * width + i, load(x + i));
     }
 };
 
