@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.client import Client
+from rclpy.publisher import Publisher
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
@@ -50,6 +51,10 @@ class ExecutorNodeSettings:
         1.0, "s; a planner that has not even accepted a request by then is taken for gone", above=0.0
     )
     planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
+    shadow: bool = setting(
+        False,
+        "whether everything is decided and reported, but nothing commanded: for a robot that another commands",
+    )
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
@@ -72,6 +77,7 @@ class ExecutorNode(ProcessNode):
         self._request: ReplanRequest | None = None  # not yet answered
         self._asked_s = 0.0
         self._answer: Future | None = None
+        self._command_publisher: Publisher | None = None
         self._client: Client = self.create_client(Replan, "replan")
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
@@ -98,7 +104,7 @@ class ExecutorNode(ProcessNode):
         has_planner = self._client.service_is_ready()
         if waited_s < (DISCOVERY_S if has_planner else self._settings.planner_wait_s):
             return
-        if self.count_publishers("command"):
+        if not self._settings.shadow and self.count_publishers("command"):
             self.get_logger().warning(
                 "another executor publishes on `command`: waiting until it is gone", throttle_duration_sec=5.0
             )
@@ -107,13 +113,16 @@ class ExecutorNode(ProcessNode):
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
         self._event_publisher = self.create_publisher(msg.ReplanEvent, "replan_event", RECORD)
         self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
-        # A publisher on `command` is the sign that the executor is ready.
-        self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
+        if not self._settings.shadow:
+            # A publisher on `command` is the sign that the executor is ready.
+            self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
         self.create_subscription(msg.Observation, "observation", self._on_observation, LATEST)
         self.create_timer(self._settings.watchdog_period_s, self._on_watchdog)
         for refusal in enter_real_time(self._settings.real_time):
             self.get_logger().warning(refusal)
         self.get_logger().info("ready" if has_planner else "no planner: holding")
+        if self._settings.shadow:
+            self.get_logger().warning("shadow mode: nothing is commanded")
 
     def _on_observation(self, message: msg.Observation) -> None:
         self._handle(self._law.tick(from_observation(message), time.monotonic()))
@@ -151,7 +160,8 @@ class ExecutorNode(ProcessNode):
 
     def _publish(self, decision: Decision) -> None:
         stamp = self.get_clock().now().to_msg()
-        self._command_publisher.publish(to_command(decision, stamp))
+        if self._command_publisher is not None:
+            self._command_publisher.publish(to_command(decision, stamp))
         latency_s = time.monotonic() - decision.observed_at_s
         self._status_publisher.publish(to_status(decision, latency_s, stamp))
         self._decision = decision
@@ -211,7 +221,8 @@ class ExecutorNode(ProcessNode):
         text = "waiting for observations" if decision is None else "running"
         if decision is not None and is_holding:
             text = f"holding: {self._why(decision)}"
-        values: dict[str, object] = {f"dropped.{cause.value}": drops[cause] for cause in Drop}
+        values: dict[str, object] = {"shadow": self._settings.shadow}
+        values |= {f"dropped.{cause.value}": drops[cause] for cause in Drop}
         if decision is not None:
             values |= {
                 "epoch": decision.epoch,

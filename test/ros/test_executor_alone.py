@@ -9,7 +9,9 @@ import pytest
 from ros_support import LATENT, Background, until
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
+from spec_control_interfaces import msg
 from spec_control_ros.core.decision import Reason
+from spec_control_ros.ros.qos import LATEST
 
 
 @pytest.fixture
@@ -66,6 +68,21 @@ def test_next_plan_is_asked_for_ahead_and_takes_over_at_its_start(alone: Alone) 
     assert [s.decision for s in said] == [REPLAN] + [ACCEPT] * (QUEUE + 1)
     assert [s.steps_ahead for s in said] == [0, 1, 2, 0, 1]
     assert said[-1].planning_inferences == 2
+
+
+def test_shadow_decides_and_reports_but_has_nothing_to_command_with(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    commander = world.probe.node.create_publisher(
+        msg.Command, "command", LATEST
+    )  # another one drives the robot
+    process = begin(shadow=True)
+    assert [world.tick(t).decision for t in range(QUEUE + 1)] == [REPLAN, ACCEPT, ACCEPT, REPLAN]
+    assert world.commands == []
+    assert world.probe.node.count_publishers("command") == 1
+    world.diagnosed(shadow="True", level=b"\x00")
+    assert "nothing is commanded" in process.text
+    commander.destroy()
 
 
 def test_executor_that_joins_late_takes_the_latched_observation(alone: Alone) -> None:
