@@ -1,0 +1,188 @@
+"""Whatever comes in by a topic or a service: no node falls over, and no command leaves its range."""
+
+import importlib
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from fuzzer import Fuzzer
+from rclpy.executors import SingleThreadedExecutor
+from ros_support import ACTION, LATENT, OBS, TASK, Background, Probe, arguments_of, until
+
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan, Reset
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.ros.messages import to_floats
+from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.ros.spin import ProcessNode
+
+MESSAGES = 12_000  # to each node
+ROWS = 3
+LAST_EPOCH = 2**32 - 1  # beyond what a fuzzer sends
+SEARCH = {"planner.queue_length": ROWS, "planner.mppi.horizon": 2, "planner.mppi.samples": 16}
+SEARCH |= {"planner.mppi.elites": 4, "planner.mppi.prior_samples": 4, "planner.mppi.iterations": 1}
+EXECUTOR = {"corrector": "two_tower", "planner_wait_s": 0.0, "gate.metric": "l2", "gate.replan": 100.0}
+EXECUTOR |= {"executor.fault_after_bad_observations": 10_000}
+
+
+class NodeHere:
+    """A node in this process, its callbacks called by hand."""
+
+    def __init__(self, name: str, parameters: dict[str, Any]):
+        rclpy.init(args=arguments_of(parameters))
+        module = importlib.import_module(f"spec_control_ros.nodes.{name}")
+        (kind,) = (
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, ProcessNode)
+            and value.__module__ == module.__name__
+        )
+        self.node = kind()
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self.commands: list[msg.Command] = []
+
+    def close(self) -> None:
+        """End it."""
+        self.node.destroy_node()
+        self._executor.shutdown()
+        rclpy.try_shutdown()
+
+    def spin_until(self, is_true: Callable[[], object]) -> None:
+        """Let it begin."""
+        until(lambda: self.spin_once() or is_true())
+
+    def spin_once(self) -> None:
+        """Its timers."""
+        self._executor.spin_once(timeout_sec=0.0)
+
+    @property
+    def entrances(self) -> dict[str, tuple[type, Callable[[Any], Any]]]:
+        """What can be sent to it, by name: the type, and what takes it in."""
+        topics = {s.topic_name.lstrip("/"): (s.msg_type, s.callback) for s in self.node.subscriptions}
+        services = {
+            s.srv_name.lstrip("/"): (
+                s.srv_type.Request,
+                lambda request, s=s: s.callback(request, s.srv_type.Response()),
+            )
+            for s in self.node.services
+            if s.srv_type.__module__.startswith(("spec_control_interfaces", "std_srvs"))
+        }
+        return topics | services
+
+    def keep_commands(self) -> None:
+        """From now on."""
+        (publisher,) = (p for p in self.node.publishers if p.msg_type is msg.Command)
+        publisher.publish = self.commands.append
+
+
+@contextmanager
+def node_here(name: str, parameters: dict[str, Any], topic_or_service: str) -> Iterator[NodeHere]:
+    """A node that takes messages on `topic_or_service`."""
+    here = NodeHere(name, parameters)
+    try:
+        here.spin_until(lambda: topic_or_service in here.entrances)
+        yield here
+    finally:
+        here.close()
+
+
+def bombard(here: NodeHere, valid: dict[type, Callable[[int], Any]], *sizes: int) -> None:
+    """Send messages to every entrance, in random order: valid ones, and spoilt ones."""
+    fuzzer, entrances = Fuzzer(0, sizes), here.entrances
+    order = random.Random(0)
+    names = sorted(entrances)
+    for i in range(MESSAGES):
+        kind, take = entrances[order.choice(names)]
+        take(fuzzer.spoil(valid[kind](i) if kind in valid else kind()))
+        if i % 20 == 0:
+            here.spin_once()
+
+
+def observation(epoch: int, tick: int) -> msg.Observation:
+    """As a plant would say it."""
+    return msg.Observation(epoch=epoch, tick=tick, data=to_floats(np.full(OBS, 0.1)))
+
+
+def plan(epoch: int, tick: int) -> msg.Plan:
+    """As a planner would say it, with actions that are not."""
+    made = msg.Plan(
+        plan_id=tick + 1, epoch=epoch, start_tick=tick, observation_tick=tick, optimised_horizon=2
+    )
+    made.control_period, made.action_dim, made.latent_dim = 0.05, ACTION, LATENT
+    made.actions = to_floats(np.full(ROWS * ACTION, 0.25))
+    made.latents = to_floats(np.zeros((ROWS + 1) * LATENT))
+    return made
+
+
+def moment(i: int) -> tuple[int, int]:
+    """Epoch and tick of the message number `i`."""
+    return i // 300 + 1, i % 300 // 4
+
+
+def test_executor_publishes_nothing_but_actions(domain: int, model: Path) -> None:
+    with node_here("executor", {"model": str(model), **EXECUTOR}, "observation") as here:
+        here.keep_commands()
+        valid = {msg.Observation: lambda i: observation(*moment(i)), msg.Plan: lambda i: plan(*moment(i))}
+        bombard(here, valid, OBS, ROWS * ACTION, (ROWS + 1) * LATENT)
+        assert {c.decision for c in here.commands} > {DecisionKind.CORRECT, DecisionKind.HOLD}
+        for command in here.commands:
+            action = np.asarray(command.action)
+            assert action.shape == (ACTION,)
+            assert (np.abs(action) <= 1.0).all()  # which no NaN is
+        here.entrances["observation"][1](observation(LAST_EPOCH, 0))
+        here.entrances["plan"][1](plan(LAST_EPOCH, 0))
+        assert (here.commands[-1].epoch, here.commands[-1].plan_id) == (LAST_EPOCH, 1)
+
+
+def test_planner_accepts_what_it_can_plan_from(domain: int, model: Path) -> None:
+    def request(i: int) -> Replan.Request:
+        return Replan.Request(epoch=1, tick=i, start_tick=i, observation=to_floats(np.zeros(OBS)))
+
+    with node_here("planner", {"model": str(model), **SEARCH}, "replan") as here:
+        bombard(here, {Replan.Request: request}, OBS, LATENT)
+        assert here.entrances["replan"][1](request(1)).accepted
+
+
+def test_plant_takes_its_own_commands_only(domain: int) -> None:
+    with node_here("sim_bridge", {"task": TASK, "episodes": 0}, "reset") as here:
+        bombard(
+            here, {msg.Command: lambda i: msg.Command(epoch=1, action=to_floats(np.zeros(ACTION)))}, ACTION
+        )
+        before = here.entrances["reset"][1](Reset.Request(seed=3)).epoch
+        assert here.entrances["reset"][1](Reset.Request(seed=3)).epoch == before + 1
+
+
+@pytest.mark.parametrize(
+    ("node", "parameters", "topic", "kind"),
+    [
+        ("executor", EXECUTOR, "observation", msg.Observation),
+        ("sim_bridge", {"task": TASK, "episodes": 0}, "command", msg.Command),
+    ],
+)
+def test_bytes_that_are_no_message_end_no_process(
+    start: Callable[..., Background],
+    probe: Probe,
+    model: Path,
+    node: str,
+    parameters: dict[str, Any],
+    topic: str,
+    kind: Any,
+) -> None:
+    diagnostics = probe.hear_diagnostics(node)
+    process = start(node, parameters | ({"model": str(model)} if node == "executor" else {}))
+    publisher = probe.publisher(kind, topic, LATEST)
+    probe.until(lambda: publisher.get_subscription_count(), f"{node} does not listen to {topic}")
+    rng = np.random.default_rng(0)
+    for size in rng.integers(0, 2000, 500):
+        publisher.publish(b"\x00\x01\x00\x00" + rng.bytes(int(size)))
+        probe.spin(0.001)
+    diagnostics.clear()
+    probe.until(lambda: diagnostics, lambda: process.text)
+    assert process.popen.poll() is None, process.text
