@@ -63,6 +63,7 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         Argument(
             "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
         ),
+        Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
         Argument("params", "", "further parameter file, which wins over the robot's"),
     )
 
@@ -92,6 +93,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
         if not Path(values["params"]).is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
         files += (Path(values["params"]).absolute(),)
+    faults = fault_file(values["faults"], config)
     model = values["model"] or values["task"]
     # Left to the parameter files where the user leaves it to us.
     corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
@@ -112,9 +114,26 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
                 "seed": int(values["seed"]),
                 "headless": values["headless"] == "true",
                 "video": str(Path(values["video"]).absolute()) if values["video"] else "",
+                "faults": "" if faults is None else str(faults),
             },
         ),
     ]
+
+
+def fault_file(faults: str, config: Path) -> Path | None:
+    """The file that the argument `faults` means: a path, or a name in `config/faults`; None: none.
+
+    Raises:
+        SettingsError: there is no such file.
+    """
+    if not faults:
+        return None
+    shipped = config / "faults" / f"{faults}.yaml"
+    for path in (Path(faults).absolute(), shipped):
+        if path.is_file():
+            return path
+    names = sorted(path.stem for path in shipped.parent.glob("*.yaml"))
+    raise SettingsError(f"faults: got {faults!r}, expected a file or one of {', '.join(names)}")
 
 
 def bag_folder(record: str) -> Path | None:

@@ -46,7 +46,8 @@ def allowed(spec: Field[Any]) -> str:
         *([f"at least {low}"] if low is not None else []),
         *([f"at most {high}"] if high is not None else []),
     ]
-    return " and ".join(bounds) or f"a {type(spec.default).__name__}"
+    kind = "list" if isinstance(spec.default, tuple) else type(spec.default).__name__
+    return " and ".join(bounds) or f"a {kind}"
 
 
 def settings_from(
@@ -79,6 +80,8 @@ def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
         if not isinstance(value, Mapping):
             raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
         return settings_from(type(nested), value, f"{prefix}{spec.name}.", nested)
+    if isinstance(spec.default, float) and type(value) is int:
+        return float(value)  # YAML writes 70 where 70.0 is meant
     if not isinstance(spec.default, Enum):
         return value
     try:

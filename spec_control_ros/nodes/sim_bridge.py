@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
+from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
@@ -29,8 +31,12 @@ from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
 from spec_control_ros.sim.camera import Camera
+from spec_control_ros.sim.faults.plant import FaultyPlant
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
+from spec_control_ros.sim.faults.traffic import Traffic
 from spec_control_ros.sim.suite_plant import SuitePlant
 
+PAUSE_S = 0.02  # before an observation follows one on a topic that keeps the newest only
 FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 
 
@@ -54,6 +60,10 @@ class BridgeSettings:
     command_timeout_s: float = setting(
         30.0, "s; without a command for that long in lockstep, it ends", above=0.0
     )
+    episode_ticks: int = setting(
+        0, "ticks after which an episode is cut off; 0: the task's own length", low=0
+    )
+    faults: str = setting("", "file of faults on demand; empty: none")
     headless: bool = setting(True, "whether to do without a window")
     video: str = setting("", "mp4 file to render the episodes to; empty: none")
 
@@ -69,10 +79,16 @@ class SimBridgeNode(ProcessNode):
         self._settings = declare_settings(self, BridgeSettings)
         refuse_unknown(self)
         plant = SuitePlant(self._settings.task, self._settings.action_repeat)
-        self._bridge = PlantBridge(plant)
+        faults = read_faults(Path(self._settings.faults)) if self._settings.faults else NO_FAULTS
+        self._bridge = PlantBridge(
+            FaultyPlant(plant, faults) if faults.faults else plant,
+            traffic=Traffic(faults, plant.control_period_s),
+            episode_ticks=self._settings.episode_ticks,
+        )
         self._camera = Camera(plant, self._settings.video, is_window_open=not self._settings.headless)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
+        self._pause_timer: Timer | None = None
         self._waiting_since_s = time.monotonic()
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
@@ -105,9 +121,10 @@ class SimBridgeNode(ProcessNode):
         self._start_timer.cancel()
         if self._episodes_begun == 0:  # unless a call of `reset` was first
             self._begin_episode(self._settings.seed)
-        is_realtime = self._settings.mode is Mode.REALTIME
-        period_s = self._bridge.plant.control_period_s if is_realtime else 0.25
-        self.create_timer(period_s, self._advance if is_realtime else self._check_lockstep)
+            if self._is_lockstep:
+                self._skip_unobserved()
+        period_s = 0.25 if self._is_lockstep else self._bridge.plant.control_period_s
+        self.create_timer(period_s, self._check_lockstep if self._is_lockstep else self._advance_realtime)
 
     def _on_command(self, message: msg.Command) -> None:
         kind, action = kind_of(message.decision), from_floats(message.action)
@@ -121,18 +138,61 @@ class SimBridgeNode(ProcessNode):
             )
         if fate is CommandFate.TAKEN:
             self._camera.note(kind)
-            if self._settings.mode is Mode.LOCKSTEP:
-                self._advance()
+        if self._is_lockstep and fate in (CommandFate.TAKEN, CommandFate.LOST):
+            self._end_tick()
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self._begin_episode(request.seed)
         response.epoch = self._bridge.observation.epoch
+        if self._is_lockstep:
+            self._skip_unobserved()
         return response
 
+    @property
+    def _is_lockstep(self) -> bool:
+        return self._settings.mode is Mode.LOCKSTEP
+
     def _begin_episode(self, seed: int) -> None:
+        self._end_pause()
         self._bridge.reset(seed)
         self._episodes_begun += 1
         self._publish()
+
+    def _end_tick(self) -> None:
+        """Lockstep: the tick has its command. What the executor gets too late, it gets before anything new."""
+        if self._send_late():
+            self._pause_timer = self.create_timer(PAUSE_S, self._begin_tick)
+        else:
+            self._begin_tick()
+
+    def _begin_tick(self) -> None:
+        self._end_pause()
+        self._advance()
+        self._skip_unobserved()
+
+    def _skip_unobserved(self) -> None:
+        """Lockstep: where an observation is lost nobody answers, so its tick goes on with the last command."""
+        while not self._bridge.is_done and self._bridge.delivery.observation is None:
+            if self._bridge.delivery.later:
+                self._end_tick()
+                return
+            self._advance()
+
+    def _send_late(self) -> bool:
+        late = self._bridge.delivery.later
+        for observation in late:
+            stamp = to_stamp(self._bridge.sim_time_s)
+            self._observation_publisher.publish(to_observation(observation, stamp))
+        return bool(late)
+
+    def _end_pause(self) -> None:
+        if self._pause_timer is not None:
+            self.destroy_timer(self._pause_timer)
+            self._pause_timer = None
+
+    def _advance_realtime(self) -> None:
+        self._send_late()
+        self._advance()
 
     def _advance(self) -> None:
         if self._bridge.is_done:
@@ -158,8 +218,8 @@ class SimBridgeNode(ProcessNode):
         self._clock_publisher.publish(Clock(clock=stamp))
         self._episode_publisher.publish(to_episode(self._bridge.episode, stamp))
         self._joint_publisher.publish(to_joint_state(self._bridge.plant.joint_states(), stamp))
-        if not self._bridge.is_done:
-            self._observation_publisher.publish(to_observation(self._bridge.observation, stamp))
+        if not self._bridge.is_done and (observation := self._bridge.delivery.observation) is not None:
+            self._observation_publisher.publish(to_observation(observation, stamp))
         self._waiting_since_s = time.monotonic()
 
     def _check_lockstep(self) -> None:

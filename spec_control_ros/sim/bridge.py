@@ -8,6 +8,8 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from spec_control_ros.core.observation import Observation
+from spec_control_ros.sim.faults.schedule import NO_FAULTS
+from spec_control_ros.sim.faults.traffic import Delivery, Traffic
 from spec_control_ros.sim.plant import Plant
 
 
@@ -19,6 +21,7 @@ class CommandFate(Enum):
     LATE = "late"  # its tick has passed: the plant did not wait
     EARLY = "early"  # of a tick that has not come
     BAD_ACTION = "bad_action"  # wrong size or not finite
+    LOST = "lost"  # on its way, as a fault on demand says
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,16 @@ class PlantBridge:
     Args:
         plant: under control.
         first_epoch: of the first reset.
+        traffic: which messages get through; None: all of them.
+        episode_ticks: after which an episode is cut off; 0: it lasts as long as the plant's.
     """
 
-    def __init__(self, plant: Plant, first_epoch: int = 1):
+    def __init__(
+        self, plant: Plant, first_epoch: int = 1, traffic: Traffic | None = None, episode_ticks: int = 0
+    ):
         self.plant = plant
+        self._traffic = traffic or Traffic(NO_FAULTS, plant.control_period_s)
+        self._episode_ticks = episode_ticks
         self._epoch = first_epoch - 1
         self._total_ticks = 0
         self._is_done = True
@@ -56,6 +65,7 @@ class PlantBridge:
         self._command: NDArray[np.float32] | None = None
         self._commanded = self._held = self._missed = self._dropped = 0
         self._begin(seed=0)
+        self._delivery = Delivery(self.observation)
 
     @property
     def sim_time_s(self) -> float:
@@ -76,6 +86,11 @@ class PlantBridge:
     def observation(self) -> Observation:
         """The present tick's observation."""
         return Observation(self._epoch, self._tick, self._obs)
+
+    @property
+    def delivery(self) -> Delivery:
+        """What becomes of the present tick's messages."""
+        return self._delivery
 
     @property
     def episode(self) -> EpisodeState:
@@ -99,6 +114,8 @@ class PlantBridge:
         self._begin(seed)
         self._obs = self.plant.reset(seed)
         self._is_done = False
+        self._traffic.begin(seed)
+        self._delivery = self._traffic.deliver(self.observation)
 
     def command(
         self, epoch: int, tick: int, action: Float32[np.ndarray, "action"], *, is_hold: bool
@@ -107,7 +124,7 @@ class PlantBridge:
         fate = self._fate(epoch, tick, action)
         if fate is CommandFate.TAKEN:
             self._command, self._is_hold = np.clip(action, -1.0, 1.0), is_hold
-        else:
+        elif fate is not CommandFate.LOST:
             self._dropped += 1
         return fate
 
@@ -129,6 +146,8 @@ class PlantBridge:
         self._tick += 1
         self._total_ticks += 1
         self._command = None
+        self._is_done = self._is_done or self._tick == self._episode_ticks
+        self._delivery = self._traffic.deliver(self.observation)
 
     def _fate(self, epoch: int, tick: int, action: np.ndarray) -> CommandFate:
         if epoch != self._epoch:
@@ -137,7 +156,9 @@ class PlantBridge:
             return CommandFate.BAD_ACTION
         if tick < self._tick or self._command is not None or self._is_done:
             return CommandFate.LATE
-        return CommandFate.TAKEN if tick == self._tick else CommandFate.EARLY
+        if tick > self._tick:
+            return CommandFate.EARLY
+        return CommandFate.LOST if self._delivery.loses_command else CommandFate.TAKEN
 
     def _begin(self, seed: int) -> None:
         self._seed, self._tick = seed, 0

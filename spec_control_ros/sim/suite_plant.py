@@ -37,6 +37,11 @@ class SuitePlant:
         self._obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
         self._joints = _scalar_joints(self.physics)
         self._is_running = False
+        model = self.physics.model
+        self.actuator_names = tuple(str(model.id2name(i, "actuator")) for i in range(model.nu))
+        self.body_names = tuple(
+            str(model.id2name(i, "body")) for i in range(1, model.nbody)
+        )  # 0 is the world
 
     @property
     def obs_dim(self) -> int:
@@ -108,6 +113,16 @@ class SuitePlant:
                 f"expected {self._low.shape} of finite values"
             )
         return self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
+
+    def push(self, body: str, wrench: NDArray[np.float64]) -> None:
+        """Let a wrench (6,) act on a body until the next push or reset: force (N), then torque (N m), world's axes.
+
+        Raises:
+            TaskError: there is no such body.
+        """
+        if body not in self.body_names:
+            raise TaskError(f"body: got {body!r}, expected one of {', '.join(self.body_names)}")
+        self.physics.named.data.xfrc_applied[body] = wrench
 
     def joint_states(self) -> JointStates:
         """The hinges and slides as they are now; free and ball joints have no scalar position."""

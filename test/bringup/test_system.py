@@ -78,7 +78,7 @@ def test_arguments_reach_the_processes_that_they_concern(tmp_path: Path) -> None
     assert system["executor"].parameters == {"model": "m", "corrector": "temporal"}
     assert system["sim_bridge"].parameters == {
         **{"task": "humanoid-walk", "mode": "realtime", "episodes": 0, "seed": 3},
-        **{"headless": False, "video": ""},
+        **{"headless": False, "video": "", "faults": ""},
     }
     for process in system.values():
         assert process.parameter_files == (CONFIG / "humanoid.yaml", CONFIG / "realtime.yaml", params)
@@ -110,6 +110,18 @@ def test_paths_do_not_depend_on_where_a_process_runs(tmp_path: Path, monkeypatch
     assert bag_folder("bag") == tmp_path / "bag"
 
 
+def test_faults_are_a_file_or_a_shipped_one_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text("faults: []")
+    assert by_name(faults="mine.yaml")["sim_bridge"].parameters["faults"] == str(tmp_path / "mine.yaml")
+    shipped = by_name(faults="noisy_sensors")["sim_bridge"].parameters["faults"]
+    assert shipped == str(CONFIG / "faults" / "noisy_sensors.yaml")
+    with pytest.raises(
+        SettingsError, match=r"faults: got .gremlins., expected a file or one of .*noisy_sensors"
+    ):
+        by_name(faults="gremlins")
+
+
 def test_bag_is_recorded_on_demand_and_named_by_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +146,7 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
         ({"episodes": "1.5"}, "episodes: got '1.5'"),
         ({"seed": ""}, "seed: got ''"),
         ({"seed": "2147483648"}, "seed: got '2147483648'"),
+        ({"faults": "/nowhere.yaml"}, "faults: got '/nowhere.yaml', expected a file or one of"),
         ({"params": "/nowhere.yaml"}, "params: /nowhere.yaml is not a file"),
     ],
 )

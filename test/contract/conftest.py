@@ -6,6 +6,11 @@ from functools import cache
 import pytest
 from fake_plant import FakePlant
 
+from spec_control_ros.core.window import Window
+from spec_control_ros.sim.faults.body import Dropout, Push
+from spec_control_ros.sim.faults.plant import FaultyPlant
+from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.sensor import Bias, Jitter, Noise
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.suite_plant import SuitePlant
 
@@ -17,9 +22,19 @@ SUITE_TASKS = (
     "pendulum-swingup",
     "quadruped-walk",
 )
+FAULTS = FaultSchedule(
+    (
+        Noise(std=0.01),
+        Jitter(ticks=1),
+        Bias(value=0.5, indices=(0,), when=Window(probability=0.5)),
+        Dropout(loss=0.5, actuators=("left_knee",)),
+        Push(force_n=(30.0, 0.0, 0.0), when=Window(start_tick=1)),
+    )
+)
 PLANTS: dict[str, Callable[[], Plant]] = {
     "fake": FakePlant,
     **{task: lambda task=task: SuitePlant(task) for task in SUITE_TASKS},
+    "faulty": lambda: FaultyPlant(SuitePlant("walker-walk"), FAULTS),
 }
 
 

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from spec_control_ros.core.errors import ActionError
+from spec_control_ros.core.window import Window
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
+from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.traffic import Traffic
+from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Loss
 
 ZERO = np.zeros(2, np.float32)
 
@@ -109,6 +113,42 @@ def test_episode_sums_rewards_and_keeps_them_until_the_reset(bridge: PlantBridge
     assert (bridge.episode.commanded_ticks, bridge.episode.held_ticks) == (2, 1)
     bridge.reset(1)
     assert (bridge.episode.episode_return, bridge.episode.reward, bridge.episode.tick) == (0.0, 0.0, 0)
+
+
+def test_lost_command_leaves_the_tick_to_the_last_one_and_is_not_refused() -> None:
+    loss = FaultSchedule((CommandLoss(Window(start_tick=1, duration_ticks=1)),))
+    bridge = PlantBridge(FakePlant(), traffic=Traffic(loss, FakePlant.control_period_s))
+    bridge.reset(0)
+    fates = []
+    for tick in range(3):
+        fates.append(bridge.command(1, tick, ZERO + 0.1 * tick, is_hold=False))
+        bridge.advance()
+    assert fates == [CommandFate.TAKEN, CommandFate.LOST, CommandFate.TAKEN]
+    np.testing.assert_allclose(bridge.plant.actions, [[0.0] * 2, [0.0] * 2, [0.2] * 2], rtol=1e-6)
+    assert (bridge.episode.commanded_ticks, bridge.episode.missed_ticks, bridge.episode.dropped) == (2, 1, 0)
+
+
+def test_lost_observation_is_not_delivered_but_known() -> None:
+    loss = FaultSchedule((Loss(Window(start_tick=1, duration_ticks=1)),))
+    bridge = PlantBridge(FakePlant(), traffic=Traffic(loss, FakePlant.control_period_s))
+    bridge.reset(0)
+    delivered = []
+    for tick in range(3):
+        delivered.append(bridge.delivery.observation is not None)
+        assert bridge.observation.tick == tick
+        bridge.advance()
+    assert delivered == [True, False, True]
+
+
+def test_episode_may_be_cut_off() -> None:
+    bridge = PlantBridge(FakePlant(), episode_ticks=3)
+    for _ in range(2):
+        bridge.reset(0)
+        ticks = 0
+        while not bridge.is_done:
+            bridge.advance()
+            ticks += 1
+        assert ticks == bridge.episode.tick == 3
 
 
 class BridgeMachine(RuleBasedStateMachine):

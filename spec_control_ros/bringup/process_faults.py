@@ -1,0 +1,69 @@
+"""Faults of processes and of the network between planner and executor: what they are."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+from spec_control_ros.core.fault import Fault
+from spec_control_ros.core.settings import setting
+
+
+class Victim(str, Enum):
+    """A process that something may happen to."""
+
+    PLANNER = "planner"
+    EXECUTOR = "executor"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFault(Fault):
+    """Something happens to a process; where its window has a probability, chance is asked once an episode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash(ProcessFault):
+    """The planner is killed; it is started again at once, and loads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hang(ProcessFault):
+    """A process stands still while the window is open."""
+
+    process: Victim = setting(Victim.PLANNER, "that hangs")
+
+
+@dataclass(frozen=True, slots=True)
+class Slow(ProcessFault):
+    """A process stands still for a part of the time."""
+
+    SIZE: ClassVar[str] = "loss"
+    process: Victim = setting(Victim.PLANNER, "that becomes slow")
+    loss: float = setting(0.5, "part of its time that it loses", low=0.0)
+    cycle_s: float = setting(0.05, "s; it stands still once in as long", above=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFault(Fault):
+    """Something is wrong with the network between planner and executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(LinkFault):
+    """Neither requests nor plans get through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delay(LinkFault):
+    """Plans take longer on their way."""
+
+    SIZE: ClassVar[str] = "delay_s"
+    delay_s: float = setting(0.1, "s", low=0.0)
+
+
+PROCESS_FAULTS: dict[str, type[Fault]] = {
+    "crash": Crash,
+    "hang": Hang,
+    "slow": Slow,
+    "cut": Cut,
+    "delay": Delay,
+}

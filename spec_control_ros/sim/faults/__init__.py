@@ -1,0 +1,1 @@
+"""Faults on demand: seeded, scheduled, applied between plant and controller."""
