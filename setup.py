@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 PACKAGE = "spec_control_ros"
 SHARE = Path("share") / PACKAGE
-NODES = ("planner", "executor", "sim_bridge", "recorder")
+NODES = ("planner", "executor", "sim_bridge", "recorder", "echo")
 
 
 def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:

@@ -296,6 +296,26 @@ def bench(
     raise typer.Exit(run_benchmark(options))
 
 
+@app.command(name="bench-executor")
+def bench_executor(
+    robot: Annotated[str, typer.Option(help="humanoid, walker or cheetah: sizes and settings")] = "humanoid",
+    model: Annotated[str, typer.Option(help="shipped model or model folder [default: the robot's]")] = "",
+    seconds: Annotated[float, typer.Option(help="at every rate", min=0.1)] = 60.0,
+    ticks: Annotated[int, typer.Option(help="of computing times and of latencies", min=100)] = 4000,
+    quick: Annotated[bool, typer.Option("--quick", help="5 s and 500 ticks: for a first look")] = False,
+    soak: Annotated[
+        int, typer.Option(help="ticks as fast as they go, to see whether memory grows", min=0)
+    ] = 0,
+    json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
+) -> None:
+    """Measure the executor: computing time, latency beside a bare ROS echo, highest rate, growth of memory."""
+    from spec_control_ros.cli.bench_executor import BenchExecutorOptions
+    from spec_control_ros.cli.bench_executor import bench_executor as run_benchmark
+
+    seconds, ticks = (min(seconds, 5.0), min(ticks, 500)) if quick else (seconds, ticks)
+    raise typer.Exit(run_benchmark(BenchExecutorOptions(robot, model, seconds, ticks, soak, json)))
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

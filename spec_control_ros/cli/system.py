@@ -55,8 +55,7 @@ def run_system(
     Raises:
         ProcessError: a process died, or the executor holds for good.
     """
-    share = Path(get_package_share_directory("spec_control_ros"))
-    supervisor = Supervisor(logs, _environment(share))
+    supervisor = Supervisor(logs, environment())
     try:
         with _signals_raise(), _listening(log) as spin:
             for process in system:
@@ -140,8 +139,9 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _environment(share: Path) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Of all processes: ours stays on this machine and finds its peers quickly, unless the user said otherwise."""
+    share = Path(get_package_share_directory("spec_control_ros"))
     defaults = {
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "FASTDDS_DEFAULT_PROFILES_FILE": str(share / "config" / "fastdds.xml"),

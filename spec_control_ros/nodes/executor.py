@@ -34,7 +34,7 @@ from spec_control_ros.ros.messages import (
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.world_model.latent_policy import latent_policy
 
@@ -221,7 +221,7 @@ class ExecutorNode(ProcessNode):
         text = "waiting for observations" if decision is None else "running"
         if decision is not None and is_holding:
             text = f"holding: {self._why(decision)}"
-        values: dict[str, object] = {"shadow": self._settings.shadow}
+        values: dict[str, object] = {"shadow": self._settings.shadow, **memory()}
         values |= {f"dropped.{cause.value}": drops[cause] for cause in Drop}
         if decision is not None:
             values |= {

@@ -6,6 +6,7 @@ Every request may be refused; then the process runs as it would have without, an
 import ctypes
 import gc
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ def enter_real_time(settings: RealTimeSettings) -> list[str]:
         gc.freeze()
         gc.disable()
     return refused
+
+
+def memory() -> dict[str, int]:
+    """What the process holds: bytes in physical memory, and blocks that Python has allocated."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {"resident_bytes": pages * os.sysconf("SC_PAGE_SIZE"), "python_blocks": sys.getallocatedblocks()}
 
 
 def pin_to(cpus: str) -> list[str]:

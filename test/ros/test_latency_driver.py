@@ -1,0 +1,72 @@
+"""The driver that stands in for plant and planner, with the real executor and the bare echo."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from ros_support import ACTION, LATENT, OBS, Background, until
+
+from spec_control_interfaces import msg
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.evaluation.executor_speed import EPISODE
+from spec_control_ros.evaluation.stand_in import StandIn
+from spec_control_ros.ros.latency_driver import LatencyDriver, Peer
+
+PARAMETERS = {
+    "gate.mode": "fixed",
+    "gate.accept": 0.0,
+    "gate.replan": 1e9,
+    "executor.prefetch": True,
+    "executor.sensor_timeout_s": 600.0,
+    "executor.plan_wait_s": 60.0,
+}
+
+
+@pytest.fixture
+def driver(node_context: None) -> Iterator[LatencyDriver]:
+    driver = LatencyDriver(StandIn(OBS, ACTION, LATENT, 4))
+    yield driver
+    driver.destroy_node()
+
+
+@pytest.fixture
+def node_context() -> Iterator[None]:
+    rclpy.init(args=[])
+    yield
+    rclpy.try_shutdown()
+
+
+def test_executor_and_echo_answer_every_observation(
+    driver: LatencyDriver, start: Callable[..., Background], model: Path
+) -> None:
+    start("executor", {"model": str(model), **PARAMETERS})
+    start("echo", {"action_dim": ACTION})
+
+    def are_ready() -> bool:
+        driver.spin_until(time.perf_counter() + 0.05)
+        return driver.has_peers
+
+    until(are_ready)
+    by_executor = driver.chase(driver.tested, EPISODE + 5, 60.0)
+    assert (by_executor.missed, by_executor.held) == (0, 0)
+    assert by_executor.decisions.count(DecisionKind.REPLAN) < 0.1 * EPISODE
+    assert (driver.tested.epoch, driver.tested.tick) == (2, 4)
+    assert driver.chase(driver.echo, 5, 60.0).missed == 0
+    assert {"resident_bytes", "python_blocks"} <= driver.next_diagnostics(60.0).keys()
+
+
+def test_observation_without_a_command_is_missed(driver: LatencyDriver) -> None:
+    answers = driver.pace(driver.echo, 3, 0.01)
+    assert (answers.missed, len(answers.latencies_s), answers.decisions) == (3, 3, [])
+
+
+def test_command_of_another_tick_or_a_second_one_does_not_count(driver: LatencyDriver) -> None:
+    peer: Peer = driver.echo
+    driver.pace(peer, 2, 0.001)
+    peer.take(msg.Command(epoch=1, tick=0, decision=3), 1.0)
+    assert not peer.has_answered
+    peer.take(msg.Command(epoch=1, tick=1, decision=1), 2.0)
+    peer.take(msg.Command(epoch=1, tick=1, decision=3), 3.0)
+    assert (peer.answered_s, peer.decision) == (2.0, 1)
