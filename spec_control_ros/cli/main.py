@@ -184,13 +184,19 @@ def refine(
         float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
     ] = None,
     std: Annotated[float, typer.Option(help="spread of actions before squashing")] = 0.18,
-    action_cost: Annotated[float, typer.Option(help="of the mean squared action, a tick")] = 1.0,
+    action_cost: Annotated[
+        float, typer.Option(help="part of a tick's reward that a mean squared action of 1 costs")
+    ] = 1.0,
+    early_share: Annotated[
+        float, typer.Option(help="of plants that see the first ticks of episodes alone")
+    ] = 0.5,
+    early_ticks: Annotated[int, typer.Option(help="of an episode that those plants see", min=1)] = 120,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Refine an expert by proximal policy optimisation; an interrupted run goes on where it was."""
     from spec_control_ros.cli.refine import refine as refine_expert
 
-    given = {"seed": seed, "ticks": ticks}
+    given = {"seed": seed, "ticks": ticks, "early_share": early_share, "early_ticks": early_ticks}
     proximal = {"std": std, "action_cost": action_cost}
     refine_expert(task, start, out, folder or Path("results/refine") / task, given, proximal, minutes)
 

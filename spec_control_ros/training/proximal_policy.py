@@ -27,7 +27,7 @@ class ProximalSettings:
     trace: float = setting(0.95, "lambda of the generalised advantage", low=0.0, high=1.0)
     value_scale: float = setting(100.0, "of returns, as the value network sees them", above=0.0)
     std: float = setting(0.18, "spread of actions before squashing", above=0.0)
-    action_cost: float = setting(1.0, "of the mean squared action, a tick", low=0.0)
+    action_cost: float = setting(1.0, "part of a tick's reward that a mean squared action of 1 costs", low=0.0)
     clip: float = setting(0.2, "of the probability ratio", above=0.0, high=1.0)
     divergence: float = setting(
         0.03, "in nats, that a round may bring; the learning rate follows it", above=0.0
@@ -97,9 +97,10 @@ class ProximalPolicy:
         with torch.no_grad():
             value = self._worth(obs)
             next_value = self._worth(self.actor.normalise(experience.next_obs))
-            cost = s.action_cost * experience.raw_action.tanh().pow(2).mean(-1)
+            # A share of the reward: where there is none, as on the way up, effort costs nothing.
+            calm = 1.0 - s.action_cost * experience.raw_action.tanh().pow(2).mean(-1)
             gain = advantages(
-                experience.reward - cost, value, next_value, experience.is_last, s.discount, s.trace
+                experience.reward * calm, value, next_value, experience.is_last, s.discount, s.trace
             )
             before = self._log_prob(obs, experience.raw_action).flatten()
         flat, raw = obs.flatten(0, 1), experience.raw_action.flatten(0, 1)

@@ -81,7 +81,7 @@ def test_actor_stays_while_the_value_is_learnt() -> None:
 
 
 def test_action_cost_calms_the_actor() -> None:
-    """Without any reward, the cost alone draws actions to zero."""
+    """Where the reward is the same everywhere, the cost alone draws actions to zero."""
     policy = new_policy(ProximalSettings(minibatch=64, learning_rate=1e-3, divergence=0.1))
     with torch.no_grad():
         policy.actor.mean.bias.fill_(1.0)
@@ -89,7 +89,7 @@ def test_action_cost_calms_the_actor() -> None:
     before = float(policy.actor.act(torch.zeros(1, 3)).abs().mean())
     for _ in range(30):
         told = experience(policy, generator)
-        still = Experience(told.obs, told.raw_action, torch.zeros(8, 16), told.next_obs, told.is_last)
+        still = Experience(told.obs, told.raw_action, torch.ones(8, 16), told.next_obs, told.is_last)
         policy.update(still, generator)
     assert float(policy.actor.act(torch.zeros(1, 3)).abs().mean()) < 0.8 * before
 
