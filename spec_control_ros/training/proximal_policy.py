@@ -27,7 +27,9 @@ class ProximalSettings:
     trace: float = setting(0.95, "lambda of the generalised advantage", low=0.0, high=1.0)
     value_scale: float = setting(100.0, "of returns, as the value network sees them", above=0.0)
     std: float = setting(0.18, "spread of actions before squashing", above=0.0)
-    action_cost: float = setting(1.0, "part of a tick's reward that a mean squared action of 1 costs", low=0.0)
+    action_cost: float = setting(
+        1.0, "part of a tick's reward that a mean squared action of 1 costs", low=0.0
+    )
     clip: float = setting(0.2, "of the probability ratio", above=0.0, high=1.0)
     divergence: float = setting(
         0.03, "in nats, that a round may bring; the learning rate follows it", above=0.0
