@@ -21,6 +21,7 @@ def setting(
     low: int | float | None = None,
     high: int | float | None = None,
     above: int | float | None = None,
+    of: type | None = None,
 ) -> Any:
     """A dataclass field with a default, what it means (with its unit), and the values it may have.
 
@@ -30,16 +31,18 @@ def setting(
         low: smallest value allowed.
         high: largest value allowed.
         above: the value must be larger than this.
+        of: what a list holds, str or float; its default is a tuple.
     """
-    return field(
-        default=default, metadata={"description": description, "low": low, "high": high, "above": above}
-    )
+    metadata = {"description": description, "low": low, "high": high, "above": above, "of": of}
+    return field(default=default, metadata=metadata)
 
 
 def allowed(spec: Field[Any]) -> str:
     """The values that a field may have, in words."""
     if isinstance(spec.default, Enum):
         return "one of " + ", ".join(str(choice.value) for choice in type(spec.default))
+    if (kind := spec.metadata.get("of")) is not None:
+        return f"a list of {kind.__name__}s"
     low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
     bounds = [
         *([f"more than {above}"] if above is not None else []),
@@ -82,6 +85,8 @@ def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
         return settings_from(type(nested), value, f"{prefix}{spec.name}.", nested)
     if isinstance(spec.default, float) and type(value) is int:
         return float(value)  # YAML writes 70 where 70.0 is meant
+    if isinstance(spec.default, tuple) and isinstance(value, list):
+        return tuple(value)
     if not isinstance(spec.default, Enum):
         return value
     try:
@@ -102,7 +107,7 @@ def check(settings: Any) -> None:
             continue
         low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
         is_wrong = (
-            not _is_of_type(value, type(spec.default))
+            not _is_of_type(value, type(spec.default), spec.metadata.get("of"))
             # Negated, so that a NaN is out of every range
             or (low is not None and not value >= low)
             or (high is not None and not value <= high)
@@ -112,8 +117,10 @@ def check(settings: Any) -> None:
             raise SettingsError(f"{spec.name}: got {value!r}, expected {allowed(spec)}")
 
 
-def _is_of_type(value: Any, kind: type) -> bool:
+def _is_of_type(value: Any, kind: type, of: type | None = None) -> bool:
     """A whole number is a float as well; true and false are no numbers."""
+    if of is not None:
+        return isinstance(value, tuple) and all(_is_of_type(element, of) for element in value)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)

@@ -1,6 +1,6 @@
 """Settings dataclasses as ROS parameters: declared, described, ranged, and read back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
@@ -68,6 +68,8 @@ def announce(node: Node) -> Publisher:
 
 def _declare(node: Node, name: str, spec: Field[Any]) -> Any:
     default = spec.default
+    if isinstance(default, tuple):
+        return _declare_list(node, name, spec)
     is_enum = isinstance(default, Enum)
     value = default.value if is_enum else default
     descriptor = _descriptor(spec)
@@ -90,6 +92,18 @@ def _declare(node: Node, name: str, spec: Field[Any]) -> Any:
         raise SettingsError(
             f"parameter {name}: got {got!r}, expected {allowed(spec)}: {descriptor.description}"
         ) from None
+
+
+def _declare_list(node: Node, name: str, spec: Field[Any]) -> tuple[Any, ...]:
+    """Typed by its elements in `check`: an empty list, which is the default of most, has no type in ROS."""
+    descriptor = _descriptor(spec)
+    descriptor.dynamic_typing = True
+    got = node.declare_parameter(name, list(spec.default), descriptor).value
+    if isinstance(got, (str, bytes)) or not isinstance(got, Iterable):
+        raise SettingsError(
+            f"parameter {name}: got {got!r}, expected {allowed(spec)}: {descriptor.description}"
+        )
+    return tuple(float(v) if type(v) is int and spec.metadata["of"] is float else v for v in got)
 
 
 def _descriptor(spec: Field[Any]) -> ParameterDescriptor:

@@ -31,6 +31,8 @@ class Painted:
     coats: int = setting(1, "of paint", low=1, high=3)
     drying_s: float = setting(1.0, "s between coats", above=0.0)
     plain: int = 5
+    parts: tuple[str, ...] = setting((), "that are painted", of=str)
+    layers_mm: tuple[float, ...] = setting((0.1,), "mm", of=float)
 
     def __post_init__(self) -> None:
         check(self)
@@ -75,6 +77,11 @@ def test_nan_is_out_of_every_range(kind: type, spec: Any) -> None:
         ({"coats": 1.5}, "coats: got 1.5"),
         ({"coats": True}, "coats: got True"),
         ({"drying_s": None}, "drying_s: got None"),
+        ({"parts": ["hull"]}, "parts: got \\['hull'\\], expected a list of strs"),
+        ({"parts": "hull"}, "parts: got 'hull'"),
+        ({"parts": (1,)}, "parts: got \\(1,\\)"),
+        ({"layers_mm": ("thick",)}, "layers_mm: got \\('thick',\\), expected a list of floats"),
+        ({"layers_mm": (True,)}, "layers_mm: got \\(True,\\)"),
     ],
 )
 def test_refusal_says_what_was_got_and_what_is_allowed(values: dict[str, Any], said: str) -> None:
@@ -84,6 +91,12 @@ def test_refusal_says_what_was_got_and_what_is_allowed(values: dict[str, Any], s
 
 def test_whole_number_is_taken_for_a_float() -> None:
     assert Painted(drying_s=2).drying_s == 2
+
+
+def test_list_becomes_a_tuple_and_its_whole_numbers_are_floats() -> None:
+    assert settings_from(Painted, {"parts": ["hull", "mast"], "layers_mm": [1, 0.5]}) == Painted(
+        parts=("hull", "mast"), layers_mm=(1.0, 0.5)
+    )
 
 
 def test_fields_without_a_range_name_their_type() -> None:

@@ -1,0 +1,119 @@
+"""From an action to what a forward command controller takes: order, gain, limits, rates."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import NDArray
+
+from spec_control_ros.core.errors import ActionError, SettingsError
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.sim.actuators import Actuators
+
+
+class CommandKind(str, Enum):
+    """What the controller takes, and so what is safe when nobody commands."""
+
+    EFFORT = "effort"  # N m, or N; safe is none
+    POSITION = "position"  # rad, or m; safe is where the joints are
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMapSettings:
+    """Lists have one value a joint, in the order of `joints`; an empty list is the default that is told."""
+
+    kind: CommandKind = setting(CommandKind.EFFORT, "what the controller takes")
+    joints: tuple[str, ...] = setting(
+        (), "in the controller's order; none: the task's motors in theirs", of=str
+    )
+    gains: tuple[float, ...] = setting(
+        (), "N m or rad that an action of 1 adds to the offset; none: the task's motors'", of=float
+    )
+    offsets: tuple[float, ...] = setting(
+        (), "N m or rad for an action of 0; none: the task's motors'", of=float
+    )
+    lower: tuple[float, ...] = setting(
+        (), "N m or rad that a command never goes below; none: no limit", of=float
+    )
+    upper: tuple[float, ...] = setting(
+        (), "N m or rad that a command never exceeds; none: no limit", of=float
+    )
+    rates: tuple[float, ...] = setting(
+        (), "N m/s or rad/s that a command never changes faster than; none: no limit", of=float
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class CommandMap:
+    """Maps actions to commands, for every joint on its own.
+
+    Args:
+        settings: of the controller.
+        actuators: of the task, in the action's order.
+        period_s: between commands, for the rates.
+
+    Raises:
+        SettingsError: the joints are not the task's, a list has another length, or limits contradict each other.
+    """
+
+    def __init__(self, settings: CommandMapSettings, actuators: Actuators, period_s: float):
+        self.kind = settings.kind
+        self.joints = settings.joints or actuators.joints
+        if sorted(self.joints) != sorted(actuators.joints):
+            raise SettingsError(
+                f"joints: got {', '.join(self.joints)}, expected each of {', '.join(actuators.joints)} once"
+            )
+        self._order = [actuators.joints.index(name) for name in self.joints]
+        if self.kind is CommandKind.POSITION and not (settings.gains and settings.offsets):
+            raise SettingsError(
+                "gains, offsets: got none, expected one a joint: the task's motors know no positions"
+            )
+        self._gains = self._column("gains", settings.gains, actuators.gains[self._order])
+        self._offsets = self._column("offsets", settings.offsets, actuators.offsets[self._order])
+        self._lower = self._column("lower", settings.lower, -np.inf)
+        self._upper = self._column("upper", settings.upper, np.inf)
+        self._step = self._column("rates", settings.rates, np.inf) * period_s
+        if not (self._lower <= self._upper).all() or not (self._step > 0).all():
+            raise SettingsError(
+                "lower, upper, rates: expected lower limits up to the upper ones, and positive rates"
+            )
+
+    def command(
+        self, action: NDArray[np.float32], last: Float64[np.ndarray, "joint"]
+    ) -> Float64[np.ndarray, "joint"]:
+        """The command (joint,), in the controller's order, for `action` (action,) in [-1, 1], clipped to that.
+
+        Args:
+            action: in the task's order.
+            last: command, which this one may differ from by a period's rate.
+
+        Raises:
+            ActionError: wrong size or not finite.
+        """
+        if action.shape != self._gains.shape or not np.isfinite(action).all():
+            raise ActionError(
+                f"action: got shape {action.shape}, expected {self._gains.shape} of finite values"
+            )
+        clipped = np.clip(action.astype(np.float64), -1.0, 1.0)
+        wanted = self._offsets + self._gains * clipped[self._order]
+        return self._limited(np.clip(wanted, last - self._step, last + self._step))
+
+    def safe(self, positions: Float64[np.ndarray, "joint"]) -> Float64[np.ndarray, "joint"]:
+        """The command (joint,) that needs no one to follow it up: no effort, or the present positions (joint,)."""
+        return self._limited(np.zeros_like(positions) if self.kind is CommandKind.EFFORT else positions)
+
+    def _limited(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.clip(values, self._lower, self._upper)
+
+    def _column(
+        self, name: str, values: tuple[float, ...], default: float | NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        column = np.array(values, np.float64) if values else np.broadcast_to(default, len(self.joints)).copy()
+        if column.shape != (len(self.joints),) or (values and not np.isfinite(column).all()):
+            raise SettingsError(
+                f"{name}: got {list(values)}, expected {len(self.joints)} finite values or none"
+            )
+        return column
