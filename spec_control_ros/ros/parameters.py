@@ -98,7 +98,8 @@ def _declare_list(node: Node, name: str, spec: Field[Any]) -> tuple[Any, ...]:
     """Typed by its elements in `check`: an empty list, which is the default of most, has no type in ROS."""
     descriptor = _descriptor(spec)
     descriptor.dynamic_typing = True
-    got = node.declare_parameter(name, list(spec.default), descriptor).value
+    default: Any = list(spec.default)  # type: ignore[arg-type]
+    got: Any = node.declare_parameter(name, default, descriptor).value
     if isinstance(got, (str, bytes)) or not isinstance(got, Iterable):
         raise SettingsError(
             f"parameter {name}: got {got!r}, expected {allowed(spec)}: {descriptor.description}"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from emulated_plant import EmulatedPlant
 from fake_plant import FakePlant
 
 from spec_control_ros.core.window import Window
@@ -31,8 +32,10 @@ FAULTS = FaultSchedule(
         Push(force_n=(30.0, 0.0, 0.0), when=Window(start_tick=1)),
     )
 )
+EMULATED_TASKS = ("walker-walk", "humanoid-walk", "pendulum-swingup")
 PLANTS: dict[str, Callable[[], Plant]] = {
     "fake": FakePlant,
+    **{f"emulated-{task}": lambda task=task: EmulatedPlant(task) for task in EMULATED_TASKS},
     **{task: lambda task=task: SuitePlant(task) for task in SUITE_TASKS},
     "faulty": lambda: FaultyPlant(SuitePlant("walker-walk"), FAULTS),
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from emulated_plant import EmulatedPlant
 from fake_plant import FakePlant
 
 from spec_control_ros.core.errors import ActionError
@@ -9,8 +10,10 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 
-@pytest.fixture(params=["fake", "cup-catch", "pendulum-swingup", "reacher-easy"])
+@pytest.fixture(params=["fake", "emulated", "cup-catch", "pendulum-swingup", "reacher-easy"])
 def short(request: pytest.FixtureRequest) -> Plant:
+    if request.param == "emulated":
+        return EmulatedPlant("pendulum-swingup", action_repeat=20)
     return FakePlant() if request.param == "fake" else SuitePlant(request.param, action_repeat=20)
 
 
