@@ -1,0 +1,76 @@
+"""The planner on another host: the robot's side keeps its rate whatever the network does."""
+
+from pathlib import Path
+
+import pytest
+from ros_support import (
+    SMALL_SEARCH,
+    TASK,
+    Background,
+    Probe,
+    node_command,
+    write_parameters,
+)
+from two_hosts import Host, two_hosts
+
+from spec_control_ros.core.decision import DecisionKind
+
+CUT_TICKS = 120  # 6 s: longer than DDS takes to give up the other side
+
+
+@pytest.mark.slow
+def test_robot_ticks_on_through_a_cut_and_resumes(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = write_parameters(
+        tmp_path / "params.yaml",
+        planner={"model": str(model), "planner": {"queue_length": 6, "mppi": SMALL_SEARCH}},
+        executor={
+            "model": str(model),
+            "answer_timeout_s": 0.5,
+            "executor": {"plan_wait_s": 0.01, "replan_timeout_s": 1.0, "prefetch": True},
+        },
+        sim_bridge={"task": TASK, "mode": "realtime", "action_repeat": 5, "episodes": 0},
+    )
+    monkeypatch.setenv(
+        "FASTDDS_BUILTIN_TRANSPORTS", "UDPv4"
+    )  # one machine: else shared memory is the network
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    started: list[Background] = []
+
+    def start(host: Host, peer: Host, name: str) -> Background:
+        environment = {"ROS_STATIC_PEERS": peer.address}
+        command = [*host.command, *node_command(name, {}, params)]
+        started.append(Background(command, tmp_path / f"{name}.log", environment))
+        return started[-1]
+
+    with two_hosts(delay_s=0.02, loss=0.01) as (robot, workstation, link):
+        try:
+            start(workstation, robot, "planner")
+            executor = start(robot, workstation, "executor")
+            start(robot, workstation, "sim_bridge")
+            with robot.entered():
+                monkeypatch.setenv("ROS_STATIC_PEERS", workstation.address)
+                probe = Probe()
+            status = probe.hear_status()
+
+            def is_planned() -> bool:
+                return any(s.decision != DecisionKind.HOLD for s in status[-5:])
+
+            probe.until(is_planned, lambda: executor.text)
+            link.is_cut = True
+            probe.until(lambda: not is_planned(), lambda: executor.text)
+            status.clear()
+            probe.until(lambda: len(status) > CUT_TICKS, lambda: executor.text)
+            assert all(s.decision == DecisionKind.HOLD for s in status)
+            ticks = [(s.epoch, s.tick) for s in status]
+            assert ticks == sorted(set(ticks))
+            link.is_cut = False
+            probe.until(is_planned, lambda: executor.text)
+            probe.close()
+            for process in started:
+                assert process.popen.poll() is None, process.text
+                assert "Traceback" not in process.text
+        finally:
+            for process in started:
+                process.kill()
