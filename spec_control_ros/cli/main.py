@@ -102,43 +102,101 @@ def download(
 @app.command()
 def train(
     task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
-    folder: Annotated[Path, typer.Option(help="state, replay buffer and log; what lies there is continued")],
-    size: Annotated[str, typer.Option(help="1, 5, 19, 48 or 317")] = "1",
-    updates: Annotated[int, typer.Option(help="gradient steps in all", min=1)] = 50_000,
-    batch: Annotated[int, typer.Option(help="sequences in an update", min=1)] = 256,
-    plants: Annotated[int, typer.Option(help="that collect together", min=1)] = 8,
-    planner_plants: Annotated[int, typer.Option(help="of these, driven by a small planner", min=0)] = 2,
-    expert: Annotated[Path | None, typer.Option(help="expert to learn from, as models/experts/*.npz")] = None,
-    expert_plants: Annotated[int, typer.Option(help="plants that the expert drives, with noise", min=0)] = 0,
-    first_episodes: Annotated[int, typer.Option(help="before the first update", min=1)] = 8,
-    start: Annotated[str, typer.Option(help="of the search: shifted or prior")] = "shifted",
-    max_std: Annotated[float, typer.Option(help="first spread of the search")] = 2.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    folder: Annotated[
+        Path, typer.Option(help="state, replay buffer, log and best weights; what lies there is continued")
+    ],
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML file of settings [default: the shipped one of the task]")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="1, 5, 19, 48 or 317 [default: the recipe's]")] = None,
+    updates: Annotated[
+        int | None, typer.Option(help="gradient steps in all [default: the recipe's]", min=1)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="[default: the recipe's]", min=0)] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="shipped model or model folder to start from")
+    ] = None,
+    expert: Annotated[
+        str | None, typer.Option(help="shipped expert or file of one, for the prior to imitate")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="folder of recorded episodes; half of every batch comes from it")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="learn from the data set alone")] = False,
+    device: Annotated[str, typer.Option(help="torch device", rich_help_panel="Resources")] = "cpu",
+    precision: Annotated[
+        str,
+        typer.Option(help="of matrix products: auto, float32 or bfloat16", rich_help_panel="Resources"),
+    ] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1, rich_help_panel="Resources")] = 1,
+    processes: Annotated[
+        int, typer.Option(help="for the plants; 0: none of their own", min=0, rich_help_panel="Resources")
+    ] = 0,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="replay buffer in memory; not resumed", rich_help_panel="Resources"),
+    ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="beside log.csv")] = False,
     export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
 ) -> None:
-    """Train a TD-MPC2 world model online; an interrupted run goes on where it was."""
+    """Train a TD-MPC2 world model; an interrupted run goes on where it was."""
     from spec_control_ros.cli.train import train as train_model
-    from spec_control_ros.training.learner import LearnerSettings
-    from spec_control_ros.training.trainer import TrainerSettings
-    from spec_control_ros.world_model.mppi import MPPISettings, Start
+    from spec_control_ros.core.settings import settings_from
+    from spec_control_ros.training.trainer_settings import Resources
 
-    settings = TrainerSettings(
-        task=task,
-        size=size,
-        seed=seed,
-        updates=updates,
-        batch=batch,
-        plants=plants,
-        planner_plants=planner_plants,
-        expert="" if expert is None else str(expert),
-        expert_plants=expert_plants,
-        first_episodes=first_episodes,
-        learner=LearnerSettings(prior_every=2),
-        # Collecting wants breadth, not the last per cent: a quarter of the samples, half of the iterations.
-        planner=MPPISettings(iterations=3, samples=128, elites=16, start=Start(start), max_std=max_std),
+    given = {
+        "size": size,
+        "updates": updates,
+        "seed": seed,
+        "start": start,
+        "expert": expert,
+        "dataset": dataset,
+        "dataset_share": 1.0 if offline else None,
+    }
+    resources = settings_from(
+        Resources,
+        {
+            "device": device,
+            "precision": precision,
+            "processes": processes,
+            "is_in_memory": memory,
+            "has_tensorboard": tensorboard,
+        },
     )
-    train_model(settings, folder, threads, export)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    train_model(task, folder, recipe, chosen, resources, minutes=minutes, threads=threads, export=export)
+
+
+@app.command()
+def bench_learner(
+    size: Annotated[str, typer.Option(help="1, 5, 19, 48 or 317")] = "1",
+    batch: Annotated[int, typer.Option(help="sequences in an update", min=1)] = 256,
+    horizon: Annotated[int, typer.Option(help="ticks of a sequence", min=1)] = 3,
+    rounds: Annotated[int, typer.Option(help="in which both forms take their turn", min=1)] = 20,
+    updates: Annotated[int, typer.Option(help="of each form in a round", min=1)] = 5,
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    precision: Annotated[str, typer.Option(help="of the learner: auto, float32 or bfloat16")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
+) -> None:
+    """Measure updates a second of the learner and of the update's plain form, side by side."""
+    from spec_control_ros.cli.bench_learner import bench_learner as measure
+    from spec_control_ros.core.settings import settings_from
+    from spec_control_ros.training.update_benchmark import UpdateBenchmark
+
+    given = {
+        "size": size,
+        "batch": batch,
+        "horizon": horizon,
+        "rounds": rounds,
+        "updates": updates,
+        "device": device,
+        "precision": precision,
+    }
+    measure(settings_from(UpdateBenchmark, given), threads, json)
 
 
 @app.command()

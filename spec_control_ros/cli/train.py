@@ -1,59 +1,118 @@
-"""`spec-control train`: a world model from nothing."""
+"""`spec-control train`: a world model for a task."""
 
-from dataclasses import asdict
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
+from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spec_control_ros.cli.expert import interruption
+from spec_control_ros.cli.machine import machine
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.allocation import keep_freed_memory
-from spec_control_ros.training.trainer import Trainer, TrainerSettings
-from spec_control_ros.world_model.checkpoint import save_world_model
-from spec_control_ros.world_model.model_folder import WEIGHTS
+from spec_control_ros.training.trainer import Trainer
+from spec_control_ros.training.trainer_settings import Resources, TrainerSettings
 
 
-def train(settings: TrainerSettings, folder: Path, threads: int, export: Path | None) -> None:
-    """Train, and write the weights that evaluated best to `export`.
+def train(
+    task: str,
+    folder: Path,
+    recipe: Path | None,
+    given: Mapping[str, Any],
+    resources: Resources,
+    *,
+    minutes: float | None,
+    threads: int,
+    export: Path | None,
+) -> None:
+    """Train, and copy the model folder of the weights that evaluated best to `export`.
+
+    Args:
+        task: dm_control suite task.
+        folder: state, replay buffer, log and best weights; what lies there is continued.
+        recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
+        given: settings that win over the recipe's.
+        resources: to compute with.
+        minutes: of wall time, after which the run saves and ends.
+        threads: of PyTorch.
+        export: model folder to write.
 
     Raises:
-        SpecControlError: a setting is wrong, or `folder` holds another run's data.
+        SpecControlError: a setting is wrong, a file cannot be read or written, or `folder` holds another run.
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(settings, folder)
+    share = Path(get_package_share_directory("spec_control_ros"))
+    settings = replace(read_recipe(task, recipe, share), task=task, **given)
+    origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": machine()}
+    trainer = Trainer(settings, folder, resources, models=share / "models", origin=origin)
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     try:
-        with Progress(*columns, console=console) as bar:
-            row = bar.add_task(settings.task, total=settings.updates, completed=trainer.learner.updates)
-            for progress in trainer.run():
-                bar.update(row, completed=progress.updates)
-                returns = {
-                    "planner": progress.planner_return,
-                    "prior": progress.prior_return,
-                    "evaluation": progress.evaluation,
-                }
-                told = "  ".join(
-                    f"{name} {value:.0f}" for name, value in returns.items() if value is not None
-                )
-                bar.console.print(
-                    f"update {progress.updates}, tick {progress.ticks}: {told}", highlight=False
-                )
-    except KeyboardInterrupt:
-        trainer.save()
-        console.print(
-            f"interrupted and saved; the same command goes on from update {trainer.learner.updates}"
-        )
-        raise SystemExit(130) from None
-    trainer.save()
+        with interruption() as asked:
+            follow(trainer, settings, lambda: asked.is_set() or time.monotonic() >= deadline_s, console)
+    finally:
+        trainer.close()
+    if trainer.updates < settings.updates:
+        console.print(f"saved; the same command goes on from update {trainer.updates}")
+    if asked.is_set():
+        raise SystemExit(130)
     if export is not None:
-        card = {
-            "task": settings.task,
-            "size": trainer.model.dims.size,
-            "control_period_s": trainer.control_period_s,
-            "training": asdict(settings),
-        }
-        save_world_model(export / WEIGHTS, trainer.best_model(), card)
-        console.print(f"weights: {export / WEIGHTS}")
+        if not trainer.best_folder.exists():
+            raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
+        shutil.copytree(trainer.best_folder, export, dirs_exist_ok=True)
+        console.print(f"best weights: {export}")
+
+
+def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
+    """Settings of a run for `task`.
+
+    Args:
+        task: dm_control suite task.
+        path: YAML file; None: the shipped one named like the task, or the defaults where there is none.
+        share: where what is shipped lies.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds what the settings do not allow.
+    """
+    if path is None:
+        path = share / "config" / "training" / f"{task.replace('_', '-')}.yaml"
+        if not path.exists():
+            return TrainerSettings(task=task)
+    try:
+        values = yaml.safe_load(path.read_text())
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"got {type(values).__name__}, expected settings by name")
+        return settings_from(TrainerSettings, values)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, SettingsError) as error:
+        raise SettingsError(f"recipe {path}: {error}") from None
+
+
+def follow(
+    trainer: Trainer, settings: TrainerSettings, should_stop: Callable[[], bool], console: Console
+) -> None:
+    """Run it with a bar of progress, and tell what it reports."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, speed_estimate_period=600.0) as bar:
+        row = bar.add_task(settings.task, total=settings.updates, completed=trainer.updates)
+
+        def should_stop_now() -> bool:
+            bar.update(row, completed=trainer.updates)
+            return should_stop()
+
+        for told in trainer.run(should_stop_now):
+            figures = [f"{name} {value:.0f}" for name, value in told.returns.items()]
+            figures += [f"evaluation of the {name} {value:.0f}" for name, value in told.evaluation.items()]
+            bar.console.print(
+                f"update {told.updates}, tick {told.ticks}: {', '.join(figures)}", highlight=False
+            )

@@ -1,58 +1,21 @@
 """One TD-MPC2 update: model and value losses, then the policy prior (arXiv 2310.16828, section 3.2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spec_control_ros.training.replay_buffer import Batch
+from spec_control_ros.training.episodes import Batch
+from spec_control_ros.training.learner_settings import LearnerSettings
 from spec_control_ros.world_model.layers import MLP
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
+from spec_control_ros.world_model.precision import Precision
 from spec_control_ros.world_model.two_hot import expected_value, soft_cross_entropy
 
 HALF_LOG_2PI = 0.9189385332046727
-
-
-@dataclass(frozen=True, slots=True)
-class LearnerSettings:
-    """Settings of the update; the defaults are the official ones."""
-
-    discount: float = 0.99  # a tick
-    rho: float = 0.5  # weight of a step relative to the one before it
-    consistency_coef: float = 20.0
-    reward_coef: float = 0.1
-    value_coef: float = 0.1
-    entropy_coef: float = 1e-4
-    learning_rate: float = 3e-4
-    encoder_learning_rate_scale: float = 0.3
-    grad_clip_norm: float = 20.0
-    target_rate: float = 0.01
-    prior_every: int = 1  # updates of the model for one of the prior
-    # Of the squared distance to an expert's action, where there is an expert: in the prior's loss, and in the model's,
-    # where it keeps in the latent what the expert looks at.
-    imitation_coef: float = 2.0
-    latent_imitation_coef: float = 0.05
-
-
-class Precision(str, Enum):
-    """Of the matrix products; everything else is float32 always."""
-
-    AUTO = "auto"  # bfloat16 where the hardware multiplies it in units of its own
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-
-    def is_bfloat16(self, device: torch.device) -> bool:
-        """What it comes to on a device."""
-        if self is not Precision.AUTO:
-            return self is Precision.BFLOAT16
-        if device.type == "cuda":
-            return torch.cuda.is_bf16_supported(including_emulation=False)
-        return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 class Learner:
@@ -78,7 +41,7 @@ class Learner:
         self._settings = settings
         self.updates = 0
         self._device = next(model.parameters()).device
-        self._is_bfloat16 = precision.is_bfloat16(self._device)
+        self._is_bfloat16 = precision.dtype(self._device) is torch.bfloat16
         self.value_scale = torch.ones((), device=self._device)
         encoder = list(model.encoder.parameters())
         prior = list(model.prior_head.parameters())
@@ -86,17 +49,11 @@ class Learner:
         rest = [p for p in model.parameters() if id(p) not in own]
         self._model_parameters = [*encoder, *rest]
         self._prior_parameters = prior
-        lr = settings.learning_rate
-        groups: list[dict[str, Any]] = [
-            {"params": encoder, "lr": lr * settings.encoder_learning_rate_scale},
-            {"params": rest},
-        ]
-        self._model_optimiser = torch.optim.Adam(
-            groups,
-            lr=lr,
-            fused=True,
-        )
-        self._prior_optimiser = torch.optim.Adam(prior, lr=lr, eps=1e-5, fused=True)
+        self._rates = (settings.learning_rate * settings.encoder_learning_rate_scale, settings.learning_rate)
+        groups: list[dict[str, Any]] = [{"params": encoder}, {"params": rest}]
+        self._model_optimiser = torch.optim.Adam(groups, fused=True)
+        self._prior_optimiser = torch.optim.Adam(prior, eps=1e-5, fused=True)
+        self._quantiles = torch.tensor([0.05, 0.95], device=self._device)
         self._td_target = self._prepared(self._td_target_eager, compile_losses)
         self._model_loss = self._prepared(self._model_loss_eager, compile_losses)
         self._prior_loss = self._prepared(self._prior_loss_eager, compile_losses)
@@ -120,12 +77,14 @@ class Learner:
 
         # World model and values
         model.train()
+        model.prior_head.requires_grad_(False)  # imitation reaches the encoder through it
         loss, zs, losses = self._model_loss(
             batch.obs[0], batch.action, batch.reward, next_z, target, expert_action
         )
         loss.backward()
+        model.prior_head.requires_grad_(True)
         losses["grad_norm"] = nn.utils.clip_grad_norm_(self._model_parameters, s.grad_clip_norm)
-        self._model_optimiser.step()
+        self._step(self._model_optimiser, self._rates)
         self._model_optimiser.zero_grad(set_to_none=True)
 
         # Policy prior, through frozen values
@@ -149,13 +108,19 @@ class Learner:
         loss.backward()
         self.model.q_head.requires_grad_(True)
         nn.utils.clip_grad_norm_(self._prior_parameters, self._settings.grad_clip_norm)
-        self._prior_optimiser.step()
+        self._step(self._prior_optimiser, self._rates[1:])
         self._prior_optimiser.zero_grad(set_to_none=True)
 
         # Spread between the 5th and 95th percentile of values, never below 1
-        low, high = torch.quantile(first_value, torch.tensor([0.05, 0.95], device=zs.device))
+        low, high = torch.quantile(first_value, self._quantiles)
         self.value_scale = self.value_scale.lerp((high - low).clamp(min=1.0), self._settings.target_rate)
         return {"prior_loss": loss.detach(), "entropy": entropy, "value_scale": self.value_scale}
+
+    def _step(self, optimiser: torch.optim.Optimizer, rates: Sequence[float]) -> None:
+        factor = self._settings.rate(self.updates)
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+        optimiser.step()
 
     def _prepared(self, loss: Callable[..., Any], is_compiled: bool) -> Callable[..., Any]:
         """The loss with its matrix products in the learner's precision."""
@@ -260,7 +225,12 @@ class Learner:
         self.target_q.load_state_dict(state["target_q"])
         self._model_optimiser.load_state_dict(state["model_optimiser"])
         self._prior_optimiser.load_state_dict(state["prior_optimiser"])
-        self.value_scale = state["value_scale"]
+        self.value_scale = state["value_scale"].to(self._device)
+
+    def start_from(self, model: WorldModel) -> None:
+        """Begin with the weights of another model of the same dimensions."""
+        self.model.load_state_dict(model.state_dict())
+        self.target_q.load_state_dict(model.q_head.state_dict())
 
 
 def _member_logits(q_head: MLP, joint: Tensor, members: Tensor) -> Tensor:

@@ -1,107 +1,122 @@
-"""Episodes on disk, sampled as short sequences."""
+"""A ring of episodes that grow while they are sampled."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.training.array_file import open_array
+from spec_control_ros.training.episodes import (
+    EpisodeArrays,
+    Episodes,
+    FloatArray,
+    TaskSpec,
+    array_shapes,
+    write_spec,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Sequences of `horizon` ticks, time first."""
-
-    obs: Tensor  # (horizon + 1, batch, obs)
-    action: Tensor  # (horizon, batch, action)
-    reward: Tensor  # (horizon, batch)
-
-
-class ReplayBuffer:
-    """A ring of episodes in memory-mapped files, so that it survives the process and does not fill memory.
+class ReplayBuffer(Episodes):
+    """The newest episodes; after `flush`, its folder is a data set.
 
     Args:
-        folder: made if missing; a buffer that lies there already is continued.
-        episodes: capacity; the oldest episode makes room.
-        ticks: longest episode.
-        obs_dim: length of an observation.
-        action_dim: length of an action.
+        spec: of the task.
+        episodes: capacity, the empty places included; the oldest episodes make room.
+        folder: for the arrays, made if missing; None keeps them in memory, and they go with the process.
 
     Raises:
-        SettingsError: the buffer in `folder` was made with other sizes.
+        SettingsError: files in `folder` have other sizes, or the disk has no room.
     """
 
-    def __init__(self, folder: Path, *, episodes: int, ticks: int, obs_dim: int, action_dim: int):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._obs = _open(folder / "obs.npy", (episodes, ticks + 1, obs_dim), np.float32)
-        self._action = _open(folder / "action.npy", (episodes, ticks, action_dim), np.float32)
-        self._reward = _open(folder / "reward.npy", (episodes, ticks), np.float32)
-        self._length = _open(folder / "length.npy", (episodes,), np.int64)
-        self._cursor = _open(folder / "cursor.npy", (1,), np.int64)
+    def __init__(self, spec: TaskSpec, episodes: int, folder: Path | None = None):
+        self._folder = folder
+        shapes = {name: (episodes, *shape) for name, shape in array_shapes(spec).items()}
+        length = np.zeros(episodes, np.int64)
+        if folder is None:
+            made = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._is_new = not (folder / "obs.npy").exists()
+            made = {name: open_array(folder / f"{name}.npy", shape) for name, shape in shapes.items()}
+            write_spec(folder, spec)
+        super().__init__(spec, EpisodeArrays(**made, length=length))
+        self._next = 0
 
     @property
-    def ticks(self) -> int:
-        """Ticks that are stored."""
-        return int(self._length.sum())
+    def capacity(self) -> int:
+        """Episodes that there is room for."""
+        return len(self._arrays.length)
 
-    def begin(self, first_obs: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Open one episode for each row of `first_obs` (env, obs); returns their slots (env,)."""
-        capacity = len(self._length)
-        slots = (self._cursor[0] + np.arange(len(first_obs))) % capacity
-        self._cursor[0] += len(first_obs)
-        self._length[slots] = 0
-        self._obs[slots, 0] = first_obs
+    def begin(self, first_obs: FloatArray) -> NDArray[np.int64]:
+        """Open one episode for each row of `first_obs` (plant, obs); returns their slots (plant,).
+
+        As many of the oldest are forgotten beyond those that are overwritten, so that a state that was saved since
+        the last call tells of nothing that this one overwrites.
+
+        Raises:
+            SettingsError: the capacity is less than twice the number of plants.
+        """
+        count = len(first_obs)
+        if 2 * count > self.capacity:
+            raise SettingsError(
+                f"replay buffer: got room for {self.capacity} episodes, expected at least twice the {count} plants"
+            )
+        slots = (self._next + np.arange(count)) % self.capacity
+        self._arrays.length[slots] = self._arrays.length[(slots + count) % self.capacity] = 0
+        self._next = int(self._next + count) % self.capacity
+        self._arrays.obs[slots, 0] = first_obs
         return slots
 
     def append(
-        self,
-        slots: NDArray[np.int64],
-        action: NDArray[np.float32],
-        reward: NDArray[np.float32],
-        next_obs: NDArray[np.float32],
+        self, slots: NDArray[np.int64], action: FloatArray, reward: FloatArray, next_obs: FloatArray
     ) -> None:
-        """Add a tick to each of the open episodes: action (env, action), reward (env,), next_obs (env, obs)."""
-        t = self._length[slots]
-        self._action[slots, t] = action
-        self._reward[slots, t] = reward
-        self._obs[slots, t + 1] = next_obs
-        self._length[slots] = t + 1
+        """Add a tick to each open episode: action (plant, action), reward (plant,), next_obs (plant, obs)."""
+        t = self._arrays.length[slots]
+        self._arrays.action[slots, t] = action
+        self._arrays.reward[slots, t] = reward
+        self._arrays.obs[slots, t + 1] = next_obs
+        self._arrays.length[slots] = t + 1
 
-    def sample(self, batch: int, horizon: int, rng: np.random.Generator) -> Batch:
-        """Draw `batch` sequences, every stored start equally likely.
-
-        Raises:
-            SettingsError: no episode is as long as `horizon` yet.
-        """
-        starts = np.maximum(self._length - horizon + 1, 0)
-        ends = np.cumsum(starts)
-        if ends[-1] == 0:
-            raise SettingsError(f"replay buffer: no episode of at least {horizon} ticks yet; collect first")
-        draw = rng.integers(ends[-1], size=batch)
-        episode = np.searchsorted(ends, draw, side="right")
-        first = draw - (ends[episode] - starts[episode])
-        steps = first + np.arange(horizon + 1)[:, None]
-        return Batch(
-            obs=torch.from_numpy(self._obs[episode, steps]),
-            action=torch.from_numpy(self._action[episode, steps[:-1]]),
-            reward=torch.from_numpy(self._reward[episode, steps[:-1]]),
+    def recorded(self, slots: NDArray[np.int64]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Episodes of one length: obs (tick + 1, plant, obs), action (tick, plant, action), reward (tick, plant)."""
+        ticks = int(self._arrays.length[slots[0]])
+        arrays = self._arrays
+        return (
+            arrays.obs[slots, : ticks + 1].swapaxes(0, 1),
+            arrays.action[slots, :ticks].swapaxes(0, 1),
+            arrays.reward[slots, :ticks].swapaxes(0, 1),
         )
 
     def flush(self) -> None:
-        """Bring everything to disk."""
-        for array in (self._obs, self._action, self._reward, self._length, self._cursor):
+        """Bring everything to disk, if that is where it is."""
+        if self._folder is None:
+            return
+        arrays = self._arrays
+        for array in (arrays.obs, arrays.action, arrays.reward):
+            assert isinstance(array, np.memmap)
             array.flush()
+        np.save(self._folder / "length.npy", arrays.length)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What goes with the arrays on disk; tells nothing of arrays in memory."""
+        if self._folder is None:
+            return {}
+        return {"length": self._arrays.length.tolist(), "next": self._next}
 
-def _open(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> np.memmap:
-    if not path.exists():
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array = np.lib.format.open_memmap(path, mode="r+")
-    if array.shape != shape:
-        raise SettingsError(
-            f"{path}: got a buffer of shape {array.shape}, expected {shape}; use another folder"
-        )
-    return array
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave; a buffer in memory, or the state of one, begins empty.
+
+        Raises:
+            SettingsError: the arrays are gone.
+        """
+        if self._folder is None or not state:
+            return
+        if self._is_new:
+            raise SettingsError(
+                f"{self._folder}: the {sum(state['length'])} ticks of this run are gone; put them back, or begin in "
+                "another folder from the best weights of this one"
+            )
+        self._arrays.length[:] = state["length"]
+        self._next = state["next"]

@@ -30,7 +30,8 @@ class ActorCriticSettings:
     discount: float = setting(0.98, "of reward, a tick", above=0.0, high=0.9999)
     reward_scale: float = setting(0.1, "of reward, in the critics' values", above=0.0)
     value_max: float = setting(12.0, "largest scaled value that the critics can tell", above=0.0)
-    learning_rate: float = setting(3e-4, "of AdamW, for actor, critics and temperature", above=0.0)
+    learning_rate: float = setting(3e-4, "of AdamW, for actor and critics", above=0.0)
+    temperature_rate: float = setting(3e-4, "learning rate of Adam, for the log temperature", above=0.0)
     target_rate: float = setting(0.005, "of the target critics towards the critics", above=0.0, high=1.0)
     actor_every: int = setting(2, "updates of the critics for one of the actor", low=1)
     first_temperature: float = setting(0.01, "of the entropy", above=0.0)
@@ -58,7 +59,7 @@ class SoftActorCritic:
         lr = settings.learning_rate
         self._critic_optimiser = torch.optim.AdamW(self._critic.parameters(), lr=lr, fused=True)
         self._actor_optimiser = torch.optim.AdamW(actor.parameters(), lr=lr, fused=True)
-        self._temperature_optimiser = torch.optim.Adam([self._log_temperature], lr=lr)
+        self._temperature_optimiser = torch.optim.Adam([self._log_temperature], lr=settings.temperature_rate)
         self.updates = 0
 
     def update(

@@ -1,6 +1,5 @@
 """Transitions of several ticks, in a ring on disk: what a model-free critic learns from."""
 
-import os
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.training.array_file import open_array
 
 FloatArray = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ class TransitionBuffer:
         self._is_new = not (folder / "obs.npy").exists()
         lengths = {"obs": obs_dim, "action": action_dim, "reward": 1, "next_obs": obs_dim, "discount": 1}
         self._arrays = {
-            name: _open(folder / f"{name}.npy", (capacity, length)) for name, length in lengths.items()
+            name: open_array(folder / f"{name}.npy", (capacity, length)) for name, length in lengths.items()
         }
         self._folder, self._capacity = folder, capacity
         self._added = 0
@@ -150,25 +150,3 @@ class TransitionWriter:
         bootstrap = 0.0 if end is End.TERMINAL else self._discount ** len(self._rewards)
         self._buffer.add(*self._open.popleft(), total, next_obs, bootstrap)
         self._rewards.popleft()
-
-
-def _open(path: Path, shape: tuple[int, int]) -> np.memmap:
-    if path.exists():
-        array = np.lib.format.open_memmap(path, mode="r+")
-        if array.shape == shape:
-            return array
-        raise SettingsError(
-            f"{path}: got transitions of shape {array.shape}, expected {shape}; use another folder"
-        )
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    try:
-        # A sparse file would end the process at the first page that finds no room
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError as error:
-        path.unlink()
-        raise SettingsError(
-            f"{path}: no room for {array.nbytes / 1e6:.0f} MB ({error.strerror}); "
-            "make room, use another folder or a smaller buffer"
-        ) from None
-    return array

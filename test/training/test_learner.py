@@ -6,8 +6,9 @@ import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from spec_control_ros.training.learner import Learner, LearnerSettings, log_probability
-from spec_control_ros.training.replay_buffer import Batch
+from spec_control_ros.training.episodes import Batch
+from spec_control_ros.training.learner import Learner, log_probability
+from spec_control_ros.training.learner_settings import LearnerSettings
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
 
 HORIZON, BATCH = 3, 32
@@ -90,6 +91,14 @@ def test_saved_state_gives_the_identical_next_update(
     assert one.updates == other.updates == 4
     assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
     assert torch.equal(one.value_scale, other.value_scale)
+
+
+def test_imitation_in_the_models_loss_leaves_the_prior_alone(model: WorldModel, batch: Batch) -> None:
+    learning = learner(model, prior_every=2)
+    shown = torch.full((HORIZON + 1, BATCH, 2), 0.5)
+    for _ in range(2):
+        learning.update(batch, shown)
+        assert all(p.grad is None for p in model.prior_head.parameters())
 
 
 def test_imitation_brings_the_prior_to_the_expert(model: WorldModel, batch: Batch) -> None:

@@ -1,4 +1,8 @@
+import errno
+import os
+import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 
-SIZES = {"episodes": 4, "ticks": 10, "obs_dim": 2, "action_dim": 1}
+SPEC = TaskSpec("count", obs_dim=2, action_dim=1, episode_ticks=10)
+CAPACITY = 4  # one of them stays empty: an episode forgets the one after the one that it overwrites
 
 
 def obs(episode: float, tick: float) -> np.ndarray:
@@ -25,16 +31,22 @@ def record(buffer: ReplayBuffer, episode: int, ticks: int) -> None:
         buffer.append(slots, action, np.array([100 * episode + t], np.float32), obs(episode, t + 1))
 
 
-@given(st.lists(st.integers(1, 10), min_size=1, max_size=9), st.integers(1, 4))
-def test_sequences_are_consecutive_ticks_of_one_episode(lengths: list[int], horizon: int) -> None:
+def episodes_of(buffer: Episodes) -> set[float]:
+    return set(buffer.sample(500, 2, np.random.default_rng(0)).obs[0, :, 0].tolist())
+
+
+@given(st.lists(st.integers(1, 10), min_size=1, max_size=9), st.integers(1, 4), st.booleans())
+def test_sequences_are_consecutive_ticks_of_one_episode(
+    lengths: list[int], horizon: int, is_on_disk: bool
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        buffer = ReplayBuffer(Path(folder), **SIZES)
+        buffer = ReplayBuffer(SPEC, CAPACITY, Path(folder) if is_on_disk else None)
         for episode, ticks in enumerate(lengths):
             record(buffer, episode, ticks)
-        kept = dict(list(enumerate(lengths))[-4:])
+        kept = dict(list(enumerate(lengths))[1 - CAPACITY :])
         assert buffer.ticks == sum(kept.values())
         if max(kept.values()) < horizon:
-            with pytest.raises(SettingsError, match=f"no episode of at least {horizon} ticks"):
+            with pytest.raises(SettingsError, match=f"none of at least {horizon} ticks yet"):
                 buffer.sample(8, horizon, np.random.default_rng(0))
             return
         batch = buffer.sample(64, horizon, np.random.default_rng(0))
@@ -50,7 +62,7 @@ def test_sequences_are_consecutive_ticks_of_one_episode(lengths: list[int], hori
 
 @pytest.fixture
 def buffer(tmp_path: Path) -> ReplayBuffer:
-    return ReplayBuffer(tmp_path / "buffer", **SIZES)
+    return ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
 
 
 def test_every_stored_start_is_drawn(buffer: ReplayBuffer) -> None:
@@ -61,42 +73,93 @@ def test_every_stored_start_is_drawn(buffer: ReplayBuffer) -> None:
     assert drawn == {(0, t) for t in range(2)} | {(1, t) for t in range(8)}
 
 
-def test_oldest_episode_makes_room(buffer: ReplayBuffer) -> None:
+def test_oldest_episodes_make_room(buffer: ReplayBuffer) -> None:
     for episode in range(6):
         record(buffer, episode, 5)
-    assert buffer.ticks == 20
-    drawn = buffer.sample(500, 2, np.random.default_rng(0)).obs[0, :, 0]
-    assert set(drawn.tolist()) == {2.0, 3.0, 4.0, 5.0}
+    assert buffer.ticks == 15
+    assert episodes_of(buffer) == {3.0, 4.0, 5.0}
 
 
 def test_several_episodes_grow_together(buffer: ReplayBuffer) -> None:
     slots = buffer.begin(np.array([[7.0, 0.0], [8.0, 0.0]], np.float32))
     for t in range(3):
-        buffer.append(
-            slots,
-            np.zeros((2, 1), np.float32),
-            np.zeros(2, np.float32),
-            np.array([[7.0, t + 1], [8.0, t + 1]], np.float32),
-        )
+        next_obs = np.array([[7.0, t + 1], [8.0, t + 1]], np.float32)
+        buffer.append(slots, np.full((2, 1), t, np.float32), np.zeros(2, np.float32), next_obs)
     assert buffer.ticks == 6
-    assert set(buffer.sample(100, 3, np.random.default_rng(0)).obs[0, :, 0].tolist()) == {7.0, 8.0}
+    assert episodes_of(buffer) == {7.0, 8.0}
+    obs, action, reward = buffer.recorded(slots)
+    assert (obs.shape, action.shape, reward.shape) == ((4, 2, 2), (3, 2, 1), (3, 2))
+    assert obs[:, 1].tolist() == [[8.0, t] for t in range(4)]
+    assert action[:, 0, 0].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_more_plants_than_half_of_the_room_are_refused(buffer: ReplayBuffer) -> None:
+    with pytest.raises(SettingsError, match="room for 4 episodes, expected at least twice the 3 plants"):
+        buffer.begin(np.zeros((3, 2), np.float32))
 
 
 def test_reopened_buffer_goes_on(buffer: ReplayBuffer, tmp_path: Path) -> None:
     record(buffer, 0, 5)
     buffer.flush()
-    again = ReplayBuffer(tmp_path / "buffer", **SIZES)
+    again = ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
+    again.load_state_dict(buffer.state_dict())
     assert again.ticks == 5
-    for episode in range(1, 5):
+    for episode in (1, 2):
         record(again, episode, 5)
-    drawn = again.sample(500, 2, np.random.default_rng(0)).obs[0, :, 0]
-    assert set(drawn.tolist()) == {1.0, 2.0, 3.0, 4.0}
+    assert episodes_of(again) == {0.0, 1.0, 2.0}
 
 
-@pytest.mark.parametrize("name", SIZES)
+def test_state_stays_true_while_the_next_episodes_are_recorded(buffer: ReplayBuffer, tmp_path: Path) -> None:
+    for episode in range(5):
+        record(buffer, episode, 5)
+    state, held = buffer.state_dict(), episodes_of(buffer)
+    record(buffer, 5, 5)
+    again = ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
+    again.load_state_dict(state)
+    assert episodes_of(again) == held == {2.0, 3.0, 4.0}
+
+
+def test_flushed_folder_is_a_data_set(buffer: ReplayBuffer, tmp_path: Path) -> None:
+    record(buffer, 0, 5)
+    record(buffer, 1, 7)
+    buffer.flush()
+    recorded = Episodes.open(tmp_path / "buffer")
+    assert (recorded.spec, recorded.ticks) == (SPEC, 12)
+    one, same = (source.sample(16, 3, np.random.default_rng(5)) for source in (buffer, recorded))
+    assert torch.equal(one.obs, same.obs)
+
+
+@pytest.mark.parametrize("name", ["obs_dim", "action_dim", "episode_ticks", "capacity"])
 def test_buffer_of_other_sizes_is_refused(buffer: ReplayBuffer, tmp_path: Path, name: str) -> None:
+    spec = SPEC if name == "capacity" else replace(SPEC, **{name: getattr(SPEC, name) + 1})
     with pytest.raises(SettingsError, match="use another folder"):
-        ReplayBuffer(tmp_path / "buffer", **(SIZES | {name: SIZES[name] + 1}))
+        ReplayBuffer(spec, CAPACITY + (name == "capacity"), tmp_path / "buffer")
+
+
+def test_damaged_array_is_told(buffer: ReplayBuffer, tmp_path: Path) -> None:
+    path = tmp_path / "buffer" / "action.npy"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SettingsError, match=r"action\.npy: not a whole array"):
+        ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
+
+
+def test_arrays_that_are_gone_are_told(buffer: ReplayBuffer, tmp_path: Path) -> None:
+    record(buffer, 0, 5)
+    shutil.rmtree(tmp_path / "buffer")
+    with pytest.raises(SettingsError, match="the 5 ticks of this run are gone"):
+        ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer").load_state_dict(buffer.state_dict())
+
+
+def test_full_disk_is_told_at_once_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(SettingsError, match=r"no room for .*No space left on device"):
+        ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
+    assert not list((tmp_path / "buffer").glob("*.npy"))
 
 
 def test_empty_buffer_says_that_there_is_nothing_yet(buffer: ReplayBuffer) -> None:

@@ -1,94 +1,373 @@
-"""A run of a few updates, and its continuation."""
+"""Runs of a few updates, and their continuation."""
 
 import csv
+import errno
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from short_plant import ShortPlant
 
-from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.training.trainer import Progress, Trainer, TrainerSettings
+from spec_control_ros.core.errors import CheckpointError, DatasetError, SettingsError, TrainingError
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.train_log import Progress
+from spec_control_ros.training.trainer import Trainer
+from spec_control_ros.training.trainer_settings import CollectionSettings, Resources, TrainerSettings
+from spec_control_ros.world_model.checkpoint import load_card
+from spec_control_ros.world_model.dimensions import SIZES
+from spec_control_ros.world_model.model_folder import WEIGHTS
 from spec_control_ros.world_model.mppi import MPPISettings
 
 SETTINGS = TrainerSettings(
-    task="cup-catch",
-    updates=4,
-    plants=2,
-    planner_plants=1,
+    task="sliders",
+    size="tiny",
+    updates=60,
     updates_per_round=2,
-    first_episodes=2,
     batch=8,
-    buffer_episodes=8,
-    evaluate_every=4,
-    evaluation_episodes=1,
-    compile_losses=False,
+    evaluate_every=20,
+    evaluation_episodes=2,
+    collection=CollectionSettings(plants=4, planner_plants=1, first_episodes=4, buffer_episodes=16),
     planner=MPPISettings(iterations=1, samples=8, prior_samples=2, elites=2),
 )
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trainer, list[Progress]]:
-    folder = tmp_path_factory.mktemp("run")
-    with torch.random.fork_rng(devices=[]):
-        trainer = Trainer(SETTINGS, folder)
-        return folder, trainer, list(trainer.run())
-
-
-def test_run_collects_first_then_updates_and_evaluates(run: tuple[Path, Trainer, list[Progress]]) -> None:
-    _, trainer, told = run
-    first, last = told
-    assert (first.updates, first.ticks) == (0, 1000)
-    assert first.planner_return is not None
-    assert first.evaluation is None
-    assert last.updates == trainer.learner.updates == 4
-    assert last.evaluation == trainer.best
-    assert last.losses["value_loss"] > 0
-
-
-def test_log_has_a_row_for_everything_that_was_told(run: tuple[Path, Trainer, list[Progress]]) -> None:
-    folder, _, told = run
-    with (folder / "log.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["updates"]) for row in rows] == [p.updates for p in told]
-
-
-def test_continued_run_is_where_the_first_one_stopped(run: tuple[Path, Trainer, list[Progress]]) -> None:
-    folder, before, _ = run
-    after = Trainer(SETTINGS, folder)
-    assert (after.learner.updates, after.best) == (4, before.best)
-    for name, tensor in before.model.state_dict().items():
-        assert torch.equal(after.model.state_dict()[name], tensor), name
-    assert list(after.run()) == []  # all of its updates are done
-
-
-def test_two_continuations_are_identical_and_count_on(
-    run: tuple[Path, Trainer, list[Progress]], tmp_path: Path
-) -> None:
-    states = []
-    for name in ("one", "other"):
-        shutil.copytree(run[0], tmp_path / name)
-        trainer = Trainer(replace(SETTINGS, updates=6, evaluate_every=100), tmp_path / name)
-        list(trainer.run())
-        assert trainer.learner.updates == 6
-        states.append(trainer.model.state_dict())
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-
-
-def test_folder_of_another_task_is_refused(run: tuple[Path, Trainer, list[Progress]]) -> None:
-    with pytest.raises(SettingsError, match="use another folder"):
-        Trainer(replace(SETTINGS, task="pendulum-swingup"), run[0])
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"planner_plants": 2, "expert_plants": 1, "expert": "x"}, "expected together at most plants = 2"),
-        ({"expert_plants": 1}, "no expert is named"),
-        ({"updates": 0}, "updates: got 0"),
-    ],
+WITH_EXPERT = replace(
+    SETTINGS,
+    expert="the test's",
+    expert_episodes=5,
+    collection=replace(SETTINGS.collection, expert_plants=1),
 )
-def test_settings_that_do_not_fit_are_refused(values: dict[str, object], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
-        replace(SETTINGS, **values)
+LEARNT = ("reward_loss", "value_loss")
+
+
+@pytest.fixture(autouse=True)
+def _tiny_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = {"encoder": 16, "hidden": 16, "latent": 16, "encoder_layers": 1, "q_members": 2}
+    monkeypatch.setitem(SIZES, "tiny", widths)
+
+
+@pytest.fixture
+def expert(tmp_path: Path) -> str:
+    path = tmp_path / "expert.npz"
+    ExpertActor(ShortPlant.obs_dim, ShortPlant.action_dim).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Trainer]:
+    def make(settings: TrainerSettings = SETTINGS, folder: str = "run", **resources: Any) -> Trainer:
+        return Trainer(
+            settings,
+            tmp_path / folder,
+            Resources(is_compiled=False, **resources),
+            make_plant=ShortPlant,
+            origin={"command": "spec-control train sliders"},
+        )
+
+    return make
+
+
+def rounds(count: int) -> Callable[[], bool]:
+    """Stops a run after so many rounds."""
+    left = iter(range(count))
+    return lambda: next(left, None) is None
+
+
+def everything(trainer: Trainer) -> Iterator[torch.Tensor]:
+    """All numbers that the next update depends on, as the run saved them at its end."""
+    state = torch.load(trainer._folder / "state.pt", weights_only=True)
+
+    def tensors(value: Any) -> Iterator[torch.Tensor]:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, dict):
+            for name in sorted(value, key=str):
+                yield from tensors(value[name])
+        elif isinstance(value, list):
+            yield torch.tensor([v for v in value if not isinstance(v, dict)])
+            yield from tensors({i: v for i, v in enumerate(value) if isinstance(v, dict)})
+        elif value is not None and not isinstance(value, str):
+            yield torch.tensor(value)
+
+    yield from tensors({**state, "rng": list(state["numpy_rng"].encode())})
+
+
+def assert_same(one: Trainer, other: Trainer) -> None:
+    pairs = list(zip(everything(one), everything(other), strict=True))
+    assert len(pairs) > 100
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def log(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "wall_time_s"} for row in csv.DictReader(file)]
+
+
+def test_run_collects_first_then_updates_and_evaluates(train: Callable[..., Trainer], tmp_path: Path) -> None:
+    trainer = train()
+    told = list(trainer.run())
+    first, last = told[0], told[-1]
+    assert (first.updates, first.ticks, set(first.returns)) == (2, 28, {"random"})
+    assert {name for progress in told for name in progress.returns} == {"random", "planner", "prior"}
+    evaluated = [progress for progress in told if progress.evaluation]
+    assert [progress.updates for progress in evaluated] == [20, 40, 60]
+    assert last.evaluation["prior"] <= trainer.best
+    assert trainer.best == max(progress.evaluation["prior"] for progress in evaluated)
+    assert [int(row["updates"]) for row in log(tmp_path / "run")] == [p.updates for p in told]
+
+
+def test_losses_fall(train: Callable[..., Trainer]) -> None:
+    told = [p for p in train(replace(SETTINGS, updates=200, batch=32)).run() if p.losses]
+    for name in LEARNT:
+        early, late = (np.mean([p.losses[name] for p in part]) for part in (told[:3], told[-3:]))
+        assert late < 0.9 * early, name
+
+
+@pytest.mark.parametrize(("settings", "broken_off"), [(SETTINGS, 3), (SETTINGS, 23), (WITH_EXPERT, 13)])
+def test_interrupted_and_continued_run_is_the_run_without_a_break(
+    train: Callable[..., Trainer], expert: str, tmp_path: Path, broken_off: int, settings: TrainerSettings
+) -> None:
+    if settings.expert:
+        settings = replace(settings, expert=expert)
+    whole = train(settings, "whole")
+    list(whole.run())
+    begun = train(settings, "broken")
+    list(begun.run(rounds(broken_off)))
+    assert begun.updates < settings.updates
+    continued = train(settings, "broken")
+    list(continued.run())
+    assert_same(whole, continued)
+    assert log(tmp_path / "whole") == log(tmp_path / "broken")
+
+
+def test_run_that_was_killed_goes_on_from_its_last_save_though_the_buffer_is_ahead(
+    train: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    longer = replace(SETTINGS, updates=120)
+    whole = train(longer)
+    saved: Path | None = None
+    for progress in whole.run():
+        if saved is None and progress.updates > 50 and progress.returns:
+            saved = tmp_path / "state.pt"
+            shutil.copy(tmp_path / "run" / "state.pt", saved)
+            break
+    assert saved is not None
+    left = whole.run(rounds(4))  # overwrites what the ring has let go of since
+    list(left)
+    shutil.copy(saved, tmp_path / "run" / "state.pt")
+    continued = train(longer)
+    list(continued.run())
+    straight = train(longer, "straight")
+    list(straight.run())
+    assert_same(straight, continued)
+    assert log(tmp_path / "straight") == log(tmp_path / "run")
+
+
+def test_more_updates_may_be_asked_for_later(train: Callable[..., Trainer]) -> None:
+    whole = train(replace(SETTINGS, updates=80), "whole")
+    list(whole.run())
+    list(train().run())
+    continued = train(replace(SETTINGS, updates=80))
+    assert continued.updates == 60
+    list(continued.run())
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, continued.model.state_dict()[name]), name
+
+
+def test_finished_run_has_nothing_more_to_do(train: Callable[..., Trainer]) -> None:
+    list(train().run())
+    assert list(train().run()) == []
+
+
+def test_processes_do_not_change_the_run(train: Callable[..., Trainer]) -> None:
+    trainers = []
+    for count in (0, 2):
+        trainer = train(folder=str(count), processes=count)
+        try:
+            list(trainer.run())
+        finally:
+            trainer.close()
+        trainers.append(trainer)
+    assert_same(*trainers)
+
+
+def test_best_weights_are_a_model_folder_and_leave_the_live_ones_alone(
+    train: Callable[..., Trainer],
+) -> None:
+    trainer = train()
+    list(trainer.run())
+    live = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}
+    card = load_card(trainer.best_folder / WEIGHTS)
+    assert card["training"]["settings"]["batch"] == 8
+    assert card["training"]["command"] == "spec-control train sliders"
+    with torch.no_grad():
+        for weight in trainer.model.parameters():
+            weight.add_(1.0)
+    best = trainer.best_model()
+    assert best is not trainer.model
+    for name, weight in trainer.model.state_dict().items():
+        assert torch.equal(weight, live[name] + 1.0), name
+
+
+class TestDataSets:
+    @pytest.fixture
+    def recorded(self, train: Callable[..., Trainer], tmp_path: Path) -> Path:
+        list(train(folder="recorder").run())
+        return tmp_path / "recorder" / "buffer"
+
+    def test_offline_run_learns_from_it_alone(self, train: Callable[..., Trainer], recorded: Path) -> None:
+        settings = replace(SETTINGS, dataset=str(recorded), dataset_share=1.0, updates=200, batch=32)
+        trainer = train(settings)
+        told = list(trainer.run())
+        assert all(progress.ticks == 0 and not progress.returns for progress in told)
+        for name in LEARNT:
+            assert told[-1].losses[name] < 0.9 * told[0].losses[name], name
+
+    def test_offline_run_without_evaluations_needs_no_plants(
+        self, recorded: Path, tmp_path: Path, train: Callable[..., Trainer]
+    ) -> None:
+        def no_plant(task: str) -> ShortPlant:
+            raise AssertionError(task)
+
+        settings = replace(SETTINGS, dataset=str(recorded), dataset_share=1.0, evaluation_episodes=0)
+        trainer = Trainer(settings, tmp_path / "run", Resources(is_compiled=False), make_plant=no_plant)
+        list(trainer.run())
+        assert trainer.best_folder.exists()  # the newest weights
+
+    def test_half_of_a_batch_comes_from_it(self, train: Callable[..., Trainer], recorded: Path) -> None:
+        rewards = np.lib.format.open_memmap(recorded / "reward.npy", mode="r+")
+        rewards[:] = 7.0
+        rewards.flush()
+        trainer = train(replace(SETTINGS, dataset=str(recorded)))
+        list(trainer.run(rounds(10)))
+        assert (trainer._experience.draw().reward == 7.0).sum() == 3 * 4
+
+    def test_one_of_another_task_is_refused(self, train: Callable[..., Trainer], recorded: Path) -> None:
+        with pytest.raises(DatasetError, match="got task 'sliders', expected 'cup-catch'"):
+            train(replace(SETTINGS, task="cup-catch", dataset=str(recorded)))
+
+
+class TestExpert:
+    def test_its_episodes_become_a_data_set_once(
+        self, train: Callable[..., Trainer], expert: str, tmp_path: Path
+    ) -> None:
+        settings = replace(WITH_EXPERT, expert=expert)
+        told = list(train(settings).run())
+        assert {name for p in told for name in p.returns} == {"random", "planner", "prior", "expert"}
+        length = np.load(tmp_path / "run" / "demonstrations" / "length.npy")
+        assert length.sum() == 5 * ShortPlant.episode_ticks
+        before = (tmp_path / "run" / "demonstrations" / "obs.npy").stat().st_mtime_ns
+        train(settings)
+        assert (tmp_path / "run" / "demonstrations" / "obs.npy").stat().st_mtime_ns == before
+
+    def test_one_of_another_body_is_refused(self, train: Callable[..., Trainer], tmp_path: Path) -> None:
+        ExpertActor(9, 9).save(tmp_path / "other.npz")
+        with pytest.raises(CheckpointError, match="got one for 9 observations"):
+            train(replace(WITH_EXPERT, expert=str(tmp_path / "other.npz")))
+
+    def test_missing_one_is_told_with_what_there_is(self, train: Callable[..., Trainer]) -> None:
+        with pytest.raises(CheckpointError, match="expert: got 'nobody', expected one of humanoid-walk"):
+            train(replace(WITH_EXPERT, expert="nobody"))
+
+
+class TestErrors:
+    def test_other_settings_are_refused_by_name(self, train: Callable[..., Trainer]) -> None:
+        list(train().run(rounds(3)))
+        other = replace(SETTINGS, batch=16, learner=replace(SETTINGS.learner, rho=0.25))
+        with pytest.raises(SettingsError, match=r"batch: was 8, got 16; learner\.rho: was 0\.5, got 0\.25"):
+            train(other)
+
+    @pytest.mark.parametrize("kept", [0, 1000])
+    def test_truncated_state_is_told(self, train: Callable[..., Trainer], tmp_path: Path, kept: int) -> None:
+        list(train().run(rounds(3)))
+        path = tmp_path / "run" / "state.pt"
+        path.write_bytes(path.read_bytes()[:kept])
+        with pytest.raises(CheckpointError, match=r"state\.pt: damaged .*best weights"):
+            train()
+
+    def test_full_disk_leaves_a_state_to_go_on_from(
+        self, train: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        trainer = train()
+        list(trainer.run(rounds(9)))
+
+        def full(_state: Any, path: Path) -> None:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "save", full)
+            with pytest.raises(CheckpointError, match="No space left on device"):
+                list(trainer.run(rounds(6)))
+        assert not list((tmp_path / "run").glob("*.part"))
+        continued = train()
+        list(continued.run())
+        whole = train(folder="whole")
+        list(whole.run())
+        assert_same(whole, continued)
+
+    def test_buffer_that_is_gone_is_told(self, train: Callable[..., Trainer], tmp_path: Path) -> None:
+        list(train().run(rounds(9)))
+        shutil.rmtree(tmp_path / "run" / "buffer")
+        with pytest.raises(SettingsError, match="ticks of this run are gone"):
+            train()
+
+    def test_losses_that_are_not_finite_end_the_run_before_they_are_saved(
+        self, train: Callable[..., Trainer]
+    ) -> None:
+        trainer = train()
+        list(trainer.run(rounds(9)))
+        with torch.no_grad():
+            next(trainer._learner.target_q.parameters()).fill_(float("nan"))
+        with pytest.raises(TrainingError, match="is nan"):
+            list(trainer.run(rounds(9)))
+        assert all(torch.isfinite(weight).all() for weight in train().model.parameters())
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"expert_episodes": 1}, "expert: got none"),
+            ({"dataset_share": 1.0}, "neither a dataset nor"),
+            ({"dataset_share": 0.0}, "dataset_share: got 0.0"),
+            ({"updates": 0}, "updates: got 0"),
+            ({"dataset": "x", "expert": "y", "expert_episodes": 1}, "expected one of them"),
+        ],
+    )
+    def test_settings_that_do_not_fit_are_refused(self, values: dict[str, Any], said: str) -> None:
+        with pytest.raises(SettingsError, match=said):
+            replace(SETTINGS, **values)
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"planner_plants": 3, "expert_plants": 2}, "together at most plants = 4"),
+            ({"plants": 7}, "buffer_episodes: got 16, expected at least .* = 18"),
+        ],
+    )
+    def test_plants_that_do_not_fit_are_refused(self, values: dict[str, Any], said: str) -> None:
+        with pytest.raises(SettingsError, match=said):
+            replace(SETTINGS.collection, **values)
+
+
+def test_buffer_in_memory_leaves_no_files_and_is_filled_again(
+    train: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    list(train(is_in_memory=True).run(rounds(12)))
+    assert not (tmp_path / "run" / "buffer").exists()
+    continued = train(is_in_memory=True)
+    before = continued.updates
+    told: list[Progress] = list(continued.run(rounds(7)))
+    assert continued.updates == before + 2  # once there were 4 episodes again
+    assert set(told[0].returns) == {"planner", "prior"}  # not at random any more
+
+
+def test_start_from_a_model(train: Callable[..., Trainer]) -> None:
+    first = train()
+    list(first.run())
+    begun = train(replace(SETTINGS, start=str(first.best_folder)), "second")
+    for name, weight in first.best_model().state_dict().items():
+        assert torch.equal(begun.model.state_dict()[name], weight), name
+    assert set(next(begun.run()).returns) == {"planner", "prior"}

@@ -1,0 +1,75 @@
+"""An expert's episodes as a data set."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.behaviour import ExpertBehaviour
+from spec_control_ros.training.collector import Collector
+from spec_control_ros.training.episodes import Episodes, TaskSpec
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.replay_buffer import ReplayBuffer
+from spec_control_ros.training.trainer_settings import TrainerSettings
+
+FIRST_SEED = 5_000_000  # of episodes
+
+
+def find_expert(name: str, models: Path) -> ExpertActor:
+    """A shipped expert by its name, or any other by its path.
+
+    Args:
+        name: `humanoid-walk`, or a file.
+        models: where shipped models lie, and experts in `experts`.
+
+    Raises:
+        CheckpointError: there is no such expert, or it is damaged.
+    """
+    for path in (models / "experts" / f"{name}.npz", Path(name).expanduser()):
+        if path.is_file():
+            return ExpertActor.load(path)
+    known = ", ".join(sorted(path.stem for path in (models / "experts").glob("*.npz"))) or "(none shipped)"
+    raise CheckpointError(
+        f"expert: got {name!r}, expected one of {known}, or a file; `spec-control expert` makes one"
+    )
+
+
+def demonstrations(
+    folder: Path, expert: ExpertActor, spec: TaskSpec, pool: PlantPool, settings: TrainerSettings
+) -> Episodes:
+    """The expert's episodes as the data set in `folder`; recorded if it is missing, and there once it is whole.
+
+    Args:
+        folder: of the data set.
+        expert: that demonstrates, with noise.
+        spec: of the task.
+        pool: whose first plants are used.
+        settings: say how many episodes, and how noisy.
+
+    Raises:
+        SettingsError: there is no room for it.
+        DatasetError: what lies there is damaged.
+    """
+    if not folder.exists():
+        _record(folder, expert, spec, pool, settings)
+    return Episodes.open(folder)
+
+
+def _record(
+    folder: Path, expert: ExpertActor, spec: TaskSpec, pool: PlantPool, settings: TrainerSettings
+) -> None:
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    episodes, plants = settings.expert_episodes, settings.collection.plants
+    buffer = ReplayBuffer(spec, episodes + plants, part)  # the ring keeps room for the next ones
+    rng = np.random.default_rng(settings.seed)
+    behaviour = ExpertBehaviour(expert, settings.collection.expert_noise, rng)
+    for done in range(0, episodes, plants):
+        driven = range(min(plants, episodes - done))
+        collector = Collector(pool, driven, buffer, FIRST_SEED + settings.seed * episodes + done)
+        while collector.tick(behaviour) is None:
+            pass
+    buffer.flush()
+    part.rename(folder)

@@ -1,0 +1,203 @@
+"""Recorded episodes, sampled as short sequences; a folder of them is a data set.
+
+dataset.json  {"format": "episodes", "task", "control_period_s", "obs_dim", "action_dim", "episode_ticks"}
+obs.npy       float32 (episode, episode_ticks + 1, obs_dim); the last one of an episode is where it ended
+action.npy    float32 (episode, episode_ticks, action_dim), in [-1, 1]
+reward.npy    float32 (episode, episode_ticks), of the tick that began at the observation of that index
+length.npy    int64 (episode,), ticks of each; what lies beyond is not read
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spec_control_ros.core.errors import DatasetError, SettingsError
+from spec_control_ros.core.settings import check, setting, settings_from
+from spec_control_ros.sim.plant import Plant
+
+FloatArray = NDArray[np.float32]
+ABOUT = "dataset.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """Whose episodes they are."""
+
+    task: str = setting("", "dm_control suite task, or any other name")
+    control_period_s: float = setting(0.05, "of a tick", above=0.0)
+    obs_dim: int = setting(1, "length of an observation", low=1)
+    action_dim: int = setting(1, "length of an action", low=1)
+    episode_ticks: int = setting(1, "of the longest episode", low=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @classmethod
+    def of(cls, task: str, plant: Plant) -> "TaskSpec":
+        """What a plant is."""
+        return cls(task, plant.control_period_s, plant.obs_dim, plant.action_dim, plant.episode_ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences of `horizon` ticks, time first."""
+
+    obs: Tensor  # (horizon + 1, batch, obs)
+    action: Tensor  # (horizon, batch, action)
+    reward: Tensor  # (horizon, batch)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Batch"]) -> "Batch":
+        """All sequences of several batches."""
+        if len(parts) == 1:
+            return parts[0]
+        obs, action, reward = (
+            torch.cat([getattr(part, name) for part in parts], dim=1) for name in ("obs", "action", "reward")
+        )
+        return cls(obs, action, reward)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device; a GPU's copies run while the CPU goes on."""
+        if device.type == "cpu":
+            return self
+        moved = (
+            tensor.pin_memory().to(device, non_blocking=True)
+            for tensor in (self.obs, self.action, self.reward)
+        )
+        return Batch(*moved)
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeArrays:
+    """The arrays of a data set, as the module tells."""
+
+    obs: FloatArray
+    action: FloatArray
+    reward: FloatArray
+    length: NDArray[np.int64]
+
+
+class Episodes:
+    """Episodes of one task.
+
+    Args:
+        spec: of the task.
+        arrays: of the episodes.
+    """
+
+    def __init__(self, spec: TaskSpec, arrays: EpisodeArrays):
+        self.spec, self._arrays = spec, arrays
+
+    @classmethod
+    def open(cls, folder: Path) -> "Episodes":
+        """Read a data set; its arrays stay on the disk.
+
+        Raises:
+            DatasetError: missing, damaged, empty, or its parts disagree.
+        """
+        spec = _read_spec(folder)
+        shapes = array_shapes(spec)
+        obs, action, reward = (_read(folder / f"{name}.npy", np.float32, shapes[name]) for name in shapes)
+        length = np.array(_read(folder / "length.npy", np.int64, ()))
+        if not len(obs) == len(action) == len(reward) == len(length):
+            raise DatasetError(
+                f"{folder}: got {len(obs)}, {len(action)}, {len(reward)} and {len(length)} episodes in obs, action, "
+                "reward and length; expected as many in each"
+            )
+        if (length < 0).any() or (length > spec.episode_ticks).any():
+            raise DatasetError(f"{folder}/length.npy: expected 0 to {spec.episode_ticks} ticks an episode")
+        if not length.any():
+            raise DatasetError(f"{folder}: holds no ticks; record some first")
+        for episode, ticks in enumerate(length):
+            parts = (obs[episode, : ticks + 1], action[episode, :ticks], reward[episode, :ticks])
+            if not all(np.isfinite(part).all() for part in parts):
+                raise DatasetError(f"{folder}: episode {episode} holds values that are not finite")
+        return cls(spec, EpisodeArrays(obs, action, reward, length))
+
+    @property
+    def ticks(self) -> int:
+        """Ticks that are stored."""
+        return int(self._arrays.length.sum())
+
+    def check_fits(self, spec: TaskSpec) -> None:
+        """Hold the episodes against the task that they are to be used for.
+
+        Raises:
+            DatasetError: another task or other sizes; names them.
+        """
+        names = ("task", "obs_dim", "action_dim", "control_period_s")
+        for name in names:
+            got, expected = getattr(self.spec, name), getattr(spec, name)
+            if got != expected:
+                raise DatasetError(f"data set: got {name} {got!r}, expected {expected!r}")
+
+    def sample(self, batch: int, horizon: int, rng: np.random.Generator) -> Batch:
+        """Draw `batch` sequences, every stored start equally likely.
+
+        Raises:
+            SettingsError: no episode is as long as `horizon` yet.
+        """
+        arrays = self._arrays
+        starts = np.maximum(arrays.length - horizon + 1, 0)
+        ends = np.cumsum(starts)
+        if ends[-1] == 0:
+            raise SettingsError(f"episodes: none of at least {horizon} ticks yet; collect first")
+        draw = rng.integers(ends[-1], size=batch)
+        episode = np.searchsorted(ends, draw, side="right")
+        first = draw - (ends[episode] - starts[episode])
+        steps = first + np.arange(horizon + 1)[:, None]
+        return Batch(
+            obs=torch.from_numpy(arrays.obs[episode, steps]),
+            action=torch.from_numpy(arrays.action[episode, steps[:-1]]),
+            reward=torch.from_numpy(arrays.reward[episode, steps[:-1]]),
+        )
+
+
+def array_shapes(spec: TaskSpec) -> dict[str, tuple[int, ...]]:
+    """Shape of an episode in each of the float arrays."""
+    ticks = spec.episode_ticks
+    return {"obs": (ticks + 1, spec.obs_dim), "action": (ticks, spec.action_dim), "reward": (ticks,)}
+
+
+def write_spec(folder: Path, spec: TaskSpec) -> None:
+    """Say whose episodes a folder holds."""
+    (folder / ABOUT).write_text(json.dumps({"format": "episodes", **asdict(spec)}, indent=2) + "\n")
+
+
+def _read_spec(folder: Path) -> TaskSpec:
+    path = folder / ABOUT
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{path}: {error}; expected a data set: {ABOUT}, obs.npy, action.npy, reward.npy, length.npy"
+        ) from None
+    if not isinstance(values, Mapping) or values.get("format") != "episodes":
+        raise DatasetError(f"{path}: expected an object with format 'episodes'")
+    try:
+        return settings_from(TaskSpec, {name: of for name, of in values.items() if name != "format"})
+    except SettingsError as error:
+        raise DatasetError(f"{path}: {error}") from None
+
+
+def _read(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError(f"{path}: missing or not a whole array ({error})") from None
+    if (
+        not isinstance(array, np.ndarray)
+        or array.dtype != dtype
+        or array.shape[1:] != shape
+        or not array.ndim
+    ):
+        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise DatasetError(f"{path}: got {got}, expected {np.dtype(dtype)} of shape (episode, *{shape})")
+    return array

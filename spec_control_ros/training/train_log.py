@@ -1,0 +1,115 @@
+"""The record of a run: a CSV file, and TensorBoard's files where they are wanted."""
+
+import csv
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spec_control_ros.core.errors import SettingsError, TrainingError
+
+LOSSES = (
+    *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
+)
+COLUMNS = (
+    *("wall_time_s", "updates", "ticks", "return_planner", "return_prior", "return_expert", "return_random"),
+    *("evaluation_prior", "evaluation_planner"),
+    *LOSSES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run has to report: when episodes ended, and after every evaluation."""
+
+    updates: int
+    ticks: int  # collected
+    returns: Mapping[str, float]  # mean of the episodes that ended, exploration included, by who drove them
+    evaluation: Mapping[str, float]  # mean return without exploration, by who drove
+    losses: Mapping[str, float]  # of the last update
+
+    def row(self) -> dict[str, float]:
+        """By column of the log."""
+        return {
+            "updates": self.updates,
+            "ticks": self.ticks,
+            **{f"return_{name}": value for name, value in self.returns.items()},
+            **{f"evaluation_{name}": value for name, value in self.evaluation.items()},
+            **self.losses,
+        }
+
+
+class TrainLog:
+    """A row for each report; wall time goes on where an earlier run's ended.
+
+    Args:
+        folder: of `log.csv` and `tensorboard/`.
+        updates: that the run has done; rows of later ones are forgotten, since they come again.
+        has_tensorboard: whether to write TensorBoard's files.
+
+    Raises:
+        SettingsError: TensorBoard is wanted and not installed.
+    """
+
+    def __init__(self, folder: Path, updates: int, *, has_tensorboard: bool = False):
+        self._path = folder / "log.csv"
+        self._tensorboard = _tensorboard(folder / "tensorboard", updates) if has_tensorboard else None
+        rows = self._rows()
+        kept = [row for row in rows if int(row["updates"]) <= updates]
+        if len(kept) < len(rows):
+            self._path.unlink()
+            for row in kept:
+                self._append(row)
+        self._before_s = float(kept[-1]["wall_time_s"]) if kept else 0.0
+        self._began_s = time.monotonic()
+
+    @property
+    def wall_time_s(self) -> float:
+        """Of all that wrote here."""
+        return self._before_s + time.monotonic() - self._began_s
+
+    def add(self, progress: Progress) -> None:
+        """Write a row.
+
+        Raises:
+            TrainingError: it could not be written.
+        """
+        row = {"wall_time_s": round(self.wall_time_s, 1), **progress.row()}
+        try:
+            self._append(row)
+            if self._tensorboard is not None:
+                for name, value in row.items():
+                    self._tensorboard.add_scalar(name, value, progress.updates)
+                self._tensorboard.flush()
+        except OSError as error:
+            raise TrainingError(
+                f"{self._path}: could not be written ({error.strerror}); make room and give the same command: it goes "
+                "on from the last save"
+            ) from None
+
+    def _rows(self) -> list[dict[str, str]]:
+        if not self._path.exists():
+            return []
+        with self._path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        # The last row may be half written
+        return [row for row in rows if all(row.get(name) for name in ("wall_time_s", "updates", "ticks"))]
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        is_new = not self._path.exists()
+        with self._path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _tensorboard(folder: Path, updates: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise SettingsError(
+            "tensorboard: is not installed; `pip install tensorboard`, or leave it out"
+        ) from None
+    return SummaryWriter(folder, purge_step=updates + 1)

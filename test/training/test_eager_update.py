@@ -1,0 +1,50 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.training.eager_update import EagerUpdate
+from spec_control_ros.training.episodes import Batch
+from spec_control_ros.training.learner import Learner
+from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.training.update_benchmark import UpdateBenchmark, medians
+from spec_control_ros.world_model.layers import Layer
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.precision import Precision
+
+HORIZON, BATCH = 3, 16
+
+
+def test_it_computes_what_the_learner_computes(small_model: Callable[..., WorldModel]) -> None:
+    model = small_model().requires_grad_(True)
+    for layer in model.q_head.modules():
+        if isinstance(layer, Layer):
+            layer.dropout = 0.0  # its random numbers come in another order
+    settings = LearnerSettings(learning_rate=1e-3)
+    forms = (
+        EagerUpdate(model, settings),
+        Learner(model, settings, compile_losses=False, precision=Precision.FLOAT32),
+    )
+    batch = Batch(
+        torch.randn(HORIZON + 1, BATCH, 5), torch.rand(HORIZON, BATCH, 2), torch.rand(HORIZON, BATCH)
+    )
+    for seed in range(3):
+        eager, losses = (_seeded(seed, form, batch) for form in forms)
+        for name, value in eager.items():
+            torch.testing.assert_close(losses[name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def _seeded(seed: int, form: EagerUpdate | Learner, batch: Batch) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return form.update(batch)
+
+
+def test_ratio_is_the_median_of_the_rounds_own() -> None:
+    rounds = [{"eager": e, "learner": u} for e, u in ((4.0, 1.0), (9.0, 3.0), (10.0, 2.0))]
+    assert medians(rounds) == {"eager": 9.0, "learner": 2.0, "ratio": 4.0}
+
+
+def test_unknown_size_is_told_before_anything_is_measured() -> None:
+    with pytest.raises(SettingsError, match="size: got '2'"):
+        next(UpdateBenchmark(size="2").run())
