@@ -13,6 +13,9 @@ from spec_control_ros.sim.faults.traffic import Delivery, Traffic
 from spec_control_ros.sim.plant import Plant
 
 
+LAST_EPOCH = 2**31  # beyond it is nobody's who counts resets
+
+
 class CommandFate(Enum):
     """What became of a command."""
 
@@ -58,7 +61,7 @@ class PlantBridge:
         self._episode_ticks = episode_ticks
         self._epoch = first_epoch - 1
         self._total_ticks = 0
-        self._is_done = True
+        self._is_done = self._is_first = True
         self._idle_action: NDArray[np.float32] = np.zeros(plant.action_dim, np.float32)
         self._last_action = self._idle_action
         self._is_hold = False
@@ -111,6 +114,7 @@ class PlantBridge:
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed` in a new epoch; whatever is under way is cut off."""
         self._epoch += 1
+        self._is_first = False
         self._begin(seed)
         self._obs = self.plant.reset(seed)
         self._is_done = False
@@ -120,8 +124,14 @@ class PlantBridge:
     def command(
         self, epoch: int, tick: int, action: Float32[np.ndarray, "action"], *, is_hold: bool
     ) -> CommandFate:
-        """Take the command for the present tick; any other is refused and counted."""
+        """Take the command for the present tick; any other is refused and counted.
+
+        Before the first episode, a command of a later epoch is the last word to a plant that was here before: its
+        executor still lives, and takes what comes for stale unless epochs go on from there.
+        """
         fate = self._fate(epoch, tick, action)
+        if self._is_first and epoch < LAST_EPOCH:
+            self._epoch = max(self._epoch, epoch)
         if fate is CommandFate.TAKEN:
             self._command, self._is_hold = np.clip(action, -1.0, 1.0), is_hold
         elif fate is not CommandFate.LOST:

@@ -34,6 +34,20 @@ def test_nothing_is_under_way_before_the_first_reset() -> None:
     assert bridge.episode.missed_ticks == 0
 
 
+@pytest.mark.parametrize(("heard", "first"), [(7, 8), (0, 1), (2**32 - 1, 1)])
+def test_first_epoch_follows_that_of_a_plant_before(heard: int, first: int) -> None:
+    bridge = PlantBridge(FakePlant())
+    bridge.command(heard, 3, ZERO, is_hold=False)
+    bridge.reset(0)
+    assert bridge.observation.epoch == first
+
+
+def test_later_epoch_moves_no_plant_that_runs(bridge: PlantBridge) -> None:
+    bridge.command(7, 0, ZERO, is_hold=False)
+    bridge.reset(0)
+    assert bridge.observation.epoch == 2
+
+
 def test_reset_begins_a_new_epoch_at_tick_zero(bridge: PlantBridge) -> None:
     first = bridge.observation
     bridge.advance()

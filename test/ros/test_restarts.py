@@ -1,4 +1,4 @@
-"""The robot goes on without its planner: it holds, says why, and recovers when a planner is back."""
+"""Processes that are lost and come back: the others hold or wait, say why, and go on."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -53,3 +53,25 @@ def test_killed_planner_is_held_for_reported_and_recovered_from(
     for process in (executor, bridge):
         assert process.popen.poll() is None
         assert "Traceback" not in process.text
+
+
+@pytest.mark.slow
+def test_plant_that_comes_back_goes_on_with_the_next_epoch(
+    probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path
+) -> None:
+    params = write_parameters(
+        tmp_path / "params.yaml",
+        planner={"model": str(model), "planner": {"queue_length": 3, "mppi": SMALL_SEARCH}},
+        executor={"model": str(model), "executor": {"plan_wait_s": 0.3, "sensor_timeout_s": 60.0}},
+        sim_bridge={"task": TASK, "episodes": 0},
+    )
+    status, episodes = probe.hear_status(), probe.hear_episodes()
+    start("planner", {}, params)
+    executor, bridge = start("executor", {}, params), start("sim_bridge", {}, params)
+    probe.until(lambda: len(status) > 5, lambda: executor.text)
+    bridge.kill()
+    before = status[-1].epoch
+    start("sim_bridge", {}, params)
+    probe.until(lambda: status[-1].epoch > before and status[-1].tick > 5, lambda: executor.text)
+    assert episodes[-1].epoch == before + 1
+    assert episodes[-1].dropped == 0
