@@ -12,7 +12,6 @@ from spec_control_ros.sim.faults.schedule import NO_FAULTS
 from spec_control_ros.sim.faults.traffic import Delivery, Traffic
 from spec_control_ros.sim.plant import Plant
 
-
 LAST_EPOCH = 2**31  # beyond it is nobody's who counts resets
 
 
