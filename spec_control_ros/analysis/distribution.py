@@ -24,5 +24,6 @@ def distribution(values: Sequence[float] | NDArray[np.floating]) -> Distribution
     finite = finite[np.isfinite(finite)]
     if not len(finite):
         return {"mean": None, "p50": None, "p95": None, "p99": None}
-    p50, p95, p99 = (float(p) for p in np.percentile(finite, PERCENTILES))
-    return {"mean": float(finite.mean()), "p50": p50, "p95": p95, "p99": p99}
+    with np.errstate(over="ignore"):  # of a damaged bag
+        p50, p95, p99 = (float(p) for p in np.percentile(finite, PERCENTILES))
+        return {"mean": float(finite.mean()), "p50": p50, "p95": p95, "p99": p99}

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spec_control_ros.analysis.distribution import Distribution, distribution
 from spec_control_ros.analysis.tick_table import TickRecord, TickTable
@@ -51,12 +52,10 @@ class EpisodeRecord:
     def mismatch(self) -> dict[str, Any]:
         """How far reality was from the prediction, over all ticks and by steps ahead."""
         columns = self.ticks.columns
-        steps = columns["steps_ahead"]
-        by_steps = {
-            str(n): {"count": int((steps == n).sum()), **distribution(columns["mismatch"][steps == n])}
-            for n in np.unique(steps[np.isfinite(columns["mismatch"])])
+        return {
+            **distribution(columns["mismatch"]),
+            "by_steps_ahead": mismatch_by_steps(columns["mismatch"], compared_steps(columns)),
         }
-        return {**distribution(columns["mismatch"]), "by_steps_ahead": by_steps}
 
     def correction_norm(self) -> Distribution:
         """Size of the residuals, of those ticks that had one."""
@@ -131,6 +130,29 @@ class RunLog:
         return {"task": task, "model": model, "mode": mode, "episodes": [e.summary() for e in self.episodes]}
 
 
-def _last_count(counts: "np.ndarray[Any, np.dtype[np.uint32]]") -> int:
+def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -> dict[str, Any]:
+    """Distribution of the mismatch, and how many ticks it is of, by how far ahead the plan looked."""
+    is_known = np.isfinite(mismatch)
+    mismatch, steps = mismatch[is_known], steps[is_known]
+    return {
+        str(n): {"count": int((steps == n).sum()), **distribution(mismatch[steps == n])}
+        for n in np.unique(steps)
+    }
+
+
+def compared_steps(columns: NDArray[np.void]) -> NDArray[np.int64]:
+    """How far ahead each tick's prediction was made.
+
+    A tick that dropped its plan tells of the new one, whose steps ahead are 0: it had compared a step more
+    than the tick before.
+    """
+    steps = columns["steps_ahead"].astype(np.int64)
+    is_dropped = (columns["reason"][1:] == Reason.MISMATCH) & (steps[1:] == 0)
+    follows = np.diff(columns["tick"].astype(np.int64)) == 1
+    steps[1:] = np.where(is_dropped & follows, steps[:-1] + 1, steps[1:])
+    return steps
+
+
+def _last_count(counts: NDArray[np.uint32]) -> int:
     """Of a count that only grows within an epoch."""
     return int(counts.max(initial=0))

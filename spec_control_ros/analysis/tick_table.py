@@ -1,4 +1,4 @@
-"""The ticks of an epoch, as the executor reported them, in columns: hours of them fit into memory."""
+"""The ticks of an epoch, as the executor reported them, in columns."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spec_control_ros.analysis.rows import Rows
 from spec_control_ros.core.decision import DecisionKind, Reason
-
-FIRST_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,10 @@ class TickTable(Mapping[int, TickRecord]):
     """Ticks by number; of one that was reported twice, the last report counts."""
 
     def __init__(self) -> None:
-        self._rows = np.zeros(FIRST_ROWS, ROW)
-        self._used = 0
-        self._columns: NDArray[np.void] | None = self._rows[:0]
+        self._rows = Rows(ROW)
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self._rows)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.columns["tick"].tolist())
@@ -92,17 +89,8 @@ class TickTable(Mapping[int, TickRecord]):
     @property
     def columns(self) -> NDArray[np.void]:
         """A row a tick, first to last, with the fields of `TickRecord`; not to be written to."""
-        if self._columns is None:
-            rows = self._rows[: self._used]
-            rows = rows[np.argsort(rows["tick"], kind="stable")]
-            is_last = np.append(rows["tick"][1:] != rows["tick"][:-1], True)
-            self._columns = rows[is_last]
-        return self._columns
+        return self._rows.columns
 
     def add(self, record: TickRecord) -> None:
         """Take in a report."""
-        if self._used == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-        self._rows[self._used] = values_of(record)
-        self._used += 1
-        self._columns = None
+        self._rows.add(values_of(record))

@@ -380,6 +380,20 @@ def bench_executor(
     raise typer.Exit(run_benchmark(BenchExecutorOptions(robot, model, seconds, ticks, soak, json)))
 
 
+@app.command()
+def analyze(
+    bags: Annotated[list[Path], typer.Argument(help="folder of a bag, .mcap or .db3 file; two to compare")],
+    html: Annotated[Path | None, typer.Option(help="file for the page; it opens offline")] = None,
+    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
+    csv: Annotated[Path | None, typer.Option(help="folder for epochs.csv and ticks.csv")] = None,
+    namespace: Annotated[str | None, typer.Option(help="of the robot, where a bag holds several")] = None,
+) -> None:
+    """Report what happened in a recorded bag, or compare two; damaged bags as far as they go."""
+    from spec_control_ros.cli.analyze import analyze as analyze_bags
+
+    analyze_bags(bags, namespace, html, json, csv)
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from damage import mutated
 from made_bag import OURS, MadeBag, definition_of, make_bag, serialized
 from mcap.reader import make_reader
 from mcap.writer import CompressionType
@@ -220,7 +221,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_bag_of_a_recorder_that_was_killed_is_read_up_to_its_last_flush(
     tmp_path: Path, storage: Storage
 ) -> None:
-    words = [str(tmp_path / "bag"), storage.value, str(Path(__file__).parents[1])]
+    words = [str(tmp_path / "bag"), storage.value, str(Path(__file__).parents[2])]
     ended = subprocess.run([sys.executable, "-c", KILLED, *words], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert not (tmp_path / "bag" / "metadata.yaml").exists()
@@ -269,29 +270,6 @@ def test_damage_is_told_and_never_ends_in_anything_worse(whole: Path, copy: Path
     assert untold <= 2  # a topic whose type became another
 
 
-def mutated(data: bytearray, rng: random.Random) -> bytes:
-    """One of the ways in which a file is damaged."""
-    at, length = rng.randrange(len(data)), rng.choice([1, 9, 300, 4096])
-    kind = rng.choice(["flip", "noise", "cut", "zero", "insert", "delete", "repeat", "ones"])
-    if kind == "flip":
-        for _ in range(rng.choice([1, 1, 5, 50])):
-            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    elif kind == "cut":
-        del data[at:]
-    elif kind == "insert":
-        data[at:at] = rng.randbytes(length)
-    elif kind == "delete":
-        del data[at : at + length]
-    elif kind == "repeat":
-        data[at:at] = data[at : at + length]
-    else:
-        size = len(data[at : at + length])
-        data[at : at + size] = {"noise": rng.randbytes(size), "zero": bytes(size), "ones": b"\xff" * size}[
-            kind
-        ]
-    return bytes(data)
-
-
 def test_one_damaged_length_does_not_cost_the_rest(tmp_path: Path) -> None:
     file = file_of(make_bag(tmp_path / "bag"))
     with file.open("rb") as stream:
@@ -337,6 +315,14 @@ def test_foreign_database_is_told(tmp_path: Path, schema: str) -> None:
     messages, losses = read(tmp_path)
     assert messages == []
     assert "no tables `topics` and `messages`" in losses[0]
+
+
+def test_file_that_cannot_be_read_is_told(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert read(copy) == ([], [f"{copy.name}: the rest of it: [Errno 13] Permission denied"])
 
 
 def test_messages_without_a_definition_are_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rosbags.typesys.store import Typestore
 from spec_control_ros.analysis.bag.writer import BagWriter, Storage
 from spec_control_ros.core.decision import DecisionKind, Reason
 
-MESSAGES = Path(__file__).resolve().parents[2] / "spec_control_interfaces" / "msg"
+MESSAGES = Path(__file__).resolve().parents[1] / "spec_control_interfaces" / "msg"
 OURS = "spec_control_interfaces/msg"
 START_NS = 1_700_000_000 * 10**9
 PERIOD_NS = 50_000_000

@@ -1,0 +1,182 @@
+"""What a bag tells of the robots in it, gathered while it is read: per-tick scalars, never its messages."""
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spec_control_ros.analysis.bag.reader import Bag, Recorded
+from spec_control_ros.analysis.clock_check import ClockCheck
+from spec_control_ros.analysis.message_check import misfit
+from spec_control_ros.analysis.rows import Rows
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.analysis.sequence import Sequence, counted
+from spec_control_ros.bringup.topics import INTERFACES, TOPICS
+from spec_control_ros.core.errors import BagError
+
+OBSERVATION = np.dtype([("tick", "u4"), ("stamp_ns", "i8"), ("arrival_ns", "i8")])
+REWARD = np.dtype([("tick", "u4"), ("reward", "f8"), ("return", "f8")])
+PLAN = np.dtype(
+    [
+        ("plan_id", "u4"),
+        ("start_tick", "u4"),
+        ("reason", "u1"),
+        ("is_prefetch", "?"),
+        ("planning_time_s", "f8"),
+    ]
+)
+RECORDER_TOLERANCE_NS = 10**8  # its threads write in a slightly other order than they stamp
+LATEST_NS = 2**63 - 1
+CLOCK, PARAMETERS = TOPICS["/clock"], TOPICS["parameters"]
+OURS = {TOPICS[name] for name in ("observation", "command", "status", "episode", "plan", "replan_event")}
+
+
+@dataclass(slots=True)
+class EpochLog:
+    """What the bag holds of one epoch besides what `RunLog` keeps."""
+
+    sequences: defaultdict[str, Sequence] = field(default_factory=lambda: defaultdict(Sequence))  # by topic
+    observations: Rows = field(default_factory=lambda: Rows(OBSERVATION))
+    rewards: Rows = field(default_factory=lambda: Rows(REWARD))
+    plans: Rows = field(default_factory=lambda: Rows(PLAN))
+    refused_requests: int = 0
+
+
+class RobotLog:
+    """One robot's topics."""
+
+    def __init__(self) -> None:
+        self.run = RunLog()
+        self.epochs: defaultdict[int, EpochLog] = defaultdict(EpochLog)
+        self.parameters: dict[str, dict[str, Any]] = {}  # by node
+        self.changes: list[str] = []  # of parameters, in words: by somebody, or by another node of that name
+        self.unknown_statuses = 0
+
+    def add(self, recorded: Recorded, kind: str) -> None:
+        """Take in a message of ours."""
+        message = recorded.message
+        epoch = self.epochs[message.epoch]
+        if kind in ("Observation", "Command", "ExecutorStatus", "Episode"):
+            epoch.sequences[recorded.topic.rpartition("/")[2]].add(message.tick)
+        if kind == "ExecutorStatus":
+            self._add_status(message)
+        elif kind == "Episode":
+            self.run.add_episode(message)
+            epoch.rewards.add((message.tick, message.reward, message.episode_return))
+        elif kind == "Observation":
+            epoch.observations.add((message.tick, stamp_ns(message.header.stamp), _time(recorded.time_ns)))
+        elif kind == "Plan":
+            is_prefetch = message.start_tick > message.observation_tick
+            epoch.plans.add(
+                (message.plan_id, message.start_tick, message.reason, is_prefetch, message.planning_time)
+            )
+        elif kind == "ReplanEvent":
+            epoch.refused_requests += not message.accepted
+
+    def add_parameters(self, message: Any) -> None:
+        """Take in a `ParameterEvent`."""
+        with suppress(AttributeError, TypeError):  # of a damaged definition
+            known = self.parameters.setdefault(str(message.node), {})
+            for parameter in [*message.new_parameters, *message.changed_parameters]:
+                name, value = str(parameter.name), _value(parameter.value)
+                if known.get(name, value) != value:
+                    self.changes.append(f"{message.node}: {name} changed from {known[name]} to {value}")
+                known[name] = value
+
+    def _add_status(self, message: Any) -> None:
+        try:
+            self.run.add_status(message)
+        except ValueError:
+            self.unknown_statuses += 1
+
+
+class BagLog:
+    """A bag, read to its end.
+
+    Args:
+        bag: not yet read.
+    """
+
+    def __init__(self, bag: Bag):
+        self.bag = bag
+        self.robots: defaultdict[str, RobotLog] = defaultdict(RobotLog)  # by namespace
+        self.recorder = ClockCheck(RECORDER_TOLERANCE_NS)
+        self.clock = ClockCheck()
+        self._misfits: dict[str, tuple[int, str]] = {}  # by topic: how many, and why the first
+        for recorded in bag.messages(OURS | {CLOCK, PARAMETERS}):
+            self._add(recorded)
+
+    @property
+    def losses(self) -> list[str]:
+        """What could not be read or understood, in words."""
+        return [
+            *self.bag.losses,
+            *(
+                f"{counted(count, 'message')} of {topic}, of another version than ours: {why}"
+                for topic, (count, why) in self._misfits.items()
+            ),
+        ]
+
+    def _add(self, recorded: Recorded) -> None:
+        kind = recorded.type_name.rpartition("/")[2]
+        self.recorder.add(_time(recorded.time_ns))
+        if recorded.type_name == PARAMETERS:
+            self._robot_of(recorded).add_parameters(recorded.message)
+        elif why := misfit(recorded.message, kind):
+            count, first = self._misfits.get(recorded.topic, (0, why))
+            self._misfits[recorded.topic] = count + 1, first
+        elif recorded.type_name == CLOCK:
+            self.clock.add(stamp_ns(recorded.message.clock))
+        else:
+            self._robot_of(recorded).add(recorded, kind)
+
+    def _robot_of(self, recorded: Recorded) -> RobotLog:
+        return self.robots[recorded.topic.rpartition("/")[0]]
+
+    def robot(self, namespace: str | None = None) -> RobotLog:
+        """The robot of a namespace, or the only one.
+
+        Raises:
+            BagError: there is none, or there are several to choose from.
+        """
+        found = {name: robot for name, robot in self.robots.items() if robot.run.episodes}
+        if namespace is not None:
+            found = {name: robot for name, robot in found.items() if name.strip("/") == namespace.strip("/")}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            raise BagError(
+                f"{self.bag.path}: got {len(found)} robots, expected one; choose with --namespace among "
+                f"{', '.join(name or '/' for name in sorted(found))}"
+            )
+        raise BagError(self._nothing_found(namespace))
+
+    def _nothing_found(self, namespace: str | None) -> str:
+        where = "" if namespace is None else f" in the namespace {namespace}"
+        types = (
+            ", ".join(sorted({t.rpartition("/")[2] for t in self.bag.topics.values()})[:10]) or "no messages"
+        )
+        lost = "".join(f"\n  lost: {loss}" for loss in self.losses)
+        return (
+            f"{self.bag.path}: no ticks{where}: expected messages of {INTERFACES} as `spec-control run --record` "
+            f"writes them, got {types}{lost}"
+        )
+
+
+def stamp_ns(stamp: Any) -> int:
+    """Of a `builtin_interfaces/Time`."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def _time(time_ns: int) -> int:
+    """Within what a column holds: a damaged bag may say anything."""
+    return min(max(time_ns, 0), LATEST_NS)
+
+
+def _value(value: Any) -> bool | int | float | str | None:
+    """Of a `rcl_interfaces/ParameterValue`; None for sequences."""
+    names = ("", "bool_value", "integer_value", "double_value", "string_value")
+    found = getattr(value, names[value.type]) if 1 <= value.type < len(names) else None
+    return found if isinstance(found, bool | int | float | str) else None

@@ -1,0 +1,158 @@
+"""One bag, or two side by side, as a page that needs nothing else."""
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from plotly.graph_objects import Figure
+from plotly.offline import get_plotlyjs
+
+from spec_control_ros.analysis.bag_figure import (
+    SIDE_COLOURS,
+    Side,
+    latencies,
+    mismatch_quantiles,
+    overview,
+    timeline,
+)
+from spec_control_ros.analysis.bag_log import RobotLog
+from spec_control_ros.analysis.bag_table import HEADER, comparison, different_settings, epoch_row, flat
+from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
+from spec_control_ros.core.decision import DECISION_COLOURS
+
+Report = dict[str, Any]
+MAX_TIMELINES = 100  # epochs; more would make a page that no browser opens
+
+
+def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: Path) -> None:
+    """Write the page of one or two bags.
+
+    Args:
+        reports: of `bag_summary`.
+        robots: what they were made of.
+        page: the file; its folder exists.
+    """
+    labels = _labels([report["bag"] for report in reports])
+    choices = _choices(labels, reports, robots)
+    figures = {f"timeline-{n}": timeline(sides) for n, (_, sides) in enumerate(choices)}
+    overviews = [
+        overview(robot.run.episodes[:MAX_TIMELINES], label)
+        for label, robot in zip(labels, robots, strict=True)
+        if len(robot.run.episodes) > 1
+    ]
+    figures |= {f"overview-{n}": figure for n, figure in enumerate(overviews)}
+    figures["mismatch"] = mismatch_quantiles(dict(zip(labels, map(_by_steps, robots), strict=True)))
+    figures["latency"] = latencies(
+        {
+            label: np.concatenate([e.ticks.columns["latency_s"] for e in robot.run.episodes])
+            for label, robot in zip(labels, robots, strict=True)
+        }
+    )
+    is_pair = len(reports) == 2
+    environment = Environment(
+        loader=PackageLoader("spec_control_ros.analysis", "."), autoescape=True, trim_blocks=True
+    )
+    page.write_text(
+        environment.get_template("bag_page.html.j2").render(
+            title=" beside ".join(dict.fromkeys(_title(report) for report in reports)),
+            bags=[_bag(label, report) for label, report in zip(labels, reports, strict=True)],
+            header=HEADER,
+            comparison=comparison(reports[0]["all"], reports[1]["all"]) if is_pair else [],
+            settings=different_settings(*(r["parameters"] for r in reports)) if is_pair else [],
+            choices=[name for name, _ in choices],
+            colours={kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()},
+            side_colours=SIDE_COLOURS,
+            overviews=overviews,
+            figures={name: _json(figure) for name, figure in figures.items()},
+            plotly=Markup(get_plotlyjs()),
+        )
+    )
+
+
+def _labels(paths: Sequence[str]) -> list[str]:
+    """What tells bags apart; nothing if there is one only."""
+    if len(paths) == 1:
+        return [""]
+    names = [Path(path).name for path in paths]
+    return (
+        names
+        if len(set(names)) == len(names)
+        else [f"{n} ({path})" for n, path in zip("AB", paths, strict=True)]
+    )
+
+
+def _choices(
+    labels: Sequence[str], reports: Sequence[Report], robots: Sequence[RobotLog]
+) -> list[tuple[str, list[Side]]]:
+    """The epochs to choose from, those of two bags in their order."""
+    found = []
+    for n, episodes in enumerate(zip_longest(*(robot.run.episodes for robot in robots))):
+        if n == MAX_TIMELINES:
+            break
+        sides = [
+            Side(label, episode, robot.epochs[episode.epoch])
+            for label, episode, robot in zip(labels, episodes, robots, strict=True)
+            if episode is not None
+        ]
+        numbers = " / ".join(dict.fromkeys(str(side.episode.epoch) for side in sides))
+        returns = " / ".join(f"{side.episode.episode_return:.0f}" for side in sides)
+        found.append((f"{numbers} (return {returns})", sides))
+    return found
+
+
+def _bag(label: str, report: Report) -> dict[str, Any]:
+    began = datetime.fromtimestamp(report["start_ns"] / 1e9, timezone.utc)
+    return {
+        "label": label,
+        "path": report["bag"],
+        "about": f"recorded {began:%Y-%m-%d %H:%M:%S} UTC, {report['duration_s']:.0f} s, "
+        f"{sum(report['messages'].values())} messages",
+        "losses": report["losses"],
+        "trouble": report["trouble"],
+        "cards": _cards(report["all"]),
+        "rows": [(epoch_row(epoch), epoch["decisions"]) for epoch in report["epochs"]],
+        "parameters": list(flat(report["parameters"]).items()),
+        "messages": report["messages"],
+    }
+
+
+def _cards(everything: Report) -> dict[str, str]:
+    ticks, total = everything["ticks"], sum(everything["decisions"].values())
+    step, share = everything["latency_s"], everything["decisions"]
+    mean = everything["return_mean"]
+    return {
+        f"return, mean of {everything['epochs']}": "-" if mean is None else f"{mean:.1f}",
+        f"planning inferences in {ticks} ticks": str(everything["planning_inferences"]),
+        "accepted or corrected": f"{100 * (share['accept'] + share['correct']) / max(1, total):.0f} %",
+        "held": str(share["hold"]),
+        "step latency p50 / p99": " / ".join(
+            "-" if step[p] is None else f"{1e3 * step[p]:.1f}" for p in ("p50", "p99")
+        )
+        + " ms",
+        "missed ticks": str(everything["missed_ticks"]),
+        "dropped messages": str(everything["dropped"]),
+    }
+
+
+def _title(report: Report) -> str:
+    """What was run, as the bridge's parameters tell it."""
+    known = {name: v for values in report["parameters"].values() for name, v in values.items() if v}
+    words = [str(known[name]) for name in ("task", "mode") if name in known]
+    return ", ".join(words) or Path(report["bag"]).name
+
+
+def _by_steps(robot: RobotLog) -> dict[str, dict[str, Any]]:
+    """Of all epochs together."""
+    epochs = [episode.ticks.columns for episode in robot.run.episodes]
+    mismatch = np.concatenate([columns["mismatch"] for columns in epochs])
+    return mismatch_by_steps(mismatch, np.concatenate([compared_steps(columns) for columns in epochs]))
+
+
+def _json(figure: Figure) -> Markup:
+    """Nothing in it may end the script that it lies in."""
+    return Markup(str(figure.to_json()).replace("<", "\\u003c"))

@@ -1,0 +1,131 @@
+"""A bag in figures, as the JSON report has it."""
+
+from collections import Counter
+from collections.abc import Sequence as Series
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec_control_ros.analysis.bag_log import BagLog, EpochLog, RobotLog
+from spec_control_ros.analysis.clock_check import periods, stamp_trouble
+from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.analysis.run_log import EpisodeRecord
+from spec_control_ros.analysis.sequence import counted, ranges
+from spec_control_ros.core.decision import DecisionKind, Reason
+
+Summary = dict[str, Any]
+REASONS = {reason.value: reason.name.lower() for reason in Reason}
+
+MAX_TROUBLE = 50  # told one by one
+COUNTS = (
+    "ticks",
+    "planning_inferences",
+    "waited_inferences",
+    "held_ticks",
+    "missed_ticks",
+    "dropped",
+    "refused_requests",
+)
+
+
+def bag_summary(log: BagLog, robot: RobotLog) -> Summary:
+    """All of it; every number is finite, None stands for what is not known."""
+    epochs = [epoch_summary(e, robot.epochs[e.epoch]) for e in robot.run.episodes]
+    summary = {
+        "bag": str(log.bag.path),
+        "start_ns": log.recorder.first_ns,
+        "duration_s": log.recorder.duration_ns / 1e9,
+        "messages": dict(sorted(log.bag.counts.items())),
+        "losses": log.losses,
+        "trouble": _trouble(log, robot),
+        "epochs": epochs,
+        "all": _all(epochs, robot),
+        "parameters": robot.parameters,
+    }
+    return finite(summary)
+
+
+def epoch_summary(episode: EpisodeRecord, epoch: EpochLog) -> Summary:
+    """An epoch."""
+    is_known = "episode" in epoch.sequences
+    plans = epoch.plans.columns
+    observations = epoch.observations.columns
+    periods_s = periods(observations["tick"], observations["arrival_ns"])
+    return {
+        **episode.summary(),
+        **({} if is_known else {"return": None, "seed": None}),
+        "planning_inferences_by_reason": _by_reason(plans),
+        "plan_latency_s": distribution(plans["planning_time_s"]),
+        "refused_requests": epoch.refused_requests,
+        "tick_period_s": distribution(periods_s),
+        "longest_silence_s": float(periods_s.max(initial=0)),
+        "gaps": {topic: s.gaps for topic, s in sorted(epoch.sequences.items()) if s.gaps},
+        "repeated": {topic: s.repeated for topic, s in sorted(epoch.sequences.items()) if s.repeated},
+        "clock": stamp_trouble(observations["tick"], observations["stamp_ns"]),
+    }
+
+
+def _by_reason(plans: NDArray[np.void]) -> dict[str, int]:
+    """Plans by why they were asked for; those that were asked for ahead of time are a reason of their own."""
+    counts = Counter(
+        "prefetch" if plan["is_prefetch"] else REASONS.get(int(plan["reason"]), "unknown") for plan in plans
+    )
+    return dict(sorted(counts.items()))
+
+
+def _all(epochs: Series[Summary], robot: RobotLog) -> Summary:
+    """The epochs taken together."""
+    ticks = np.concatenate([e.ticks.columns for e in robot.run.episodes])
+    plans = np.concatenate([robot.epochs[e.epoch].plans.columns for e in robot.run.episodes])
+    returns = [e["return"] for e in epochs if e["return"] is not None]
+    return {
+        "epochs": len(epochs),
+        "return_mean": float(np.mean(returns)) if returns else None,
+        **{name: sum(e[name] for e in epochs) for name in COUNTS},
+        "planning_inferences_by_reason": _by_reason(plans),
+        "decisions": {kind: sum(e["decisions"][kind] for e in epochs) for kind in epochs[0]["decisions"]},
+        "mismatch": distribution(ticks["mismatch"]),
+        "correction_norm": distribution(ticks["correction_norm"][ticks["decision"] == DecisionKind.CORRECT]),
+        "latency_s": distribution(ticks["latency_s"]),
+        "plan_latency_s": distribution(plans["planning_time_s"]),
+        "plan_age_s": distribution(ticks["plan_age_s"]),
+    }
+
+
+def _trouble(log: BagLog, robot: RobotLog) -> list[str]:
+    """What an engineer should look at, in words."""
+    told = [*log.recorder.trouble("the recorder's clock"), *log.clock.trouble("/clock")]
+    if robot.unknown_statuses:
+        told.append(
+            f"{counted(robot.unknown_statuses, 'message')} of status left out: of an unknown decision or reason"
+        )
+    told += robot.changes
+    for episode in robot.run.episodes:
+        epoch = robot.epochs[episode.epoch]
+        observations = epoch.observations.columns
+        stamps = stamp_trouble(observations["tick"], observations["stamp_ns"])
+        told += [f"epoch {episode.epoch}: {what}" for what in (*_sequence_trouble(epoch), *stamps)]
+    return told[:MAX_TROUBLE] + ([f"and {len(told) - MAX_TROUBLE} more"] if len(told) > MAX_TROUBLE else [])
+
+
+def _sequence_trouble(epoch: EpochLog) -> list[str]:
+    told = []
+    for topic, sequence in sorted(epoch.sequences.items()):
+        if sequence.gaps:
+            told.append(
+                f"{counted(sequence.missing, 'message')} of {topic} never came: ticks {ranges(sequence.gaps)}"
+            )
+        if sequence.repeated:
+            told.append(f"{counted(sequence.repeated, 'message')} of {topic} came twice")
+    return told
+
+
+def finite(value: Any) -> Any:
+    """The same with None for every number that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

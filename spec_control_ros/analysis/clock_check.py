@@ -1,0 +1,74 @@
+"""Whether clocks did what clocks do."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec_control_ros.analysis.sequence import counted
+
+UNEVEN = 0.5  # part of the usual period by which one may differ
+
+
+class ClockCheck:
+    """Follows a clock that must never run backwards.
+
+    Args:
+        tolerance_ns: by which it may: messages of several sources are stamped in one order and written in another.
+    """
+
+    def __init__(self, tolerance_ns: int = 0):
+        self._tolerance_ns = tolerance_ns
+        self._newest_ns: int | None = None
+        self._last_ns = 0
+        self.first_ns = self.back_steps = self.worst_ns = 0
+
+    @property
+    def duration_ns(self) -> int:
+        """From its first time to its newest."""
+        return 0 if self._newest_ns is None else self._newest_ns - self.first_ns
+
+    def add(self, time_ns: int) -> None:
+        """Take note of what it shows."""
+        if self._newest_ns is None:
+            self.first_ns = self._newest_ns = time_ns
+        elif (back := self._last_ns - time_ns) > self._tolerance_ns:
+            self.back_steps += 1
+            self.worst_ns = max(self.worst_ns, back)
+        self._last_ns = time_ns
+        self._newest_ns = max(self._newest_ns, time_ns)
+
+    def trouble(self, name: str) -> list[str]:
+        """What was wrong with it, in words."""
+        if not self.back_steps:
+            return []
+        return [
+            f"{name} ran backwards {counted(self.back_steps, 'time')}, by up to {self.worst_ns / 1e9:.3g} s"
+        ]
+
+
+def stamp_trouble(ticks: NDArray[np.uint32], stamps_ns: NDArray[np.int64]) -> list[str]:
+    """What is wrong with the stamps of an epoch's observations, in words.
+
+    Args:
+        ticks: rising.
+        stamps_ns: time of each, on the clock of the plant.
+    """
+    if len(ticks) < 3:
+        return []
+    periods_s = np.diff(stamps_ns) / np.diff(ticks.astype(np.int64)) / 1e9
+    usual_s = float(np.median(periods_s))
+    told = {
+        "did not advance": periods_s <= 0,
+        f"advanced unevenly (a tick usually takes {usual_s:.3g} s)": (periods_s > 0)
+        & (abs(periods_s - usual_s) > UNEVEN * abs(usual_s)),
+    }
+    return [
+        f"the stamps of observations {what} at {where.sum()} of {len(ticks)} ticks, first at tick {ticks[1:][where][0]}"
+        for what, where in told.items()
+        if where.any()
+    ]
+
+
+def periods(ticks: NDArray[np.uint32], times_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Seconds that each tick took, of those that follow each other without a gap."""
+    follows = np.diff(ticks.astype(np.int64)) == 1
+    return np.diff(times_ns)[follows] / 1e9

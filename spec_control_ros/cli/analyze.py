@@ -1,0 +1,123 @@
+"""`spec-control analyze`: what happened in a bag, or in two."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from spec_control_ros.analysis.bag.reader import Bag
+from spec_control_ros.analysis.bag_log import BagLog, RobotLog
+from spec_control_ros.analysis.bag_summary import bag_summary
+from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
+from spec_control_ros.core.errors import SettingsError
+
+MAX_EPOCHS = 40  # in the terminal's table
+
+
+def analyze(
+    paths: Sequence[Path],
+    namespace: str | None,
+    page: Path | None,
+    json_file: Path | None,
+    csv_folder: Path | None,
+) -> None:
+    """Report on one bag, or compare two.
+
+    Raises:
+        SpecControlError: an argument is wrong, or there is nothing of ours to be read.
+    """
+    if not 1 <= len(paths) <= 2:
+        raise SettingsError(f"got {len(paths)} bags, expected one, or two to compare")
+    for file in filter(None, (page, json_file, csv_folder)):
+        if not file.absolute().parent.is_dir():
+            raise SettingsError(f"{file}: its folder does not exist; make it first")
+    logs = [BagLog(Bag(path)) for path in paths]
+    robots = [log.robot(namespace) for log in logs]
+    reports = [bag_summary(log, robot) for log, robot in zip(logs, robots, strict=True)]
+    console = Console()
+    for report in reports:
+        _print(report, console)
+    if len(reports) == 2:
+        _print_comparison(reports, console)
+    try:
+        _write(reports, robots, page, json_file, csv_folder, console)
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: cannot be written: {error.strerror}") from None
+
+
+def _write(
+    reports: list[dict[str, Any]],
+    robots: list[RobotLog],
+    page: Path | None,
+    json_file: Path | None,
+    csv_folder: Path | None,
+    console: Console,
+) -> None:
+    written = []
+    if json_file is not None:
+        report = reports[0] if len(reports) == 1 else {"bags": reports}
+        json_file.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        written.append(json_file)
+    if csv_folder is not None:
+        written += write_csv(csv_folder, reports, robots)
+    if page is not None:
+        from spec_control_ros.analysis.bag_page import write_bag_page
+
+        write_bag_page(reports, robots, page)
+        written.append(page)
+    for path in written:
+        console.print(f"written: {path}", highlight=False, soft_wrap=True)
+
+
+def _print(report: dict[str, Any], console: Console) -> None:
+    console.print(_table(report))
+    if len(report["epochs"]) > MAX_EPOCHS:
+        console.print(f"and {len(report['epochs']) - MAX_EPOCHS} epochs more; --json and --csv have them all")
+    for line in report["trouble"]:
+        console.print(f"[yellow]look at: {line}[/]", highlight=False, soft_wrap=True)
+    if report["losses"]:
+        console.print("[red]warning: the bag is damaged, this report is partial; lost:[/]")
+    for line in report["losses"]:
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(report: dict[str, Any]) -> Table:
+    seconds, messages = report["duration_s"], sum(report["messages"].values())
+    table = Table(
+        title=f"{report['bag']}: {seconds:.0f} s, {messages} messages",
+        caption="decisions: accept / correct / replan / hold; mismatch: p50 / p95; step: p50 / p95 / p99",
+    )
+    for column in (
+        "epoch",
+        "seed",
+        "return",
+        "ticks",
+        "plans",
+        "decisions",
+        "mismatch",
+        "step ms",
+        "plan ms",
+    ):
+        table.add_column(column, justify="right")
+    table.add_column("missed/dropped", justify="right")
+    for epoch in report["epochs"][:MAX_EPOCHS]:
+        cells = dict(zip(HEADER, epoch_row(epoch), strict=True))
+        table.add_row(
+            *(cells[name] for name in ("epoch", "seed", "return", "ticks", "plans")),
+            " / ".join(str(n) for n in epoch["decisions"].values()),
+            *(cells[name] for name in ("mismatch p50 / p95", "step ms p50 / p95 / p99", "plan ms")),
+            f"{cells['missed']} / {cells['dropped']}",
+        )
+    return table
+
+
+def _print_comparison(reports: list[dict[str, Any]], console: Console) -> None:
+    table = Table(title="side by side, all epochs")
+    for column in ("", *(report["bag"] for report in reports), "change"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in comparison(*(report["all"] for report in reports)):
+        table.add_row(*row)
+    console.print(table)

@@ -1,0 +1,154 @@
+"""What is reported of a bag."""
+
+import json
+import sqlite3
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_bag import OURS, START_NS, MadeBag, make_bag
+
+from spec_control_ros.analysis.bag.reader import Bag
+from spec_control_ros.analysis.bag.writer import Storage
+from spec_control_ros.analysis.bag_log import BagLog
+from spec_control_ros.analysis.bag_summary import bag_summary, finite
+from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.errors import BagError
+
+
+def report_of(path: Path, namespace: str | None = None) -> dict[str, Any]:
+    log = BagLog(Bag(path))
+    report = bag_summary(log, log.robot(namespace))
+    json.dumps(report, allow_nan=False)
+    return report
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_epochs_of_a_whole_bag(tmp_path: Path, storage: Storage) -> None:
+    report = report_of(make_bag(tmp_path / "bag", storage))
+    assert [epoch["epoch"] for epoch in report["epochs"]] == [1, 2]
+    assert (report["losses"], report["trouble"], report["start_ns"]) == ([], [], START_NS)
+    epoch = report["epochs"][0]
+    assert (epoch["ticks"], epoch["return"], epoch["seed"], epoch["complete"]) == (50, 50.0, 11, True)
+    assert (epoch["planning_inferences"], epoch["planning_inferences_by_reason"]) == (10, {"empty": 10})
+    assert epoch["decisions"] == {"accept": 20, "correct": 20, "replan": 10, "hold": 0}
+    assert epoch["plan_latency_s"]["p50"] == pytest.approx(0.015)
+    assert epoch["latency_s"]["p50"] == pytest.approx(0.001)
+    assert epoch["latency_s"]["p99"] == pytest.approx(0.02)
+    assert epoch["correction_norm"]["mean"] == pytest.approx(0.3)
+    by_steps = epoch["mismatch"]["by_steps_ahead"]
+    assert {n: q["p50"] for n, q in by_steps.items()} == pytest.approx(
+        {str(n): 0.1 * (n + 1) for n in range(5)}
+    )
+    assert (epoch["missed_ticks"], epoch["dropped"], epoch["gaps"], epoch["clock"]) == (0, 0, {}, [])
+    assert report["all"]["planning_inferences"] == 20
+    assert report["all"]["decisions"] == {"accept": 40, "correct": 40, "replan": 20, "hold": 0}
+
+
+def test_missing_ticks_are_told(tmp_path: Path) -> None:
+    report = report_of(make_bag(tmp_path / "bag", epochs=[1], skipped=[7, 8, 30]))
+    topics = ("command", "episode", "observation", "status")
+    assert report["epochs"][0]["gaps"] == {topic: [[7, 8], [30, 30]] for topic in topics}
+    assert "epoch 1: 3 messages of status never came: ticks 7 to 8, 30" in report["trouble"]
+
+
+def test_message_that_came_twice_is_told(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=[1], ticks=10)
+        bag.episode(1, 10, done=True)
+    assert report_of(tmp_path / "bag")["trouble"] == ["epoch 1: 1 message of episode came twice"]
+
+
+def test_plans_that_were_asked_for_ahead_of_time_are_a_reason_of_their_own(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=[1], ticks=10)
+        same = {"epoch": 1, "observation_tick": 6, "reason": Reason.EMPTY}
+        bag.say("/plan", f"{OURS}/Plan", plan_id=90, start_tick=8, **same)
+        bag.say("/plan", f"{OURS}/Plan", plan_id=91, start_tick=6, **same | {"reason": 77})
+        bag.say("/replan_event", f"{OURS}/ReplanEvent", epoch=1, tick=9, accepted=0)
+    epoch = report_of(tmp_path / "bag")["epochs"][0]
+    assert epoch["planning_inferences_by_reason"] == {"empty": 2, "prefetch": 1, "unknown": 1}
+    assert epoch["refused_requests"] == 1
+
+
+def test_mismatch_that_dropped_a_plan_is_counted_with_the_plan_that_was_dropped(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        for tick, steps in ((0, 0), (1, 1), (2, 2), (3, 0)):
+            reason = Reason.MISMATCH if tick == 3 else Reason.NONE
+            fields = {"epoch": 1, "tick": tick, "reason": reason, "steps_ahead": steps}
+            bag.say("/status", f"{OURS}/ExecutorStatus", **fields, mismatch=nan if tick == 0 else 0.1 * tick)
+    by_steps = report_of(tmp_path / "bag")["epochs"][0]["mismatch"]["by_steps_ahead"]
+    assert {n: (q["count"], q["p50"]) for n, q in by_steps.items()} == {
+        str(n): (1, pytest.approx(0.1 * n)) for n in (1, 2, 3)
+    }
+
+
+def test_clocks_that_run_backwards_are_told(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=[1], ticks=10)
+        bag.say("/clock", "rosgraph_msgs/msg/Clock", stamp_ns=0)
+        bag.now_ns -= 3 * 10**9
+        bag.say("/clock", "rosgraph_msgs/msg/Clock", stamp_ns=10**12)
+        bag.say("/observation", f"{OURS}/Observation", epoch=1, tick=10, stamp_ns=0)
+    trouble = report_of(tmp_path / "bag")["trouble"]
+    assert trouble[0] == "the recorder's clock ran backwards 1 time, by up to 3 s"
+    assert trouble[1] == "/clock ran backwards 1 time, by up to 50.5 s"
+    assert (
+        trouble[2] == "epoch 1: the stamps of observations did not advance at 1 of 11 ticks, first at tick 10"
+    )
+
+
+def test_what_nobody_recorded_is_unknown_and_not_zero(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.say("/status", f"{OURS}/ExecutorStatus", epoch=1, tick=0, latency=inf, mismatch=nan)
+        bag.say("/status", f"{OURS}/ExecutorStatus", epoch=1, tick=1, decision=99)
+    report = report_of(tmp_path / "bag")
+    epoch = report["epochs"][0]
+    assert (epoch["return"], epoch["seed"], epoch["latency_s"]["p50"]) == (None, None, None)
+    assert epoch["ticks"] == 1
+    assert report["trouble"] == ["1 message of status left out: of an unknown decision or reason"]
+
+
+def test_message_of_another_version_is_left_out_and_told(tmp_path: Path) -> None:
+    file = make_bag(tmp_path / "bag", Storage.SQLITE3, epochs=[1], ticks=5) / "bag.db3"
+    with sqlite3.connect(file) as database:
+        database.execute(
+            "UPDATE message_definitions SET encoded_message_definition = "
+            "replace(encoded_message_definition, 'latency ', 'delay   ') WHERE topic_type LIKE '%Status'"
+        )
+    database.close()
+    with pytest.raises(
+        BagError, match="5 messages of /status, of another version than ours: it has no latency"
+    ):
+        report_of(tmp_path / "bag", namespace="/other")
+    report = report_of(tmp_path / "bag")
+    assert report["losses"] == ["5 messages of /status, of another version than ours: it has no latency"]
+    assert (report["epochs"][0]["ticks"], report["epochs"][0]["latency_s"]["p50"]) == (5, None)
+
+
+def test_several_robots_are_told_apart_by_their_namespaces(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=[1], ticks=5, namespace="/a")
+        bag.run(epochs=[4], ticks=7, namespace="/b")
+    assert report_of(tmp_path / "bag", "b")["epochs"][0]["ticks"] == 7
+    with pytest.raises(BagError, match="got 2 robots, expected one; choose with --namespace among /a, /b"):
+        report_of(tmp_path / "bag")
+    with pytest.raises(BagError, match="no ticks in the namespace /c"):
+        report_of(tmp_path / "bag", "/c")
+
+
+def test_bag_of_other_things_is_refused_with_what_it_holds(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.say("/clock", "rosgraph_msgs/msg/Clock", stamp_ns=1)
+    with pytest.raises(
+        BagError, match=r"no ticks: expected messages of spec_control_interfaces .* got Clock"
+    ):
+        report_of(tmp_path / "bag")
+
+
+def test_numbers_of_the_report_are_finite() -> None:
+    assert finite({"a": [1.0, nan, (inf, "x")], "b": DecisionKind.HOLD}) == {
+        "a": [1.0, None, [None, "x"]],
+        "b": 3,
+    }

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from spec_control_ros.analysis.clock_check import ClockCheck, periods, stamp_trouble
+
+
+def test_clock_that_runs_forward_is_no_trouble() -> None:
+    clock = ClockCheck()
+    for time_ns in (5, 5, 9, 20):
+        clock.add(time_ns)
+    assert clock.trouble("/clock") == []
+    assert (clock.first_ns, clock.duration_ns) == (5, 15)
+
+
+def test_steps_back_are_counted_and_the_worst_is_told() -> None:
+    clock = ClockCheck()
+    for time_s in (10, 8, 9, 4):
+        clock.add(time_s * 10**9)
+    assert clock.trouble("/clock") == ["/clock ran backwards 2 times, by up to 5 s"]
+    assert clock.duration_ns == 0
+
+
+def test_small_steps_back_are_tolerated_where_messages_are_written_in_another_order() -> None:
+    clock = ClockCheck(tolerance_ns=10)
+    for time_ns in (100, 95, 110):
+        clock.add(time_ns)
+    assert clock.trouble("recorder") == []
+
+
+TICKS = np.array([0, 1, 2, 5, 6], np.uint32)
+
+
+@pytest.mark.parametrize(
+    ("stamps_ms", "told"),
+    [
+        ([0, 50, 100, 250, 300], []),
+        ([0, 50, 50, 250, 300], ["did not advance at 1 of 5 ticks, first at tick 2"]),
+        ([0, 50, 100, 250, 400], ["unevenly (a tick usually takes 0.05 s) at 1 of 5 ticks, first at tick 6"]),
+    ],
+)
+def test_stamps_must_advance_evenly_over_the_ticks(stamps_ms: list[int], told: list[str]) -> None:
+    found = stamp_trouble(TICKS, np.array(stamps_ms, np.int64) * 10**6)
+    assert len(found) == len(told)
+    assert all(line.endswith(end) for line, end in zip(found, told, strict=True))
+
+
+def test_periods_are_those_of_ticks_that_follow_each_other() -> None:
+    assert periods(TICKS, np.array([0, 50, 90, 900, 960], np.int64) * 10**6) == pytest.approx(
+        [0.05, 0.04, 0.06]
+    )
