@@ -26,7 +26,14 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from spec_control_ros.bringup.lifeline import lifeline
-from spec_control_ros.bringup.system import Process, arguments, bag_folder, processes, recorder
+from spec_control_ros.bringup.system import (
+    Process,
+    arguments,
+    bag_folder,
+    processes,
+    recorded_topics,
+    recorder,
+)
 from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import ProcessError
 
@@ -82,7 +89,7 @@ def _recording(folder: Path, given: dict[str, str]) -> Action:
     """`ros2 bag record` where it is installed, else our own recorder."""
     if not _has_rosbag2(given["storage"]):
         return _node(recorder(folder, given), respawn=False)
-    further = [name for name in re.split(r"[\s,]+", given["topics"]) if name]
+    further = [name for name in re.split(r"[\s,]+", recorded_topics(given)) if name]
     topics = dict.fromkeys(f"/{name.removeprefix('/')}" for name in (*TOPICS, *further))
     bag = ["ros2", "bag", "record", "--storage", given["storage"], "--output", str(folder)]
     return ExecuteProcess(cmd=[*bag, "--disable-keyboard-controls", "--topics", *topics], output="screen")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
 
 
@@ -29,6 +30,7 @@ class Process:
 
 ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
 YES_NO = ("true", "false")
+BRIDGES = ("sim_bridge", "hardware_bridge")  # the system has one of them, and is over when it is done
 
 
 def arguments(robot: str) -> tuple[Argument, ...]:
@@ -63,6 +65,12 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         Argument(
             "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
         ),
+        Argument(
+            "hardware",
+            "none",
+            "what is behind the bridge; none: its own simulation, emulator: a simulation behind a robot's topics",
+            ("none", "emulator", "robot"),
+        ),
         Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
         Argument("params", "", "further parameter file, which wins over the robot's"),
     )
@@ -89,6 +97,8 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
     """
     values = _complete(robot, given)
     files: tuple[Path, ...] = (config / f"{robot}.yaml", config / f"{values['mode']}.yaml")
+    if values["hardware"] != "none":
+        files += (config / f"hardware_{robot}.yaml",)
     if values["params"]:
         if not Path(values["params"]).is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
@@ -104,20 +114,44 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             {"model": model, "device": values["device"], "planner.seed": int(values["seed"])},
         ),
         Process("executor", files, {"model": model, **corrector}),
-        Process(
-            "sim_bridge",
-            files,
-            {
-                "task": values["task"],
-                "mode": values["mode"],
-                "episodes": int(values["episodes"]),
-                "seed": int(values["seed"]),
-                "headless": values["headless"] == "true",
-                "video": str(Path(values["video"]).absolute()) if values["video"] else "",
-                "faults": "" if faults is None else str(faults),
-            },
-        ),
+        *_plant(values, files, faults),
     ]
+
+
+def _plant(values: Mapping[str, str], files: tuple[Path, ...], faults: Path | None) -> list[Process]:
+    """The bridge, and what is behind it.
+
+    Raises:
+        SettingsError: something is wanted that this plant cannot do.
+    """
+    common: dict[str, str | int | bool] = {"task": values["task"], "mode": values["mode"]}
+    run: dict[str, str | int | bool] = {"episodes": int(values["episodes"]), "seed": int(values["seed"])}
+    if values["hardware"] == "none":
+        own: dict[str, str | int | bool] = {
+            "headless": values["headless"] == "true",
+            "video": str(Path(values["video"]).absolute()) if values["video"] else "",
+            "faults": "" if faults is None else str(faults),
+        }
+        return [Process("sim_bridge", files, {**common, **run, **own})]
+    for name in ("video", "faults"):
+        if values[name]:
+            raise SettingsError(
+                f"{name}: got {values[name]!r}, expected none with hardware {values['hardware']}"
+            )
+    if values["headless"] != "true":
+        raise SettingsError(f"headless: got false, expected true with hardware {values['hardware']}")
+    bridge = Process("hardware_bridge", files, {**common, **run})
+    if values["hardware"] == "emulator":
+        return [bridge, Process("hardware_emulator", files, {**common})]
+    if values["mode"] != "realtime":
+        raise SettingsError(f"mode: got {values['mode']!r}, expected realtime with a robot: it does not wait")
+    return [bridge]
+
+
+def recorded_topics(values: Mapping[str, str]) -> str:
+    """The topics to record beside our own, as the argument `topics` has them, with a robot's where there is one."""
+    own = HARDWARE_TOPICS if values["hardware"] != "none" else ()
+    return " ".join([values["topics"], *own]).strip()
 
 
 def fault_file(faults: str, config: Path) -> Path | None:
@@ -147,7 +181,9 @@ def bag_folder(record: str) -> Path | None:
 def recorder(folder: Path, values: Mapping[str, str]) -> Process:
     """Our own recorder, for where `ros2 bag record` is not installed."""
     return Process(
-        "recorder", (), {"folder": str(folder), "topics": values["topics"], "storage": values["storage"]}
+        "recorder",
+        (),
+        {"folder": str(folder), "topics": recorded_topics(values), "storage": values["storage"]},
     )
 
 

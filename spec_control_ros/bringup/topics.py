@@ -2,6 +2,15 @@
 
 INTERFACES = "spec_control_interfaces"
 
+# A robot's own, besides joint_states; REP-145 names the IMU's.
+IMU, ODOMETRY, CONTROLLER, ROBOT_RESET = (
+    "imu/data",
+    "odom",
+    "forward_command_controller/commands",
+    "robot/reset",
+)
+HARDWARE_TOPICS = (IMU, ODOMETRY, CONTROLLER)
+
 TOPICS = {
     "observation": f"{INTERFACES}/msg/Observation",
     "plan": f"{INTERFACES}/msg/Plan",

@@ -37,11 +37,14 @@ def run(
     video: Annotated[str, typer.Option(help="mp4 file to render the episodes to")] = "",
     respawn_planner: Annotated[bool, typer.Option(help="start a planner that died again")] = False,
     faults: Annotated[str, typer.Option(help="fault file, or a shipped one by name")] = "",
+    hardware: Annotated[
+        str, typer.Option(help="behind the bridge: none, emulator (a robot's topics, emulated) or robot")
+    ] = "none",
     params: Annotated[str, typer.Option(help="further parameter file, which wins")] = "",
     json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
 ) -> None:
-    """Run planner, executor and MuJoCo bridge as three ROS 2 processes until the episodes are over."""
+    """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
     from spec_control_ros.cli.run import run as run_system
 
     given = {
@@ -57,6 +60,7 @@ def run(
         "video": video,
         "respawn_planner": str(respawn_planner).lower(),
         "faults": faults,
+        "hardware": hardware,
         "params": params,
         **({"task": task} if task is not None else {}),
         **({"model": model} if model is not None else {}),

@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.supervisor import Child, Supervisor
-from spec_control_ros.bringup.system import Process
+from spec_control_ros.bringup.system import BRIDGES, Process
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.ros.monitor import Monitor
@@ -80,7 +80,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     """
     _refuse_fault(log, supervisor)
     for child in supervisor.ended():
-        if child.name == "sim_bridge" and child.popen.returncode == 0:
+        if child.name in BRIDGES and child.popen.returncode == 0:
             return True
         if not (respawn and child.name == "planner" and child.restarts < RESTARTS):
             raise ProcessError(

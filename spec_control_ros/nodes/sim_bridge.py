@@ -1,10 +1,8 @@
 """Bridge node: a MuJoCo plant behind the topics that a robot has."""
 
 import sys
-import time
 from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -27,9 +25,10 @@ from spec_control_ros.ros.messages import (
     to_stamp,
 )
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
-from spec_control_ros.sim.bridge import CommandFate, PlantBridge
+from spec_control_ros.sim.bridge import CommandFate, Mode, PlantBridge
 from spec_control_ros.sim.camera import Camera
 from spec_control_ros.sim.faults.plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
@@ -38,13 +37,6 @@ from spec_control_ros.sim.suite_plant import SuitePlant
 
 PAUSE_S = 0.02  # before an observation follows one on a topic that keeps the newest only
 FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
-
-
-class Mode(str, Enum):
-    """Who waits for whom."""
-
-    LOCKSTEP = "lockstep"  # the plant waits for the command that carries its tick
-    REALTIME = "realtime"  # the plant never waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,7 @@ class SimBridgeNode(ProcessNode):
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
         self._pause_timer: Timer | None = None
-        self._waiting_since_s = time.monotonic()
+        self._patience = Patience(self)
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
@@ -107,13 +99,13 @@ class SimBridgeNode(ProcessNode):
         super().destroy_node()
 
     def _start_once_executor_is_there(self) -> None:
-        if time.monotonic() - self._waiting_since_s < DISCOVERY_S:
+        if self._patience.waited_s < DISCOVERY_S:
             return
         if self.count_publishers("command") == 0:
-            self._give_up_after(self._settings.start_timeout_s, "no executor publishes on `command`")
+            self._patience.end_after(self._settings.start_timeout_s, "no executor publishes on `command`")
             return
         if self.count_publishers("observation") > 1:
-            self._give_up_after(
+            self._patience.end_after(
                 self._settings.start_timeout_s,
                 "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID",
             )
@@ -220,23 +212,15 @@ class SimBridgeNode(ProcessNode):
         self._joint_publisher.publish(to_joint_state(self._bridge.plant.joint_states(), stamp))
         if not self._bridge.is_done and (observation := self._bridge.delivery.observation) is not None:
             self._observation_publisher.publish(to_observation(observation, stamp))
-        self._waiting_since_s = time.monotonic()
+        self._patience.renew()
 
     def _check_lockstep(self) -> None:
         if not self._bridge.is_done:
             o = self._bridge.observation
-            self._give_up_after(
+            self._patience.end_after(
                 self._settings.command_timeout_s,
                 f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?",
             )
-
-    def _give_up_after(self, timeout_s: float, what: str) -> None:
-        waited_s = time.monotonic() - self._waiting_since_s
-        if waited_s > 5.0:
-            self.get_logger().warning(f"{what} (waited {waited_s:.0f} s)", throttle_duration_sec=5.0)
-        if waited_s > timeout_s:
-            self.get_logger().error(f"{what}; giving up after {timeout_s:.0f} s")
-            self.end(exit_code=1)
 
     def _publish_diagnostics(self) -> None:
         state = self._bridge.episode

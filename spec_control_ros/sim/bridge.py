@@ -15,6 +15,13 @@ from spec_control_ros.sim.plant import Plant
 LAST_EPOCH = 2**31  # beyond it is nobody's who counts resets
 
 
+class Mode(str, Enum):
+    """Who waits for whom."""
+
+    LOCKSTEP = "lockstep"  # the plant waits for the command that carries its tick
+    REALTIME = "realtime"  # the plant never waits
+
+
 class CommandFate(Enum):
     """What became of a command."""
 

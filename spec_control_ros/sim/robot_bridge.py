@@ -156,6 +156,11 @@ class RobotBridge:
         return self._is_running
 
     @property
+    def is_silent(self) -> bool:
+        """Whether the controller has the safe command because nobody commands."""
+        return self._is_silent
+
+    @property
     def is_done(self) -> bool:
         """Whether the episode that was begun last is over."""
         return self._bridge.is_done

@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from spec_control_ros.bringup.supervisor import command_line
 from spec_control_ros.bringup.system import (
+    BRIDGES,
     ROBOTS,
     Process,
     arguments,
     bag_folder,
     processes,
+    recorded_topics,
     recorder,
     robot_of,
 )
@@ -21,7 +24,11 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import settings_from
-from spec_control_ros.sim.suite_plant import split_task
+from spec_control_ros.sim.actuators import find_actuators
+from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
+from spec_control_ros.sim.robot_bridge import RobotBridgeSettings
+from spec_control_ros.sim.sensors import SensorSettings
+from spec_control_ros.sim.suite_plant import SuitePlant, split_task
 from spec_control_ros.world_model.planner import PlannerSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -30,6 +37,9 @@ NESTED = {
     ("planner", "planner"): PlannerSettings,
     ("executor", "gate"): GateSettings,
     ("executor", "executor"): ExecutorSettings,
+    ("hardware_bridge", "controller"): CommandMapSettings,
+    ("hardware_bridge", "sensors"): SensorSettings,
+    ("hardware_bridge", "robot"): RobotBridgeSettings,
 }
 
 
@@ -132,7 +142,45 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
     assert named.parent == tmp_path
     assert re.fullmatch(r"bag_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", named.name)
     values = {"topics": "/tf", "storage": "sqlite3"}
-    assert recorder(named, values).parameters == {"folder": str(named), **values}
+    assert recorder(named, {**values, "hardware": "none"}).parameters == {"folder": str(named), **values}
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_robot_behind_its_topics_has_another_bridge_and_files_of_its_own(robot: str) -> None:
+    emulated = by_name(robot, hardware="emulator", episodes="2", seed="3")
+    assert list(emulated) == ["planner", "executor", "hardware_bridge", "hardware_emulator"]
+    real = by_name(robot, hardware="robot", mode="realtime")
+    assert list(real) == ["planner", "executor", "hardware_bridge"]
+    task = ROBOTS[robot]
+    assert emulated["hardware_bridge"].parameters == {
+        **{"task": task, "mode": "lockstep", "episodes": 2, "seed": 3}
+    }
+    assert emulated["hardware_emulator"].parameters == {"task": task, "mode": "lockstep"}
+    files = [f.name for f in real["hardware_bridge"].parameter_files]
+    assert files == [f"{robot}.yaml", "realtime.yaml", f"hardware_{robot}.yaml"]
+    assert list(by_name(robot))[-1] in BRIDGES
+    assert "hardware_bridge" in BRIDGES
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_shipped_controller_commands_the_efforts_of_the_robots_model(robot: str) -> None:
+    nodes = yaml.safe_load((CONFIG / f"hardware_{robot}.yaml").read_text())
+    values = nodes["hardware_bridge"]["ros__parameters"]["controller"]
+    assert nodes["hardware_emulator"]["ros__parameters"]["joints"] == values["joints"]
+    actuators = find_actuators(SuitePlant(ROBOTS[robot]).physics)
+    shipped = CommandMap(settings_from(CommandMapSettings, values), actuators, 0.05)
+    own = CommandMap(CommandMapSettings(), actuators, 0.05)
+    assert shipped.joints == own.joints
+    for action in np.random.default_rng(0).uniform(-1, 1, (20, len(own.joints))).astype(np.float32):
+        rest = np.zeros(len(own.joints))
+        np.testing.assert_array_equal(shipped.command(action, rest), own.command(action, rest))
+
+
+def test_robots_topics_are_recorded_where_there_is_a_robot() -> None:
+    values = {"topics": "/tf", "hardware": "none"}
+    assert recorded_topics(values) == "/tf"
+    robots = recorded_topics({**values, "hardware": "emulator"}).split()
+    assert robots == ["/tf", "imu/data", "odom", "forward_command_controller/commands"]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +196,13 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
         ({"seed": "2147483648"}, "seed: got '2147483648'"),
         ({"faults": "/nowhere.yaml"}, "faults: got '/nowhere.yaml', expected a file or one of"),
         ({"params": "/nowhere.yaml"}, "params: /nowhere.yaml is not a file"),
+        ({"hardware": "toaster"}, "hardware: got 'toaster', expected one of none, emulator, robot"),
+        ({"hardware": "robot"}, "mode: got 'lockstep', expected realtime with a robot"),
+        (
+            {"hardware": "emulator", "video": "x.mp4"},
+            "video: got 'x.mp4', expected none with hardware emulator",
+        ),
+        ({"hardware": "emulator", "headless": "false"}, "headless: got false, expected true with hardware"),
     ],
 )
 def test_wrong_argument_is_refused(given: dict[str, str], said: str) -> None:
@@ -177,7 +232,7 @@ def test_command_line_survives_quotes_in_a_value() -> None:
 )
 def test_config_holds_values_that_the_settings_allow(path: Path) -> None:
     content = yaml.safe_load(path.read_text())
-    assert set(content) <= {"planner", "executor", "sim_bridge"}
+    assert set(content) <= {"planner", "executor", "sim_bridge", "hardware_bridge", "hardware_emulator"}
     for node, body in content.items():
         assert set(body) == {"ros__parameters"}
         for name, values in body["ros__parameters"].items():

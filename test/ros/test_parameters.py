@@ -14,6 +14,8 @@ from rclpy.parameter import Parameter
 from ros_support import ROOT, TASK, Background, Probe, arguments_of, make_model_folder
 
 from spec_control_ros.nodes.executor import ExecutorNode
+from spec_control_ros.nodes.hardware_bridge import HardwareBridgeNode
+from spec_control_ros.nodes.hardware_emulator import HardwareEmulatorNode
 from spec_control_ros.nodes.planner import PlannerNode
 from spec_control_ros.nodes.recorder import RecorderNode
 from spec_control_ros.nodes.sim_bridge import SimBridgeNode
@@ -23,6 +25,8 @@ NODES: dict[str, type[ProcessNode]] = {
     "planner": PlannerNode,
     "executor": ExecutorNode,
     "sim_bridge": SimBridgeNode,
+    "hardware_bridge": HardwareBridgeNode,
+    "hardware_emulator": HardwareEmulatorNode,
     "recorder": RecorderNode,
 }
 
@@ -74,6 +78,29 @@ def refusal(
         ("planner", {"device": "cuda:99"}, ["device: got 'cuda:99'"]),
         ("sim_bridge", {"task": "humanoid-fly"}, ["task: got 'humanoid-fly'", "humanoid-walk"]),
         ("sim_bridge", {"task": TASK, "video": "/nowhere/film.mp4"}, ["video: /nowhere"]),
+        ("hardware_bridge", {"task": "reacher-easy"}, ["task reacher-easy: its observation tells of more"]),
+        (
+            "hardware_bridge",
+            {"task": TASK, "controller.gains": "much"},
+            ["controller.gains", "a list of float"],
+        ),
+        (
+            "hardware_bridge",
+            {"task": TASK, "controller.gains": [True]},
+            ["controller.gains", "a list of float"],
+        ),
+        (
+            "hardware_bridge",
+            {"task": TASK, "controller.gains": [1.0, 2.0]},
+            ["gains: got [1.0, 2.0]", "expected 1"],
+        ),
+        (
+            "hardware_bridge",
+            {"task": TASK, "controller.joints": ["tail"]},
+            ["joints: got tail", "each of elbow"],
+        ),
+        ("hardware_emulator", {"task": TASK, "joints": ["tail"]}, ["joints: got tail", "each of elbow"]),
+        ("hardware_emulator", {"task": "quadruped-walk"}, ["expected limited motors of one joint each"]),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
@@ -138,6 +165,16 @@ def test_whole_number_is_taken_for_a_float(make_node: Callable[..., ProcessNode]
     assert isinstance(node.get_parameter("executor.plan_wait_s").value, float)
 
 
+def test_list_is_taken_and_its_whole_numbers_are_floats(make_node: Callable[..., ProcessNode]) -> None:
+    node = make_node(
+        "hardware_bridge", {"task": TASK, "controller.gains": [3], "controller.joints": ["elbow"]}
+    )
+    assert isinstance(node, HardwareBridgeNode)
+    assert node._settings.controller.gains == (3.0,)
+    assert node._settings.controller.joints == ("elbow",)
+    assert node._settings.controller.rates == ()
+
+
 def given(folder: Path) -> list[Any]:
     """(file, node, parameter) of every key in the shipped parameter files."""
     return [
@@ -162,8 +199,8 @@ def declared(domain: int, model: Path, tmp_path_factory: pytest.TempPathFactory)
     names = {}
     for name, kind in NODES.items():
         own = {"model": str(model), "task": TASK, "folder": str(tmp_path_factory.mktemp("bag") / "bag")}
-        uses = {"planner": ["model"], "executor": ["model"], "sim_bridge": ["task"], "recorder": ["folder"]}
-        rclpy.init(args=arguments_of({key: own[key] for key in uses[name]}))
+        uses = {"planner": ["model"], "executor": ["model"], "recorder": ["folder"]}
+        rclpy.init(args=arguments_of({key: own[key] for key in uses.get(name, ["task"])}))
         node = kind()
         names[name] = set(node._parameters)
         node.destroy_node()
@@ -178,11 +215,13 @@ def test_every_shipped_parameter_is_one_of_its_node(
     assert key in declared[node]
 
 
-@pytest.mark.parametrize("name", ["executor", "planner", "sim_bridge"])
+@pytest.mark.parametrize(
+    "name", ["executor", "planner", "sim_bridge", "hardware_bridge", "hardware_emulator"]
+)
 def test_every_parameter_is_described_ranged_and_read_only(
     probe: Probe, start: Callable[..., Background], model: Path, name: str
 ) -> None:
-    start(name, {"task": TASK} if name == "sim_bridge" else {"model": str(model)})
+    start(name, {"model": str(model)} if name in ("executor", "planner") else {"task": TASK})
 
     def ask(kind: Any, service: str, request: Any) -> Any:
         return probe.call(probe.node.create_client(kind, f"/{name}/{service}"), request)

@@ -1,0 +1,27 @@
+"""Runs planner, executor and hardware bridge for a robot under ros2_control, or for its emulator.
+
+Arguments are `robot:=walker`, `hardware:=emulator`, and those of the robot's own launch file.
+"""
+
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+from spec_control_ros.bringup.system import ROBOTS
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch` calls."""
+    own = PathJoinSubstitution(
+        [FindPackageShare("spec_control_ros"), "launch", [LaunchConfiguration("robot"), ".launch.py"]]
+    )
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("robot", default_value="humanoid", choices=list(ROBOTS)),
+            DeclareLaunchArgument("hardware", default_value="robot", choices=["robot", "emulator"]),
+            DeclareLaunchArgument("mode", default_value="realtime", choices=["realtime", "lockstep"]),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(own)),
+        ]
+    )

@@ -1,0 +1,273 @@
+"""Bridge node: a robot under ros2_control, or its emulator, behind the topics that the executor knows."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from rclpy.client import Client
+from rclpy.duration import Duration
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.task import Future
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
+
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Reset
+from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
+from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
+from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.patience import Patience
+from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry, to_controller
+from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
+from spec_control_ros.sim.actuators import find_actuators
+from spec_control_ros.sim.bridge import CommandFate, Mode
+from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
+from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings
+from spec_control_ros.sim.sensors import SensorFault, Sensors, SensorSettings
+from spec_control_ros.sim.state_estimate import StateEstimator
+
+FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
+CHECKS = 10  # for silence, while it lasts as long as is too long
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareBridgeSettings:
+    """Parameters of the node; those of controller, sensors and robot are nested."""
+
+    task: str = setting("humanoid-walk", "dm_control suite task whose observation the model sees")
+    action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
+    mode: Mode = setting(Mode.REALTIME, "whether the robot waits for commands, as only the emulator can")
+    episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
+    seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
+    start_timeout_s: float = setting(
+        180.0, "s; without executor, sensors or controller by then, the node ends", above=0.0
+    )
+    command_timeout_s: float = setting(
+        30.0, "s; without a tick for that long in lockstep, it ends", above=0.0
+    )
+    resets_robot: bool = setting(
+        True, "whether a robot's service puts it to its start; else somebody does, before `reset` is called"
+    )
+    controller: CommandMapSettings = field(default_factory=CommandMapSettings)
+    sensors: SensorSettings = field(default_factory=SensorSettings)
+    robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class HardwareBridgeNode(ProcessNode):
+    """Translates between a robot's topics, `RobotBridge` and ours."""
+
+    def __init__(self) -> None:
+        super().__init__("hardware_bridge")
+        self._settings = declare_settings(self, HardwareBridgeSettings)
+        refuse_unknown(self)
+        self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
+        self._bridge = self._make_bridge()
+        self._fates: Counter[CommandFate] = Counter()
+        self._episodes_begun = 0
+        self._answer: Future | None = None
+        self._patience = Patience(self)
+
+        self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
+        self._episode_publisher = self.create_publisher(msg.Episode, "episode", RECORD)
+        self._controller_publisher = self.create_publisher(Float64MultiArray, CONTROLLER, 10)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._listen_to_sensors()
+        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+        self._robot_reset: Client = self.create_client(Reset, ROBOT_RESET)
+        self.create_service(Reset, "reset", self._on_reset)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._start_timer = self.create_timer(0.05, self._start_once_everybody_is_there)
+
+    def destroy_node(self) -> None:
+        """Leave the robot safe, then go."""
+        if self._bridge.is_running and self.context.ok():
+            self._send(self._bridge.stop())
+            self._controller_publisher.wait_for_all_acked(Duration(seconds=1.0))
+        super().destroy_node()
+
+    def _make_bridge(self) -> RobotBridge:
+        s = self._settings
+        estimator = StateEstimator(s.task, s.action_repeat)
+        plant, body = estimator.plant, estimator.body
+        command_map = CommandMap(s.controller, find_actuators(plant.physics), plant.control_period_s)
+        sensors = Sensors(body.joint_names, s.sensors, has_base=not body.is_fixed)
+        return RobotBridge(
+            estimator, s.action_repeat, command_map, sensors, s.robot, is_lockstep=self._is_lockstep
+        )
+
+    def _listen_to_sensors(self) -> None:
+        qos = QoSProfile(depth=10) if self._is_lockstep else qos_profile_sensor_data
+        sensors: tuple[tuple[Any, str, Callable[..., None]], ...] = (
+            (JointState, "joint_states", hear_joint_state),
+            (Imu, IMU, hear_imu),
+            (Odometry, ODOMETRY, hear_odometry),
+        )
+        for kind, topic, hear in sensors:
+            self.create_subscription(kind, topic, lambda m, hear=hear: self._on_sensor(hear, m), qos)
+
+    def _start_once_everybody_is_there(self) -> None:
+        if self._patience.waited_s < DISCOVERY_S:
+            return
+        if (missing := self._missing()) is not None:
+            self._patience.end_after(self._settings.start_timeout_s, missing)
+            return
+        self._start_timer.cancel()
+        if self._episodes_begun == 0:  # unless a call of `reset` was first
+            self._begin_episode(self._settings.seed)
+        if self._is_lockstep:
+            self.create_timer(0.25, self._check_progress)
+        else:
+            self.create_timer(self._bridge.control_period_s, self._on_period)
+            self.create_timer(self._settings.robot.silence_s / CHECKS, self._on_silence)
+
+    def _missing(self) -> str | None:
+        fault = None if self._is_lockstep else self._bridge.sensors.fault(time.monotonic())
+        whys = {
+            "no executor publishes on `command`": self.count_publishers("command") == 0,
+            "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
+                self.count_publishers("observation") > 1
+            ),
+            f"no controller listens on `{CONTROLLER}`": self._controller_publisher.get_subscription_count()
+            == 0,
+            f"no robot offers `{ROBOT_RESET}` (resets_robot)": (
+                self._settings.resets_robot and not self._robot_reset.service_is_ready()
+            ),
+            f"sensors are {fault.value if fault else ''}: joint_states, {IMU}, {ODOMETRY}": fault is not None,
+        }
+        return next((why for why, is_so in whys.items() if is_so), None)
+
+    def _on_sensor(self, hear: Callable[[Sensors, Any, float], None], message: Any) -> None:
+        hear(self._bridge.sensors, message, time.monotonic())
+        if self._is_lockstep:
+            self._on_period()
+
+    def _on_period(self) -> None:
+        if self._bridge.tick(time.monotonic()):
+            self._patience.renew()
+            self._publish()
+        elif not self._bridge.is_running and not self._is_lockstep:
+            self._patience.end_after(
+                self._settings.start_timeout_s, "the robot is not at its start, or not sensed"
+            )
+        if self._bridge.is_running and self._bridge.is_done:
+            self._end_episode()
+
+    def _on_command(self, message: msg.Command) -> None:
+        action, is_hold = from_floats(message.action), kind_of(message.decision) is DecisionKind.HOLD
+        fate, command = self._bridge.command(
+            message.epoch, message.tick, action, is_hold=is_hold, now_s=time.monotonic()
+        )
+        self._fates[fate] += 1
+        if command is not None:
+            self._send(command)
+        if fate is CommandFate.BAD_ACTION:
+            self.get_logger().error(
+                f"command refused: got {len(action)} values, expected {self._bridge.action_dim} finite ones: "
+                "does the executor's model fit the task?",
+                throttle_duration_sec=5.0,
+            )
+
+    def _on_silence(self) -> None:
+        if (command := self._bridge.safe_command(time.monotonic())) is not None:
+            self._send(command)
+            self.get_logger().error(
+                "no command: the robot gets the safe one; is the executor alive?", throttle_duration_sec=5.0
+            )
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        self._begin_episode(request.seed)
+        response.epoch = self._bridge.episode.epoch
+        return response
+
+    def _begin_episode(self, seed: int) -> None:
+        self._relax()
+        self._bridge.reset(seed)
+        self._episodes_begun += 1
+        self._patience.renew()
+        self._publish()
+        if self._settings.resets_robot:
+            self._ask_robot(seed)
+        else:
+            self._bridge.robot_is_reset(time.monotonic())
+
+    def _ask_robot(self, seed: int) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._robot_reset.remove_pending_request(self._answer)
+        epoch = self._bridge.episode.epoch
+        self._answer = self._robot_reset.call_async(Reset.Request(seed=seed))
+        self._answer.add_done_callback(lambda answer: self._on_robot_reset(epoch, answer))
+
+    def _on_robot_reset(self, epoch: int, answer: Future) -> None:
+        if answer.result() is not None and epoch == self._bridge.episode.epoch:
+            self._bridge.robot_is_reset(time.monotonic())
+
+    def _end_episode(self) -> None:
+        state = self._bridge.episode
+        self.get_logger().info(f"episode of seed {state.seed}: return {state.episode_return:.1f}, as sensed")
+        if self._settings.episodes == 0 or self._episodes_begun < self._settings.episodes:
+            self._begin_episode((state.seed + 1) % 2**32)
+            return
+        self._relax()
+        # The last messages must be out before the process is.
+        self._episode_publisher.wait_for_all_acked(Duration(seconds=FAREWELL_S))
+        self.end()
+
+    def _relax(self) -> None:
+        if self._bridge.is_running and not self._is_lockstep:  # where a command is a tick
+            self._send(self._bridge.stop())
+
+    def _send(self, command: Command) -> None:
+        self._controller_publisher.publish(to_controller(command))
+
+    def _publish(self) -> None:
+        stamp = self.get_clock().now().to_msg()
+        self._episode_publisher.publish(to_episode(self._bridge.episode, stamp))
+        if (observation := self._bridge.observation) is not None:
+            self._observation_publisher.publish(to_observation(observation, stamp))
+
+    def _check_progress(self) -> None:
+        state = self._bridge.episode
+        self._patience.end_after(
+            self._settings.command_timeout_s,
+            f"no tick after epoch {state.epoch}, tick {state.tick}: are executor and robot alive?",
+        )
+
+    def _publish_diagnostics(self) -> None:
+        state, sensors = self._bridge.episode, self._bridge.sensors
+        fault = None if self._is_lockstep else sensors.fault(time.monotonic())
+        values: dict[str, object] = {f"commands.{fate.value}": self._fates[fate] for fate in CommandFate}
+        values |= {f"sensors.{cause.value}": sensors.faults[cause] for cause in SensorFault}
+        values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
+        values["silences"] = self._bridge.silences
+        level, text = OK, "running"
+        if self._bridge.is_silent:
+            level, text = ERROR, "the executor is silent: the robot has the safe command"
+        elif fault is not None:
+            level, text = ERROR, f"sensors are {fault.value}"
+        elif not self._bridge.is_running:
+            level, text = WARN, "waiting: " + (self._missing() or "the robot goes to its start")
+        elif state.missed_ticks or state.dropped:
+            level, text = WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused"
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(diagnostics("hardware_bridge", level, text, values, stamp))
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run_node(HardwareBridgeNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Emulator node: a MuJoCo robot behind the topics that ros2_control gives a real one."""
+
+import sys
+import time
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
+
+from spec_control_interfaces.srv import Reset
+from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
+from spec_control_ros.core.errors import ActionError
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.diagnostics import OK, WARN, diagnostics
+from spec_control_ros.ros.messages import to_joint_state, to_stamp
+from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.robot_messages import to_imu, to_odometry
+from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.sim.bridge import Mode
+from spec_control_ros.sim.emulated_robot import EmulatedRobot
+
+CATCH_UP_S = 0.1  # of time that went by unsimulated; what is more is left out and told
+REPEAT_S = 0.05  # in lockstep, for listeners that came late
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorSettings:
+    """Parameters of the node."""
+
+    task: str = setting("humanoid-walk", "dm_control suite task that has the robot's body and its starts")
+    joints: tuple[str, ...] = setting(
+        (), "in the controller's order; none: the task's motors in theirs", of=str
+    )
+    mode: Mode = setting(Mode.REALTIME, "whether the robot waits for commands, which no real one does")
+    action_repeat: int = setting(2, "control steps of dm_control in a tick, in lockstep", low=1, high=1000)
+    rate_hz: float = setting(200.0, "Hz; of joint states, IMU and odometry", above=0.0, high=2000.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class HardwareEmulatorNode(ProcessNode):
+    """Lets time go by for `EmulatedRobot` and tells what it senses."""
+
+    def __init__(self) -> None:
+        super().__init__("hardware_emulator")
+        self._settings = declare_settings(self, EmulatorSettings)
+        refuse_unknown(self)
+        self._robot = EmulatedRobot(self._settings.task, self._settings.joints)
+        self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
+        self._steps = 0  # of the physics' time, over resets
+        self._began_s = time.monotonic()
+        self._left_out_s = 0.0
+        self._refused = 0
+
+        self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
+        self._imu_publisher = self.create_publisher(Imu, IMU, 10)
+        self._odometry_publisher = self.create_publisher(Odometry, ODOMETRY, 10)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_subscription(Float64MultiArray, CONTROLLER, self._on_command, 10)
+        self.create_service(Reset, ROBOT_RESET, self._on_reset)
+        self.create_timer(1.0, self._publish_diagnostics)
+        period_s = REPEAT_S if self._is_lockstep else 1.0 / self._settings.rate_hz
+        self.create_timer(period_s, self._publish if self._is_lockstep else self._follow_time)
+        self.get_logger().info(
+            f"{self._settings.task}: controller's joints are {', '.join(self._robot.joints)}"
+        )
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        data = message.data if len(message.data) == len(self._robot.joints) else array("d")
+        try:
+            self._robot.command(np.array(data, np.float64))
+        except ActionError as error:
+            self._refused += 1
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+        else:
+            self._end_tick()
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        if self._robot.time_s:
+            self.get_logger().info(f"return by dm_control itself: {self._robot.task_return:.1f}")
+        self._robot.reset(request.seed)
+        self._publish()
+        return response
+
+    def _end_tick(self) -> None:
+        """Lockstep: a command is a tick."""
+        if self._is_lockstep:
+            tick_s = self._settings.action_repeat * self._robot.plant.control_period_s
+            self._advance(round(tick_s / self._robot.step_s))
+
+    def _follow_time(self) -> None:
+        step_s = self._robot.step_s
+        due = int((time.monotonic() - self._began_s) / step_s) - self._steps
+        most = max(1, round(CATCH_UP_S / step_s))
+        if due > most:
+            self._began_s += (due - most) * step_s
+            self._left_out_s += (due - most) * step_s
+        self._advance(min(due, most))
+
+    def _advance(self, steps: int) -> None:
+        self._robot.advance(steps)
+        self._steps += steps
+        self._publish()
+
+    def _publish(self) -> None:
+        state = self._robot.state()
+        stamp = (
+            to_stamp(self._steps * self._robot.step_s)
+            if self._is_lockstep
+            else self.get_clock().now().to_msg()
+        )
+        self._joint_publisher.publish(to_joint_state(state.joints, stamp))
+        self._imu_publisher.publish(to_imu(state.base, stamp))
+        self._odometry_publisher.publish(to_odometry(state.base, stamp))
+
+    def _publish_diagnostics(self) -> None:
+        is_losing = self._refused or self._left_out_s
+        text = (
+            f"{self._refused} commands refused, {self._left_out_s:.1f} s left out" if is_losing else "running"
+        )
+        values = {
+            "task_return": f"{self._robot.task_return:.1f}",
+            "time_s": f"{self._robot.time_s:.2f}",
+            "commands.refused": self._refused,
+            "left_out_s": f"{self._left_out_s:.2f}",
+        }
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(
+            diagnostics("hardware_emulator", WARN if is_losing else OK, text, values, stamp)
+        )
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run_node(HardwareEmulatorNode))
+
+
+if __name__ == "__main__":
+    main()

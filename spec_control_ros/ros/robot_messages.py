@@ -1,0 +1,87 @@
+"""Between a robot's standard messages and the state of its body.
+
+Frames as REP-103 and REP-105 have them: x forward, y left, z up; odometry's pose in the world, its twist in the
+base's frame; the IMU is mounted along the base's axes. ROS writes quaternions (x, y, z, w), MuJoCo (w, x, y, z).
+"""
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+
+from spec_control_ros.sim.body_state import BaseState, rotation_matrix
+from spec_control_ros.sim.sensors import Sensors
+
+WORLD, BASE = "odom", "base_link"
+MAX_JOINTS = 10_000  # of one message; more is taken for none
+UNKNOWN = -1.0  # in the first place of a covariance: sensor_msgs' word for what is not measured
+
+
+def hear_joint_state(sensors: Sensors, message: JointState, now_s: float) -> None:
+    """Take a message; sensors count what is wrong with it."""
+    names = tuple(message.name) if len(message.name) <= MAX_JOINTS else ()
+    sensors.hear_joints(
+        names, np.array(message.position), np.array(message.velocity), from_stamp(message.header.stamp), now_s
+    )
+
+
+def hear_imu(sensors: Sensors, message: Imu, now_s: float) -> None:
+    """Take orientation and angular velocity; an IMU that does not measure both is a bad one."""
+    q = message.orientation
+    is_measured = UNKNOWN not in (message.orientation_covariance[0], message.angular_velocity_covariance[0])
+    orientation = np.array([q.w, q.x, q.y, q.z]) if is_measured else np.zeros(4)
+    sensors.hear_imu(orientation, _array(message.angular_velocity), from_stamp(message.header.stamp), now_s)
+
+
+def hear_odometry(sensors: Sensors, message: Odometry, now_s: float) -> None:
+    """Take position and linear velocity; orientation and angular velocity are the IMU's."""
+    position, velocity = _array(message.pose.pose.position), _array(message.twist.twist.linear)
+    sensors.hear_odometry(position, velocity, from_stamp(message.header.stamp), now_s)
+
+
+def to_imu(base: BaseState, stamp: Time) -> Imu:
+    """What an IMU at the base tells, without the acceleration."""
+    message = Imu(orientation=_quaternion(base), angular_velocity=_vector(base.angular_velocity))
+    message.linear_acceleration_covariance[0] = UNKNOWN
+    message.header.stamp, message.header.frame_id = stamp, BASE
+    return message
+
+
+def to_odometry(base: BaseState, stamp: Time) -> Odometry:
+    """Where the base is in the world, and how it moves in its own frame."""
+    message = Odometry(child_frame_id=BASE)
+    x, y, z = base.position.tolist()
+    message.pose.pose.position, message.pose.pose.orientation = Point(x=x, y=y, z=z), _quaternion(base)
+    message.twist.twist.linear = _vector(rotation_matrix(base.orientation).T @ base.linear_velocity)
+    message.twist.twist.angular = _vector(base.angular_velocity)
+    message.header.stamp, message.header.frame_id = stamp, WORLD
+    return message
+
+
+def to_controller(values: NDArray[np.float64]) -> Float64MultiArray:
+    """A command for ros2_control's forward command controllers."""
+    message = Float64MultiArray(data=values.tolist())
+    message.layout.dim = [MultiArrayDimension(label="joint", size=len(values), stride=len(values))]
+    return message
+
+
+def from_stamp(stamp: Time) -> float:
+    """A stamp in seconds."""
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+def _array(vector: Point | Vector3) -> NDArray[np.float64]:
+    return np.array([vector.x, vector.y, vector.z])
+
+
+def _vector(values: NDArray[np.float64]) -> Vector3:
+    x, y, z = values.tolist()
+    return Vector3(x=x, y=y, z=z)
+
+
+def _quaternion(base: BaseState) -> Quaternion:
+    w, x, y, z = base.orientation.tolist()
+    return Quaternion(w=w, x=x, y=y, z=z)
