@@ -70,6 +70,12 @@ class Supervisor:
         """The children that have ended."""
         return [child for child in self.children if child.popen.poll() is not None]
 
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the child of that name, if it runs."""
+        for child in self.children:
+            if child.name == name:
+                _signal(child, number)
+
     def stop(self) -> None:
         """End all of them: SIGTERM, and what is left after a while, or at another Ctrl-C, gets SIGKILL."""
         for child in self.children:

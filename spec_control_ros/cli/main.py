@@ -398,6 +398,25 @@ def analyze(
     analyze_bags(bags, namespace, html, json, csv)
 
 
+@app.command()
+def hil(
+    scenarios: Annotated[
+        list[str], typer.Argument(help="scenario files, folders of them, names of shipped ones, or all")
+    ],
+    report: Annotated[Path, typer.Option(help="folder for the reports")] = Path("results/hil"),
+) -> None:
+    """Run scenarios with faults through the real nodes; exit code 0: all kept to their limits, 1: not, 2: usage."""
+    from spec_control_ros.cli.hil import hil as run_scenarios
+    from spec_control_ros.core.errors import SettingsError
+
+    try:
+        code = run_scenarios(scenarios, report)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -13,6 +13,7 @@ from typing import Any
 import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_control_ros.analysis.run_log import RunLog
@@ -39,6 +40,8 @@ def run_system(
     watch: Callable[[], None],
     say: Callable[[str], None],
     respawn: bool = False,
+    monitor: Callable[[Any], Node] = Monitor,
+    disturb: Callable[[Supervisor], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> bool:
     """Start the processes, fill `log` until the bridge is done, and end them all, whatever happens.
 
@@ -51,18 +54,21 @@ def run_system(
         watch: is called about ten times a second.
         say: is told what a user would want to know at once.
         respawn: whether a planner that dies is started again.
+        monitor: makes the node that fills `log`.
+        disturb: is entered once the processes are started, and left before they are ended.
 
     Raises:
         ProcessError: a process died, or the executor holds for good.
     """
     supervisor = Supervisor(logs, environment())
     try:
-        with _signals_raise(), _listening(log) as spin:
+        with _signals_raise(), _listening(lambda: monitor(log)) as spin:
             for process in system:
                 supervisor.start(process)
-            while not _is_over(supervisor, log, say, respawn=respawn):
-                spin(0.1)
-                watch()
+            with disturb(supervisor):
+                while not _is_over(supervisor, log, say, respawn=respawn):
+                    spin(0.1)
+                    watch()
             _settle(spin, log)
     except KeyboardInterrupt:
         say("interrupted: ending all processes")
@@ -110,10 +116,10 @@ def _settle(spin: Any, log: RunLog) -> None:
 
 
 @contextmanager
-def _listening(log: RunLog) -> Iterator[Any]:
+def _listening(make_monitor: Callable[[], Node]) -> Iterator[Any]:
     """Yields a function that takes in messages for at most so many seconds."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Monitor(log)
+    node = make_monitor()
     executor = EventsExecutor()
     executor.add_node(node)
     try:

@@ -66,5 +66,8 @@ class Chance:
 
     def draw(self, tick: int) -> bool:
         """Whether it is there at `tick`; to be asked once a tick, whether the window is open or not."""
-        is_drawn = self._random.random() < self._window.probability
-        return is_drawn and self._window.covers(tick, self._period_s)
+        return self.is_lucky() and self._window.covers(tick, self._period_s)
+
+    def is_lucky(self) -> bool:
+        """Whether chance alone lets it be there; draws."""
+        return self._random.random() < self._window.probability

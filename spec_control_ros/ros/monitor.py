@@ -1,6 +1,7 @@
 """Listens to a running system and keeps what it reports."""
 
 from contextlib import suppress
+from typing import Any
 
 from rclpy.node import Node
 
@@ -21,3 +22,11 @@ class Monitor(Node):
     def _on_status(self, message: msg.ExecutorStatus) -> None:
         with suppress(ValueError):  # not ours
             self._log.add_status(message)
+
+
+class CommandMonitor(Monitor):
+    """A monitor that listens to `command` as well, for logs that look at every command."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__(log)
+        self.create_subscription(msg.Command, "command", log.add_command, RECORD)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from spec_control_ros.bringup.process_faults import PROCESS_FAULTS
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import settings_from
+from spec_control_ros.core.window import Window
 from spec_control_ros.sim.faults.body import Dropout, Push, Saturation
 from spec_control_ros.sim.faults.sensor import Bias, Corruption, Freeze, Jitter, Latency, Noise
 from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Duplication, Loss, Reordering
@@ -90,6 +92,24 @@ def schedule_from(content: Any) -> FaultSchedule:
         raise SettingsError(f"sizes: got {sizes!r}, expected numbers from 0 on")
     faults = tuple(_fault(i, values) for i, values in enumerate(content["faults"]))
     return FaultSchedule(faults, seed, tuple(map(float, sizes)))
+
+
+def as_row(fault: Fault) -> dict[str, Any]:
+    """A fault as a file would have it, with what differs from the defaults."""
+    kind = next(name for name, kind in KINDS.items() if kind is type(fault))
+    return {"kind": kind, **_changed(fault)}
+
+
+def _changed(settings: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for spec in fields(settings):
+        value = getattr(settings, spec.name)
+        if isinstance(value, Window):
+            row |= {spec.name: inner} if (inner := _changed(value)) else {}
+        elif value != spec.default:
+            plain = value.value if isinstance(value, Enum) else value
+            row[spec.name] = list(plain) if isinstance(plain, tuple) else plain
+    return row
 
 
 def _fault(index: int, values: Any) -> Fault:

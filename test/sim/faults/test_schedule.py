@@ -8,7 +8,7 @@ from spec_control_ros.bringup.process_faults import Crash, Hang, Victim
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.faults.body import Push, Saturation
-from spec_control_ros.sim.faults.schedule import KINDS, FaultSchedule, read_faults, schedule_from
+from spec_control_ros.sim.faults.schedule import KINDS, FaultSchedule, as_row, read_faults, schedule_from
 from spec_control_ros.sim.faults.sensor import Latency, Noise
 
 CONFIG = Path(__file__).resolve().parents[3] / "config" / "faults"
@@ -102,6 +102,15 @@ def test_size_of_a_fault_follows_the_episode() -> None:
     assert [f.loss for f in saturation] == [0.0, 0.1, 0.4, 0.0]
     assert [f.std for f in noise] == [0.0, 0.5, 2.0, 0.0]
     assert [3 in dict(schedule.of_episode(n)) for n in range(4)] == [False, False, True, False]
+
+
+def test_fault_is_told_as_a_file_has_it() -> None:
+    told = [
+        {"kind": "noise", "std": 0.2, "indices": [0, 3], "when": {"start_s": 1.0, "probability": 0.5}},
+        {"kind": "hang", "process": "executor"},
+        {"kind": "loss"},
+    ]
+    assert [as_row(fault) for fault in schedule_from({"faults": told}).faults] == told
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.stem)

@@ -1,0 +1,59 @@
+"""What `spec-control run` and `hil` do to processes while they run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from spec_control_ros.bringup.process_fault_injector import ProcessFaultInjector, injecting
+from spec_control_ros.bringup.process_faults import Crash, ProcessFault
+from spec_control_ros.bringup.supervisor import Supervisor
+from spec_control_ros.evaluation.hil.trace import Trace
+from spec_control_ros.sim.faults.schedule import FaultSchedule
+
+
+class Disturbance:
+    """The process faults of a schedule, applied to a running system.
+
+    Args:
+        schedule: of faults; those of other kinds are left to others.
+        trace: tells where the plant is.
+    """
+
+    def __init__(self, schedule: FaultSchedule, trace: Trace):
+        self._schedule, self._trace = schedule, trace
+        self._injector: ProcessFaultInjector | None = None
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def crashes_planner(self) -> bool:
+        """Whether the planner has to be started again."""
+        return any(isinstance(fault, Crash) for fault in self._schedule.faults)
+
+    @property
+    def restarts(self) -> int:
+        """Of all processes, so far."""
+        return sum(child.restarts for child in self._supervisor.children) if self._supervisor else 0
+
+    @contextmanager
+    def applied(self, supervisor: Supervisor) -> Iterator[None]:
+        """Disturb the supervisor's processes."""
+        self._supervisor = supervisor
+        self._injector = ProcessFaultInjector(self._faults_of, supervisor.send, self._schedule.seed)
+        with injecting(self._injector):
+            yield
+
+    def watching(self, watch: Callable[[], None]) -> Callable[[], None]:
+        """`watch`, and the injector is kept up to date."""
+
+        def both() -> None:
+            self._note()
+            watch()
+
+        return both
+
+    def _note(self) -> None:
+        traces, period_s = self._trace.traces, self._trace.period_s
+        if self._injector is not None and traces and period_s is not None:
+            self._injector.note(traces[-1].number, traces[-1].plant[-1].tick, period_s)
+
+    def _faults_of(self, episode: int) -> list[tuple[int, ProcessFault]]:
+        return [(i, f) for i, f in self._schedule.of_episode(episode) if isinstance(f, ProcessFault)]

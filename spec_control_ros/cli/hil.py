@@ -1,0 +1,162 @@
+"""`spec-control hil`: scenarios with faults through the real nodes, and a verdict."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from rich.console import Console
+from rich.table import Table
+
+from spec_control_ros.analysis.hil_junit import write_junit
+from spec_control_ros.analysis.hil_page import write_page
+from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.bringup.system import processes
+from spec_control_ros.cli.disturbance import Disturbance
+from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
+from spec_control_ros.evaluation.hil.trace import Trace
+from spec_control_ros.evaluation.hil.verdict import Verdict, judge
+from spec_control_ros.ros.monitor import CommandMonitor
+
+PIPED_WIDTH = 120  # characters
+PASSED, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def hil(names: Sequence[str], report: Path) -> int:
+    """Run scenarios one after the other and write the reports; returns the exit code.
+
+    Args:
+        names: of scenarios, see `find_scenarios`.
+        report: folder for the reports, which is made if need be.
+
+    Raises:
+        SettingsError: a scenario is wrong; then none is run.
+    """
+    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
+    verdicts: list[Verdict] = []
+    console = Console()
+    if not console.is_terminal:  # a log has no width that a table had to fit
+        console = Console(width=PIPED_WIDTH)
+    for number, scenario in enumerate(scenarios, start=1):
+        console.print(
+            f"[bold]{number}/{len(scenarios)} {scenario.name}[/]: {scenario.description}", highlight=False
+        )
+        verdict = run_scenario(scenario, config, lambda text: console.print(f"    {text}", highlight=False))
+        if verdict is None:
+            return INTERRUPTED
+        verdicts.append(verdict)
+        _print_verdict(console, verdict)
+    _write(verdicts, report, console)
+    console.print(_table(verdicts))
+    return PASSED if all(verdict.has_passed for verdict in verdicts) else FAILED
+
+
+def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -> Verdict | None:
+    """Run a scenario's system to its end; None: it was interrupted.
+
+    Args:
+        scenario: to run.
+        config: folder of the parameter files.
+        say: is told how it goes.
+    """
+    trace, begun_s = Trace(), time.monotonic()
+    disturbance = Disturbance(scenario.schedule, trace)
+    error: SpecControlError | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        given = scenario.arguments() | _files(scenario, Path(folder))
+        system = processes(scenario.robot, given, config)
+        logs = new_log_folder().with_suffix(f".{scenario.name}")
+        try:
+            is_whole = run_system(
+                system,
+                trace,
+                logs,
+                watch=disturbance.watching(_progress(trace, say)),
+                say=say,
+                respawn=disturbance.crashes_planner,
+                monitor=CommandMonitor,
+                disturb=disturbance.applied,
+            )
+        except SpecControlError as caught:
+            is_whole, error = True, caught
+    if not is_whole:
+        return None
+    wall_s = time.monotonic() - begun_s
+    return judge(scenario, trace, restarts=disturbance.restarts, error=error, wall_s=wall_s)
+
+
+def _files(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """Arguments that are files, written for this run."""
+    params = folder / "params.yaml"
+    write_parameters(params, scenario.parameters())
+    given = {"params": str(params)}
+    if isinstance(scenario.faults, str):
+        given["faults"] = scenario.faults
+    elif scenario.faults is not None:
+        inline = {"faults": scenario.faults} if isinstance(scenario.faults, list) else scenario.faults
+        (folder / "faults.yaml").write_text(yaml.safe_dump(inline))
+        given["faults"] = str(folder / "faults.yaml")
+    return given
+
+
+def _progress(trace: Trace, say: Callable[[str], None]) -> Callable[[], None]:
+    told = 0
+
+    def watch() -> None:
+        nonlocal told
+        for done in [t for t in trace.traces if t.is_done][told:]:
+            told += 1
+            say(f"episode {done.number}, seed {done.seed}: return {done.plant[-1].episode_return:.1f}")
+
+    return watch
+
+
+def _print_verdict(console: Console, verdict: Verdict) -> None:
+    word = "[green]passed[/]" if verdict.has_passed else "[red]failed[/]"
+    console.print(f"    {word} in {verdict.wall_s:.0f} s", highlight=False)
+    for objection in verdict.objections:
+        console.print(f"    [red]{objection}[/]", highlight=False, soft_wrap=True)
+
+
+def _write(verdicts: Sequence[Verdict], folder: Path, console: Console) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {
+        "passed": all(v.has_passed for v in verdicts),
+        "machine": f"{os.uname().machine}, {os.cpu_count()} CPUs",
+        "scenarios": [v.as_row() for v in verdicts],
+    }
+    (folder / "hil.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_junit(result, folder / "hil.xml")
+    write_page(result, folder / "hil.html")
+    console.print(f"reports: {folder / 'hil.html'}, hil.json, hil.xml", highlight=False, soft_wrap=True)
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    caption = "hold, recover: time from the fault to a hold, and from its end to being in control again"
+    table = Table(title="hardware in the loop", caption=caption)
+    for column, justify in (
+        ("scenario", "left"),
+        ("verdict", "left"),
+        ("return", "right"),
+        ("falls", "right"),
+    ):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for column in ("held", "missed", "gap s", "hold s", "recover s"):
+        table.add_column(column, justify="right")
+    for verdict in verdicts:
+        m = verdict.measures
+        word = "[green]passed[/]" if verdict.has_passed else "[red]failed[/]"
+        cells = [""] * 7
+        if m is not None:
+            cells = [f"{m.return_:.1f}", f"{m.fall_rate:.0%}", f"{m.hold_rate:.0%}", f"{m.missed_rate:.0%}"]
+            times = (m.longest_command_gap_s, m.time_to_hold_s, m.time_to_recover_s)
+            cells += ["never" if t is None else f"{t:.2f}" for t in times]
+        table.add_row(verdict.scenario.name, word, *cells)
+    return table

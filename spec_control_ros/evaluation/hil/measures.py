@@ -1,0 +1,184 @@
+"""What a scenario brought, in numbers. Times are seconds of the plant's time."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.fault import Fault
+from spec_control_ros.evaluation.hil.trace import DecisionReport, EpisodeTrace, PlantReport
+
+UP_REWARD = 0.2  # of a tick, of at most 2: a body on its feet gets more, one that lies gets less
+SETTLED_TICKS = 10  # that something must last to count: a fall, being up, being in control
+HOLD_GRACE_S = 1.0  # a hold that begins so long after a fault is still its consequence
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeMeasures:
+    """What one episode brought."""
+
+    seed: int
+    size: float  # factor of the faults' sizes
+    episode_return: float
+    ticks: int
+    is_done: bool
+    is_fallen: bool  # lay for some ticks after it had been up, or was never up
+    held_ticks: int
+    missed_ticks: int
+    longest_command_gap_s: float  # between two ticks that were driven by commands of their own
+    time_to_hold_s: float | None  # from the fault's beginning; None: it never held
+    time_to_recover_s: float | None  # from the fault's end to being up and in control; None: never
+    stale_commands: int  # ticks driven by commands that nobody decided for them
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What all episodes of a scenario brought; `None` is never."""
+
+    return_: float  # mean
+    worst_return: float
+    fall_rate: float
+    hold_rate: float  # of all ticks
+    missed_rate: float  # of all ticks
+    longest_command_gap_s: float
+    time_to_hold_s: float | None  # the longest
+    time_to_recover_s: float | None  # the longest
+    stale_commands: int  # executed, though of another epoch or tick
+    bad_commands: int  # published, though not finite or out of range
+    unfinished_episodes: int
+    planner_restarts: int
+
+    def as_dict(self) -> dict[str, float | None]:
+        """By the names that limits and reports use."""
+        return {name.rstrip("_"): value for name, value in asdict(self).items()}
+
+
+def measure_episode(
+    trace: EpisodeTrace, faults: Sequence[Fault], *, size: float, period_s: float, is_lockstep: bool
+) -> EpisodeMeasures:
+    """The numbers of one episode.
+
+    Args:
+        trace: with at least one report of the plant.
+        faults: of this episode.
+        size: factor of the faults' sizes.
+        period_s: of a tick.
+        is_lockstep: whether the plant waited for every command; its time then stands still between ticks.
+    """
+    last = trace.plant[-1]
+    bounds = [fault.when.bounds(period_s) for fault in faults]
+    start = min((first for first, _ in bounds), default=0)
+    ends = [first if end is None else end for first, end in bounds]
+    end = max(ends, default=0)
+    hold_s = None
+    for decision in trace.decisions:
+        at_s = decision.tick * period_s if is_lockstep else _plant_time_s(trace.plant, decision, period_s)
+        is_consequence = start * period_s <= at_s <= end * period_s + HOLD_GRACE_S
+        if decision.kind is DecisionKind.HOLD and is_consequence:
+            hold_s = at_s - start * period_s
+            break
+    return EpisodeMeasures(
+        seed=trace.seed,
+        size=size,
+        episode_return=last.episode_return,
+        ticks=last.tick,
+        is_done=last.is_done,
+        is_fallen=_is_fallen(trace.plant),
+        held_ticks=last.held_ticks,
+        missed_ticks=last.missed_ticks,
+        longest_command_gap_s=_longest_gap(trace.plant) * period_s,
+        time_to_hold_s=hold_s,
+        time_to_recover_s=_time_to_recover_s(trace.plant, end, period_s),
+        stale_commands=_stale_commands(trace),
+    )
+
+
+def summarise(episodes: Sequence[EpisodeMeasures], bad_commands: int, asked: int, restarts: int) -> Measures:
+    """The numbers of a scenario.
+
+    Args:
+        episodes: at least one.
+        bad_commands: that were published.
+        asked: episodes that there should be.
+        restarts: of the planner.
+    """
+    ticks = max(1, sum(e.ticks for e in episodes))
+    return Measures(
+        return_=sum(e.episode_return for e in episodes) / len(episodes),
+        worst_return=min(e.episode_return for e in episodes),
+        fall_rate=sum(e.is_fallen for e in episodes) / len(episodes),
+        hold_rate=sum(e.held_ticks for e in episodes) / ticks,
+        missed_rate=sum(e.missed_ticks for e in episodes) / ticks,
+        longest_command_gap_s=max(e.longest_command_gap_s for e in episodes),
+        time_to_hold_s=_longest([e.time_to_hold_s for e in episodes]),
+        time_to_recover_s=_longest([e.time_to_recover_s for e in episodes]),
+        stale_commands=sum(e.stale_commands for e in episodes),
+        bad_commands=bad_commands,
+        unfinished_episodes=asked - sum(e.is_done for e in episodes),
+        planner_restarts=restarts,
+    )
+
+
+def is_up(report: PlantReport) -> bool:
+    """Whether the body was on its feet during the tick before."""
+    return report.reward >= UP_REWARD
+
+
+def _longest(times_s: Sequence[float | None]) -> float | None:
+    """The worst; None, which is never, is worse than any."""
+    return None if any(t is None for t in times_s) else max(t for t in times_s if t is not None)
+
+
+def _plant_time_s(plant: Sequence[PlantReport], decision: DecisionReport, period_s: float) -> float:
+    """The plant's time when a decision was heard of, by the clock since the plant's last report."""
+    index = max(0, bisect_right(plant, decision.heard_at_s, key=lambda report: report.heard_at_s) - 1)
+    return plant[index].tick * period_s + max(0.0, decision.heard_at_s - plant[index].heard_at_s)
+
+
+def _is_fallen(plant: Sequence[PlantReport]) -> bool:
+    was_up, in_a_row, last = False, 0, False
+    for report in plant[1:]:
+        in_a_row = in_a_row + 1 if is_up(report) is last else 1
+        last = is_up(report)
+        if in_a_row >= SETTLED_TICKS:
+            if was_up and not last:
+                return True
+            was_up = was_up or last
+    return not was_up
+
+
+def _longest_gap(plant: Sequence[PlantReport]) -> int:
+    """Ticks from one that was driven by a command of its own to the next, at most."""
+    longest = gap = 1
+    for before, after in pairwise(plant):
+        gap = (
+            gap + (after.missed_ticks - before.missed_ticks)
+            if after.missed_ticks > before.missed_ticks
+            else 1
+        )
+        longest = max(longest, gap)
+    return longest
+
+
+def _time_to_recover_s(plant: Sequence[PlantReport], end: int, period_s: float) -> float | None:
+    in_a_row = 0
+    for before, after in pairwise(plant):
+        if after.tick <= end:
+            continue
+        is_commanded = after.commanded_ticks - before.commanded_ticks == after.tick - before.tick
+        in_a_row = in_a_row + 1 if is_commanded and is_up(after) else 0
+        if in_a_row == SETTLED_TICKS:
+            return (after.tick - SETTLED_TICKS - end) * period_s
+    return None
+
+
+def _stale_commands(trace: EpisodeTrace) -> int:
+    """Ticks that the plant took a command for, though no decision of this epoch and tick was ever reported."""
+    decided = {decision.tick for decision in trace.decisions}
+    count = 0
+    for before, after in pairwise(trace.plant):
+        own = after.commanded_ticks + after.held_ticks - before.commanded_ticks - before.held_ticks
+        known = sum(tick in decided for tick in range(before.tick, after.tick))
+        count += max(0, own - known)
+    return count

@@ -1,0 +1,138 @@
+"""A scenario: what is run, what goes wrong meanwhile, and what must come out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spec_control_ros.bringup.system import arguments, fault_file
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.hil.limits import NO_LIMITS, Limits, limits_from
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, read_faults, schedule_from
+
+ALL = "all"
+NODES = ("planner", "executor", "sim_bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One system run with faults and limits."""
+
+    name: str
+    robot: str
+    description: str = ""
+    mode: str = "lockstep"
+    task: str = ""  # empty: the robot's
+    model: str = ""  # empty: named like the task
+    corrector: str = "auto"
+    episodes: int = 1
+    seed: int = 0  # of the first episode; each further one takes the next
+    ticks: int = 0  # after which an episode is cut off; 0: the task's own length
+    params: Mapping[str, Any] | None = None  # by node; they win over the robot's and the mode's
+    schedule: FaultSchedule = NO_FAULTS
+    faults: Any = None  # the schedule as the file tells it
+    limits: Limits = NO_LIMITS
+
+    def arguments(self) -> dict[str, str]:
+        """What `bringup.system.processes` is to be told, files left aside."""
+        given = {
+            "mode": self.mode,
+            "model": self.model,
+            "corrector": self.corrector,
+            "episodes": str(self.episodes),
+            "seed": str(self.seed),
+        }
+        return given | ({"task": self.task} if self.task else {})
+
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """What this scenario wants of the nodes, by node."""
+        nodes = {node: dict(values) for node, values in (self.params or {}).items()}
+        if self.ticks:
+            nodes.setdefault("sim_bridge", {})["episode_ticks"] = self.ticks
+        return nodes
+
+
+def find_scenarios(names: Sequence[str], config: Path) -> list[Path]:
+    """The files of scenarios: paths, folders of them, names of shipped ones, or `all` of these.
+
+    Raises:
+        SettingsError: there is no such scenario.
+    """
+    shipped = {path.stem: path for path in sorted((config / "hil").glob("*.yaml"))}
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if name == ALL:
+            found += shipped.values()
+        elif name in shipped:
+            found.append(shipped[name])
+        elif path.is_dir() and (inside := sorted(path.glob("*.yaml"))):
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            known = ", ".join((ALL, *shipped))
+            raise SettingsError(
+                f"scenario: got {name!r}, expected a file, a folder of files, or one of {known}"
+            )
+    return list(dict.fromkeys(found))
+
+
+def read_scenario(path: Path, config: Path) -> Scenario:
+    """The scenario that a file tells; it is named like the file.
+
+    Raises:
+        SettingsError: it cannot be read, or says what it may not.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML ({error})") from None
+    try:
+        return scenario_from(path.stem, content, config)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def scenario_from(name: str, content: Any, config: Path) -> Scenario:
+    """The scenario of a file's content.
+
+    Raises:
+        SettingsError: names what is wrong, and what may be said.
+    """
+    if not isinstance(content, Mapping) or "robot" not in content:
+        raise SettingsError("got no `robot`, expected at least `robot:`, `faults:` and `limits:`")
+    sayable = [f.name for f in fields(Scenario) if f.name not in ("name", "schedule")]
+    if unknown := [str(key) for key in content if key not in sayable]:
+        raise SettingsError(f"{unknown[0]}: unknown, expected one of {', '.join(sayable)}")
+    arguments(str(content["robot"]))  # there is such a robot
+    for key in ("episodes", "seed", "ticks"):
+        value = content.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < (key == "episodes"):
+            raise SettingsError(
+                f"{key}: got {value!r}, expected a whole number from {int(key == 'episodes')} on"
+            )
+    params = content.get("params") or {}
+    if not isinstance(params, Mapping) or not all(
+        n in NODES and isinstance(v, Mapping) for n, v in params.items()
+    ):
+        raise SettingsError(f"params: got {params!r}, expected parameters below {', '.join(NODES)}")
+    return Scenario(
+        name=name,
+        schedule=_schedule(content.get("faults"), config),
+        limits=limits_from(content.get("limits") or {}),
+        **{key: value for key, value in content.items() if key != "limits"},
+    )
+
+
+def _schedule(faults: Any, config: Path) -> FaultSchedule:
+    if faults is None:
+        return NO_FAULTS
+    if isinstance(faults, str):
+        path = fault_file(faults, config)
+        return NO_FAULTS if path is None else read_faults(path)
+    return schedule_from({"faults": faults} if isinstance(faults, list) else faults)

@@ -1,0 +1,129 @@
+"""Everything that a running system said, message by message, each with the time at which it was heard."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.core.decision import DecisionKind, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class PlantReport:
+    """How the episode stood at the beginning of `tick`, as the plant says."""
+
+    tick: int
+    reward: float  # of the tick before
+    episode_return: float
+    commanded_ticks: int
+    held_ticks: int
+    missed_ticks: int
+    is_done: bool
+    heard_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionReport:
+    """What the executor says that it did."""
+
+    tick: int
+    kind: DecisionKind
+    reason: Reason
+    mismatch: float
+    latency_s: float
+    heard_at_s: float
+
+
+@dataclass(slots=True)
+class EpisodeTrace:
+    """One epoch."""
+
+    epoch: int
+    seed: int = 0
+    begun_at_s: float = 0.0  # on the plant's clock
+    plant: list[PlantReport] = field(default_factory=list)  # tick after tick
+    decisions: list[DecisionReport] = field(default_factory=list)  # as they came
+
+    @property
+    def number(self) -> int:
+        """Of the episode, from 0 on."""
+        return self.epoch - 1
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the plant has reported its end."""
+        return bool(self.plant) and self.plant[-1].is_done
+
+
+class Trace(RunLog):
+    """A run log that forgets nothing, and looks at every command.
+
+    Args:
+        clock: monotonic, s.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._traces: dict[int, EpisodeTrace] = {}
+        self.commands = self.bad_commands = 0
+        self.period_s: float | None = None  # of a tick, once two of them were heard of
+
+    @property
+    def traces(self) -> list[EpisodeTrace]:
+        """Of the episodes that the plant has reported on, first to last."""
+        return [trace for _, trace in sorted(self._traces.items()) if trace.plant]
+
+    def add_status(self, message: Any) -> None:
+        """Take in an `ExecutorStatus`.
+
+        Raises:
+            ValueError: its decision or reason is not one of ours.
+        """
+        report = DecisionReport(
+            message.tick,
+            DecisionKind(message.decision),
+            Reason(message.reason),
+            message.mismatch,
+            message.latency,
+            self._clock(),
+        )
+        self._trace(message.epoch).decisions.append(report)
+        super().add_status(message)
+
+    def add_episode(self, message: Any) -> None:
+        """Take in an `Episode`; an older one than is known changes nothing."""
+        super().add_episode(message)
+        trace = self._trace(message.epoch)
+        if trace.plant and message.tick <= trace.plant[-1].tick:
+            return
+        trace.seed = message.seed
+        now_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        if trace.plant and self.period_s is None:
+            self.period_s = (now_s - trace.begun_at_s) / (message.tick - trace.plant[0].tick)
+        elif not trace.plant:
+            trace.begun_at_s = now_s
+        trace.plant.append(
+            PlantReport(
+                message.tick,
+                message.reward,
+                message.episode_return,
+                message.commanded_ticks,
+                message.held_ticks,
+                message.missed_ticks,
+                message.done,
+                self._clock(),
+            )
+        )
+
+    def add_command(self, message: Any) -> None:
+        """Take in a `Command`: its values are looked at."""
+        action = np.asarray(message.action)
+        self.commands += 1
+        self.bad_commands += not (action.size and np.isfinite(action).all() and (np.abs(action) <= 1.0).all())
+
+    def _trace(self, epoch: int) -> EpisodeTrace:
+        return self._traces.setdefault(epoch, EpisodeTrace(epoch))
