@@ -16,6 +16,8 @@ from spec_control_ros.analysis.bag_summary import bag_summary, finite
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import BagError
 
+GOLDEN = Path(__file__).parents[1] / "data" / "bags"
+
 
 def report_of(path: Path, namespace: str | None = None) -> dict[str, Any]:
     log = BagLog(Bag(path))
@@ -44,6 +46,24 @@ def test_epochs_of_a_whole_bag(tmp_path: Path, storage: Storage) -> None:
     assert (epoch["missed_ticks"], epoch["dropped"], epoch["gaps"], epoch["clock"]) == (0, 0, {}, [])
     assert report["all"]["planning_inferences"] == 20
     assert report["all"]["decisions"] == {"accept": 40, "correct": 40, "replan": 20, "hold": 0}
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_recorded_run_is_reported_as_the_run_itself_reported_it(storage: Storage) -> None:
+    report = report_of(GOLDEN / f"walker-{storage.value}")
+    assert (report["losses"], report["trouble"]) == ([], [])
+    names = ("seed", "ticks", "planning_inferences", "missed_ticks", "dropped", "complete")
+    assert [tuple(epoch[name] for name in names) for epoch in report["epochs"]] == [
+        (0, 50, 9, 0, 0, True),
+        (1, 50, 10, 0, 0, True),
+    ]
+    assert [epoch["return"] for epoch in report["epochs"]] == pytest.approx([89.7, 85.7], abs=0.05)
+    assert [epoch["decisions"] for epoch in report["epochs"]] == [
+        {"accept": 0, "correct": 41, "replan": 9, "hold": 0},
+        {"accept": 0, "correct": 40, "replan": 10, "hold": 0},
+    ]
+    assert report["all"]["planning_inferences_by_reason"] == {"empty": 18, "mismatch": 1}
+    assert report["parameters"]["/sim_bridge"]["task"] == "walker-walk"
 
 
 def test_missing_ticks_are_told(tmp_path: Path) -> None:
