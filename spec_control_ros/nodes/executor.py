@@ -18,11 +18,14 @@ from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding, executor_values
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.core.health import Health
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
+from spec_control_ros.core.tick_monitor import TickMonitor
+from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import (
     from_observation,
     from_plan,
@@ -57,6 +60,7 @@ class ExecutorNodeSettings:
     )
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+    supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
 
     def __post_init__(self) -> None:
@@ -72,6 +76,7 @@ class ExecutorNode(ProcessNode):
         refuse_unknown(self)
         torch.set_num_threads(1)  # one observation at a time: threads would only add latency
         self._law = self._make_law()
+        self._monitor = TickMonitor(self._control_period_s)
         self._started_s = time.monotonic()
         self._decision: Decision | None = None
         self._request: ReplanRequest | None = None  # not yet answered
@@ -87,8 +92,9 @@ class ExecutorNode(ProcessNode):
     def _make_law(self) -> PlanExecutor:
         s = self._settings
         folder = find_model(s.model)
-        model, _ = folder.world_model()
+        model, card = folder.world_model()
         self._obs_dim = model.dims.obs
+        self._control_period_s = s.supervision.control_period_s or float(card.get("control_period_s", 0.0))
         corrector = folder.corrector(s.corrector, model)
         window = corrector.dims.window if corrector is not None else 1
         policy = latent_policy(model, None if s.task_index < 0 else s.task_index)
@@ -125,7 +131,9 @@ class ExecutorNode(ProcessNode):
             self.get_logger().warning("shadow mode: nothing is commanded")
 
     def _on_observation(self, message: msg.Observation) -> None:
-        self._handle(self._law.tick(from_observation(message), time.monotonic()))
+        now_s = time.monotonic()
+        self._monitor.note_observation(message.epoch, now_s)
+        self._handle(self._law.tick(from_observation(message), now_s))
 
     def _on_plan(self, message: msg.Plan) -> None:
         try:
@@ -162,8 +170,9 @@ class ExecutorNode(ProcessNode):
         stamp = self.get_clock().now().to_msg()
         if self._command_publisher is not None:
             self._command_publisher.publish(to_command(decision, stamp))
-        latency_s = time.monotonic() - decision.observed_at_s
-        self._status_publisher.publish(to_status(decision, latency_s, stamp))
+        now_s = time.monotonic()
+        self._status_publisher.publish(to_status(decision, now_s - decision.observed_at_s, stamp))
+        self._monitor.note_decision(decision, now_s)
         self._decision = decision
         if decision.kind is DecisionKind.HOLD:
             self.get_logger().warning(
@@ -215,29 +224,14 @@ class ExecutorNode(ProcessNode):
         return self._law.fault or decision.reason.name.lower().replace("_", " ")
 
     def _publish_diagnostics(self) -> None:
-        decision, drops = self._decision, self._law.drops
-        is_holding = decision is not None and decision.kind is DecisionKind.HOLD
-        level = ERROR if self._law.fault else WARN if is_holding or decision is None else OK
-        text = "waiting for observations" if decision is None else "running"
-        if decision is not None and is_holding:
-            text = f"holding: {self._why(decision)}"
-        values: dict[str, object] = {"shadow": self._settings.shadow, **memory()}
-        values |= {f"dropped.{cause.value}": drops[cause] for cause in Drop}
-        if decision is not None:
-            values |= {
-                "epoch": decision.epoch,
-                "tick": decision.tick,
-                "decision": decision.kind.name,
-                "reason": decision.reason.name,
-                "mismatch": f"{decision.mismatch:.4f}",
-                "queue_depth": decision.queue_depth,
-                "planning_inferences": decision.planning_inferences,
-                "missed_ticks": decision.missed_ticks,
-                "limited_ticks": decision.limited_ticks,
-            }
-        self._diagnostics_publisher.publish(
-            diagnostics("executor", level, text, values, self.get_clock().now().to_msg())
-        )
+        newest, law, period_s = self._decision, self._law, self._control_period_s
+        report = self._monitor.report(time.monotonic())
+        why_held = "" if newest is None else self._why(newest)
+        finding = executor_finding(report, newest, why_held, law.fault, period_s, self._settings.supervision)
+        values = executor_values(report, newest, period_s) | {"shadow": self._settings.shadow}
+        values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(diagnostics("executor", Health(finding, values), stamp))
 
 
 def main() -> None:

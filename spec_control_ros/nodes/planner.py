@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.health import Finding, Health, Level
+from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
+from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
@@ -35,6 +38,11 @@ class PlannerNodeSettings:
     threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
     task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
     cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
+    slo_s: float = setting(
+        0.0,
+        "s; a plan that takes longer misses the planner's objective; 0: as long as a queue lasts",
+        low=0.0,
+    )
     planner: PlannerSettings = field(default_factory=PlannerSettings)
 
     def __post_init__(self) -> None:
@@ -64,8 +72,6 @@ class PlannerNode(ProcessNode):
             self.get_logger().warning(refusal)
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
-        self._planning_time_s = 0.0
-        self._is_failing = False
         self._warm_start: WarmStart | None = None
         self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -89,6 +95,9 @@ class PlannerNode(ProcessNode):
         task = None if self._settings.task_index < 0 else self._settings.task_index
         self._planner = Planner(model, self._settings.planner, task)
         self._planner.warm_up()
+        # A plan that is made ahead may take as long as a queue lasts; no queue lasts longer.
+        objective_s = self._settings.slo_s or self._settings.planner.queue_length * self._control_period_s
+        self._monitor = PlanningMonitor(objective_s or inf)
         self.get_logger().info(
             f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}"
         )
@@ -152,32 +161,28 @@ class PlannerNode(ProcessNode):
             queue = self._planner.answer(request, self._warm_start)
         except PlanningError as error:
             self._counts["failed"] += 1
-            self._is_failing = True
+            self._monitor.note_failure()
             self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
             return
-        self._warm_start, self._is_failing = queue.warm_start, False
-        self._planning_time_s = time.monotonic() - start_s
+        self._warm_start = queue.warm_start
+        planning_time_s = time.monotonic() - start_s
+        self._monitor.note(planning_time_s)
         plan = queue.as_plan(
             job.plan_id,
             observation_tick=request.tick,
             control_period_s=self._control_period_s,
-            planning_time_s=self._planning_time_s,
+            planning_time_s=planning_time_s,
         )
         self._plan_publisher.publish(to_plan(plan, request.reason, self.get_clock().now().to_msg()))
         self._counts["published"] += 1
 
     def _publish_diagnostics(self) -> None:
-        is_ready, is_failing = self._thread.is_ready.is_set(), self._is_failing
-        level = ERROR if is_failing else OK if is_ready else WARN
-        values = {
-            **self._counts,
-            "superseded": self._thread.superseded,
-            "planning_time_s": f"{self._planning_time_s:.4f}",
-        }
-        text = "the last plan failed" if is_failing else "ready" if is_ready else "warming up"
-        self._diagnostics_publisher.publish(
-            diagnostics("planner", level, text, values, self.get_clock().now().to_msg())
-        )
+        health = Health(Finding(Level.WARN, "warming up"), {})
+        if self._thread.is_ready.is_set():
+            health = self._monitor.health()
+        values = {**self._counts, "superseded": self._thread.superseded, **health.values}
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(diagnostics("planner", Health(health.finding, values), stamp))
 
 
 def _check_device(device: str) -> None:

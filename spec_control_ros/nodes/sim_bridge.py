@@ -14,8 +14,9 @@ from sensor_msgs.msg import JointState
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import OK, WARN, diagnostics
+from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import (
     from_floats,
     kind_of,
@@ -230,11 +231,9 @@ class SimBridgeNode(ProcessNode):
         text = (
             f"{state.missed_ticks} ticks missed, {state.dropped} commands refused" if is_losing else "running"
         )
-        self._diagnostics_publisher.publish(
-            diagnostics(
-                "sim_bridge", WARN if is_losing else OK, text, values, self.get_clock().now().to_msg()
-            )
-        )
+        health = Health(Finding(Level.WARN if is_losing else Level.OK, text), values)
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(diagnostics("sim_bridge", health, stamp))
 
 
 def main() -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_health import SupervisionSettings
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import allowed, check, setting, settings_from
 from spec_control_ros.world_model.mppi import MPPISettings, Start
 from spec_control_ros.world_model.planner import PlannerSettings
 
-KINDS = (GateSettings, ExecutorSettings, MPPISettings, PlannerSettings)
+KINDS = (GateSettings, ExecutorSettings, SupervisionSettings, MPPISettings, PlannerSettings)
 FIELDS = [(kind, spec) for kind in KINDS for spec in dataclasses.fields(kind) if spec.metadata]
 FLOATS = [(k, s) for k, s in FIELDS if isinstance(s.default, float)]
 BOUNDS = [(k, s, b) for k, s in FIELDS for b in ("low", "above", "high") if s.metadata[b] is not None]

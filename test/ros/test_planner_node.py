@@ -17,7 +17,8 @@ from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.spin import run_node
 
 SLOW = {"planner.queue_length": 4, **{f"planner.mppi.{k}": v for k, v in SMALL_SEARCH.items()}} | {
-    "planner.mppi.iterations": 100  # long enough that requests overtake each other
+    "planner.mppi.iterations": 100,  # long enough that requests overtake each other
+    "slo_s": 60.0,
 }
 
 

@@ -24,6 +24,7 @@ PARAMETERS = {
     "executor.sensor_timeout_s": 60.0,
     "executor.fault_after_bad_observations": 5,
     "answer_timeout_s": 0.3,
+    "supervision.rate": False,  # ticks come as a test makes them
 }
 
 

@@ -1,0 +1,120 @@
+"""What the executor's numbers mean: fine, worth a look, or wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spec_control_ros.core.decision import Decision, DecisionKind
+from spec_control_ros.core.health import Finding, Level
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.tick_monitor import TickReport
+
+STALE_S = 2.0  # without an observation for that long, there is nothing new to tell
+MIN_TICKS = 5  # of a report that is judged
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisionSettings:
+    """What of the ticks is worth a warning, and what is an error."""
+
+    rate: bool = setting(True, "whether the rate of ticks is judged; in lockstep it is what it is")
+    control_period_s: float = setting(0.0, "s; the configured rate; 0: that of the model", low=0.0)
+    period_warn: float = setting(
+        0.1, "part of the control period by which the mean period may be off", above=0.0
+    )
+    period_error: float = setting(0.5, "likewise; more is an error", above=0.0)
+    deviation_warn: float = setting(
+        0.25, "part of the control period that the period's deviation may have", above=0.0
+    )
+    overrun_error: float = setting(
+        0.1, "part of ticks that overrun; more is an error, any a warning", low=0.0
+    )
+    rejected_warn: float = setting(
+        0.5, "part of predicted ticks with a mismatch above the replan threshold", low=0.0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def executor_finding(
+    report: TickReport,
+    newest: Decision | None,
+    why_held: str,
+    fault: str | None,
+    control_period_s: float,
+    settings: SupervisionSettings,
+) -> Finding:
+    """The worst of what there is to say; of what is equally bad, the cause comes before its effects.
+
+    Args:
+        report: of the last ticks.
+        newest: decision; None before the first.
+        why_held: in words, if it is a hold.
+        fault: latched, in words.
+        control_period_s: as configured; 0 if it is not known.
+        settings: where the lines are drawn.
+    """
+    if fault is not None:
+        return Finding(Level.ERROR, f"holding: {fault}")
+    if newest is not None and newest.kind is DecisionKind.HOLD:
+        return Finding(Level.WARN, f"holding: {why_held}")  # whatever else there is follows from it
+    if newest is None:
+        return Finding(Level.STALE, "waiting for observations")
+    if report.silent_s > STALE_S:
+        return Finding(Level.STALE, f"no observation for {report.silent_s:.0f} s")
+    findings = [*_of_rate(report, control_period_s, settings), *_of_mismatch(report, settings)]
+    return max(findings, key=lambda finding: finding.level, default=Finding(Level.OK, "running"))
+
+
+def executor_values(
+    report: TickReport, newest: Decision | None, control_period_s: float
+) -> dict[str, object]:
+    """The numbers for whoever reads them."""
+    values: dict[str, object] = {
+        "control_period_s": f"{control_period_s:.4f}",
+        "tick_period_mean_s": f"{report.period_mean_s:.4f}",
+        "tick_period_deviation_s": f"{report.period_deviation_s:.4f}",
+        "overruns": report.total_overruns,
+        "mismatch_mean": f"{report.mismatch_mean:.4f}",
+        "mismatch_max": f"{report.mismatch_max:.4f}",
+        "mismatch_rejected": f"{report.rejected} of {report.compared}",
+    }
+    if newest is not None:
+        values |= {
+            "epoch": newest.epoch,
+            "tick": newest.tick,
+            "decision": newest.kind.name,
+            "reason": newest.reason.name,
+            "mismatch": f"{newest.mismatch:.4f}",
+            "queue_depth": newest.queue_depth,
+            "plan_age_s": f"{newest.plan_age_s:.4f}",
+            "planning_inferences": newest.planning_inferences,
+            "missed_ticks": newest.missed_ticks,
+            "limited_ticks": newest.limited_ticks,
+        }
+    return values
+
+
+def _of_rate(report: TickReport, period_s: float, settings: SupervisionSettings) -> Iterator[Finding]:
+    if not settings.rate or period_s == 0.0 or report.ticks < MIN_TICKS:
+        return
+    off = abs(report.period_mean_s / period_s - 1.0)
+    if off > settings.period_warn:
+        level = Level.ERROR if off > settings.period_error else Level.WARN
+        got_hz, expected_hz = 1.0 / max(report.period_mean_s, 1e-9), 1.0 / period_s
+        yield Finding(level, f"ticks come at {got_hz:.1f} Hz, expected {expected_hz:.1f} Hz")
+    if report.overruns:
+        is_error = report.overruns > settings.overrun_error * report.ticks
+        text = f"{report.overruns} of {report.ticks} ticks took longer than {1e3 * period_s:.0f} ms"
+        yield Finding(Level.ERROR if is_error else Level.WARN, text)
+    if report.period_deviation_s > settings.deviation_warn * period_s:
+        yield Finding(
+            Level.WARN, f"ticks come irregularly: deviation of {1e3 * report.period_deviation_s:.1f} ms"
+        )
+
+
+def _of_mismatch(report: TickReport, settings: SupervisionSettings) -> Iterator[Finding]:
+    if report.compared >= MIN_TICKS and report.rejected > settings.rejected_warn * report.compared:
+        yield Finding(
+            Level.WARN, f"{report.rejected} of {report.compared} ticks were not what the model predicted"
+        )

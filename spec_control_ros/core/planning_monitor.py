@@ -1,0 +1,50 @@
+"""How long plans take, against how long they may."""
+
+from math import nan
+
+from spec_control_ros.core.health import Finding, Health, Level
+
+
+class PlanningMonitor:
+    """Counts planning times, and those beyond the planner's objective.
+
+    Args:
+        objective_s: that a plan is to take at most.
+    """
+
+    def __init__(self, objective_s: float):
+        self._objective_s = objective_s
+        self._total_misses = 0
+        self._is_failing = False
+        self._times_s: list[float] = []  # since the last report
+
+    def note(self, planning_time_s: float) -> None:
+        """A plan was made."""
+        self._is_failing = False
+        self._times_s.append(planning_time_s)
+
+    def note_failure(self) -> None:
+        """A search gave no plan."""
+        self._is_failing = True
+
+    def health(self) -> Health:
+        """How the planner has done since the last call."""
+        times_s, self._times_s = self._times_s, []
+        misses = sum(time_s > self._objective_s for time_s in times_s)
+        self._total_misses += misses
+        values = {
+            "planning_time_s": f"{times_s[-1] if times_s else nan:.4f}",
+            "planning_time_mean_s": f"{sum(times_s) / len(times_s) if times_s else nan:.4f}",
+            "planning_time_max_s": f"{max(times_s, default=nan):.4f}",
+            "slo_s": f"{self._objective_s:.4f}",
+            "slo_misses": self._total_misses,
+        }
+        return Health(self._finding(misses, len(times_s)), values)
+
+    def _finding(self, misses: int, plans: int) -> Finding:
+        if self._is_failing:
+            return Finding(Level.ERROR, "the last plan failed")
+        if misses:
+            text = f"{misses} of {plans} plans took longer than {1e3 * self._objective_s:.0f} ms"
+            return Finding(Level.WARN, text)
+        return Finding(Level.OK, "ready")

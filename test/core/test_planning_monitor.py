@@ -1,0 +1,31 @@
+"""Planning times against the planner's objective."""
+
+from spec_control_ros.core.health import Finding, Level
+from spec_control_ros.core.planning_monitor import PlanningMonitor
+
+
+def test_planner_that_is_never_asked_is_fine() -> None:
+    health = PlanningMonitor(0.25).health()
+    assert health.finding == Finding(Level.OK, "ready")
+    assert health.values["slo_misses"] == 0
+
+
+def test_plan_slower_than_the_objective_is_a_miss_of_its_report_and_of_the_total() -> None:
+    monitor = PlanningMonitor(0.25)
+    for time_s in (0.25, 0.5, 0.125):
+        monitor.note(time_s)
+    health = monitor.health()
+    assert health.finding == Finding(Level.WARN, "1 of 3 plans took longer than 250 ms")
+    assert health.values["planning_time_max_s"] == "0.5000"
+    assert health.values["planning_time_s"] == "0.1250"
+    monitor.note(0.125)
+    health = monitor.health()
+    assert (health.finding.level, health.values["slo_misses"]) == (Level.OK, 1)
+
+
+def test_failed_search_is_an_error_until_one_succeeds() -> None:
+    monitor = PlanningMonitor(0.25)
+    monitor.note_failure()
+    assert monitor.health().finding == Finding(Level.ERROR, "the last plan failed")
+    monitor.note(0.1)
+    assert monitor.health().finding.level is Level.OK

@@ -1,0 +1,98 @@
+"""Ticks as the executor sees them, with a clock that the tests turn by hand."""
+
+from math import inf, isnan, nan
+
+import pytest
+from fakes import executor, observation, plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spec_control_ros.core.decision import Decision
+from spec_control_ros.core.tick_monitor import TickMonitor
+
+PERIOD_S = 0.0625
+
+
+def decided(at_s: float) -> Decision:
+    """An ACCEPT; the tests replace what they are about."""
+    law = executor()
+    law.tick(observation(0), at_s)
+    law.receive(plan(0), at_s)
+    made = law.tick(observation(1), at_s).decision
+    assert made is not None
+    return made
+
+
+def changed(decision: Decision, **fields: object) -> Decision:
+    values = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
+    return Decision(**values | fields)
+
+
+@pytest.fixture
+def monitor() -> TickMonitor:
+    return TickMonitor(PERIOD_S)
+
+
+def test_nothing_is_known_before_the_first_tick(monitor: TickMonitor) -> None:
+    report = monitor.report(7.0)
+    assert (report.ticks, report.silent_s, report.overruns) == (0, inf, 0)
+    assert isnan(report.period_mean_s)
+    assert isnan(report.mismatch_max)
+
+
+def test_period_has_mean_and_deviation(monitor: TickMonitor) -> None:
+    for at_s in (0.0, 0.25, 1.0):
+        monitor.note_observation(1, at_s)
+    report = monitor.report(1.5)
+    assert (report.period_mean_s, report.period_deviation_s, report.silent_s) == (0.5, 0.25, 0.5)
+
+
+def test_pause_between_epochs_is_no_period(monitor: TickMonitor) -> None:
+    for epoch, at_s in ((1, 0.0), (1, 0.5), (2, 9.0), (2, 9.5)):
+        monitor.note_observation(epoch, at_s)
+    assert monitor.report(9.5).period_mean_s == 0.5
+
+
+def test_period_across_two_reports_counts_in_the_second(monitor: TickMonitor) -> None:
+    monitor.note_observation(1, 0.0)
+    assert isnan(monitor.report(0.25).period_mean_s)
+    monitor.note_observation(1, 0.5)
+    assert monitor.report(0.5).period_mean_s == 0.5
+
+
+def test_command_later_than_a_period_is_an_overrun(monitor: TickMonitor) -> None:
+    for latency_s in (PERIOD_S, 1.5 * PERIOD_S, 3.0):
+        monitor.note_decision(decided(1.0), 1.0 + latency_s)
+    assert monitor.report(4.0).overruns == 2
+    monitor.note_decision(decided(5.0), 9.0)
+    report = monitor.report(9.0)
+    assert (report.ticks, report.overruns, report.total_overruns) == (1, 1, 3)
+
+
+def test_nothing_overruns_an_unknown_period() -> None:
+    monitor = TickMonitor(0.0)
+    monitor.note_decision(decided(1.0), 100.0)
+    assert monitor.report(100.0).overruns == 0
+
+
+def test_hold_of_a_silent_sensor_is_no_tick(monitor: TickMonitor) -> None:
+    law = executor()
+    law.tick(observation(0), 0.0)
+    law.receive(plan(0), 0.0)
+    held = law.poll(10.0).decision
+    assert held is not None
+    monitor.note_decision(held, 20.0)
+    assert monitor.report(20.0).ticks == 0
+
+
+@given(mismatches=st.lists(st.sampled_from([nan, 0.25, 0.5, 2.0]), max_size=12))
+def test_mismatch_is_that_of_predicted_ticks(mismatches: list[float]) -> None:
+    monitor = TickMonitor(PERIOD_S)
+    for mismatch in mismatches:
+        monitor.note_decision(changed(decided(0.0), mismatch=mismatch, replan_threshold=1.0), 0.0)
+    report, compared = monitor.report(0.0), [m for m in mismatches if not isnan(m)]
+    assert (report.ticks, report.compared) == (len(mismatches), len(compared))
+    assert report.rejected == compared.count(2.0)
+    if compared:
+        assert report.mismatch_mean == pytest.approx(sum(compared) / len(compared))
+        assert report.mismatch_max == max(compared)
