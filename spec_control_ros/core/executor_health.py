@@ -41,6 +41,7 @@ def executor_finding(
     newest: Decision | None,
     why_held: str,
     fault: str | None,
+    is_planner_lost: bool,
     control_period_s: float,
     settings: SupervisionSettings,
 ) -> Finding:
@@ -51,6 +52,7 @@ def executor_finding(
         newest: decision; None before the first.
         why_held: in words, if it is a hold.
         fault: latched, in words.
+        is_planner_lost: whether its heartbeat has stopped.
         control_period_s: as configured; 0 if it is not known.
         settings: where the lines are drawn.
     """
@@ -62,7 +64,8 @@ def executor_finding(
         return Finding(Level.STALE, "waiting for observations")
     if report.silent_s > STALE_S:
         return Finding(Level.STALE, f"no observation for {report.silent_s:.0f} s")
-    findings = [*_of_rate(report, control_period_s, settings), *_of_mismatch(report, settings)]
+    lost = [Finding(Level.WARN, "the planner is lost: executing what is queued")] if is_planner_lost else []
+    findings = [*lost, *_of_rate(report, control_period_s, settings), *_of_mismatch(report, settings)]
     return max(findings, key=lambda finding: finding.level, default=Finding(Level.OK, "running"))
 
 

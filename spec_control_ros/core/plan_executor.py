@@ -135,6 +135,10 @@ class PlanExecutor:
         """The planner refused the request or is not there; it is asked again after a pause."""
         self._requests.fail(request, now_s)
 
+    def planner_lost(self, now_s: float) -> None:
+        """The planner shows no life any more; it is asked again after a pause."""
+        self._requests.lose_planner(now_s)
+
     def prefetch(self, now_s: float) -> ReplanRequest | None:
         """Ask ahead for the plan that takes over where the queue ends, if it is time.
 

@@ -77,6 +77,12 @@ class PlanRequests:
         self.in_flight, self._is_planner_silent = None, True
         self._retry_at_s = now_s + self._settings.retry_s
 
+    def lose_planner(self, now_s: float) -> None:
+        """The planner is gone: what is in flight will not be answered."""
+        self._is_planner_silent = True
+        if self.in_flight is not None:
+            self.fail(self.in_flight, now_s)
+
     def expire(self, now_s: float) -> None:
         """Give up a request that has gone unanswered for too long."""
         if self.in_flight is not None and now_s >= self._deadline_s:

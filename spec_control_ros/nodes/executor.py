@@ -26,6 +26,7 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.messages import (
     from_observation,
     from_plan,
@@ -52,6 +53,9 @@ class ExecutorNodeSettings:
     watchdog_period_s: float = setting(0.01, "s; how often time-outs are looked at", above=0.0, high=10.0)
     answer_timeout_s: float = setting(
         1.0, "s; a planner that has not even accepted a request by then is taken for gone", above=0.0
+    )
+    planner_lease_s: float = setting(
+        2.0, "s; a planner whose heartbeat stays away for that long is taken for gone", low=LEASE_S
     )
     planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
     shadow: bool = setting(
@@ -83,6 +87,7 @@ class ExecutorNode(ProcessNode):
         self._asked_s = 0.0
         self._answer: Future | None = None
         self._command_publisher: Publisher | None = None
+        self._heartbeat = HeartbeatMonitor(self, self._settings.planner_lease_s, self._on_planner_lost)
         self._client: Client = self.create_client(Replan, "replan")
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
@@ -151,6 +156,12 @@ class ExecutorNode(ProcessNode):
             self._fail(self._request, "the planner did not answer")
         self._handle(self._law.poll(now_s))
 
+    def _on_planner_lost(self) -> None:
+        self.get_logger().error("the planner is lost: executing what is queued, then holding")
+        if self._request is not None:
+            self._fail(self._request, "the planner is lost")
+        self._law.planner_lost(time.monotonic())
+
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
         response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
@@ -186,7 +197,7 @@ class ExecutorNode(ProcessNode):
         if self._request is not None:
             self._publish_event(self._request, why="superseded by a later request")
         self._request, self._asked_s = request, time.monotonic()
-        if not self._client.service_is_ready():
+        if self._heartbeat.is_lost or not self._client.service_is_ready():
             self._fail(request, "there is no planner")
             return
         message = to_replan(request, self._settings.executor.replan_timeout_s)
@@ -227,8 +238,10 @@ class ExecutorNode(ProcessNode):
         newest, law, period_s = self._decision, self._law, self._control_period_s
         report = self._monitor.report(time.monotonic())
         why_held = "" if newest is None else self._why(newest)
-        finding = executor_finding(report, newest, why_held, law.fault, period_s, self._settings.supervision)
-        values = executor_values(report, newest, period_s) | {"shadow": self._settings.shadow}
+        is_lost, supervision = self._heartbeat.is_lost, self._settings.supervision
+        finding = executor_finding(report, newest, why_held, law.fault, is_lost, period_s, supervision)
+        values = executor_values(report, newest, period_s)
+        values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()
         stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(diagnostics("executor", Health(finding, values), stamp))

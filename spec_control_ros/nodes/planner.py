@@ -19,6 +19,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
@@ -113,6 +114,7 @@ class PlannerNode(ProcessNode):
             return
         self._ready_timer.cancel()
         self.create_service(Replan, "replan", self._on_replan)
+        self._heartbeat = Heartbeat(self)
 
     def _end_on_thread_error(self) -> None:
         if self._thread.error is not None:

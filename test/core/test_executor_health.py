@@ -41,7 +41,8 @@ def found(fault: str | None = None, **changes: Any) -> Finding:
     newest = changes.pop("newest", decision())
     settings = SupervisionSettings(**changes.pop("settings", {}))
     period_s = changes.pop("period_s", PERIOD_S)
-    return executor_finding(replace(FINE, **changes), newest, "why", fault, period_s, settings)
+    is_lost = changes.pop("is_planner_lost", False)
+    return executor_finding(replace(FINE, **changes), newest, "why", fault, is_lost, period_s, settings)
 
 
 def test_good_numbers_are_fine() -> None:
@@ -60,6 +61,12 @@ def test_good_numbers_are_fine() -> None:
         ({"overruns": 3}, Level.ERROR, "3 of 20 ticks took longer than 50 ms"),
         ({"overruns": 3, "period_mean_s": 0.06}, Level.ERROR, "3 of 20 ticks took longer"),
         ({"rejected": 10}, Level.WARN, "10 of 18 ticks were not what the model predicted"),
+        (
+            {"is_planner_lost": True, "rejected": 10},
+            Level.WARN,
+            "the planner is lost: executing what is queued",
+        ),
+        ({"is_planner_lost": True, "overruns": 3}, Level.ERROR, "3 of 20 ticks took longer"),
         ({"silent_s": 3.0}, Level.STALE, "no observation for 3 s"),
         ({"newest": None, "silent_s": inf}, Level.STALE, "waiting for observations"),
         ({"newest": decision(0), "overruns": 20}, Level.WARN, "holding: why"),

@@ -275,6 +275,26 @@ class TestHolding:
         assert asked(law.poll(3.0)).tick == 0
         assert said(law.poll(4.0)) == (DecisionKind.HOLD, Reason.PLANNER_SILENT)
 
+    def test_planner_that_is_lost_is_not_waited_for_and_asked_again_after_a_pause(self) -> None:
+        law = executor(dataclasses.replace(WAITING, plan_wait_s=1.0, replan_timeout_s=100.0))
+        asked(law.tick(observation(0), 0.0))
+        law.planner_lost(0.75)
+        assert law.poll(0.75) == NOTHING
+        assert said(law.poll(1.0)) == (DecisionKind.HOLD, Reason.PLANNER_SILENT)
+        assert asked(law.tick(observation(1), 1.25)).tick == 1
+
+    def test_command_does_not_wait_for_a_plan_ahead_of_a_planner_that_is_lost(self) -> None:
+        law = executing(
+            rows=2,
+            next=lambda latent, _: latent,
+            prefetch=True,
+            prefetch_lead_ticks=1,
+            wait_for_prefetch=True,
+        )
+        asked(law.tick(observation(1), 0.1))
+        law.planner_lost(0.2)
+        assert said(law.poll(0.2)) == (DecisionKind.ACCEPT, Reason.NONE)
+
     def test_planner_that_answers_again_is_not_called_silent(self) -> None:
         law = executor(dataclasses.replace(WAITING, plan_wait_s=2.0, replan_timeout_s=2.5))
         request = asked(law.tick(observation(0), 0.0))

@@ -136,6 +136,11 @@ class ExecutorMachine(RuleBasedStateMachine):
         if request is self.in_flight:
             self.in_flight = None
 
+    @rule()
+    def lose_planner(self) -> None:
+        self.law.planner_lost(self.now)
+        self.in_flight = None
+
     @rule(dt=st.sampled_from([0.125, 0.25, 1.0, 3.0, 12.0]))
     def wait(self, dt: float) -> None:
         self._poll(dt)

@@ -1,0 +1,62 @@
+"""The planner's sign of life: the middleware tells when it stays away, however the planner ended."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import LivelinessPolicy, QoSProfile
+from std_msgs.msg import Empty
+
+TOPIC = "planner_heartbeat"
+PERIOD_S = 0.25
+LEASE_S = 1.0  # promised; nobody can ask for less
+
+
+def _qos(lease_s: float) -> QoSProfile:
+    # By topic: the middleware's own threads would vouch for a node that hangs.
+    return QoSProfile(
+        depth=1,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=Duration(seconds=lease_s),
+    )
+
+
+class Heartbeat:
+    """Beats as long as its node's callbacks run."""
+
+    def __init__(self, node: Node):
+        self._node = node
+        self._publisher = node.create_publisher(Empty, TOPIC, _qos(LEASE_S))
+        self._timer = node.create_timer(PERIOD_S, self._beat)
+        self._beat()
+
+    def stop(self) -> None:
+        """Beat no more; whoever listens hears of it at once."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _beat(self) -> None:
+        self._publisher.publish(Empty())
+
+
+class HeartbeatMonitor:
+    """Listens for the planner; one that never beat is not missed.
+
+    Args:
+        node: whose callbacks tell.
+        lease_s: without a beat for that long, it is lost; `LEASE_S` or more.
+        on_lost: called then.
+    """
+
+    def __init__(self, node: Node, lease_s: float, on_lost: Callable[[], None]):
+        self._on_lost = on_lost
+        self.is_lost = False
+        events = SubscriptionEventCallbacks(liveliness=self._on_change)
+        node.create_subscription(Empty, TOPIC, lambda _: None, _qos(lease_s), event_callbacks=events)
+
+    def _on_change(self, change: Any) -> None:
+        was_lost, self.is_lost = self.is_lost, change.alive_count == 0
+        if self.is_lost and not was_lost:
+            self._on_lost()
