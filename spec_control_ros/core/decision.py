@@ -21,7 +21,7 @@ class DecisionKind(IntEnum):
 class Reason(IntEnum):
     """Why a decision is not ACCEPT."""
 
-    NONE = 0
+    NONE = 0  # the queued action is executed; of a hold: the executor was told to stop
     MISMATCH = 1  # reality left the prediction
     EMPTY = 2  # the queue has no row for this tick
     STALE = 3  # the plan looks too far ahead of its observation

@@ -17,7 +17,7 @@ def hold_action(
     last_action: Float32[np.ndarray, "action"],
     latent: Float32[np.ndarray, "latent"] | None,
     *,
-    is_fault: bool,
+    to_rest: bool,
 ) -> Float32[np.ndarray, "action"]:
     """What is commanded while there is nothing better.
 
@@ -26,19 +26,15 @@ def hold_action(
         policy: whose prior may be asked.
         last_action: the last command.
         latent: real, of this tick; None where it is not known.
-        is_fault: neither the last command nor the model is to be trusted; a damped stop is as good as zeros.
+        to_rest: after a fault and at the end, neither the last command nor the prior will do.
     """
-    if settings.hold is HoldPolicy.DAMPING:
+    hold = settings.hold
+    if hold is HoldPolicy.DAMPING:
         damped = last_action * np.float32(exp(-1.0 / settings.damping_ticks))
         return np.where(np.abs(damped) < REST, np.float32(0.0), damped)
-    if settings.hold is HoldPolicy.LAST and not is_fault:
+    if hold is HoldPolicy.LAST and not to_rest:
         return last_action
-    if (
-        settings.hold is HoldPolicy.POLICY
-        and not is_fault
-        and policy.prior is not None
-        and latent is not None
-    ):
+    if hold is HoldPolicy.POLICY and not to_rest and policy.prior is not None and latent is not None:
         action = policy.prior(latent)
         if np.isfinite(action).all():
             return np.clip(action, -1.0, 1.0)

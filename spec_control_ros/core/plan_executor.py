@@ -76,6 +76,7 @@ class PlanExecutor:
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._commands = ActionLimiter(settings, policy.action_dim)
         self._silent_at_s = inf  # when the sensor has been silent for too long
+        self._is_stopped = False
         self._control_period_s = 0.0  # as the last plan told; 0: not known
         self.drops = Drops()
 
@@ -83,6 +84,31 @@ class PlanExecutor:
     def fault(self) -> str | None:
         """The latched fault in words; None while there is none."""
         return self._faults.fault
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether a hold would go on with the last command as it is."""
+        return np.array_equal(self._hold_action(None), self._commands.last_action)
+
+    def stop(self, now_s: float) -> Outcome:
+        """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more."""
+        self._is_stopped = True
+        self._queue.clear()
+        self._requests.withdraw()
+        self._silent_at_s = now_s + self._control_period_s
+        self._executed = None
+        if self._kept_back is not None:
+            return self._release()
+        pending, self._pending = self._pending, None
+        if self._order.tick < 0:
+            return Outcome()  # nothing was ever commanded
+        return Outcome(self._hold(Reason.NONE, pending.observed_at_s if pending else now_s, pending))
+
+    def resume(self) -> None:
+        """Go on with the next observation; a latched fault stays."""
+        self._is_stopped = False
+        self._silent_at_s = inf
+        self._gate.reset()
 
     def clear_fault(self) -> None:
         """Unlatch; the cause, if it is still there, latches again."""
@@ -164,9 +190,8 @@ class PlanExecutor:
         if now_s < self._silent_at_s:
             return Outcome()
         decision = self._hold(Reason.SENSOR_SILENT, now_s, None)
-        is_at_rest = np.array_equal(self._hold_action(None), decision.action)
         # An action on its way to rest goes on tick by tick, though nothing tells of ticks any more.
-        pause_s = 0.0 if is_at_rest else self._control_period_s
+        pause_s = 0.0 if self.is_at_rest else self._control_period_s
         self._silent_at_s = now_s + (pause_s or self.settings.sensor_timeout_s)
         return Outcome(decision)
 
@@ -180,6 +205,8 @@ class PlanExecutor:
     def _decide(self, tick: _Tick, now_s: float) -> Outcome:
         if self.fault is not None:
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
+        if self._is_stopped:
+            return Outcome(self._hold(Reason.NONE, tick.observed_at_s, tick))
         row = self._queue.at(tick.observation.tick)
         verdict = EMPTY
         if row is not None:
@@ -243,8 +270,8 @@ class PlanExecutor:
         )
 
     def _hold_action(self, latent: Float32[np.ndarray, "latent"] | None) -> Float32[np.ndarray, "action"]:
-        last_action, is_fault = self._commands.last_action, self.fault is not None
-        return hold_action(self.settings, self._policy, last_action, latent, is_fault=is_fault)
+        to_rest = self._is_stopped or self.fault is not None
+        return hold_action(self.settings, self._policy, self._commands.last_action, latent, to_rest=to_rest)
 
     def _decision(
         self, observed_at_s: float, verdict: Verdict, action: np.ndarray, correction_norm: float

@@ -83,6 +83,10 @@ class PlanRequests:
         if self.in_flight is not None:
             self.fail(self.in_flight, now_s)
 
+    def withdraw(self) -> None:
+        """Nobody waits for the plan in flight any more."""
+        self.in_flight, self._is_waited_for = None, False
+
     def expire(self, now_s: float) -> None:
         """Give up a request that has gone unanswered for too long."""
         if self.in_flight is not None and now_s >= self._deadline_s:
