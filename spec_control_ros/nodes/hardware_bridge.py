@@ -20,8 +20,9 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import ERROR, OK, WARN, diagnostics
+from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.patience import Patience
@@ -251,17 +252,18 @@ class HardwareBridgeNode(ProcessNode):
         values |= {f"sensors.{cause.value}": sensors.faults[cause] for cause in SensorFault}
         values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
         values["silences"] = self._bridge.silences
-        level, text = OK, "running"
+        level, text = Level.OK, "running"
         if self._bridge.is_silent:
-            level, text = ERROR, "the executor is silent: the robot has the safe command"
+            level, text = Level.ERROR, "the executor is silent: the robot has the safe command"
         elif fault is not None:
-            level, text = ERROR, f"sensors are {fault.value}"
+            level, text = Level.ERROR, f"sensors are {fault.value}"
         elif not self._bridge.is_running:
-            level, text = WARN, "waiting: " + (self._missing() or "the robot goes to its start")
+            level, text = Level.WARN, "waiting: " + (self._missing() or "the robot goes to its start")
         elif state.missed_ticks or state.dropped:
-            level, text = WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused"
+            level, text = Level.WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused"
         stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("hardware_bridge", level, text, values, stamp))
+        health = Health(Finding(level, text), values)
+        self._diagnostics_publisher.publish(diagnostics("hardware_bridge", health, stamp))
 
 
 def main() -> None:

@@ -14,8 +14,9 @@ from std_msgs.msg import Float64MultiArray
 from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.errors import ActionError
+from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import OK, WARN, diagnostics
+from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
@@ -123,16 +124,15 @@ class HardwareEmulatorNode(ProcessNode):
         text = (
             f"{self._refused} commands refused, {self._left_out_s:.1f} s left out" if is_losing else "running"
         )
-        values = {
+        values: dict[str, object] = {
             "task_return": f"{self._robot.task_return:.1f}",
             "time_s": f"{self._robot.time_s:.2f}",
             "commands.refused": self._refused,
             "left_out_s": f"{self._left_out_s:.2f}",
         }
         stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(
-            diagnostics("hardware_emulator", WARN if is_losing else OK, text, values, stamp)
-        )
+        health = Health(Finding(Level.WARN if is_losing else Level.OK, text), values)
+        self._diagnostics_publisher.publish(diagnostics("hardware_emulator", health, stamp))
 
 
 def main() -> None:
