@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from jaxtyping import Float32
@@ -49,7 +50,8 @@ class Execution:
         """Make the action of a tick from its row and its real latent."""
         self._history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
         action = self._action(row, self._history, is_corrected)
-        norm = float(np.linalg.norm(action - row.action)) if is_corrected else 0.0
+        correction = action - row.action
+        norm = sqrt(correction @ correction) if is_corrected else 0.0
         return Executed(latent, action, is_corrected, norm)
 
     def foresee(
@@ -74,5 +76,9 @@ class Execution:
 
     def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:
         if not is_corrected or self._corrector is None:
-            return np.clip(row.action, -1.0, 1.0)
-        return np.clip(row.action + self._corrector.residual(history), -1.0, 1.0)
+            return _clipped(row.action)
+        return _clipped(row.action + self._corrector.residual(history))
+
+
+def _clipped(action: np.ndarray) -> np.ndarray:
+    return np.minimum(np.maximum(action, -1.0), 1.0)  # np.clip takes three times as long

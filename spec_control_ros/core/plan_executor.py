@@ -228,7 +228,9 @@ class PlanExecutor:
             )
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
         decision = self._decision(tick.observed_at_s, verdict, executed.action, executed.correction_norm)
-        self._executed = replace(executed, action=decision.action)
+        self._executed = Executed(
+            executed.latent, decision.action, executed.is_corrected, executed.correction_norm
+        )
         return Outcome(decision)
 
     def _keep_back(self, outcome: Outcome, now_s: float) -> Outcome:

@@ -9,14 +9,45 @@ from torch import Tensor
 from spec_control_ros.core.latent_policy import LatentPolicy
 from spec_control_ros.core.traced import Network, traced
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.native_library import NativeLibraryError
+from spec_control_ros.world_model.tick_networks import Rows, native_mlp
 
 
-def latent_policy(model: WorldModel, task: int | None = None) -> LatentPolicy:
+def latent_policy(model: WorldModel, task: int | None = None, *, is_native: bool = True) -> LatentPolicy:
     """Encoder, policy prior and dynamics of `model`, which must be in inference mode on the CPU.
 
-    They keep the weights as they are now.
-    """
+    They keep the weights as they are now, and are for one thread.
 
+    Args:
+        model: the world model.
+        task: index of the task in a multi-task model.
+        is_native: whether they may be compiled; else, and where they cannot be, they are PyTorch's.
+    """
+    networks = _native_networks(model, task) if is_native else None
+    dims = model.dims
+    return LatentPolicy(dims.obs, dims.latent, dims.action, *(networks or _traced_networks(model, task)))
+
+
+@torch.inference_mode()
+def _native_networks(model: WorldModel, task: int | None) -> tuple[Rows, Rows, Rows] | None:
+    embedding, mask, action = model.embedding(task), model.action_mask(task), model.dims.action
+    factor = 1.0 if mask is None else mask.numpy()
+    try:
+        encode, raw_prior, following = (
+            native_mlp(mlp, embedding) for mlp in (model.encoder, model.prior_head, model.dynamics)
+        )
+    except NativeLibraryError:
+        return None
+    if encode is None or raw_prior is None or following is None:
+        return None
+
+    def prior(latent: np.ndarray) -> np.ndarray:
+        return np.tanh(raw_prior(latent)[:action] * factor)
+
+    return encode, prior, following
+
+
+def _traced_networks(model: WorldModel, task: int | None) -> tuple[Rows, Rows, Rows]:
     def encode(obs: Tensor) -> Tensor:
         return model.encode(obs.unsqueeze(0), task)[0]
 
@@ -28,10 +59,7 @@ def latent_policy(model: WorldModel, task: int | None = None) -> LatentPolicy:
 
     dims = model.dims
     obs, latent, action = (torch.zeros(size) for size in (dims.obs, dims.latent, dims.action))
-    return LatentPolicy(
-        dims.obs,
-        dims.latent,
-        dims.action,
+    return (
         _of_arrays(traced(encode, obs)),
         _of_arrays(traced(prior, latent)),
         _of_arrays(traced(following, latent, action)),

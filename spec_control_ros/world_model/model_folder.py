@@ -5,6 +5,7 @@ models/walker-walk/two_tower.safetensors     and two_tower.json
 models/walker-walk/temporal.safetensors      and temporal.json
 """
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from spec_control_ros.world_model.checkpoint import (
     save_weights,
 )
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.native_library import NativeLibraryError
+from spec_control_ros.world_model.tick_networks import native_residual
 
 WEIGHTS = "world_model.safetensors"
 CORRECTORS: dict[CorrectorKind, type[LearnedCorrector]] = {
@@ -111,7 +114,10 @@ class ModelFolder:
                 f"{model.dims.latent} and {model.dims.action} of the world model beside it"
             )
         load_weights(path, corrector)
-        corrector.eval().requires_grad_(False).warm_up()
+        corrector.eval().requires_grad_(False)
+        with suppress(NativeLibraryError):  # then PyTorch computes them
+            corrector.compute_elsewhere(native_residual(corrector))
+        corrector.warm_up()
         return corrector
 
     def gate(self, settings: GateSettings, policy: LatentPolicy) -> Gate:

@@ -1,5 +1,6 @@
 """What every corrector is, and how one is made from its description."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -43,6 +44,9 @@ class CorrectorDimensions:
             raise SettingsError(f"corrector: hidden {self.hidden} must be a multiple of heads {self.heads}")
 
 
+Residual = Callable[[FeatureHistory], np.ndarray]  # -> (action,)
+
+
 @runtime_checkable
 class Corrector(Protocol):
     """Adds a residual to a queued action."""
@@ -58,14 +62,18 @@ class LearnedCorrector(nn.Module):
         super().__init__()
         self.dims = dims
         self._traced: Network | None = None
+        self._elsewhere: Residual | None = None
 
     def forward(self, window: FeatureWindow) -> Float32[Tensor, "batch action"]:
         """Residual for the newest row of every window."""
         raise NotImplementedError
 
-    @torch.inference_mode()
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         """Residual for the newest tick of `history`; later changes of the weights count after `train` or `eval`."""
+        return self._residual(history) if self._elsewhere is None else self._elsewhere(history)
+
+    @torch.inference_mode()
+    def _residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         window = history.window()
         tensors = (window.observed, window.predicted, window.action, window.steps_ahead, window.is_real)
         if self._traced is None:
@@ -80,8 +88,12 @@ class LearnedCorrector(nn.Module):
         history.append(TickFeatures(latent, latent, action, steps_ahead=0))
         self.residual(history)
 
+    def compute_elsewhere(self, residual: Residual | None) -> None:
+        """Have residuals computed by a compiled copy of this network, until `train` or `eval`."""
+        self._elsewhere = residual
+
     def train(self, mode: bool = True) -> "LearnedCorrector":
         """Switch between training and inference."""
-        self._traced = None
+        self._traced = self._elsewhere = None
         super().train(mode)
         return self

@@ -1,6 +1,7 @@
 """What a corrector sees of a tick."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,13 @@ class FeatureHistory:
     def append(self, features: TickFeatures) -> None:
         """Add the newest tick."""
         self._ticks.append(features)
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    def __iter__(self) -> Iterator[TickFeatures]:
+        """Oldest first."""
+        return iter(self._ticks)
 
     @property
     def newest(self) -> TickFeatures:

@@ -15,7 +15,7 @@ class TemporalCorrector(LearnedCorrector):
         super().__init__(dims)
         self.embed = nn.Linear(2 * dims.latent + dims.action + 1, dims.hidden)
         self.position = nn.Parameter(torch.zeros(dims.window, dims.hidden))
-        self.blocks = nn.ModuleList(_Block(dims.hidden, dims.heads) for _ in range(dims.layers))
+        self.blocks = nn.ModuleList(Block(dims.hidden, dims.heads) for _ in range(dims.layers))
         self.norm = nn.LayerNorm(dims.hidden)
         self.head = nn.Linear(dims.hidden, dims.action)
         nn.init.normal_(self.position, std=0.02)
@@ -46,7 +46,7 @@ class TemporalCorrector(LearnedCorrector):
         return self.head(self.norm(x[:, -1]))
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Pre-norm attention and MLP, both residual."""
 
     def __init__(self, hidden: int, heads: int):
@@ -60,6 +60,7 @@ class _Block(nn.Module):
         )
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        """Map tokens (batch, window, hidden); `visible` says which of them a token sees."""
         qkv = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, window, hidden / heads)
         mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=visible)

@@ -1,6 +1,7 @@
 """How far an observed latent is from the predicted one."""
 
 from enum import Enum
+from math import sqrt
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -33,10 +34,10 @@ def mismatch(
     difference = observed - wide
     if metric is Metric.VALUE and value_weights is not None:
         difference, wide = difference * value_weights, wide * value_weights
-    distance = float(np.linalg.norm(difference))
+    distance = sqrt(difference @ difference)
     if metric is Metric.L2:
         return distance
-    scale = float(np.linalg.norm(wide))
+    scale = sqrt(wide @ wide)
     if scale == 0.0:
         return 0.0 if distance == 0.0 else float("inf")
     return distance / scale

@@ -1,6 +1,7 @@
 // Layers of a planner on the CPU. native_library.py compiles this file for the CPU at hand; stacks.py calls it.
 
 #include "products.h"
+#include "tape.h"
 
 // A layer of a stack that is run by tiles. stacks.py fills it in.
 struct Layer {
@@ -64,6 +65,10 @@ void stack_biased(const bfloat16* x, int64_t stride, int64_t rows, const Layer* 
                                const float* bins, float* out) {                                                     \
         each_row(product, rows, bias, 1, threads, Expected{bins, width, out});                                      \
     }
+
+void run_tape(const Step* steps, int64_t count, float* buffer) {
+    for (const Step* step = steps; step != steps + count; step++) run_step(*step, buffer);
+}
 
 EXPORT(float, float32)
 EXPORT(bfloat16, bfloat16)

@@ -1,0 +1,127 @@
+"""The networks of a tick as native programs: those of the world model that the executor needs, and both correctors.
+
+They give what PyTorch gives but for the order of sums.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import Tensor
+
+from spec_control_ros.core.correctors.corrector import LearnedCorrector, Residual
+from spec_control_ros.core.correctors.features import FeatureHistory
+from spec_control_ros.core.correctors.temporal import Block, TemporalCorrector
+from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.world_model.layers import MLP, Layer, sim_norm
+from spec_control_ros.world_model.tape import LANES, LARGEST_WIDTH, LARGEST_WINDOW, Kind, Tape
+
+Rows = Callable[..., np.ndarray]
+
+
+def native_mlp(mlp: MLP, embedding: Tensor) -> Rows | None:
+    """The network from a row [first, embedding, others] to its outputs, given as rows first and others.
+
+    None where its widths do not suit.
+
+    Raises:
+        NativeLibraryError: there is no library.
+    """
+    layers = [layer for layer in mlp if isinstance(layer, Layer)]
+    if not all(_suits(len(layer.bias)) for layer in layers if layer.activation is not None):
+        return None
+    tape = Tape()
+    x = joint = tape.place(layers[0].weight.shape[1])
+    for layer in layers:
+        x = tape.linear(x, layer.weight, layer.bias)
+        if layer.activation is not None:
+            kind = Kind.SIM_NORM if layer.activation is sim_norm else Kind.MISH
+            x = tape.activate(kind, tape.norm(x, layer.ln["weight"], layer.ln["bias"]))
+    program = tape.finish()
+    given, out = program.view(joint), program.view(x)
+    constant = embedding.detach().numpy()
+
+    def run(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        np.concatenate((first, constant, *others), out=given)
+        program.run()
+        return out.copy()
+
+    return run
+
+
+def native_residual(corrector: LearnedCorrector) -> Residual | None:
+    """What the corrector's `residual` gives; None where its kind or its widths do not suit.
+
+    Raises:
+        NativeLibraryError: there is no library.
+    """
+    if not _suits(corrector.dims.hidden) or corrector.dims.window > LARGEST_WINDOW:
+        return None
+    if isinstance(corrector, TwoTowerCorrector):
+        return _two_tower(corrector)
+    return _temporal(corrector) if isinstance(corrector, TemporalCorrector) else None
+
+
+def _two_tower(corrector: TwoTowerCorrector) -> Residual:
+    latent, action = corrector.dims.latent, corrector.dims.action
+    tape = Tape()
+    observed, predicted = tape.place(latent), tape.place(latent)
+    # [difference, its norm, queued action, steps ahead]
+    features = tape.place(latent + 1 + action + 1)
+    difference = tape.combine(Kind.DIFFERENCE, observed, predicted, features.part(0, latent))
+    tape.length(difference, features.part(latent, 1))
+    mismatch = tape.module(features, corrector.mismatch_pathway)
+    towers = (
+        tape.module(observed, corrector.observed_tower),
+        tape.module(predicted, corrector.predicted_tower),
+        mismatch,
+    )
+    gate = tape.activate(Kind.SIGMOID, tape.module(mismatch, corrector.gate))
+    head = tape.module(tape.module(tape.joined(towers), corrector.trunk), corrector.head)
+    out = tape.combine(Kind.MULTIPLY, gate, head)
+    program = tape.finish()
+    of_observed, of_predicted, given, residual = map(program.view, (observed, predicted, features, out))
+
+    def run(history: FeatureHistory) -> np.ndarray:
+        newest = history.newest
+        of_observed[:], of_predicted[:] = newest.observed, newest.predicted
+        given[latent + 1 : -1], given[-1] = newest.action, 0.1 * newest.steps_ahead
+        program.run()
+        return residual.copy()
+
+    return run
+
+
+def _temporal(corrector: TemporalCorrector) -> Residual:
+    latent, window, heads = corrector.dims.latent, corrector.dims.window, corrector.dims.heads
+    tape = Tape()
+    # [observed, difference, queued action, steps ahead]
+    tokens = tape.place(2 * latent + corrector.dims.action + 1, window)
+    predicted, first = tape.place(latent, window), tape.place(1)
+    for i in range(window):
+        observed, difference = (tokens.row(i).part(start, latent) for start in (0, latent))
+        tape.combine(Kind.DIFFERENCE, observed, predicted.row(i), difference)
+    position = tape.place(corrector.dims.hidden, window)
+    x = tape.combine(Kind.ADD, tape.module(tokens, corrector.embed), position)
+    for block in corrector.blocks:
+        assert isinstance(block, Block)
+        mixed = tape.attend(tape.module(tape.module(x, block.attention_norm), block.qkv), first, heads)
+        x = tape.combine(Kind.ADD, x, tape.module(mixed, block.out))
+        x = tape.combine(Kind.ADD, x, tape.module(x, block.mlp))
+    out = tape.module(tape.module(x.row(-1), corrector.norm), corrector.head)
+    program = tape.finish()
+    program.view(position)[:] = corrector.position.detach().numpy()
+    given, foreseen, first_row, residual = map(program.view, (tokens, predicted, first, out))
+
+    def run(history: FeatureHistory) -> np.ndarray:
+        first_row[0] = start = window - len(history)
+        for i, tick in enumerate(history, start):
+            given[i, :latent], foreseen[i] = tick.observed, tick.predicted
+            given[i, 2 * latent : -1], given[i, -1] = tick.action, 0.1 * tick.steps_ahead
+        program.run()
+        return residual.copy()
+
+    return run
+
+
+def _suits(width: int) -> bool:
+    return width % LANES == 0 and width <= LARGEST_WIDTH
