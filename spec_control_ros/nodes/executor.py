@@ -30,10 +30,10 @@ from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.messages import (
     from_observation,
     from_plan,
-    to_command,
     to_replan,
     to_replan_event,
     to_status,
+    write_command,
 )
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
@@ -86,6 +86,7 @@ class ExecutorNode(ProcessNode):
         self._request: ReplanRequest | None = None  # not yet answered
         self._asked_s = 0.0
         self._answer: Future | None = None
+        self._command = msg.Command()  # the same one at every tick
         self._command_publisher: Publisher | None = None
         self._heartbeat = HeartbeatMonitor(self, self._settings.planner_lease_s, self._on_planner_lost)
         self._client: Client = self.create_client(Replan, "replan")
@@ -178,10 +179,11 @@ class ExecutorNode(ProcessNode):
             gc.collect()  # of this tick alone: microseconds
 
     def _publish(self, decision: Decision) -> None:
-        stamp = self.get_clock().now().to_msg()
+        write_command(self._command, decision, self.get_clock().now().nanoseconds)
         if self._command_publisher is not None:
-            self._command_publisher.publish(to_command(decision, stamp))
+            self._command_publisher.publish(self._command)
         now_s = time.monotonic()
+        stamp = self._command.header.stamp
         self._status_publisher.publish(to_status(decision, now_s - decision.observed_at_s, stamp))
         self._monitor.note_decision(decision, now_s)
         self._decision = decision

@@ -136,7 +136,10 @@ def test_plan_that_does_not_fit_itself_is_refused(plan: Plan, wrong: dict) -> No
 
 def test_command_survives() -> None:
     given = decision()
-    message = sent(messages.to_command(given, STAMP))
+    written = msg.Command(epoch=9, tick=9, plan_id=9, decision=3, action=[9.0])  # of another tick
+    messages.write_command(written, given, 12_000_000_034)
+    message = sent(written)
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 34)
     assert (message.epoch, message.tick, message.plan_id, message.decision) == (1, 2, 5, DecisionKind.CORRECT)
     np.testing.assert_array_equal(messages.from_floats(message.action), given.action)
     assert messages.kind_of(message.decision) is DecisionKind.CORRECT
