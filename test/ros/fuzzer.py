@@ -10,7 +10,8 @@ import numpy as np
 
 COUNTS = (0, 1, 2, 3, 4, 5, 6, 100, 2**31, 2**32 - 1)
 NUMBERS = (0.0, 0.05, -0.5, 1.0, -1.0, 3e38, -3e38, float("inf"), float("-inf"), float("nan"))
-BITS = {"uint8": 8, "byte": 8, "octet": 8, "int8": 7, "uint16": 16, "int16": 15, "uint32": 32, "uint64": 64}
+BITS = {"uint8": 8, "byte": 8, "octet": 8, "uint16": 16, "uint32": 32, "uint64": 64}
+BITS |= {"int8": 7, "int16": 15, "int32": 31, "int64": 63}
 SEQUENCE = re.compile(r"sequence<(.+)>")
 FIXED = re.compile(r"(.+)\[\d+\]")
 
@@ -41,8 +42,8 @@ class Fuzzer:
             return self._sequence(sequence[1])
         if FIXED.fullmatch(kind):
             return np.full_like(default, self._random.choice(NUMBERS))
-        if "int" in kind or kind in ("octet", "byte"):
-            return self._random.choice([c for c in COUNTS if c < 2 ** BITS.get(kind, 31)])
+        if kind in BITS:
+            return self._random.choice([c for c in COUNTS if c < 2 ** BITS[kind]])
         if kind in ("float", "double"):
             return self._random.choice(NUMBERS)
         if kind == "boolean":

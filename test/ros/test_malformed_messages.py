@@ -12,10 +12,12 @@ import pytest
 import rclpy
 from fuzzer import Fuzzer
 from rclpy.executors import SingleThreadedExecutor
-from ros_support import ACTION, LATENT, OBS, TASK, Background, Probe, arguments_of, until
+from ros_support import ACTION, LATENT, OBS, ROOT, TASK, Background, Probe, arguments_of, until
+from std_msgs.msg import Float64MultiArray
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan, Reset
+from spec_control_ros.bringup.topics import ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.qos import LATEST
@@ -33,8 +35,9 @@ EXECUTOR |= {"executor.fault_after_bad_observations": 10_000}
 class NodeHere:
     """A node in this process, its callbacks called by hand."""
 
-    def __init__(self, name: str, parameters: dict[str, Any]):
-        rclpy.init(args=arguments_of(parameters))
+    def __init__(self, name: str, parameters: dict[str, Any], *files: Path):
+        words = [word for file in files for word in ("--params-file", str(file))]
+        rclpy.init(args=[*arguments_of(parameters), *words])
         module = importlib.import_module(f"spec_control_ros.nodes.{name}")
         (kind,) = (
             value
@@ -46,7 +49,6 @@ class NodeHere:
         self.node = kind()
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
-        self.commands: list[msg.Command] = []
 
     def close(self) -> None:
         """End it."""
@@ -76,16 +78,20 @@ class NodeHere:
         }
         return topics | services
 
-    def keep_commands(self) -> None:
-        """From now on."""
-        (publisher,) = (p for p in self.node.publishers if p.msg_type is msg.Command)
-        publisher.publish = self.commands.append
+    def keep(self, kind: type) -> list[Any]:
+        """What it publishes of that type from now on."""
+        kept: list[Any] = []
+        (publisher,) = (p for p in self.node.publishers if p.msg_type is kind)
+        publisher.publish = kept.append
+        return kept
 
 
 @contextmanager
-def node_here(name: str, parameters: dict[str, Any], topic_or_service: str) -> Iterator[NodeHere]:
+def node_here(
+    name: str, parameters: dict[str, Any], topic_or_service: str, *files: Path
+) -> Iterator[NodeHere]:
     """A node that takes messages on `topic_or_service`."""
-    here = NodeHere(name, parameters)
+    here = NodeHere(name, parameters, *files)
     try:
         here.spin_until(lambda: topic_or_service in here.entrances)
         yield here
@@ -128,17 +134,17 @@ def moment(i: int) -> tuple[int, int]:
 
 def test_executor_publishes_nothing_but_actions(domain: int, model: Path) -> None:
     with node_here("executor", {"model": str(model), **EXECUTOR}, "observation") as here:
-        here.keep_commands()
+        commands = here.keep(msg.Command)
         valid = {msg.Observation: lambda i: observation(*moment(i)), msg.Plan: lambda i: plan(*moment(i))}
         bombard(here, valid, OBS, ROWS * ACTION, (ROWS + 1) * LATENT)
-        assert {c.decision for c in here.commands} > {DecisionKind.CORRECT, DecisionKind.HOLD}
-        for command in here.commands:
+        assert {c.decision for c in commands} > {DecisionKind.CORRECT, DecisionKind.HOLD}
+        for command in commands:
             action = np.asarray(command.action)
             assert action.shape == (ACTION,)
             assert (np.abs(action) <= 1.0).all()  # which no NaN is
         here.entrances["observation"][1](observation(LAST_EPOCH, 0))
         here.entrances["plan"][1](plan(LAST_EPOCH, 0))
-        assert (here.commands[-1].epoch, here.commands[-1].plan_id) == (LAST_EPOCH, 1)
+        assert (commands[-1].epoch, commands[-1].plan_id) == (LAST_EPOCH, 1)
 
 
 def test_planner_accepts_what_it_can_plan_from(domain: int, model: Path) -> None:
@@ -157,6 +163,25 @@ def test_plant_takes_its_own_commands_only(domain: int) -> None:
         )
         before = here.entrances["reset"][1](Reset.Request(seed=3)).epoch
         assert here.entrances["reset"][1](Reset.Request(seed=3)).epoch == before + 1
+
+
+def test_hardware_bridge_lives_through_any_sensor_and_command(domain: int) -> None:
+    robot = {"task": "walker-walk", "episodes": 0, "resets_robot": False}
+    with node_here("hardware_bridge", robot, "reset", ROOT / "config" / "hardware_walker.yaml") as here:
+        bombard(
+            here, {msg.Command: lambda i: msg.Command(epoch=1, tick=i, action=to_floats(np.ones(6)))}, 6, 9
+        )
+        before = here.entrances["reset"][1](Reset.Request(seed=3)).epoch
+        assert here.entrances["reset"][1](Reset.Request(seed=3)).epoch == before + 1
+
+
+def test_emulated_robot_lives_through_any_effort(domain: int) -> None:
+    robot = {"task": "walker-walk"}
+    with node_here(
+        "hardware_emulator", robot, ROBOT_RESET.lstrip("/"), ROOT / "config" / "hardware_walker.yaml"
+    ) as here:
+        bombard(here, {Float64MultiArray: lambda i: Float64MultiArray(data=[0.0] * 6)}, 6)
+        here.entrances[ROBOT_RESET.lstrip("/")][1](Reset.Request(seed=3))
 
 
 @pytest.mark.parametrize(
