@@ -107,8 +107,11 @@ def download(
 def train(
     task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
     folder: Annotated[
-        Path, typer.Option(help="state, replay buffer, log and best weights; what lies there is continued")
-    ],
+        Path | None,
+        typer.Option(
+            help="state, replay buffer, log, best weights; what lies there is continued [default: results/train/TASK]"
+        ),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="YAML file of settings [default: the shipped one of the task]")
     ] = None,
@@ -171,6 +174,7 @@ def train(
         },
     )
     chosen = {name: value for name, value in given.items() if value is not None}
+    folder = folder or Path("results/train") / task
     train_model(task, folder, recipe, chosen, resources, minutes=minutes, threads=threads, export=export)
 
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spec_control_ros.cli.expert import interruption
 from spec_control_ros.cli.machine import machine
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import SettingsError, TrainingError
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.allocation import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
@@ -55,23 +55,38 @@ def train(
     share = Path(get_package_share_directory("spec_control_ros"))
     settings = replace(read_recipe(task, recipe, share), task=task, **given)
     origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": machine()}
-    trainer = Trainer(settings, folder, resources, models=share / "models", origin=origin)
     console = Console()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     try:
-        with interruption() as asked:
-            follow(trainer, settings, lambda: asked.is_set() or time.monotonic() >= deadline_s, console)
-    finally:
-        trainer.close()
-    if trainer.updates < settings.updates:
-        console.print(f"saved; the same command goes on from update {trainer.updates}")
-    if asked.is_set():
-        raise SystemExit(130)
-    if export is not None:
-        if not trainer.best_folder.exists():
-            raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
-        shutil.copytree(trainer.best_folder, export, dirs_exist_ok=True)
-        console.print(f"best weights: {export}")
+        with console.status("starting plants, recording demonstrations"):
+            trainer = Trainer(settings, folder, resources, models=share / "models", origin=origin)
+        try:
+            with interruption() as asked:
+                follow(trainer, settings, lambda: asked.is_set() or time.monotonic() >= deadline_s, console)
+        finally:
+            trainer.close()
+        if trainer.updates < settings.updates:
+            console.print(f"saved; the same command goes on from update {trainer.updates}")
+        if asked.is_set():
+            raise SystemExit(130)
+        if export is not None:
+            export_best(trainer, export, console)
+    except OSError as error:
+        raise TrainingError(
+            f"{error.filename or folder}: {error.strerror}; the same command goes on from the last save"
+        ) from None
+
+
+def export_best(trainer: Trainer, folder: Path, console: Console) -> None:
+    """Copy the weights that evaluated best, and their card.
+
+    Raises:
+        SettingsError: there are none yet.
+    """
+    if not trainer.best_folder.exists():
+        raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
+    shutil.copytree(trainer.best_folder, folder, dirs_exist_ok=True)
+    console.print(f"best weights: {folder}")
 
 
 def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:

@@ -23,7 +23,7 @@ from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.training.trainer_settings import TrainerSettings
 from spec_control_ros.world_model.model import WorldModel
 
-FIRST_SEED = 10_000  # of episodes; evaluations take the seeds from 0 on
+FIRST_SEED = 10_000  # of episodes; benchmarks take those from 0 on
 
 
 class DataSet:

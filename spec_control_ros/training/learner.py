@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner_settings import LearnerSettings
 from spec_control_ros.world_model.layers import MLP
@@ -228,7 +229,13 @@ class Learner:
         self.value_scale = state["value_scale"].to(self._device)
 
     def start_from(self, model: WorldModel) -> None:
-        """Begin with the weights of another model of the same dimensions."""
+        """Begin with the weights of another model.
+
+        Raises:
+            SettingsError: it has other dimensions.
+        """
+        if model.dims != self.model.dims:
+            raise SettingsError(f"start: got a model of {model.dims}, expected {self.model.dims}")
         self.model.load_state_dict(model.state_dict())
         self.target_q.load_state_dict(model.q_head.state_dict())
 

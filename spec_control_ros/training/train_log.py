@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.core.errors import SettingsError, TrainingError
+from spec_control_ros.core.errors import TrainingError
 
 LOSSES = (
     *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
@@ -47,9 +47,6 @@ class TrainLog:
         folder: of `log.csv` and `tensorboard/`.
         updates: that the run has done; rows of later ones are forgotten, since they come again.
         has_tensorboard: whether to write TensorBoard's files.
-
-    Raises:
-        SettingsError: TensorBoard is wanted and not installed.
     """
 
     def __init__(self, folder: Path, updates: int, *, has_tensorboard: bool = False):
@@ -81,12 +78,16 @@ class TrainLog:
             if self._tensorboard is not None:
                 for name, value in row.items():
                     self._tensorboard.add_scalar(name, value, progress.updates)
-                self._tensorboard.flush()
         except OSError as error:
             raise TrainingError(
                 f"{self._path}: could not be written ({error.strerror}); make room and give the same command: it goes "
                 "on from the last save"
             ) from None
+
+    def close(self) -> None:
+        """Bring what TensorBoard's writer still holds to disk."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
     def _rows(self) -> list[dict[str, str]]:
         if not self._path.exists():
@@ -106,10 +107,6 @@ class TrainLog:
 
 
 def _tensorboard(folder: Path, updates: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise SettingsError(
-            "tensorboard: is not installed; `pip install tensorboard`, or leave it out"
-        ) from None
-    return SummaryWriter(folder, purge_step=updates + 1)
+    from tensorboardX import SummaryWriter  # takes seconds to import
+
+    return SummaryWriter(str(folder), purge_step=updates + 1, flush_secs=10)

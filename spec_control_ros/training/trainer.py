@@ -25,6 +25,7 @@ from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import State, load_state, save_state
 from spec_control_ros.training.trainer_settings import Resources, TrainerSettings
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
+from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
@@ -77,7 +78,7 @@ class Trainer:
                 recorded = demonstrations(folder / "demonstrations", expert, self._spec, self._pool, settings)
 
         # What learns
-        device = torch.device(resources.device)
+        device = find_device(resources.device)
         torch.manual_seed(settings.seed)
         dims = official_dimensions(settings.size, self._spec.obs_dim, self._spec.action_dim)
         self.model = WorldModel(dims).to(device)
@@ -166,7 +167,8 @@ class Trainer:
         save_state(self._folder / "state.pt", self._settings, state)
 
     def close(self) -> None:
-        """End the plants' processes."""
+        """End the plants' processes and the log."""
+        self._log.close()
         if self._pool is not None:
             self._pool.close()
 

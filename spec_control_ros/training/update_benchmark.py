@@ -12,6 +12,7 @@ from spec_control_ros.training.eager_update import EagerUpdate
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.precision import Precision
@@ -41,7 +42,7 @@ class UpdateBenchmark:
 
         Both are warmed up before the first.
         """
-        device = torch.device(self.device)
+        device = find_device(self.device)
         torch.manual_seed(0)
         model = WorldModel(official_dimensions(self.size, self.obs, self.action)).to(device)
         settings = LearnerSettings()

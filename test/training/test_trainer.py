@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from short_plant import ShortPlant
+from tensorboardX.proto.event_pb2 import Event
 
 from spec_control_ros.core.errors import CheckpointError, DatasetError, SettingsError, TrainingError
 from spec_control_ros.training.expert import ExpertActor
@@ -120,7 +121,7 @@ def test_run_collects_first_then_updates_and_evaluates(train: Callable[..., Trai
 
 
 def test_losses_fall(train: Callable[..., Trainer]) -> None:
-    told = [p for p in train(replace(SETTINGS, updates=200, batch=32)).run() if p.losses]
+    told = [p for p in train(replace(SETTINGS, updates=120, batch=32)).run() if p.losses]
     for name in LEARNT:
         early, late = (np.mean([p.losses[name] for p in part]) for part in (told[:3], told[-3:]))
         assert late < 0.9 * early, name
@@ -146,11 +147,11 @@ def test_interrupted_and_continued_run_is_the_run_without_a_break(
 def test_run_that_was_killed_goes_on_from_its_last_save_though_the_buffer_is_ahead(
     train: Callable[..., Trainer], tmp_path: Path
 ) -> None:
-    longer = replace(SETTINGS, updates=120)
+    longer = replace(SETTINGS, updates=80)
     whole = train(longer)
     saved: Path | None = None
     for progress in whole.run():
-        if saved is None and progress.updates > 50 and progress.returns:
+        if saved is None and progress.updates > 30 and progress.returns:
             saved = tmp_path / "state.pt"
             shutil.copy(tmp_path / "run" / "state.pt", saved)
             break
@@ -219,7 +220,7 @@ class TestDataSets:
         return tmp_path / "recorder" / "buffer"
 
     def test_offline_run_learns_from_it_alone(self, train: Callable[..., Trainer], recorded: Path) -> None:
-        settings = replace(SETTINGS, dataset=str(recorded), dataset_share=1.0, updates=200, batch=32)
+        settings = replace(SETTINGS, dataset=str(recorded), dataset_share=1.0, updates=120, batch=32)
         trainer = train(settings)
         told = list(trainer.run())
         assert all(progress.ticks == 0 and not progress.returns for progress in told)
@@ -362,6 +363,34 @@ def test_buffer_in_memory_leaves_no_files_and_is_filled_again(
     told: list[Progress] = list(continued.run(rounds(7)))
     assert continued.updates == before + 2  # once there were 4 episodes again
     assert set(told[0].returns) == {"planner", "prior"}  # not at random any more
+
+
+def test_tensorboard_shows_what_the_log_holds(train: Callable[..., Trainer], tmp_path: Path) -> None:
+    trainer = train(has_tensorboard=True)
+    told = list(trainer.run(rounds(14)))
+    trainer.close()
+    scalars = list(scalars_in(tmp_path / "run" / "tensorboard"))
+    for progress in told:
+        assert (progress.updates, "value_loss", pytest.approx(progress.losses["value_loss"])) in scalars
+    assert {step for step, _, _ in scalars} == {progress.updates for progress in told}
+
+
+def scalars_in(folder: Path) -> Iterator[tuple[int, str, float]]:
+    """Step, name and value out of TensorBoard's records: length, its checksum, the event, its checksum."""
+    for path in folder.iterdir():
+        left = path.read_bytes()
+        while left:
+            end = 12 + int.from_bytes(left[:8], "little")
+            event = Event.FromString(left[12:end])
+            yield from ((event.step, value.tag, value.simple_value) for value in event.summary.value)
+            left = left[end + 4 :]
+
+
+def test_start_from_a_model_of_another_size_is_refused(train: Callable[..., Trainer]) -> None:
+    first = train(replace(SETTINGS, evaluation_episodes=0))
+    list(first.run())
+    with pytest.raises(SettingsError, match="start: got a model of"):
+        train(replace(SETTINGS, size="1", start=str(first.best_folder)), "second")
 
 
 def test_start_from_a_model(train: Callable[..., Trainer]) -> None:

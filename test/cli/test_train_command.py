@@ -1,0 +1,217 @@
+"""The commands that train a world model, and measure its update."""
+
+import csv
+import errno
+import json
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from click.testing import Result
+from short_plant import ShortPlant
+from typer.testing import CliRunner
+
+from spec_control_ros.cli.main import app
+from spec_control_ros.cli.train import read_recipe
+from spec_control_ros.core.errors import (
+    CheckpointError,
+    DatasetError,
+    SettingsError,
+    TaskError,
+    TrainingError,
+)
+from spec_control_ros.sim.suite_plant import split_task
+from spec_control_ros.training.demonstrations import find_expert
+from spec_control_ros.training.trainer import Trainer
+from spec_control_ros.training.trainer_settings import TrainerSettings
+from spec_control_ros.world_model.checkpoint import load_card
+from spec_control_ros.world_model.dimensions import SIZES
+from spec_control_ros.world_model.model_folder import WEIGHTS
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = sorted((ROOT / "config" / "training").glob("*.yaml"))
+RECIPE = {
+    "size": "tiny",
+    "updates": 8,
+    "batch": 4,
+    "evaluate_every": 4,
+    "evaluation_episodes": 1,
+    "collection": {"plants": 2, "planner_plants": 1, "first_episodes": 1, "buffer_episodes": 8},
+    "planner": {"iterations": 1, "samples": 4, "prior_samples": 2, "elites": 2},
+}
+
+
+def invoke(*words: object) -> Result:
+    outcome = CliRunner().invoke(app, [str(word) for word in words])
+    if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
+        raise outcome.exception
+    return outcome
+
+
+@pytest.fixture(autouse=True)
+def _small_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = {"encoder": 16, "hidden": 16, "latent": 16, "encoder_layers": 1, "q_members": 2}
+    monkeypatch.setitem(SIZES, "tiny", widths)
+    monkeypatch.setattr("torch.compile", lambda function, **_: function)
+
+
+@pytest.fixture
+def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    monkeypatch.setattr("spec_control_ros.cli.train.Trainer", partial(Trainer, make_plant=ShortPlant))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    return [*("train", "sliders", "--folder", tmp_path / "run", "--recipe", tmp_path / "recipe.yaml")]
+
+
+def test_model_that_is_exported_tells_how_it_was_made(words: list[object], tmp_path: Path) -> None:
+    outcome = invoke(*words, "--seed", 3, "--export", tmp_path / "model")
+    assert outcome.exit_code == 0
+    card = load_card(tmp_path / "model" / WEIGHTS)
+    assert (card["task"], card["training"]["seed"], card["training"]["settings"]["batch"]) == (
+        "sliders",
+        3,
+        4,
+    )
+    assert card["training"]["command"].startswith("spec-control ")
+    assert "evaluation of the prior" in outcome.output
+    with (tmp_path / "run" / "log.csv").open() as file:
+        assert [row["updates"] for row in csv.DictReader(file)][-1] == "8"
+
+
+def test_interrupted_run_is_saved_and_the_same_command_goes_on(
+    words: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Trainer._update
+
+    def interrupting(trainer: Trainer) -> None:
+        update(trainer)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_update", interrupting)
+        outcome = invoke(*words, "--export", tmp_path / "model")
+    assert outcome.exit_code == 130
+    assert "goes on from update 4" in outcome.output
+    assert not (tmp_path / "model").exists()
+    outcome = invoke(*words, "--export", tmp_path / "model")
+    assert outcome.exit_code == 0
+    assert load_card(tmp_path / "model" / WEIGHTS)["training"]["updates"] in (4, 8)
+
+
+def test_run_ends_with_its_minutes_and_says_how_to_go_on(words: list[object], tmp_path: Path) -> None:
+    outcome = invoke(*words, "--minutes", 0)
+    assert outcome.exit_code == 0
+    assert "goes on from update 0" in outcome.output
+    with pytest.raises(SettingsError, match="nothing was evaluated yet"):
+        invoke(*words, "--minutes", 0, "--export", tmp_path / "model")
+
+
+def test_changed_setting_is_named(words: list[object]) -> None:
+    invoke(*words, "--minutes", 0)
+    with pytest.raises(SettingsError, match=r"\(size: was 'tiny', got '1'\); give those, or use another"):
+        invoke(*words, "--size", 1)
+
+
+def test_recorded_episodes_of_one_run_are_another_ones_data_set(words: list[object], tmp_path: Path) -> None:
+    invoke(*words)
+    offline = ["--folder", tmp_path / "offline", "--dataset", tmp_path / "run" / "buffer", "--offline"]
+    assert invoke(*words, *offline).exit_code == 0
+    assert not (tmp_path / "offline" / "buffer").exists()
+    with (tmp_path / "offline" / "log.csv").open() as file:
+        assert {row["ticks"] for row in csv.DictReader(file)} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        (["--size", 2], SettingsError, "model size: got '2', expected one of 1, 5, 19, 48, 317"),
+        (["--dataset", "nowhere"], DatasetError, "expected a data set"),
+        (["--offline"], SettingsError, "neither a dataset"),
+        (["--from", "nobody"], CheckpointError, "got 'nobody', expected one of"),
+        (["--expert", "nobody"], CheckpointError, "got 'nobody', expected one of humanoid-walk"),
+        (["--expert", "humanoid-walk"], CheckpointError, "got one for 67 observations"),
+        (["--device", "gpu"], SettingsError, "device: got 'gpu'"),
+        (["--precision", "half"], SettingsError, "precision: got 'half'"),
+        (["--recipe", "nowhere.yaml"], SettingsError, r"recipe nowhere\.yaml: .*No such file"),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    words: list[object], given: list[object], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        invoke(*words, *given)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("updates: many", "updates"),
+        ("plants: 3", "plants: unknown, expected one of task, size"),
+        ("collection: {plants: 0}", r"collection\.plants: got 0"),
+        ("- 1", "got list, expected settings by name"),
+        ("a: [", "recipe"),
+    ],
+)
+def test_recipe_that_is_none_is_refused(words: list[object], tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        invoke(*words)
+
+
+def test_unknown_task_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="got 'cup-fly', expected one of"):
+        invoke("train", "cup-fly", "--folder", tmp_path / "run")
+
+
+def test_full_disk_is_told_with_what_to_do(words: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_trainer: Trainer) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "buffer/length.npy")
+
+    monkeypatch.setattr(Trainer, "save", full)
+    with pytest.raises(TrainingError, match=r"buffer/length\.npy: No space left on device; the same command"):
+        invoke(*words)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_recipe_is_of_a_task_and_asks_for_nothing_that_is_not_there(path: Path) -> None:
+    split_task(path.stem)
+    settings = read_recipe(path.stem, None, ROOT)
+    assert settings != TrainerSettings(task=path.stem)
+    if settings.expert:
+        find_expert(settings.expert, ROOT / "models")
+
+
+def test_every_shipped_model_has_a_recipe_that_is_installed() -> None:
+    models = {path.parent.name for path in (ROOT / "models").glob(f"*/{WEIGHTS}")}
+    assert models == {path.stem for path in SHIPPED}
+    installed = Path(get_package_share_directory("spec_control_ros")) / "config" / "training"
+    assert {path.name for path in installed.iterdir()} == {path.name for path in SHIPPED}
+
+
+def test_task_without_a_recipe_has_the_defaults() -> None:
+    assert read_recipe("cup-catch", None, ROOT) == TrainerSettings(task="cup-catch")
+
+
+def test_benchmark_of_the_update_tells_both_forms_and_their_ratio(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    options = [
+        "--size",
+        "tiny",
+        "--batch",
+        4,
+        "--rounds",
+        2,
+        "--updates",
+        1,
+        "--json",
+        tmp_path / "report.json",
+    ]
+    assert "times as many" in invoke("bench-learner", *options).output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {name: len(of) for name, of in report["seconds_per_update"].items()} == {"eager": 2, "learner": 2}
+    assert report["medians"]["ratio"] > 0.0
+    torch.set_num_threads(before)
