@@ -1,0 +1,193 @@
+"""Hardware bridge and emulator as processes, over the topics that ros2_control gives a robot."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import Quaternion
+from rclpy.qos import qos_profile_sensor_data
+from ros_support import Background, make_model_folder
+from sensor_msgs.msg import Imu, JointState
+from std_msgs.msg import Float64MultiArray
+from test_bridge_node import Controller
+
+from spec_control_interfaces import msg
+from spec_control_ros.sim.actuators import find_actuators
+from spec_control_ros.sim.emulated_robot import EmulatedRobot
+from spec_control_ros.sim.robot_bridge import RobotPlant
+from spec_control_ros.sim.state_estimate import StateEstimator
+from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.model_folder import ModelFolder
+
+TASK, OBS, ACTION = "walker-walk", 24, 6
+CONTROLLER = "forward_command_controller/commands"
+ORDER = ["left_ankle", "left_knee", "left_hip", "right_ankle", "right_knee", "right_hip"]
+GEARS = {"right_hip": 100.0, "right_knee": 50.0, "right_ankle": 20.0}
+GEARS |= {name.replace("right", "left"): gear for name, gear in GEARS.items()}
+BRIDGE = {
+    "task": TASK,
+    "controller.joints": ORDER,
+    "controller.gains": [GEARS[name] for name in ORDER],
+    "sensors.max_age_s": 0.5,
+    "sensors.max_skew_s": 0.3,
+    "robot.silence_s": 1.0,
+}
+EMULATOR = {"task": TASK, "joints": ORDER, "rate_hz": 50.0}
+TICKS = 25
+ERROR = DiagnosticStatus.ERROR
+
+
+@pytest.fixture
+def controller(domain: int) -> Iterator[Controller]:
+    """The test in the executor's place, with an ear on the robot's topics."""
+    controller = Controller()
+    controller.diagnostics = controller.probe.hear_diagnostics("hardware_bridge")
+    controller.efforts = controller.probe.hear(Float64MultiArray, CONTROLLER, 10)
+    yield controller
+    controller.probe.close()
+
+
+def expected_rewards(folder: Path) -> list[float]:
+    """Of the same loop without ROS: emulated robot, estimate, prior."""
+    policy = latent_policy(ModelFolder(folder).world_model()[0], None)
+    estimator, robot = StateEstimator(TASK), EmulatedRobot(TASK)
+    gains = find_actuators(robot.plant.physics).gains
+    plant = RobotPlant(estimator, 2, TICKS)
+    robot.reset(3)
+    plant.body = robot.state()
+    obs, rewards = plant.reset(3), []
+    for _ in range(TICKS):
+        action = np.clip(policy.prior(policy.latent_of(obs)), -1.0, 1.0)
+        robot.command(gains * action)
+        robot.advance(round(plant.control_period_s / robot.step_s))
+        plant.body = robot.state()
+        step = plant.step(action)
+        obs = step.obs
+        rewards.append(step.reward)
+    return rewards
+
+
+def test_bridge_emulator_and_executor_close_the_loop_that_there_is_without_ros(
+    controller: Controller, start: Callable[..., Background], tmp_path: Path
+) -> None:
+    model = make_model_folder(tmp_path / "model", TASK, OBS, ACTION)
+    start("hardware_emulator", EMULATOR | {"mode": "lockstep"})
+    holding = {"executor.hold": "policy", "executor.plan_wait_s": 0.01, "planner_wait_s": 0.0}
+    executor = start("executor", {"model": str(model), "gate.accept": 1.0, "gate.replan": 2.0, **holding})
+    lockstep = {"mode": "lockstep", "episodes": 1, "seed": 3, "robot.episode_ticks": TICKS}
+    bridge = start("hardware_bridge", BRIDGE | lockstep)
+    assert bridge.wait() == 0, bridge.text + executor.text
+    controller.probe.until(lambda: controller.episodes and controller.episodes[-1].done, bridge.log.read_text)
+    heard = {e.tick: e.reward for e in controller.episodes}
+    assert controller.episodes[-1].held_ticks == TICKS
+    expected = expected_rewards(model)
+    assert [heard[tick] for tick in range(1, TICKS + 1)] == pytest.approx(expected, rel=1e-4)
+    assert len(set(expected)) == TICKS
+
+
+def drive(controller: Controller, epoch: int, ticks: int, action: Any) -> None:
+    """Answer every observation until so many ticks later."""
+    controller.probe.until(lambda: controller.observations and controller.observations[-1].epoch == epoch)
+    last = controller.observations[-1].tick + ticks
+    while (tick := controller.observations[-1].tick) < last:
+        controller.command(epoch, tick, action)
+        controller.probe.until(lambda now=tick: controller.observations[-1].tick > now)
+
+
+def test_realtime_robot_is_driven_stopped_blinded_and_reset(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    emulator = start("hardware_emulator", EMULATOR)
+    bridge = start("hardware_bridge", {**BRIDGE, "episodes": 0, "robot.episode_ticks": 100_000})
+    joints = controller.probe.hear(JointState, "joint_states", qos_profile_sensor_data)
+    controller.appear()
+    # Driven: every action becomes efforts in the controller's order.
+    action = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    drive(controller, 1, 3, action)
+    wanted = {name: GEARS[name] * a for name, a in zip(GEARS, action, strict=True)}
+    np.testing.assert_allclose(controller.efforts[-1].data, [wanted[name] for name in ORDER], rtol=1e-6)
+    assert len(controller.observation(1, controller.observations[-1].tick).data) == OBS
+    controller.probe.until(lambda: set(joints[-1].name) == set(ORDER))
+    # Stopped: nobody commands any more.
+    controller.probe.until(lambda: list(controller.efforts[-1].data) == [0.0] * ACTION)
+    controller.probe.until(lambda: "executor is silent" in controller.diagnostics[-1].message)
+    while controller.diagnostics[-1].level == ERROR:
+        drive(controller, 1, 2, action)
+    # Blinded: without sensors there are no observations, and they come back with them.
+    with controller.probe.counting(controller.diagnostics, "sensors.stale"):
+        emulator.send(signal.SIGSTOP)
+    count = len(controller.observations)
+    controller.probe.spin(0.5)
+    assert len(controller.observations) == count
+    emulator.send(signal.SIGCONT)
+    controller.probe.until(lambda: len(controller.observations) > count)
+    # Reset: a new epoch, from where its seed starts.
+    epoch = controller.reset(9)
+    assert epoch == 2
+    first = controller.observation(epoch, 0)
+    np.testing.assert_allclose(first.data, StateEstimator(TASK).plant.reset(9), atol=1e-5)
+    # Ended: the robot is left without effort.
+    drive(controller, epoch, 2, action)
+    bridge.send(signal.SIGTERM)
+    bridge.wait()
+    controller.probe.until(lambda: list(controller.efforts[-1].data) == [0.0] * ACTION)
+    assert "Traceback" not in bridge.text
+
+
+def test_spoilt_messages_are_refused_counted_and_recovered_from(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    start("hardware_emulator", EMULATOR)
+    bridge = start("hardware_bridge", {**BRIDGE, "episodes": 0})
+    controller.appear()
+    controller.observation(1, 0)
+    probe, names = controller.probe, list(GEARS)
+    spoilt = [
+        (JointState, "joint_states", JointState(name=names, position=[np.nan] * 6, velocity=[0.0] * 6)),
+        (JointState, "joint_states", JointState(name=names, position=[0.0] * 6)),
+        (JointState, "joint_states", JointState(name=["x"] * 20_000, position=[0.0], velocity=[0.0])),
+        (Imu, "imu/data", Imu(orientation=Quaternion(w=0.5))),
+    ]
+    for kind, topic, message in spoilt:
+        publisher = probe.publisher(kind, topic, 10)
+        probe.until(publisher.get_subscription_count)
+        with probe.counting(controller.diagnostics, "sensors.bad_message"):
+            publisher.publish(message)
+    controls = probe.publisher(Float64MultiArray, CONTROLLER, 10)
+    emulated = probe.hear_diagnostics("hardware_emulator")
+    for data in ([], [0.0], [np.nan] * ACTION):
+        with probe.counting(emulated, "commands.refused"):
+            controls.publish(Float64MultiArray(data=data))
+    tick = controller.observations[-1].tick
+    probe.until(lambda: controller.observations[-1].tick > tick)
+    assert bridge.popen.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ((), "no executor publishes on `command`"),
+        (("executor",), "no controller listens on `forward_command_controller/commands`"),
+        (("executor", "controller"), "no robot offers `robot/reset`"),
+        (("executor", "controller", "operator"), "sensors are missing: joint_states, imu/data, odom"),
+    ],
+)
+def test_bridge_says_whom_it_misses_and_ends(
+    controller: Controller, start: Callable[..., Background], others: tuple[str, ...], said: str
+) -> None:
+    if "controller" not in others:  # the fixture listens there
+        controller.probe.node.destroy_subscription(
+            next(s for s in controller.probe.node.subscriptions if s.topic_name.endswith("commands"))
+        )
+    if "executor" in others:
+        controller.probe.publisher(msg.Command, "command")
+    bridge = start(
+        "hardware_bridge", {**BRIDGE, "start_timeout_s": 2.0, "resets_robot": "operator" not in others}
+    )
+    assert bridge.wait() == 1
+    assert f"{said}" in bridge.text
+    assert "giving up after 2 s" in bridge.text
