@@ -421,6 +421,30 @@ def hil(
     raise typer.Exit(code)
 
 
+@app.command()
+def bench_planner(
+    model: Annotated[
+        str, typer.Argument(help="1, 5, 19, 48 or 317: random weights of that size; or model name or folder")
+    ] = "5",
+    rounds: Annotated[int, typer.Option(help="in each, every form plans once", min=1)] = 20,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="torch device to plan on")] = "cpu",
+    wall: Annotated[
+        bool, typer.Option("--wall", help="by the wall clock, as several threads and GPUs always are")
+    ] = False,
+    official: Annotated[
+        bool, typer.Option("--official", help="with the official search, not that of the model's robot")
+    ] = False,
+    episodes: Annotated[int, typer.Option(help="that every form is driven through", min=0)] = 0,
+    json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
+) -> None:
+    """Measure the planner beside a plain form of the official algorithm and the machine's own rate."""
+    from spec_control_ros.cli.bench_planner import BenchPlannerOptions
+    from spec_control_ros.cli.bench_planner import bench_planner as run_benchmark
+
+    run_benchmark(BenchPlannerOptions(model, rounds, threads, device, wall, official, episodes, json))
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

@@ -74,6 +74,7 @@ class PlannerNode(ProcessNode):
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
         self._warm_start: WarmStart | None = None
+        self._iterations = 0  # of the last search
         self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
@@ -166,7 +167,7 @@ class PlannerNode(ProcessNode):
             self._monitor.note_failure()
             self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
             return
-        self._warm_start = queue.warm_start
+        self._warm_start, self._iterations = queue.warm_start, queue.iterations
         planning_time_s = time.monotonic() - start_s
         self._monitor.note(planning_time_s)
         plan = queue.as_plan(
@@ -182,7 +183,12 @@ class PlannerNode(ProcessNode):
         health = Health(Finding(Level.WARN, "warming up"), {})
         if self._thread.is_ready.is_set():
             health = self._monitor.health()
-        values = {**self._counts, "superseded": self._thread.superseded, **health.values}
+        values = {
+            **self._counts,
+            "superseded": self._thread.superseded,
+            "iterations": self._iterations,
+            **health.values,
+        }
         stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(diagnostics("planner", Health(health.finding, values), stamp))
 

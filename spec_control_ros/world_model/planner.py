@@ -1,7 +1,10 @@
 """From an observation or a latent to a plan: encode, search, extend the queue by the policy prior."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +16,18 @@ from spec_control_ros.core.errors import ObservationError, PlanningError, Settin
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+from spec_control_ros.world_model.mppi import (
+    Budget,
+    MPPINoise,
+    MPPIResult,
+    MPPISettings,
+    search,
+    shift_warm_start,
+)
 from spec_control_ros.world_model.planning_model import PlanningModel
+from spec_control_ros.world_model.precision import Precision
+
+Search = Callable[[Tensor, MPPISettings, MPPINoise, Tensor | None, Budget | None], MPPIResult]
 
 
 class Selection(str, Enum):
@@ -33,6 +46,16 @@ class PlannerSettings:
     )
     selection: Selection = setting(Selection.MEAN, "which actions of the search make the plan")
     seed: int = setting(0, "of the search's noise", low=0, high=2**31 - 1)
+    precision: Precision = setting(
+        Precision.AUTO,
+        "of the search's matrix products; auto: bfloat16 where the device has it, else float32",
+    )
+    time_budget_s: float = setting(
+        0.0,
+        "for the search, which does the iterations that fit; 0: all of them, however long it takes",
+        low=0.0,
+    )
+    min_iterations: int = setting(1, "of the search, whatever its time budget", low=1, high=1000)
     mppi: MPPISettings = field(default_factory=MPPISettings)
 
     def __post_init__(self) -> None:
@@ -60,6 +83,7 @@ class PlannedQueue:
     actions: Float32[np.ndarray, "queue action"]
     latents: Float32[np.ndarray, "queue_and_one latent"]
     value: float
+    iterations: int  # of the search
     warm_start: WarmStart
 
     def as_plan(
@@ -96,9 +120,19 @@ class Planner:
         model: in inference mode, on the device to plan on.
         settings: of the planner.
         task: index of the task in a multi-task model.
+        search: in place of our own, to compare with.
+        clock: in seconds; the time budget is measured by it, and nothing else.
     """
 
-    def __init__(self, model: WorldModel, settings: PlannerSettings, task: int | None = None):
+    def __init__(
+        self,
+        model: WorldModel,
+        settings: PlannerSettings,
+        task: int | None = None,
+        *,
+        search: Search | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         if (task is None) == bool(model.dims.tasks):
             raise SettingsError(
                 f"task index: got {task} for a model of {model.dims.tasks or 'a single'} task(s); "
@@ -108,7 +142,8 @@ class Planner:
             raise SettingsError(f"task index: got {task}, expected 0 to {model.dims.tasks - 1}")
         self.model, self.settings, self._task = model, settings, task
         self._device = next(model.parameters()).device
-        self._planning_model = PlanningModel(model, task)
+        self._search = search or _own_search(model, settings, task)
+        self._clock = clock
 
     def answer(self, request: ReplanRequest, warm_start: WarmStart | None = None) -> PlannedQueue:
         """Plan what is asked for; see `plan` and `plan_from_latent`."""
@@ -164,13 +199,16 @@ class Planner:
         return self._plan(z, epoch, start_tick, warm_start)
 
     def _plan(self, z: Tensor, epoch: int, start_tick: int, warm_start: WarmStart | None) -> PlannedQueue:
-        mppi = self.settings.mppi
+        settings, mppi = self.settings, self.settings.mppi
+        budget = None
+        if settings.time_budget_s:
+            budget = Budget(settings.time_budget_s, settings.min_iterations, self._clock)
         mean = None
         if warm_start is not None and warm_start.epoch == epoch and warm_start.start_tick <= start_tick:
             mean = shift_warm_start(warm_start.mean, start_tick - warm_start.start_tick)
         noise = MPPINoise.draw(mppi, self.model.dims, 1, self._generator(epoch, start_tick))
-        result = search(self._planning_model, z, mppi, noise, mean)
-        chosen = result.mean if self.settings.selection is Selection.MEAN else result.elite
+        result = self._search(z, mppi, noise, mean, budget)
+        chosen = result.mean if settings.selection is Selection.MEAN else result.elite
         actions, latents = self._extend(z, chosen[0])
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
             raise PlanningError("planning: rows past the search are not finite; expected finite ones")
@@ -178,6 +216,7 @@ class Planner:
             actions=actions.cpu().numpy(),
             latents=latents.cpu().numpy(),
             value=float(result.value[0]),
+            iterations=result.iterations,
             warm_start=WarmStart(epoch, start_tick, result.mean),
         )
 
@@ -209,3 +248,7 @@ class Planner:
                 f"expected ({size},) of finite values"
             )
         return torch.from_numpy(values).to(self._device).unsqueeze(0)
+
+
+def _own_search(model: WorldModel, settings: PlannerSettings, task: int | None) -> Search:
+    return partial(search, PlanningModel(model, task, settings.precision))

@@ -8,7 +8,7 @@ other devices, PyTorch's own operations do the same.
 import ctypes
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -189,6 +189,12 @@ def _library() -> ctypes.CDLL:
     return native_library()
 
 
+@functools.cache
+def _function(name: str) -> Any:
+    # Looked up once: ctypes takes as long for it as a small layer does.
+    return _library()[name]
+
+
 def _named(name: str, x: Tensor) -> str:
     return f"{name}_{'bfloat16' if x.dtype is torch.bfloat16 else 'float32'}"
 
@@ -200,4 +206,4 @@ def _threads() -> int:
 def _call(name: str, *arguments: Tensor | int) -> None:
     # Every number as 64 bits, pointers too; what a function takes as 32 of them is small.
     numbers = (a.data_ptr() if isinstance(a, Tensor) else a for a in arguments)
-    _library()[name](*map(ctypes.c_int64, numbers))
+    _function(name)(*map(ctypes.c_int64, numbers))

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.planner import PlannedQueue, Planner, PlannerSettings, Selection
+from spec_control_ros.world_model.precision import Precision
 
 SETTINGS = PlannerSettings(
     queue_length=6, mppi=MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)
@@ -88,6 +90,26 @@ def test_queue_as_long_as_the_horizon_is_the_search_alone(model: WorldModel, obs
 def test_elite_is_chosen_when_asked_for(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
     by_elite = Planner(model, replace(SETTINGS, selection=Selection.ELITE)).plan(obs, 1, 0)
     assert not same(by_elite, planner.plan(obs, 1, 0))
+
+
+def test_precision_is_the_search_s(model: WorldModel, obs: np.ndarray) -> None:
+    exact, rough = (
+        Planner(model, replace(SETTINGS, precision=p)).plan(obs, 1, 0)
+        for p in (Precision.FLOAT32, Precision.BFLOAT16)
+    )
+    assert not same(exact, rough)
+    assert np.array_equal(exact.latents[0], rough.latents[0])
+
+
+@pytest.mark.parametrize(("time_budget_s", "iterations"), [(0.0, 5), (2.5, 2), (3.5, 3), (100.0, 5)])
+def test_time_budget_ends_the_search_and_the_minimum_is_done(
+    model: WorldModel, obs: np.ndarray, time_budget_s: float, iterations: int
+) -> None:
+    mppi = replace(SETTINGS.mppi, iterations=5)
+    settings = replace(SETTINGS, mppi=mppi, time_budget_s=time_budget_s, min_iterations=2)
+    ticking = count()  # an iteration takes a second
+    planner = Planner(model, settings, clock=lambda: float(next(ticking)))
+    assert planner.plan(obs, 1, 0).iterations == iterations
 
 
 class TestWarmStart:
