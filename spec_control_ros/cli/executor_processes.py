@@ -32,25 +32,31 @@ def driven(
         real_time: of the driver, so that what holds it up is not taken for theirs.
 
     Raises:
-        ProcessError: one died, or does not get ready.
+        ProcessError: another system is running, one died, or does not get ready.
     """
     supervisor = Supervisor(new_log_folder(), environment())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    driver = LatencyDriver(stand_in)
     try:
+        _refuse_company(driver)
         for process in system:
             supervisor.start(process)
-        # After that, for they would inherit it
-        enter_real_time(replace(real_time, lock_memory=False))
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        driver = LatencyDriver(stand_in)
-        try:
-            _wait_until_ready(driver, supervisor)
-            yield driver
-            _refuse_dead(supervisor)
-        finally:
-            driver.destroy_node()
-            rclpy.try_shutdown()
+        enter_real_time(replace(real_time, lock_memory=False))  # after that, for they would inherit it
+        _wait_until_ready(driver, supervisor)
+        yield driver
+        _refuse_dead(supervisor)
     finally:
+        driver.destroy_node()
+        rclpy.try_shutdown()
         supervisor.stop()
+
+
+def _refuse_company(driver: LatencyDriver) -> None:
+    driver.spin_until(perf_counter() + SETTLE_S)
+    if driver.count_publishers("command"):
+        raise ProcessError(
+            "an executor publishes on `command` already: end its system, or set another ROS_DOMAIN_ID"
+        )
 
 
 def _wait_until_ready(driver: LatencyDriver, supervisor: Supervisor) -> None:
