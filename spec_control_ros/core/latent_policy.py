@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.plan import Plan
 
 Dynamics = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (latent,), (action,) -> (latent,)
@@ -24,10 +25,10 @@ class LatentPolicy:
 
     def latent_of(self, obs: np.ndarray) -> Float32[np.ndarray, "latent"] | None:
         """The latent of an observation; None when the observation or what the encoder makes of it is no good."""
-        if obs.shape != (self.obs_dim,) or not np.isfinite(obs).all():
+        if obs.shape != (self.obs_dim,) or not is_finite(obs):
             return None
         latent = self.encode(obs)
-        return latent if np.isfinite(latent).all() else None
+        return latent if is_finite(latent) else None
 
     def fits(self, plan: Plan) -> bool:
         """Whether a plan has the sizes of this model."""

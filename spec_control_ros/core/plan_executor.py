@@ -19,6 +19,7 @@ from spec_control_ros.core.drop import Drop, Drops
 from spec_control_ros.core.execution import Executed, Execution
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.fault_latch import FaultLatch
+from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.gate import EMPTY, Gate, Verdict
 from spec_control_ros.core.hold import hold_action
 from spec_control_ros.core.latent_policy import LatentPolicy
@@ -222,7 +223,7 @@ class PlanExecutor:
         executed = self._execution.execute(
             tick.latent, row, is_corrected=verdict.kind is DecisionKind.CORRECT
         )
-        if not np.isfinite(executed.action).all():
+        if not is_finite(executed.action):
             self._faults.latch(
                 f"corrector gave a non-finite action at epoch {self._order.epoch}, tick {self._order.tick}"
             )
