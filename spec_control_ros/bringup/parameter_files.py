@@ -50,14 +50,14 @@ def _read(path: Path) -> Parameters:
     for node, body in content.items():
         if not isinstance(body, dict) or not isinstance(body.get("ros__parameters"), dict):
             raise SettingsError(f"{path}: {node}: expected `ros__parameters:` with parameters below it")
-    return {node: _nested(body["ros__parameters"]) for node, body in content.items()}
+    return {node: nested(body["ros__parameters"]) for node, body in content.items()}
 
 
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """ROS takes `gate.accept: 0.1` for `gate: {accept: 0.1}`."""
-    nested: dict[str, Any] = {}
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested mappings: ROS takes `gate.accept: 0.1` for `gate: {accept: 0.1}`."""
+    made: dict[str, Any] = {}
     for name, value in values.items():
         first, _, rest = str(name).partition(".")
         inner = {rest: value} if rest else value
-        nested = merge(nested, {first: _nested(inner) if isinstance(inner, Mapping) else inner})
-    return nested
+        made = merge(made, {first: nested(inner) if isinstance(inner, Mapping) else inner})
+    return made

@@ -57,5 +57,9 @@ class CalibrationError(SpecControlError):
     """There is too little nominal operation to calibrate thresholds from."""
 
 
+class InputLogError(SpecControlError, ValueError):
+    """What should tell the control law's inputs is no such text."""
+
+
 class BagError(SpecControlError):
     """A bag is missing, empty, damaged beyond use, or holds nothing of ours."""

@@ -4,8 +4,8 @@
 and range become the ROS parameter's descriptor, so that they are written once.
 """
 
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, field, fields, is_dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, Field, asdict, field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -124,3 +124,50 @@ def _is_of_type(value: Any, kind: type, of: type | None = None) -> bool:
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)
+
+
+def named_fields(kind: type, prefix: str = "") -> dict[str, Field[Any]]:
+    """The fields of settings and of those nested in them, by their dotted names."""
+    found: dict[str, Field[Any]] = {}
+    for spec in fields(kind):
+        nested = None if spec.default_factory is MISSING else spec.default_factory()
+        if is_dataclass(nested):
+            found |= named_fields(type(nested), f"{prefix}{spec.name}.")
+        else:
+            found[prefix + spec.name] = spec
+    return found
+
+
+def changed(settings: Settings, given: Mapping[str, str], *, fixed: Collection[str] = ()) -> Settings:
+    """Settings of which some are replaced.
+
+    Args:
+        settings: to start from.
+        given: text by dotted name, as in `gate.accept`: `0.2`.
+        fixed: names that are none here.
+
+    Raises:
+        SettingsError: a name is unknown, or its value is not allowed.
+    """
+    specs = {name: spec for name, spec in named_fields(type(settings)).items() if name not in fixed}
+    values = asdict(settings)  # type: ignore[call-overload]
+    for name, text in given.items():
+        if name not in specs:
+            raise SettingsError(f"{name}: unknown, expected one of {', '.join(specs)}")
+        *path, last = name.split(".")
+        inner = values
+        for part in path:
+            inner = inner[part]
+        inner[last] = _parsed(name, specs[name], text)
+    return settings_from(type(settings), values)
+
+
+def _parsed(name: str, spec: Field[Any], text: str) -> Any:
+    kind = type(spec.default)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text) if kind in (int, float) else text
+    except (KeyError, ValueError):
+        what = "true or false" if kind is bool else f"{allowed(spec)} ({kind.__name__})"
+        raise SettingsError(f"{name}: got {text!r}, expected {what}") from None

@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.client import Client
 from rclpy.publisher import Publisher
 from rclpy.task import Future
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
@@ -22,6 +23,7 @@ from spec_control_ros.core.executor_health import SupervisionSettings, executor_
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.health import Health
+from spec_control_ros.core.law_input import InputKind, InputLog, LawInput
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
@@ -30,6 +32,7 @@ from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.messages import (
     from_observation,
     from_plan,
+    to_inputs,
     to_replan,
     to_replan_event,
     to_status,
@@ -85,6 +88,7 @@ class ExecutorNode(ProcessNode):
         is_simulated = self.get_parameter("use_sim_time").value
         self._now_ns = (lambda: self.get_clock().now().nanoseconds) if is_simulated else time.time_ns
         self._started_s = time.monotonic()
+        self._inputs = InputLog()
         self._decision: Decision | None = None
         self._request: ReplanRequest | None = None  # not yet answered
         self._asked_s = 0.0
@@ -127,6 +131,7 @@ class ExecutorNode(ProcessNode):
         self._start_timer.cancel()
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
         self._event_publisher = self.create_publisher(msg.ReplanEvent, "replan_event", RECORD)
+        self._input_publisher = self.create_publisher(String, "inputs", RECORD)
         self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
         if not self._settings.shadow:
             # A publisher on `command` is the sign that the executor is ready.
@@ -140,44 +145,53 @@ class ExecutorNode(ProcessNode):
             self.get_logger().warning("shadow mode: nothing is commanded")
 
     def _on_observation(self, message: msg.Observation) -> None:
-        now_s = time.monotonic()
-        self._monitor.note_observation(message.epoch, now_s)
-        self._handle(self._law.tick(from_observation(message), now_s))
+        observation, now_s = from_observation(message), time.monotonic()
+        self._monitor.note_observation(observation.epoch, now_s)
+        self._handle(self._law.tick(observation, now_s), LawInput.observation(observation, now_s))
 
     def _on_plan(self, message: msg.Plan) -> None:
+        now_s = time.monotonic()
         try:
             plan = from_plan(message)
         except PlanError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
             self._law.refuse_message(Drop.BAD_PLAN)
+            self._handle(Outcome(), LawInput(InputKind.BAD_PLAN, now_s))
         else:
-            self._handle(self._law.receive(plan, time.monotonic()))
+            self._handle(self._law.receive(plan, now_s), LawInput.plan(plan, now_s))
 
     def _on_watchdog(self) -> None:
         # Rather than wait for a plan from a planner that is gone, ask the next one.
         now_s = time.monotonic()
         if self._request is not None and now_s - self._asked_s > self._settings.answer_timeout_s:
-            self._fail(self._request, "the planner did not answer")
-        self._handle(self._law.poll(now_s))
+            self._fail(self._request, "the planner did not answer", now_s)
+        self._handle(self._law.poll(now_s), LawInput(InputKind.POLL, now_s))
 
     def _on_planner_lost(self) -> None:
         self.get_logger().error("the planner is lost: executing what is queued, then holding")
+        now_s = time.monotonic()
         if self._request is not None:
-            self._fail(self._request, "the planner is lost")
-        self._law.planner_lost(time.monotonic())
+            self._fail(self._request, "the planner is lost", now_s)
+        self._law.planner_lost(now_s)
+        self._inputs.add(LawInput(InputKind.PLANNER_LOST, now_s), Outcome())
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
         response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
         self._law.clear_fault()
+        self._inputs.add(LawInput(InputKind.CLEAR_FAULT, time.monotonic()), Outcome())
         return response
 
-    def _handle(self, outcome: Outcome) -> None:
+    def _handle(self, outcome: Outcome, given: LawInput) -> None:
+        """Do what an input leads to; replaying the inputs gives the same, so that the law knows no other time."""
         if outcome.decision is not None:
             self._publish(outcome.decision)
-        request = outcome.request or self._law.prefetch(time.monotonic())
+        self._inputs.add(given, outcome)
+        request = outcome.request or self._law.prefetch(given.now_s)
         if request is not None:
-            self._ask(request)
+            self._ask(request, given.now_s)
+        if inputs := self._inputs.take():
+            self._input_publisher.publish(to_inputs(inputs))
         if outcome.decision is not None and self._settings.real_time.freeze_garbage:
             gc.collect()  # of this tick alone: microseconds
 
@@ -196,14 +210,14 @@ class ExecutorNode(ProcessNode):
                 throttle_duration_sec=1.0,
             )
 
-    def _ask(self, request: ReplanRequest) -> None:
+    def _ask(self, request: ReplanRequest, now_s: float) -> None:
         if self._answer is not None and not self._answer.done():
             self._client.remove_pending_request(self._answer)
         if self._request is not None:
             self._publish_event(self._request, why="superseded by a later request")
         self._request, self._asked_s = request, time.monotonic()
         if self._heartbeat.is_lost or not self._client.service_is_ready():
-            self._fail(request, "there is no planner")
+            self._fail(request, "there is no planner", now_s)
             return
         message = to_replan(request, self._settings.executor.replan_timeout_s)
         self._answer = self._client.call_async(message)
@@ -218,12 +232,13 @@ class ExecutorNode(ProcessNode):
             self._publish_event(request, response.plan_id)
         else:
             self.get_logger().error(f"planner refused: {response.message}", throttle_duration_sec=1.0)
-            self._fail(request, response.message)
+            self._fail(request, response.message, time.monotonic())
 
-    def _fail(self, request: ReplanRequest, why: str) -> None:
+    def _fail(self, request: ReplanRequest, why: str, now_s: float) -> None:
         self._request = None
         self._publish_event(request, why=why)
-        self._law.replan_failed(request, time.monotonic())
+        self._law.replan_failed(request, now_s)
+        self._inputs.add(LawInput(InputKind.REPLAN_FAILED, now_s), Outcome())
 
     def _publish_event(self, request: ReplanRequest, plan_id: int = 0, why: str = "") -> None:
         """Mirror a request and its answer for those who record."""

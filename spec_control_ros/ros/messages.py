@@ -7,11 +7,13 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.law_input import LawInput, to_json
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.sim.bridge import EpisodeState
@@ -182,6 +184,11 @@ def to_replan_event(
     )
     message.header.stamp = stamp
     return message
+
+
+def to_inputs(inputs: Sequence[LawInput]) -> String:
+    """The message for what the control law was given, one call after the other."""
+    return String(data=to_json(inputs))
 
 
 def to_episode(state: EpisodeState, stamp: Time) -> msg.Episode:

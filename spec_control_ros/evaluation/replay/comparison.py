@@ -1,0 +1,100 @@
+"""What a replay decides otherwise than the recorded run did."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.evaluation.replay.step import Step
+
+SAME_ACTION = 1e-5  # largest difference of a component of the same command: other CPUs round otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class EpochChange:
+    """One epoch; `recorded_` is what the bag says, the rest is the replay's."""
+
+    epoch: int
+    ticks: int  # that either run decided
+    decisions_changed: int
+    commands_changed: int
+    first_divergence_tick: int | None  # first command that differs: from there on the plant would have moved otherwise
+    largest_command_change: float  # of a component
+    planning_inferences: int
+    recorded_planning_inferences: int
+    waited_inferences: int
+    recorded_waited_inferences: int
+    new_plans: int  # that had to be made, as nobody had asked for them then
+    decisions: dict[str, int]  # ticks by decision
+    recorded_decisions: dict[str, int]
+    is_identical: bool  # every bit of every decision, status and command
+
+    def as_json(self) -> dict[str, Any]:
+        """With the names of the report."""
+        return asdict(self)
+
+    @property
+    def decision_agreement(self) -> float:
+        """Part of the ticks with the recorded decision."""
+        return 1.0 - self.decisions_changed / self.ticks if self.ticks else 1.0
+
+
+def compare(recorded: Sequence[Step], replayed: Sequence[Step], new_plans: int) -> EpochChange:
+    """How the decisions of an epoch differ.
+
+    Args:
+        recorded: decisions of one epoch, in order, at least one.
+        replayed: likewise, if any.
+        new_plans: that the replay has made.
+    """
+    before, after = _by_tick(recorded), _by_tick(replayed)
+    ticks = sorted(before.keys() | after.keys())
+    changes = {tick: _command_change(before.get(tick), after.get(tick)) for tick in ticks}
+    diverged = [tick for tick, change in changes.items() if change > SAME_ACTION]
+    kinds = ((_kind(before.get(tick)), _kind(after.get(tick))) for tick in ticks)
+    finite = [change for change in changes.values() if np.isfinite(change)]
+    return EpochChange(
+        epoch=recorded[0].epoch,
+        ticks=len(ticks),
+        decisions_changed=sum(b is not a for b, a in kinds),
+        commands_changed=len(diverged),
+        first_divergence_tick=diverged[0] if diverged else None,
+        largest_command_change=max(finite, default=0.0),
+        planning_inferences=_count(replayed, "planning_inferences"),
+        recorded_planning_inferences=_count(recorded, "planning_inferences"),
+        waited_inferences=_count(replayed, "waited_inferences"),
+        recorded_waited_inferences=_count(recorded, "waited_inferences"),
+        new_plans=new_plans,
+        decisions=_decisions(after),
+        recorded_decisions=_decisions(before),
+        is_identical=len(recorded) == len(replayed)
+        and all(b.is_same_as(a) for b, a in zip(recorded, replayed, strict=True)),
+    )
+
+
+def _by_tick(steps: Sequence[Step]) -> dict[int, Step]:
+    """The last decision of every tick; what is said between ticks is left out."""
+    return {s.record.tick: s for s in steps if s.record.reason is not Reason.SENSOR_SILENT}
+
+
+def _command_change(before: Step | None, after: Step | None) -> float:
+    """Largest difference of a component; infinite where one of both is missing."""
+    if before is None or after is None or before.action.shape != after.action.shape:
+        return np.inf
+    return float(np.abs(before.action - after.action).max(initial=0.0))
+
+
+def _kind(step: Step | None) -> DecisionKind | None:
+    return None if step is None else step.record.decision
+
+
+def _count(steps: Sequence[Step], name: str) -> int:
+    return max((getattr(step.record, name) for step in steps), default=0)
+
+
+def _decisions(by_tick: dict[int, Step]) -> dict[str, int]:
+    counts = Counter(step.record.decision for step in by_tick.values())
+    return {kind.name.lower(): counts[kind] for kind in DecisionKind}

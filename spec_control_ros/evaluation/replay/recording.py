@@ -1,0 +1,198 @@
+"""A recorded run, as far as the control law is concerned."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spec_control_ros.analysis.bag.reader import Bag, Recorded
+from spec_control_ros.bringup.parameter_files import Parameters, nested
+from spec_control_ros.bringup.topics import INTERFACES, TOPICS
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.errors import BagError, PlanError
+from spec_control_ros.core.law_input import InputKind, LawInput, from_json
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.evaluation.replay.step import Step
+
+NEEDED = ("observation", "plan", "command", "status")
+# Of decisions that come out of the watchdog, where the run does not tell the law's inputs.
+OF_WATCHDOG = {Reason.WAITING_FOR_PLAN, Reason.STALE, Reason.PLANNER_SILENT, Reason.SENSOR_SILENT}
+
+
+@dataclass(slots=True)
+class Recording:
+    """Inputs of the law in their order, with what they refer to, and what came of them."""
+
+    inputs: list[LawInput] = field(default_factory=list)
+    observations: dict[tuple[int, int], Observation] = field(default_factory=dict)  # by epoch and tick
+    plans: dict[tuple[int, int, int], Plan] = field(default_factory=dict)  # by plan_id, epoch and start
+    steps: list[Step] = field(default_factory=list)
+    parameters: Parameters = field(default_factory=dict)  # by node
+    are_inputs_told: bool = False  # by the executor itself; else they are taken from the order of arrival
+    losses: list[str] = field(default_factory=list)
+
+    @property
+    def is_lockstep(self) -> bool:
+        """Whether the plant waited for commands, as its own parameters say."""
+        return self.parameters.get("sim_bridge", {}).get("mode") == "lockstep"
+
+    @property
+    def model(self) -> str:
+        """The model that drove; empty if the bag does not say."""
+        return str(self.parameters.get("executor", {}).get("model", ""))
+
+    @property
+    def epochs(self) -> list[int]:
+        """Those that saw a decision."""
+        return sorted({step.epoch for step in self.steps})
+
+    def plan_of(self, given: LawInput) -> Plan | None:
+        """The plan that an input refers to; None if it was not recorded."""
+        return self.plans.get((given.plan_id, given.epoch, given.tick))
+
+
+def read_recording(path: Path, namespace: str = "") -> Recording:
+    """The run that a bag holds.
+
+    Args:
+        path: of the bag.
+        namespace: of the robot, as in `/left`; empty where all topics have none.
+
+    Raises:
+        BagError: there is no such bag, or it does not hold what a replay needs.
+    """
+    bag, reading = Bag(path), _Reading()
+    names = {f"{namespace.rstrip('/')}/{name}": name for name in TOPICS if not name.startswith("/")}
+    for recorded in bag.messages(set(TOPICS.values())):
+        name = names.get(recorded.topic)
+        if name is not None and recorded.type_name == TOPICS[name]:
+            reading.take(name, recorded)
+    recording = reading.finish()
+    recording.losses += bag.losses
+    if missing := [name for name in NEEDED if name not in reading.heard]:
+        others = sorted(t for t, kind in bag.topics.items() if kind.startswith(INTERFACES))
+        raise BagError(
+            f"{path}: got no messages of {', '.join(missing)}{f' in {namespace}' if namespace else ''}, expected "
+            f"{', '.join(NEEDED)}; topics of ours: {', '.join(others) or 'none'} (--namespace chooses a robot)"
+        )
+    return recording
+
+
+class _Reading:
+    """Takes messages one by one."""
+
+    def __init__(self) -> None:
+        self.heard: set[str] = set()
+        self._recording = Recording()
+        self._told: list[LawInput] = []
+        self._arrived: list[LawInput] = []
+        self._arrived_s: dict[tuple[int, int], float] = {}  # of observations
+        self._status: list[Any] = []
+        self._commands: dict[tuple[int, ...], Any] = {}
+        self._take: dict[str, Callable[[Any, float], None]] = {
+            "observation": self._observation,
+            "plan": self._plan,
+            "command": self._command,
+            "status": self._note_status,
+            "inputs": self._inputs,
+            "parameters": self._parameters,
+        }
+
+    def take(self, name: str, recorded: Recorded) -> None:
+        """A message of a topic of ours."""
+        self.heard.add(name)
+        if name in self._take:
+            self._take[name](recorded.message, recorded.time_ns / 1e9)
+
+    def finish(self) -> Recording:
+        """The recording, once all has been read."""
+        recording = self._recording
+        recording.are_inputs_told = bool(self._told)
+        recording.inputs = self._told or self._inferred()
+        for status in self._status:
+            command = self._commands.get(_identity(status))
+            if command is not None:
+                recording.steps.append(Step.of_messages(status, command))
+        if lost := len(self._status) - len(recording.steps):
+            recording.losses.append(f"{lost} commands, whose status there is")
+        return recording
+
+    def _inferred(self) -> list[LawInput]:
+        """Inputs in the order of arrival; in lockstep, where plans come when they are asked for, observations only."""
+        is_lockstep = self._recording.is_lockstep
+        kept = (g for g in self._arrived if not is_lockstep or g.kind is InputKind.OBSERVATION)
+        return sorted(kept, key=lambda given: given.now_s)
+
+    def _observation(self, message: Any, now_s: float) -> None:
+        observation = Observation(message.epoch, message.tick, np.asarray(message.data, np.float32))
+        key = observation.epoch, observation.tick
+        self._recording.observations.setdefault(key, observation)
+        self._arrived_s.setdefault(key, now_s)
+        self._arrived.append(LawInput.observation(observation, now_s))
+
+    def _plan(self, message: Any, now_s: float) -> None:
+        try:
+            plan = plan_of(message)
+        except PlanError:
+            self._arrived.append(LawInput(InputKind.BAD_PLAN, now_s))
+        else:
+            self._recording.plans.setdefault((plan.plan_id, plan.epoch, plan.start_tick), plan)
+            self._arrived.append(LawInput.plan(plan, now_s))
+
+    def _command(self, message: Any, _: float) -> None:
+        self._commands[_identity(message)] = message
+
+    def _note_status(self, message: Any, now_s: float) -> None:
+        self._status.append(message)
+        if message.reason in OF_WATCHDOG:
+            observed_s = self._arrived_s.get((message.epoch, message.tick), now_s)
+            self._arrived.append(LawInput(InputKind.POLL, max(now_s, observed_s + message.latency)))
+
+    def _inputs(self, message: Any, _: float) -> None:
+        self._told += from_json(message.data)
+
+    def _parameters(self, message: Any, _: float) -> None:
+        node = message.node.rpartition("/")[2]
+        self._recording.parameters[node] = nested(dict(_values(message)))
+
+
+def plan_of(message: Any) -> Plan:
+    """The plan that a recorded message tells.
+
+    Raises:
+        PlanError: see `Plan`; or its arrays do not fit its dimensions.
+    """
+    try:
+        actions = np.asarray(message.actions, np.float32).reshape(-1, message.action_dim)
+        latents = np.asarray(message.latents, np.float32).reshape(-1, message.latent_dim)
+    except ValueError as error:
+        raise PlanError(f"plan {message.plan_id}: {error}") from None
+    return Plan(
+        plan_id=message.plan_id,
+        epoch=message.epoch,
+        start_tick=message.start_tick,
+        observation_tick=message.observation_tick,
+        control_period_s=message.control_period,
+        actions=actions,
+        latents=latents,
+        optimised_horizon=message.optimised_horizon,
+        value=message.value,
+        planning_time_s=message.planning_time,
+    )
+
+
+def _identity(message: Any) -> tuple[int, ...]:
+    """Command and status of a decision carry the same."""
+    stamp = message.header.stamp
+    return message.epoch, message.tick, stamp.sec, stamp.nanosec
+
+
+def _values(event: Any) -> Iterator[tuple[str, Any]]:
+    """Parameters of a `ParameterEvent`."""
+    kinds = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value"}
+    for parameter in event.new_parameters:
+        if (name := kinds.get(parameter.value.type)) is not None:
+            yield parameter.name, getattr(parameter.value, name)

@@ -1,0 +1,175 @@
+"""The control law over recorded inputs: the sibling of `closed_loop`, without a plant.
+
+A request that the recorded run made as well, at the same input, is answered as it was answered then, and when. Any other
+goes to a simulated planner. Observations come as they were recorded, whatever is commanded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from spec_control_ros.core.decision import Outcome, ReplanRequest
+from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.law_input import InputKind, LawInput
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.evaluation.replay.plan_source import SAME_LATENT
+from spec_control_ros.evaluation.replay.recording import Recording
+from spec_control_ros.evaluation.replay.simulated_planner import SimulatedPlanner
+from spec_control_ros.evaluation.replay.step import Step
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request of the law."""
+
+    request: ReplanRequest
+    now_s: float
+    superseded_s: float | None = None  # when the next one was made; None if there was none
+    answer: int | None = None  # index of the input that brought the plan; None if none came
+
+    def is_answered_by(self, plan: Plan) -> bool:
+        """Whether it was this plan that was asked for."""
+        r = self.request
+        return (r.epoch, r.tick, r.start_tick) == (plan.epoch, plan.observation_tick, plan.start_tick)
+
+    def is_same_as(self, other: ReplanRequest) -> bool:
+        """Whether the other asks for the same plan, from the same observation or latent."""
+        own = self.request
+        if (own.epoch, own.tick, own.start_tick) != (other.epoch, other.tick, other.start_tick):
+            return False
+        if own.latent is None or other.latent is None:
+            return own.latent is other.latent
+        return bool(np.abs(own.latent - other.latent).max(initial=0.0) <= SAME_LATENT)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What the law made of the inputs."""
+
+    steps: list[Step] = field(default_factory=list)
+    asked: dict[int, Asked] = field(default_factory=dict)  # by index of the input that led to it
+    inputs_without_message: int = 0  # whose observation or plan the bag lacks
+    new_plans: Mapping[int, int] = field(default_factory=dict)  # that nobody had made, by epoch
+
+    def delay_s(self, recording: Recording) -> float:
+        """How long a plan usually took; 0 where none came."""
+        delays_s = [
+            recording.inputs[a.answer].now_s - a.now_s for a in self.asked.values() if a.answer is not None
+        ]
+        return median(delays_s) if delays_s else 0.0
+
+
+class Replay:
+    """One pass over a recording.
+
+    Args:
+        recording: whose inputs the law is given.
+        law: that has seen nothing yet.
+        planner: of requests that the recorded run did not make; None: there are none, as the settings are the same.
+        asked: requests of the recorded run, by input; those that are made again are answered as they were.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        law: PlanExecutor,
+        planner: SimulatedPlanner | None = None,
+        asked: Mapping[int, Asked] | None = None,
+    ):
+        self._recording, self._law, self._planner = recording, law, planner
+        self._recorded = asked or {}
+        self._answers = {a.answer: index for index, a in self._recorded.items() if a.answer is not None}
+        self._shared: set[int] = set()  # inputs that led to the recorded request again
+        self._latest: Asked | None = None
+        self._is_latest_shared = True
+        self._replayed = Replayed()
+
+    def run(self) -> Replayed:
+        """All decisions, first to last."""
+        for index, given in enumerate(self._recording.inputs):
+            self._receive_new_plans(given.now_s, is_now_over=False)
+            outcome = self._give(index, given)
+            if outcome is not None:
+                self._handle(outcome, given.now_s, index)
+            self._receive_new_plans(given.now_s, is_now_over=True)
+        if self._planner is not None:
+            self._replayed.new_plans = self._planner.new_plans
+        return self._replayed
+
+    def _give(self, index: int, given: LawInput) -> Outcome | None:
+        """Give an input to the law; None if this run does not have it."""
+        if given.kind is InputKind.OBSERVATION:
+            observation = self._recording.observations.get((given.epoch, given.tick))
+            return self._missing() if observation is None else self._law.tick(observation, given.now_s)
+        if given.kind is InputKind.POLL:
+            return self._law.poll(given.now_s)
+        if given.kind is InputKind.CLEAR_FAULT:
+            self._law.clear_fault()
+        elif given.kind is InputKind.PLAN:
+            return self._give_plan(index, given)
+        elif given.kind is InputKind.BAD_PLAN and self._is_latest_shared:
+            self._law.refuse_message(Drop.BAD_PLAN)
+        elif given.kind is InputKind.REPLAN_FAILED and self._is_latest_shared and self._latest is not None:
+            self._law.replan_failed(self._latest.request, given.now_s)
+        return Outcome()
+
+    def _give_plan(self, index: int, given: LawInput) -> Outcome | None:
+        asked = self._answers.get(index)
+        if self._planner is not None and asked not in self._shared:
+            return None  # this run has not asked for it
+        plan = self._recording.plan_of(given)
+        if plan is None:
+            return self._missing()
+        if self._planner is None:
+            self._note_answer(index, plan)
+        else:
+            self._planner.follow(plan)
+        return self._law.receive(plan, given.now_s)
+
+    def _handle(self, outcome: Outcome, now_s: float, index: int | None) -> None:
+        """What the executor node does with an outcome."""
+        if outcome.decision is not None:
+            self._replayed.steps.append(Step.of_decision(outcome.decision))
+        request = outcome.request or self._law.prefetch(now_s)
+        if request is not None:
+            self._ask(request, now_s, index)
+
+    def _ask(self, request: ReplanRequest, now_s: float, index: int | None) -> None:
+        if self._latest is not None:
+            self._latest.superseded_s = now_s
+        self._latest = Asked(request, now_s)
+        if index is not None:
+            self._replayed.asked[index] = self._latest
+        if self._planner is None:
+            return
+        recorded = None if index is None else self._recorded.get(index)
+        self._is_latest_shared = recorded is not None and recorded.is_same_as(request)
+        if index is None or recorded is None or not self._is_latest_shared:
+            self._planner.ask(request, now_s)
+            return
+        self._shared.add(index)
+        self._planner.supersede(now_s)
+        if recorded.answer is None and recorded.superseded_s is not None:
+            # It was never worked on, because of a later request. Should this run not make that one, it will be.
+            self._planner.ask(request, now_s, not_before_s=recorded.superseded_s)
+
+    def _receive_new_plans(self, now_s: float, *, is_now_over: bool) -> None:
+        while self._planner is not None:
+            due_s = self._planner.next_due_s()
+            if due_s > now_s or (due_s == now_s and not is_now_over):
+                return
+            plan = self._planner.take()
+            if plan is not None:
+                self._handle(self._law.receive(plan, due_s), due_s, None)
+
+    def _note_answer(self, index: int, plan: Plan) -> None:
+        for asked in reversed(self._replayed.asked.values()):
+            if asked.is_answered_by(plan):
+                asked.answer = index if asked.answer is None else asked.answer
+                return
+
+    def _missing(self) -> None:
+        self._replayed.inputs_without_message += 1

@@ -1,0 +1,92 @@
+"""A recording with the model that drove it, to be replayed with one set of settings after the other."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from spec_control_ros.core.settings import changed
+from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
+from spec_control_ros.evaluation.replay.plan_source import PlanSource
+from spec_control_ros.evaluation.replay.recording import Recording
+from spec_control_ros.evaluation.replay.replay import Replay, Replayed
+from spec_control_ros.evaluation.replay.simulated_planner import SimulatedPlanner
+from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.planner import Planner
+
+NOT_OURS = ("action_repeat",)  # the plant's; what was recorded is recorded
+
+
+class ReplaySession:
+    """Replays one recording.
+
+    Args:
+        recording: of a run.
+        folder: of the model that drove it.
+
+    Raises:
+        CheckpointError: the model cannot be loaded.
+        SettingsError: the recorded parameters are not those of this version.
+    """
+
+    def __init__(self, recording: Recording, folder: ModelFolder):
+        self.recording, self._folder = recording, folder
+        self._model, card = folder.world_model()
+        self._control_period_s = float(card.get("control_period_s", 0.0))
+        self.settings = ControllerSettings.of(recording.parameters)
+
+    def changed(self, given: Mapping[str, str]) -> ControllerSettings:
+        """The recorded settings with some replaced.
+
+        Args:
+            given: text by dotted name, as `gate.accept`: `0.2`.
+
+        Raises:
+            SettingsError: a name is unknown, or its value is not allowed.
+        """
+        return changed(self.settings, given, fixed=NOT_OURS)
+
+    @cached_property
+    def recorded_run(self) -> Replayed:
+        """The law with the recorded settings: gives the recorded decisions, and the requests that led to them."""
+        planner = None if self._has_plan_times else self._planner(self.settings, 0.0, uses_recorded=True)
+        return Replay(self.recording, make_law(self._folder, self._model, self.settings), planner).run()
+
+    def run(self, settings: ControllerSettings, *, plans_again: bool = False) -> Replayed:
+        """The law with other settings.
+
+        Args:
+            settings: of the controller.
+            plans_again: no recorded plan is used; so it is anyway where the planner's settings differ.
+        """
+        uses_recorded = not plans_again and settings.planner == self.settings.planner
+        delay_s = 0.0 if self.recording.is_lockstep else self.recorded_run.delay_s(self.recording)
+        planner = self._planner(settings, delay_s, uses_recorded=uses_recorded)
+        law = make_law(self._folder, self._model, settings)
+        asked = self.recorded_run.asked if uses_recorded and self._has_plan_times else {}
+        return Replay(self.recording, law, planner, asked).run()
+
+    def compare(self, replayed: Replayed) -> list[EpochChange]:
+        """What differs from the recorded decisions, epoch by epoch."""
+
+        def of(epoch: int, run: Recording | Replayed) -> list:
+            return [step for step in run.steps if step.epoch == epoch]
+
+        return [
+            compare(of(epoch, self.recording), of(epoch, replayed), replayed.new_plans.get(epoch, 0))
+            for epoch in self.recording.epochs
+        ]
+
+    @property
+    def _has_plan_times(self) -> bool:
+        """Whether it is known when plans came; in lockstep it does not matter."""
+        return self.recording.are_inputs_told or not self.recording.is_lockstep
+
+    def _planner(
+        self, settings: ControllerSettings, delay_s: float, *, uses_recorded: bool
+    ) -> SimulatedPlanner:
+        source = PlanSource(
+            self.recording.plans.values(),
+            lambda: Planner(self._model, settings.planner, settings.task),
+            self._control_period_s,
+        )
+        return SimulatedPlanner(source, delay_s, uses_recorded=uses_recorded)
