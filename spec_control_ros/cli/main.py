@@ -445,6 +445,35 @@ def bench_planner(
     run_benchmark(BenchPlannerOptions(model, rounds, threads, device, wall, official, episodes, json))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def replay(
+    settings: typer.Context,
+    bag: Annotated[Path, typer.Argument(help="folder of a recorded run, or its .mcap or .db3 file")],
+    model: Annotated[str, typer.Option(help="model that drove it (the recorded one)")] = "",
+    namespace: Annotated[str, typer.Option(help="of the robot, where topics have one")] = "",
+    plan_again: Annotated[bool, typer.Option("--plan-again", help="use no recorded plan")] = False,
+    sweep: Annotated[str, typer.Option(help="NAME=FIRST:LAST:COUNT, as gate.accept=0.05:0.5:10")] = "",
+    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for the sweep's picture")] = None,
+) -> None:
+    """Decide a recorded run again with other settings, named as the parameters: --gate.accept 0.2 --corrector none."""
+    from spec_control_ros.cli.replay import ReplayOptions, given_settings
+    from spec_control_ros.cli.replay import replay as replay_bag
+
+    replay_bag(
+        ReplayOptions(
+            bag=bag,
+            model=model,
+            namespace=namespace,
+            given=given_settings(settings.args),
+            has_plans_again=plan_again,
+            sweep=sweep,
+            json=json,
+            plot=plot,
+        )
+    )
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

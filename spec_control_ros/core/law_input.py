@@ -82,4 +82,6 @@ def from_json(text: str) -> list[LawInput]:
         rows = [{**row, "kind": InputKind(row["kind"])} for row in json.loads(text)]
         return [LawInput(**{"now_s": 0.0, **row}) for row in rows]
     except (ValueError, LookupError, TypeError) as error:
-        raise InputLogError(f"inputs of the control law: got {text[:80]!r}, which is damaged: {error}") from None
+        raise InputLogError(
+            f"inputs of the control law: got {text[:80]!r}, which is damaged: {error}"
+        ) from None

@@ -163,7 +163,7 @@ def changed(settings: Settings, given: Mapping[str, str], *, fixed: Collection[s
 
 
 def _parsed(name: str, spec: Field[Any], text: str) -> Any:
-    kind = type(spec.default)
+    kind: type = type(spec.default)
     try:
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]

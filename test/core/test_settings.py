@@ -1,6 +1,7 @@
 """Every settings dataclass of core and world model, found by its `setting` fields."""
 
 import dataclasses
+import re
 from enum import Enum
 from math import nan
 from typing import Any
@@ -11,7 +12,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_health import SupervisionSettings
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.settings import allowed, check, setting, settings_from
+from spec_control_ros.core.settings import allowed, changed, check, setting, settings_from
 from spec_control_ros.world_model.mppi import MPPISettings, Start
 from spec_control_ros.world_model.planner import PlannerSettings
 
@@ -135,3 +136,32 @@ def test_settings_are_made_of_plain_values() -> None:
 def test_plain_values_are_refused_with_their_whole_name(values: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         settings_from(PlannerSettings, values)
+
+
+def test_settings_are_changed_by_their_dotted_names() -> None:
+    recorded = PlannerSettings(seed=3, mppi=MPPISettings(iterations=2))
+    assert changed(recorded, {}) == recorded
+    text = {"mppi.start": "prior", "mppi.max_std": "1e-1", "queue_length": "4"}
+    search = MPPISettings(iterations=2, start=Start.PRIOR, max_std=0.1)
+    assert changed(recorded, text) == PlannerSettings(queue_length=4, seed=3, mppi=search)
+    assert changed(ExecutorSettings(), {"prefetch": "true"}).prefetch is True
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "mppi.starts",
+            "prior",
+            "mppi.starts: unknown, expected one of queue_length, selection, mppi.horizon",
+        ),
+        ("seed", "3", "seed: unknown"),
+        ("queue_length", "4.5", "queue_length: got '4.5', expected at least 1 (int)"),
+        ("mppi.max_std", "wide", "mppi.max_std: got 'wide', expected more than 0.0 (float)"),
+        ("mppi.max_std", "-1", "mppi.max_std: got -1.0, expected more than 0.0"),
+        ("mppi.start", "cold", "mppi.start: got 'cold', expected one of shifted, prior"),
+    ],
+)
+def test_change_is_refused_with_its_whole_name(name: str, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        changed(PlannerSettings(), {name: text}, fixed={"seed"})

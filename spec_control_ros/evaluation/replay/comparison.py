@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ class EpochChange:
     ticks: int  # that either run decided
     decisions_changed: int
     commands_changed: int
-    first_divergence_tick: int | None  # first command that differs: from there on the plant would have moved otherwise
+    first_divergence_tick: (
+        int | None
+    )  # first command that differs: from there on the plant would have moved otherwise
     largest_command_change: float  # of a component
     planning_inferences: int
     recorded_planning_inferences: int
@@ -30,7 +33,12 @@ class EpochChange:
     new_plans: int  # that had to be made, as nobody had asked for them then
     decisions: dict[str, int]  # ticks by decision
     recorded_decisions: dict[str, int]
-    is_identical: bool  # every bit of every decision, status and command
+    first_difference: int | None  # first tick of which anything told differs in any bit
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether every bit of every decision, status and command is the same."""
+        return self.first_difference is None
 
     def as_json(self) -> dict[str, Any]:
         """With the names of the report."""
@@ -70,9 +78,15 @@ def compare(recorded: Sequence[Step], replayed: Sequence[Step], new_plans: int) 
         new_plans=new_plans,
         decisions=_decisions(after),
         recorded_decisions=_decisions(before),
-        is_identical=len(recorded) == len(replayed)
-        and all(b.is_same_as(a) for b, a in zip(recorded, replayed, strict=True)),
+        first_difference=_first_difference(recorded, replayed),
     )
+
+
+def _first_difference(recorded: Sequence[Step], replayed: Sequence[Step]) -> int | None:
+    for before, after in zip_longest(recorded, replayed):
+        if before is None or after is None or not before.is_same_as(after):
+            return (before or after).record.tick
+    return None
 
 
 def _by_tick(steps: Sequence[Step]) -> dict[int, Step]:

@@ -23,7 +23,9 @@ class PlanSource:
         control_period_s: of new plans.
     """
 
-    def __init__(self, recorded: Iterable[Plan], make_planner: Callable[[], Planner], control_period_s: float):
+    def __init__(
+        self, recorded: Iterable[Plan], make_planner: Callable[[], Planner], control_period_s: float
+    ):
         self._recorded: dict[tuple[int, int, int], list[Plan]] = defaultdict(list)
         plan_id = 0
         for plan in recorded:

@@ -127,7 +127,7 @@ class _Reading:
         return sorted(kept, key=lambda given: given.now_s)
 
     def _observation(self, message: Any, now_s: float) -> None:
-        observation = Observation(message.epoch, message.tick, np.asarray(message.data, np.float32))
+        observation = Observation(message.epoch, message.tick, np.array(message.data, np.float32))
         key = observation.epoch, observation.tick
         self._recording.observations.setdefault(key, observation)
         self._arrived_s.setdefault(key, now_s)
@@ -166,8 +166,8 @@ def plan_of(message: Any) -> Plan:
         PlanError: see `Plan`; or its arrays do not fit its dimensions.
     """
     try:
-        actions = np.asarray(message.actions, np.float32).reshape(-1, message.action_dim)
-        latents = np.asarray(message.latents, np.float32).reshape(-1, message.latent_dim)
+        actions = np.array(message.actions, np.float32).reshape(-1, message.action_dim)
+        latents = np.array(message.latents, np.float32).reshape(-1, message.latent_dim)
     except ValueError as error:
         raise PlanError(f"plan {message.plan_id}: {error}") from None
     return Plan(

@@ -1,12 +1,11 @@
 """The control law over recorded inputs: the sibling of `closed_loop`, without a plant.
 
-A request that the recorded run made as well, at the same input, is answered as it was answered then, and when. Any other
-goes to a simulated planner. Observations come as they were recorded, whatever is commanded.
+A request that the recorded run made as well, at the same input, is answered as it was answered then, and when. Any
+other goes to a simulated planner. Observations come as they were recorded, whatever is commanded.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.plan_source import SAME_LATENT
 from spec_control_ros.evaluation.replay.recording import Recording
-from spec_control_ros.evaluation.replay.simulated_planner import SimulatedPlanner
+from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
 from spec_control_ros.evaluation.replay.step import Step
 
 
@@ -28,7 +27,7 @@ class Asked:
     request: ReplanRequest
     now_s: float
     superseded_s: float | None = None  # when the next one was made; None if there was none
-    answer: int | None = None  # index of the input that brought the plan; None if none came
+    answered_s: float | None = None  # when its plan came; None if none did
 
     def is_answered_by(self, plan: Plan) -> bool:
         """Whether it was this plan that was asked for."""
@@ -51,15 +50,18 @@ class Replayed:
 
     steps: list[Step] = field(default_factory=list)
     asked: dict[int, Asked] = field(default_factory=dict)  # by index of the input that led to it
+    answers: dict[int, int] = field(
+        default_factory=dict
+    )  # by index of the plan's input, that of the request's
     inputs_without_message: int = 0  # whose observation or plan the bag lacks
     new_plans: Mapping[int, int] = field(default_factory=dict)  # that nobody had made, by epoch
 
-    def delay_s(self, recording: Recording) -> float:
-        """How long a plan usually took; 0 where none came."""
-        delays_s = [
-            recording.inputs[a.answer].now_s - a.now_s for a in self.asked.values() if a.answer is not None
-        ]
-        return median(delays_s) if delays_s else 0.0
+    @property
+    def delays(self) -> Delays:
+        """How long plans took."""
+        return Delays(
+            (a.now_s, a.answered_s - a.now_s) for a in self.asked.values() if a.answered_s is not None
+        )
 
 
 class Replay:
@@ -69,7 +71,7 @@ class Replay:
         recording: whose inputs the law is given.
         law: that has seen nothing yet.
         planner: of requests that the recorded run did not make; None: there are none, as the settings are the same.
-        asked: requests of the recorded run, by input; those that are made again are answered as they were.
+        recorded_run: with the recorded settings; requests that are made again are answered as they were there.
     """
 
     def __init__(
@@ -77,11 +79,10 @@ class Replay:
         recording: Recording,
         law: PlanExecutor,
         planner: SimulatedPlanner | None = None,
-        asked: Mapping[int, Asked] | None = None,
+        recorded_run: Replayed | None = None,
     ):
         self._recording, self._law, self._planner = recording, law, planner
-        self._recorded = asked or {}
-        self._answers = {a.answer: index for index, a in self._recorded.items() if a.answer is not None}
+        self._recorded = Replayed() if recorded_run is None else recorded_run
         self._shared: set[int] = set()  # inputs that led to the recorded request again
         self._latest: Asked | None = None
         self._is_latest_shared = True
@@ -103,11 +104,15 @@ class Replay:
         """Give an input to the law; None if this run does not have it."""
         if given.kind is InputKind.OBSERVATION:
             observation = self._recording.observations.get((given.epoch, given.tick))
-            return self._missing() if observation is None else self._law.tick(observation, given.now_s)
-        if given.kind is InputKind.POLL:
+            if observation is not None:
+                return self._law.tick(observation, given.now_s)
+            self._replayed.inputs_without_message += 1
+        elif given.kind is InputKind.POLL:
             return self._law.poll(given.now_s)
-        if given.kind is InputKind.CLEAR_FAULT:
+        elif given.kind is InputKind.CLEAR_FAULT:
             self._law.clear_fault()
+        elif given.kind is InputKind.PLANNER_LOST:
+            self._law.planner_lost(given.now_s)
         elif given.kind is InputKind.PLAN:
             return self._give_plan(index, given)
         elif given.kind is InputKind.BAD_PLAN and self._is_latest_shared:
@@ -117,14 +122,14 @@ class Replay:
         return Outcome()
 
     def _give_plan(self, index: int, given: LawInput) -> Outcome | None:
-        asked = self._answers.get(index)
-        if self._planner is not None and asked not in self._shared:
+        if self._planner is not None and self._recorded.answers.get(index) not in self._shared:
             return None  # this run has not asked for it
         plan = self._recording.plan_of(given)
         if plan is None:
-            return self._missing()
+            self._replayed.inputs_without_message += 1
+            return None
         if self._planner is None:
-            self._note_answer(index, plan)
+            self._note_answer(index, given.now_s, plan)
         else:
             self._planner.follow(plan)
         return self._law.receive(plan, given.now_s)
@@ -145,14 +150,14 @@ class Replay:
             self._replayed.asked[index] = self._latest
         if self._planner is None:
             return
-        recorded = None if index is None else self._recorded.get(index)
+        recorded = None if index is None else self._recorded.asked.get(index)
         self._is_latest_shared = recorded is not None and recorded.is_same_as(request)
         if index is None or recorded is None or not self._is_latest_shared:
             self._planner.ask(request, now_s)
             return
         self._shared.add(index)
         self._planner.supersede(now_s)
-        if recorded.answer is None and recorded.superseded_s is not None:
+        if recorded.answered_s is None and recorded.superseded_s is not None:
             # It was never worked on, because of a later request. Should this run not make that one, it will be.
             self._planner.ask(request, now_s, not_before_s=recorded.superseded_s)
 
@@ -165,11 +170,9 @@ class Replay:
             if plan is not None:
                 self._handle(self._law.receive(plan, due_s), due_s, None)
 
-    def _note_answer(self, index: int, plan: Plan) -> None:
-        for asked in reversed(self._replayed.asked.values()):
+    def _note_answer(self, index: int, now_s: float, plan: Plan) -> None:
+        for asked_at, asked in reversed(self._replayed.asked.items()):
             if asked.is_answered_by(plan):
-                asked.answer = index if asked.answer is None else asked.answer
+                self._replayed.answers[index] = asked_at
+                asked.answered_s = now_s if asked.answered_s is None else asked.answered_s
                 return
-
-    def _missing(self) -> None:
-        self._replayed.inputs_without_message += 1

@@ -9,7 +9,7 @@ from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
 from spec_control_ros.evaluation.replay.plan_source import PlanSource
 from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
-from spec_control_ros.evaluation.replay.simulated_planner import SimulatedPlanner
+from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.planner import Planner
 
@@ -48,7 +48,7 @@ class ReplaySession:
     @cached_property
     def recorded_run(self) -> Replayed:
         """The law with the recorded settings: gives the recorded decisions, and the requests that led to them."""
-        planner = None if self._has_plan_times else self._planner(self.settings, 0.0, uses_recorded=True)
+        planner = None if self._has_plan_times else self._planner(self.settings, Delays(), uses_recorded=True)
         return Replay(self.recording, make_law(self._folder, self._model, self.settings), planner).run()
 
     def run(self, settings: ControllerSettings, *, plans_again: bool = False) -> Replayed:
@@ -59,11 +59,11 @@ class ReplaySession:
             plans_again: no recorded plan is used; so it is anyway where the planner's settings differ.
         """
         uses_recorded = not plans_again and settings.planner == self.settings.planner
-        delay_s = 0.0 if self.recording.is_lockstep else self.recorded_run.delay_s(self.recording)
-        planner = self._planner(settings, delay_s, uses_recorded=uses_recorded)
+        delays = Delays() if self.recording.is_lockstep else self.recorded_run.delays
+        planner = self._planner(settings, delays, uses_recorded=uses_recorded)
         law = make_law(self._folder, self._model, settings)
-        asked = self.recorded_run.asked if uses_recorded and self._has_plan_times else {}
-        return Replay(self.recording, law, planner, asked).run()
+        recorded_run = self.recorded_run if uses_recorded and self._has_plan_times else None
+        return Replay(self.recording, law, planner, recorded_run).run()
 
     def compare(self, replayed: Replayed) -> list[EpochChange]:
         """What differs from the recorded decisions, epoch by epoch."""
@@ -82,11 +82,11 @@ class ReplaySession:
         return self.recording.are_inputs_told or not self.recording.is_lockstep
 
     def _planner(
-        self, settings: ControllerSettings, delay_s: float, *, uses_recorded: bool
+        self, settings: ControllerSettings, delays: Delays, *, uses_recorded: bool
     ) -> SimulatedPlanner:
         source = PlanSource(
             self.recording.plans.values(),
             lambda: Planner(self._model, settings.planner, settings.task),
             self._control_period_s,
         )
-        return SimulatedPlanner(source, delay_s, uses_recorded=uses_recorded)
+        return SimulatedPlanner(source, delays, uses_recorded=uses_recorded)

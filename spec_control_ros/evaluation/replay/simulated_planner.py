@@ -1,11 +1,32 @@
 """The planner of a replay: how long a plan that was never made would have taken."""
 
+from bisect import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.replay.plan_source import PlanSource
+
+
+class Delays:
+    """How long a plan takes: as long as the recorded one that was asked for at about the same time.
+
+    Args:
+        recorded: when a plan was asked for, and how long it took, both in seconds.
+    """
+
+    def __init__(self, recorded: Iterable[tuple[float, float]] = ()):
+        self._recorded = sorted(recorded)
+
+    def at(self, now_s: float) -> float:
+        """Seconds; 0 where no plan was recorded, and in lockstep, where plans take no time that anybody notices."""
+        if not self._recorded:
+            return 0.0
+        index = bisect(self._recorded, (now_s, inf))
+        around = self._recorded[max(0, index - 1) : index + 1]
+        return min(around, key=lambda asked: abs(asked[0] - now_s))[1]
 
 
 @dataclass(slots=True)
@@ -20,12 +41,12 @@ class SimulatedPlanner:
 
     Args:
         source: of the plans.
-        delay_s: that a plan takes.
+        delays: of plans.
         uses_recorded: whether recorded plans may answer.
     """
 
-    def __init__(self, source: PlanSource, delay_s: float, *, uses_recorded: bool):
-        self._source, self._delay_s, self._uses_recorded = source, delay_s, uses_recorded
+    def __init__(self, source: PlanSource, delays: Delays, *, uses_recorded: bool):
+        self._source, self._delays, self._uses_recorded = source, delays, uses_recorded
         self._jobs: list[_Job] = []
         self._busy_until_s = -inf
         self.new_plans: dict[int, int] = {}  # made here, by epoch
@@ -40,7 +61,7 @@ class SimulatedPlanner:
         """
         self.supersede(now_s)
         start_s = max(now_s, not_before_s, self._busy_until_s)
-        self._jobs.append(_Job(request, start_s, max(start_s, now_s + self._delay_s)))
+        self._jobs.append(_Job(request, start_s, max(start_s, now_s + self._delays.at(now_s))))
 
     def supersede(self, now_s: float) -> None:
         """A later request has come: what has not been begun never will be."""

@@ -52,7 +52,7 @@ class Step:
             plan_age_s=d.plan_age_s,
             missed_ticks=d.missed_ticks,
         )
-        single = {name: float(np.float32(getattr(record, name))) for name in SINGLE}
+        single: dict[str, Any] = {name: float(np.float32(getattr(record, name))) for name in SINGLE}
         return cls(d.epoch, replace(record, **single), d.action)
 
     def is_same_as(self, other: "Step") -> bool:

@@ -1,0 +1,60 @@
+"""A picture of a replayed sweep: how plans and decisions follow from one setting."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from spec_control_ros.core.decision import DECISION_COLOURS as COLOURS
+from spec_control_ros.core.decision import DecisionKind
+
+
+def plot_sweep(
+    name: str,
+    values: Sequence[str],
+    plans: Sequence[int],
+    agreement: Sequence[float],
+    recorded_plans: int,
+    path: Path,
+) -> None:
+    """Write a PNG with planning inferences and decision agreement against the values of a setting.
+
+    Args:
+        name: of the setting.
+        values: of it, as text.
+        plans: planning inferences at each value.
+        agreement: part of the ticks with the recorded decision, at each value.
+        recorded_plans: planning inferences of the recorded run.
+        path: of the file.
+    """
+    x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
+    figure, plans_axis = plt.subplots(figsize=(9.0, 5.0), layout="constrained")
+    agreement_axis = plans_axis.twinx()
+    plans_axis.plot(x, plans, "o-", color=COLOURS[DecisionKind.REPLAN], label="planning inferences")
+    plans_axis.axhline(recorded_plans, color="#57606a", linestyle=":", label="as recorded")
+    agreement_axis.plot(
+        x, [100 * a for a in agreement], "s--", color=COLOURS[DecisionKind.ACCEPT], label="agreement"
+    )
+    if x == list(range(len(values))):
+        plans_axis.set_xticks(x, values)
+    plans_axis.set_xlabel(name)
+    plans_axis.set_ylabel("planning inferences")
+    plans_axis.set_ylim(bottom=0)
+    agreement_axis.set_ylabel("ticks with the recorded decision (%)")
+    agreement_axis.set_ylim(0, 102)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle("Replayed on the recorded observations")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

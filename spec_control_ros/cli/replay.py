@@ -1,0 +1,196 @@
+"""`spec-control replay`: what a recorded run would have decided with other settings."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from spec_control_ros.analysis.sweep_plot import plot_sweep
+from spec_control_ros.core.errors import BagError, SettingsError
+from spec_control_ros.evaluation.replay.comparison import EpochChange
+from spec_control_ros.evaluation.replay.recording import Recording, read_recording
+from spec_control_ros.evaluation.replay.session import ReplaySession
+from spec_control_ros.evaluation.replay.sweep import Sweep, SweepPoint, run_sweep
+from spec_control_ros.ros.model import find_model
+
+CAVEAT = (
+    "The observations are the recorded ones, whatever is commanded: from the first differing command of an epoch on, "
+    "the plant would have moved differently, and what is told of later ticks is no prediction."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What the user asks for."""
+
+    bag: Path
+    model: str  # empty: the recorded one
+    namespace: str
+    given: dict[str, str]  # settings that differ, by dotted name
+    has_plans_again: bool
+    sweep: str  # empty: none
+    json: Path | None
+    plot: Path | None  # of the sweep
+
+
+def given_settings(words: Sequence[str]) -> dict[str, str]:
+    """Settings from `--gate.accept 0.2` or `--gate.accept=0.2`.
+
+    Raises:
+        SettingsError: a word is no option, or has no value.
+    """
+    given, rest = {}, list(words)
+    while rest:
+        name, is_joined, value = rest.pop(0).partition("=")
+        if not name.startswith("--"):
+            raise SettingsError(f"got {name!r}, expected settings by name, as --gate.accept 0.2")
+        if not is_joined and not rest:
+            raise SettingsError(f"{name}: got no value, expected one, as in {name} 0.2")
+        given[name.removeprefix("--")] = value if is_joined else rest.pop(0)
+    return given
+
+
+def replay(options: ReplayOptions) -> None:
+    """Replay, compare and report.
+
+    Raises:
+        SpecControlError: bag, model or settings are not there or not as they should be.
+    """
+    torch.set_num_threads(1)  # as the executor has it; so that the same bag gives the same bytes
+    _refuse_files(options)
+    console, sweep = Console(), Sweep.parse(options.sweep) if options.sweep else None
+    recording = read_recording(options.bag, options.namespace)
+    session = _session(recording, options)
+    settings = session.changed(options.given)
+    reproduced = session.compare(session.recorded_run)
+    replayed = session.run(settings, plans_again=options.has_plans_again)
+    changes = session.compare(replayed)
+    points: list[SweepPoint] = []
+    if sweep is not None:
+        runs = run_sweep(session, sweep, options.given)
+        points = list(track(runs, sweep.name, len(sweep.values), console=console, transient=True))
+    report = _report(options, recording, reproduced, changes, sweep, points)
+    _show(report, changes, console)
+    if sweep is not None:
+        _show_sweep(sweep, points, console)
+        _plot(sweep, points, changes, options.plot)
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
+    model = options.model or recording.model
+    if not model:
+        raise BagError(
+            f"{options.bag}: does not say which model drove it (topic `parameters`); give it with --model, and "
+            "settings that were not the defaults by name"
+        )
+    return ReplaySession(recording, find_model(model))
+
+
+def _refuse_files(options: ReplayOptions) -> None:
+    for file in filter(None, (options.json, options.plot)):
+        if not file.absolute().parent.is_dir():
+            raise SettingsError(f"{file}: its folder does not exist; make it first")
+    if options.plot is not None and not options.sweep:
+        raise SettingsError("plot: got a file, expected --sweep as well, which it is drawn of")
+
+
+def _report(
+    options: ReplayOptions,
+    recording: Recording,
+    reproduced: Sequence[EpochChange],
+    changes: Sequence[EpochChange],
+    sweep: Sweep | None,
+    points: Sequence[SweepPoint],
+) -> dict[str, Any]:
+    """All that is told, of nothing but bag, model and settings."""
+    report: dict[str, Any] = {
+        "bag": options.bag.name,
+        "model": Path(options.model or recording.model).name,
+        "mode": "lockstep" if recording.is_lockstep else "realtime",
+        "inputs": "told" if recording.are_inputs_told else "inferred",
+        "losses": recording.losses,
+        "settings": options.given,
+        "plans_again": options.has_plans_again,
+        "reproduced": all(change.is_identical for change in reproduced),
+        "not_reproduced": {str(c.epoch): c.first_difference for c in reproduced if not c.is_identical},
+        "note": CAVEAT,
+        "epochs": [change.as_json() for change in changes],
+    }
+    if sweep is not None:
+        report["sweep"] = {"setting": sweep.name, "points": [point.as_json() for point in points]}
+    return report
+
+
+def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Console) -> None:
+    said = (
+        " ".join(f"{name}={value}" for name, value in report["settings"].items()) or "the recorded settings"
+    )
+    console.print(f"[bold]{report['bag']}[/]: {report['model']}, {report['mode']}; replayed with {said}")
+    for loss in report["losses"]:
+        console.print(f"[yellow]the bag lacks {loss}[/]", highlight=False)
+    if report["reproduced"]:
+        console.print("Its own settings give its own decisions, to the last bit.")
+    for epoch, tick in report["not_reproduced"].items():
+        how = "" if report["inputs"] == "told" else "; it has no topic `inputs`, which tells what came when"
+        console.print(
+            f"[yellow]epoch {epoch}: its own settings give something else from tick {tick} on{how}[/]"
+        )
+    console.print(_table(changes))
+    if any(change.first_divergence_tick is not None for change in changes):
+        console.print(CAVEAT, soft_wrap=True)
+
+
+def _table(changes: Sequence[EpochChange]) -> Table:
+    table = Table(caption="recorded → replayed; decisions: accept / correct / replan / hold")
+    for column in ("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick"):
+        table.add_column(column, justify="right")
+    for column in ("plans", "waited for", "decisions"):
+        table.add_column(column, justify="center")
+    for c in changes:
+        table.add_row(
+            *map(str, (c.epoch, c.ticks, c.decisions_changed, c.commands_changed)),
+            "-" if c.first_divergence_tick is None else str(c.first_divergence_tick),
+            f"{c.recorded_planning_inferences} → {c.planning_inferences}",
+            f"{c.recorded_waited_inferences} → {c.waited_inferences}",
+            " → ".join("/".join(map(str, d.values())) for d in (c.recorded_decisions, c.decisions)),
+        )
+    return table
+
+
+def _show_sweep(sweep: Sweep, points: Sequence[SweepPoint], console: Console) -> None:
+    table = Table(title=sweep.name)
+    for column in ("value", "plans", "waited for", "same decisions", "same commands", "differs from tick"):
+        table.add_column(column, justify="right")
+    for p in points:
+        ticks = ("-" if tick is None else str(tick) for tick in p.first_divergence_ticks)
+        table.add_row(
+            p.value,
+            str(p.planning_inferences),
+            str(p.waited_inferences),
+            f"{p.decision_agreement:.1%}",
+            f"{p.command_agreement:.1%}",
+            " ".join(ticks),
+        )
+    console.print(table)
+
+
+def _plot(
+    sweep: Sweep, points: Sequence[SweepPoint], changes: Sequence[EpochChange], path: Path | None
+) -> None:
+    if path is not None:
+        plot_sweep(
+            sweep.name,
+            sweep.values,
+            [p.planning_inferences for p in points],
+            [p.decision_agreement for p in points],
+            sum(c.recorded_planning_inferences for c in changes),
+            path,
+        )

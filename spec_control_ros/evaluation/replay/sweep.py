@@ -1,0 +1,89 @@
+"""One setting through a range of values, on the same recording."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.replay.comparison import EpochChange
+from spec_control_ros.evaluation.replay.session import ReplaySession
+
+MAX_POINTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A setting by its dotted name, and its values."""
+
+    name: str
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Sweep":
+        """Of `gate.accept=0.05:0.5:10`: first, last, how many; or of `corrector=none,two_tower`.
+
+        Raises:
+            SettingsError: it is neither.
+        """
+        name, _, values = text.partition("=")
+        if name and re.fullmatch(r"[^:,]+(,[^:,]+)*", values):
+            return cls(name, tuple(values.split(",")))
+        try:
+            first, last, count = values.split(":")
+            points = np.linspace(float(first), float(last), int(count))
+        except ValueError:
+            points = np.zeros(0)
+        if not name or not 1 <= len(points) <= MAX_POINTS:
+            raise SettingsError(
+                f"sweep: got {text!r}, expected NAME=FIRST:LAST:COUNT, as gate.accept=0.05:0.5:10, or values with "
+                "commas"
+            )
+        return cls(name, tuple(f"{point:.6g}" for point in points))
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """What one value comes to, over all epochs."""
+
+    value: str
+    planning_inferences: int
+    waited_inferences: int
+    decision_agreement: float
+    command_agreement: float
+    first_divergence_ticks: list[int | None]  # by epoch
+
+    @classmethod
+    def of(cls, value: str, changes: list[EpochChange]) -> "SweepPoint":
+        """Of the epochs' changes."""
+        ticks = max(1, sum(c.ticks for c in changes))
+        return cls(
+            value,
+            planning_inferences=sum(c.planning_inferences for c in changes),
+            waited_inferences=sum(c.waited_inferences for c in changes),
+            decision_agreement=1.0 - sum(c.decisions_changed for c in changes) / ticks,
+            command_agreement=1.0 - sum(c.commands_changed for c in changes) / ticks,
+            first_divergence_ticks=[c.first_divergence_tick for c in changes],
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """With the names of the report."""
+        return asdict(self)
+
+
+def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[SweepPoint]:
+    """The points of a sweep, one after the other; every value is checked before the first is run.
+
+    Args:
+        session: of the recording.
+        sweep: setting and values.
+        given: other settings that differ from the recorded ones.
+
+    Raises:
+        SettingsError: the setting is unknown, or a value is not allowed.
+    """
+    settings = [session.changed({**given, sweep.name: value}) for value in sweep.values]
+    for value, changed in zip(sweep.values, settings, strict=True):
+        yield SweepPoint.of(value, session.compare(session.run(changed)))

@@ -1,0 +1,260 @@
+"""A run of executor and planner that nobody waits for: drawn times, messages lost, late and wrong, and a bag of it.
+
+What the executor node does with the law is done here on a clock of its own, so that a thousand ticks take a second.
+"""
+
+import heapq
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from made_bag import START_NS, MadeBag, types
+
+from spec_control_ros.bringup.parameter_files import nested
+from spec_control_ros.bringup.topics import TOPICS
+from spec_control_ros.core.decision import Decision, Outcome, ReplanRequest
+from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.law_input import InputKind, InputLog, LawInput, to_json
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.inline_planner import InlinePlanner
+from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.planner import Planner
+
+PERIOD_S, WATCHDOG_S = 0.05, 0.02
+FIRST_S = 1234.5678  # on the executor's monotonic clock
+
+Parameters = dict[str, dict[str, Any]]  # nodes, dotted names
+
+
+class ImaginedRun:
+    """A run under way.
+
+    Args:
+        folder: of the model.
+        parameters: of the nodes, with dotted names.
+        seed: of all that is drawn.
+        delay_s: least and largest, of a plan.
+        trouble: probability that an observation is lost or wrong, and that a request fails or its plan is wrong.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        parameters: Parameters,
+        seed: int = 0,
+        delay_s: tuple[float, float] = (0.005, 0.12),
+        trouble: float = 0.1,
+    ):
+        self.parameters = parameters
+        settings = ControllerSettings.of({node: nested(values) for node, values in parameters.items()})
+        model, _ = ModelFolder(folder).world_model()
+        self._law = make_law(ModelFolder(folder), model, settings)
+        self._planner = InlinePlanner(Planner(model, settings.planner), PERIOD_S)
+        self._is_lockstep = parameters.get("sim_bridge", {}).get("mode") == "lockstep"
+        self._obs = model.dims.obs
+        self._random, self._delay_s, self._trouble = np.random.default_rng(seed), delay_s, trouble
+        self._inputs, self._decided = InputLog(), False
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._now_s = FIRST_S
+        self._latest: ReplanRequest | None = None
+        self._is_planning, self._waiting = False, None
+        self.messages: list[tuple[float, int, str, dict[str, Any]]] = []  # arrival, order, topic, fields
+        self._arrived_s: dict[str, float] = {}  # last message, by topic
+        self.decisions: list[Decision] = []
+
+    def epochs(self, epochs: int, ticks: int) -> "ImaginedRun":
+        """Live through so many."""
+        (self._lockstep if self._is_lockstep else self._realtime)(epochs, ticks)
+        while self._events:
+            self._next()
+        return self
+
+    def bag(self, folder: Path, topics: set[str] = frozenset(TOPICS)) -> Path:
+        """The bag of it, as a recorder would leave that hears topics in an order of its own."""
+        with MadeBag(folder) as bag:
+            for node, values in self.parameters.items():
+                if "parameters" in topics:
+                    bag.say("/parameters", TOPICS["parameters"], **_parameter_event(node, values))
+            for arrival_s, _, topic, fields in sorted(self.messages, key=lambda message: message[:2]):
+                bag.now_ns = START_NS + round((arrival_s - FIRST_S) * 1e9)
+                if topic in topics:
+                    bag.say(f"/{topic}", TOPICS[topic], **fields)
+        return folder
+
+    # --- Time
+
+    def _at(self, time_s: float, do: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (time_s, next(self._count), do))
+
+    def _next(self) -> None:
+        self._now_s, _, do = heapq.heappop(self._events)
+        do()
+
+    def _happens(self) -> bool:
+        return self._random.random() < self._trouble
+
+    def _realtime(self, epochs: int, ticks: int) -> None:
+        start_s = FIRST_S
+        for epoch in range(1, epochs + 1):
+            for tick in range(ticks):
+                late_s = self._random.uniform(0.0, 0.8 * PERIOD_S)
+                self._at(start_s + tick * PERIOD_S + late_s, lambda e=epoch, t=tick: self._observe(e, t))
+            start_s += ticks * PERIOD_S
+            self._at(start_s - PERIOD_S, self._clear_fault)
+            self._at(start_s - 5.2 * PERIOD_S, self._lose_planner)
+        for i in range(round((start_s - FIRST_S) / WATCHDOG_S)):
+            self._at(FIRST_S + i * WATCHDOG_S + self._random.uniform(0.0, 0.002), self._poll)
+
+    def _lockstep(self, epochs: int, ticks: int) -> None:
+        for epoch in range(1, epochs + 1):
+            for tick in range(ticks):
+                self._decided = False
+                self._at(self._now_s + 0.001, lambda e=epoch, t=tick: self._observe(e, t))
+                while not self._decided:
+                    self._at(self._now_s + WATCHDOG_S, self._poll)
+                    self._next()
+
+    # --- What comes in
+
+    def _observe(self, epoch: int, tick: int) -> None:
+        if not self._is_lockstep and self._happens():
+            return
+        wrong = not self._is_lockstep and self._happens()
+        data = self._random.normal(size=self._obs - wrong).astype(np.float32)
+        same = {"epoch": epoch, "tick": tick}
+        self._say("observation", **same, data=data)
+        observation = Observation(epoch, tick, data)
+        given = LawInput.observation(observation, self._now_s)
+        self._handle(self._law.tick(observation, self._now_s), given)
+
+    def _poll(self) -> None:
+        self._handle(self._law.poll(self._now_s), LawInput(InputKind.POLL, self._now_s))
+
+    def _clear_fault(self) -> None:
+        self._law.clear_fault()
+        self._inputs.add(LawInput(InputKind.CLEAR_FAULT, self._now_s), Outcome())
+
+    def _lose_planner(self) -> None:
+        self._law.planner_lost(self._now_s)
+        self._inputs.add(LawInput(InputKind.PLANNER_LOST, self._now_s), Outcome())
+
+    def _receive(self, plan: Plan) -> None:
+        is_wrong = not self._is_lockstep and self._happens()
+        self._say_plan(plan, action_dim=3 if is_wrong else plan.actions.shape[1])
+        if is_wrong:
+            self._law.refuse_message(Drop.BAD_PLAN)
+            self._handle(Outcome(), LawInput(InputKind.BAD_PLAN, self._now_s))
+        else:
+            self._handle(self._law.receive(plan, self._now_s), LawInput.plan(plan, self._now_s))
+
+    # --- What goes out
+
+    def _handle(self, outcome: Outcome, given: LawInput) -> None:
+        if outcome.decision is not None:
+            self._publish(outcome.decision)
+        self._inputs.add(given, outcome)
+        request = outcome.request or self._law.prefetch(given.now_s)
+        if request is not None:
+            self._ask(request)
+        if inputs := self._inputs.take():
+            self._say("inputs", data=to_json(inputs))
+
+    def _ask(self, request: ReplanRequest) -> None:
+        self._latest = request
+        if not self._is_lockstep and self._happens():
+            self._law.replan_failed(request, self._now_s)
+            self._inputs.add(LawInput(InputKind.REPLAN_FAILED, self._now_s), Outcome())
+        elif self._is_planning:
+            self._waiting = request
+        else:
+            self._plan(request)
+
+    def _plan(self, request: ReplanRequest) -> None:
+        self._is_planning = True
+        self._at(self._now_s + self._random.uniform(*self._delay_s), lambda: self._planned(request))
+
+    def _planned(self, request: ReplanRequest) -> None:
+        self._is_planning = False
+        plan = self._planner.answer(request)
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._plan(waiting)
+        self._receive(plan)
+
+    def _publish(self, d: Decision) -> None:
+        self._decided = True
+        self.decisions.append(d)
+        same = {"epoch": d.epoch, "tick": d.tick, "plan_id": d.plan_id, "decision": d.kind}
+        stamp_ns = round(self._now_s * 1e9)
+        self._say("command", **same, action=d.action, stamp_ns=stamp_ns)
+        self._say(
+            "status",
+            **same,
+            stamp_ns=stamp_ns,
+            reason=d.reason,
+            mismatch=d.mismatch,
+            accept_threshold=d.accept_threshold,
+            replan_threshold=d.replan_threshold,
+            correction_norm=d.correction_norm,
+            queue_depth=d.queue_depth,
+            steps_ahead=d.steps_ahead,
+            plan_age=d.plan_age_s,
+            latency=self._now_s - d.observed_at_s,
+            planning_inferences=d.planning_inferences,
+            waited_inferences=d.waited_inferences,
+            missed_ticks=d.missed_ticks,
+            dropped=d.dropped,
+        )
+
+    def _say_plan(self, plan: Plan, action_dim: int) -> None:
+        self._say(
+            "plan",
+            plan_id=plan.plan_id,
+            epoch=plan.epoch,
+            start_tick=plan.start_tick,
+            observation_tick=plan.observation_tick,
+            control_period=plan.control_period_s,
+            action_dim=action_dim,
+            latent_dim=plan.latents.shape[1],
+            actions=plan.actions.ravel(),
+            latents=plan.latents.ravel(),
+            optimised_horizon=plan.optimised_horizon,
+            value=plan.value,
+        )
+
+    def _say(self, topic: str, **fields: Any) -> None:
+        # Between topics the order of arrival is anyone's guess; within one it is kept.
+        arrival_s = max(self._now_s + self._random.uniform(0.0, 0.01), self._arrived_s.get(topic, 0.0))
+        self._arrived_s[topic] = arrival_s
+        self.messages.append((arrival_s, len(self.messages), topic, fields))
+
+
+def _parameter_event(node: str, values: dict[str, Any]) -> dict[str, Any]:
+    store = types().types
+    parameters = []
+    for name, value in values.items():
+        kind = {bool: 1, int: 2, float: 3, str: 4}[type(value)]
+        held = {
+            "type": kind,
+            "bool_value": value if kind == 1 else False,
+            "integer_value": value if kind == 2 else 0,
+            "double_value": value if kind == 3 else 0.0,
+            "string_value": value if kind == 4 else "",
+        }
+        arrays = {"byte_array_value": np.uint8, "bool_array_value": np.bool_, "integer_array_value": np.int64}
+        held |= {name: np.zeros(0, dtype) for name, dtype in arrays.items()}
+        held |= {"double_array_value": np.zeros(0), "string_array_value": []}
+        of = store["rcl_interfaces/msg/ParameterValue"](**held)
+        parameters.append(store["rcl_interfaces/msg/Parameter"](name=name, value=of))
+    return {
+        "stamp": store["builtin_interfaces/msg/Time"](sec=0, nanosec=0),
+        "node": f"/{node}",
+        "new_parameters": parameters,
+        "changed_parameters": [],
+        "deleted_parameters": [],
+    }

@@ -1,0 +1,100 @@
+"""Runs on an imagined clock, recorded and replayed."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imagined_run import ImaginedRun, Parameters
+
+from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.evaluation.replay.recording import Recording, read_recording
+from spec_control_ros.evaluation.replay.session import ReplaySession
+from spec_control_ros.world_model.model_folder import ModelFolder
+
+SEARCH = {
+    "planner.queue_length": 5,
+    "planner.mppi.horizon": 2,
+    "planner.mppi.iterations": 1,
+    "planner.mppi.samples": 8,
+    "planner.mppi.prior_samples": 2,
+    "planner.mppi.elites": 4,
+}
+REALTIME = {
+    "corrector": "temporal",
+    "gate.accept": 0.75,
+    "gate.replan": 0.9,
+    "gate.max_steps_ahead": 4,
+    "executor.hold": "policy",
+    "executor.plan_wait_s": 0.02,
+    "executor.replan_timeout_s": 0.2,
+    "executor.retry_s": 0.03,
+    "executor.sensor_timeout_s": 0.08,
+    "executor.fault_after_bad_observations": 2,
+    "executor.prefetch": True,
+}
+LOCKSTEP = {
+    "corrector": "two_tower",
+    "gate.accept": 0.75,
+    "gate.replan": 0.9,
+    "executor.plan_wait_s": 10.0,
+    "executor.sensor_timeout_s": 60.0,
+    "executor.wait_for_prefetch": True,
+}
+
+
+def parameters(model: Path, mode: str, **executor: Any) -> Parameters:
+    base = LOCKSTEP if mode == "lockstep" else REALTIME
+    return {
+        "executor": {"model": str(model), **base, **executor},
+        "planner": {"model": str(model), **SEARCH},
+        "sim_bridge": {"mode": mode},
+    }
+
+
+def session(recording: Recording) -> ReplaySession:
+    return ReplaySession(recording, ModelFolder(Path(recording.model)))
+
+
+def refuse_planning(session: ReplaySession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on only recorded plans will do."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("planned anew")
+
+    monkeypatch.setattr("spec_control_ros.evaluation.replay.plan_source.PlanSource.new", fail)
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_realtime_run_in_trouble_is_reproduced_to_the_last_bit(
+    model: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ImaginedRun(model, parameters(model, "realtime"), seed).epochs(2, 60)
+    recording = read_recording(run.bag(tmp_path / "bag"))
+    assert recording.are_inputs_told
+    assert len(recording.steps) == len(run.decisions) > 100
+    replayed = session(recording)
+    refuse_planning(replayed, monkeypatch)
+    for again in (replayed.recorded_run, replayed.run(replayed.settings)):
+        assert [change.first_difference for change in replayed.compare(again)] == [None] * 2
+    # It would say little about a run in which all goes well.
+    reasons = Counter(decision.reason for decision in run.decisions)
+    assert set(reasons) >= {*Reason} - {Reason.STALE}, reasons
+    assert len({decision.kind for decision in run.decisions}) == len(DecisionKind)
+
+
+@pytest.mark.parametrize("is_ahead", [False, True])
+@pytest.mark.parametrize("lacking", [set(), {"inputs"}], ids=["told", "inferred"])
+def test_lockstep_run_is_reproduced_to_the_last_bit(
+    model: Path, tmp_path: Path, lacking: set[str], is_ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = parameters(model, "lockstep", **{"executor.prefetch": is_ahead})
+    run = ImaginedRun(model, given).epochs(2, 20)
+    topics = {"observation", "plan", "command", "status", "inputs", "parameters"} - lacking
+    recording = read_recording(run.bag(tmp_path / "bag", topics))
+    assert recording.are_inputs_told is not bool(lacking)
+    assert len(recording.steps) == 40
+    replayed = session(recording)
+    refuse_planning(replayed, monkeypatch)
+    for again in (replayed.recorded_run, replayed.run(replayed.settings)):
+        assert [change.first_difference for change in replayed.compare(again)] == [None, None]
