@@ -71,6 +71,11 @@ class HardwareEmulatorNode(ProcessNode):
             f"{self._settings.task}: controller's joints are {', '.join(self._robot.joints)}"
         )
 
+    def destroy_node(self) -> None:
+        """Tell how it went, then go."""
+        self._tell_return()
+        super().destroy_node()
+
     def _on_command(self, message: Float64MultiArray) -> None:
         data = message.data if len(message.data) == len(self._robot.joints) else array("d")
         try:
@@ -82,11 +87,14 @@ class HardwareEmulatorNode(ProcessNode):
             self._end_tick()
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
-        if self._robot.time_s:
-            self.get_logger().info(f"return by dm_control itself: {self._robot.task_return:.1f}")
+        self._tell_return()
         self._robot.reset(request.seed)
         self._publish()
         return response
+
+    def _tell_return(self) -> None:
+        if self._robot.time_s:
+            self.get_logger().info(f"return by dm_control itself: {self._robot.task_return:.1f}")
 
     def _end_tick(self) -> None:
         """Lockstep: a command is a tick."""

@@ -46,6 +46,7 @@ def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
         planner: dict[str, Any] | None = None,
         executor: dict[str, Any] | None = None,
         sim_bridge: dict[str, Any] | None = None,
+        **others: dict[str, Any],
     ) -> Run:
         folder = tmp_path / str(len(started))
         folder.mkdir()
@@ -55,6 +56,7 @@ def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
             planner={"planner": search, **(planner or {})},
             executor=executor or {},
             sim_bridge={"action_repeat": 20, **(sim_bridge or {})},
+            **others,
         )
         small = ["--task", TASK, "--model", str(model), "--params", str(params)]
         started.append(Run(folder, ["walker", *small, *words]))

@@ -31,9 +31,33 @@ def kill(run: Any, node: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+ROBOT = {
+    "hardware_bridge": {
+        "action_repeat": 20,
+        "controller": {"joints": ["elbow"], "gains": [2.0], "lower": [-2.0], "upper": [2.0]},
+    },
+    "hardware_emulator": {"action_repeat": 20, "joints": ["elbow"]},
+}
+
+
 def has_egl() -> bool:
     code = "import os; os.environ['MUJOCO_GL']='egl'; import mujoco; mujoco.GLContext(64, 64)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_run_behind_a_robots_topics_ends_and_records_them(run: Run, tmp_path: Path) -> None:
+    bag = tmp_path / "bag"
+    process = run("--hardware", "emulator", "--record", str(bag), **ROBOT)
+    assert process.wait() == 0, process.text
+    process.wait_for_no_descendants()
+    with AnyReader([bag]) as reader:
+        recorded = {c.topic for c in reader.connections if c.msgcount}
+    assert {"/joint_states", "/imu/data", "/odom", "/forward_command_controller/commands"} <= recorded
+    (episode,) = process.report()["episodes"]
+    assert episode["complete"]
+    assert (episode["ticks"], episode["missed_ticks"], episode["dropped"]) == (50, 0, 0)
+    assert not episode["decisions"]["hold"]
 
 
 @pytest.mark.slow
