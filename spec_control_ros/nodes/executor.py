@@ -44,6 +44,7 @@ from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.tick_networks import why_not_native
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class ExecutorNode(ProcessNode):
         window = corrector.dims.window if corrector is not None else 1
         policy = latent_policy(model, None if s.task_index < 0 else s.task_index)
         gate = folder.gate(s.gate, policy)
+        if why := why_not_native():
+            self.get_logger().warning(f"networks run in PyTorch, several times slower: {why}")
         self.get_logger().info(
             f"{folder.path.name}, corrector: {type(corrector).__name__ if corrector else 'none'}, "
             f"gate: {gate.mode.value}"

@@ -4,6 +4,7 @@ There PyTorch takes several times as long as the products do: after a period of 
 """
 
 import ctypes
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +17,11 @@ from spec_control_ros.world_model.native_library import native_library
 LANES = 16  # a row takes a multiple of it
 LARGEST_WIDTH = 4096
 LARGEST_WINDOW = 64
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    return native_library()
 
 
 class Kind(IntEnum):
@@ -74,7 +80,7 @@ class Tape:
     """
 
     def __init__(self) -> None:
-        self._run = native_library().run_tape
+        self._run = _library().run_tape
         self._steps: list[Step] = []
         self._size = 0
         self._kept: list[np.ndarray] = []  # that steps point to

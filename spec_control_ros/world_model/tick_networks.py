@@ -13,9 +13,19 @@ from spec_control_ros.core.correctors.features import FeatureHistory
 from spec_control_ros.core.correctors.temporal import Block, TemporalCorrector
 from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.layers import MLP, Layer, sim_norm
+from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.tape import LANES, LARGEST_WIDTH, LARGEST_WINDOW, Kind, Tape
 
 Rows = Callable[..., np.ndarray]
+
+
+def why_not_native() -> str:
+    """Why there are no native programs here; empty where there are."""
+    try:
+        Tape()
+    except NativeLibraryError as error:
+        return str(error)
+    return ""
 
 
 def native_mlp(mlp: MLP, embedding: Tensor) -> Rows | None:

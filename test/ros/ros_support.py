@@ -35,6 +35,9 @@ from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS, ModelFolder
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = os.environ.get("XDG_CACHE_HOME") or str(
+    Path.home() / ".cache"
+)  # of compiled libraries: also away from home
 PATIENCE_S = 120.0  # after that a test fails instead of hanging; nothing is measured against it
 MARK = "SPEC_CONTROL_TEST"  # environment variable by which a test finds every process that descends from it
 
@@ -131,7 +134,13 @@ class Background:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {}), MARK: self.mark, "PYTHONUNBUFFERED": "1"},
+                env={
+                    **os.environ,
+                    "XDG_CACHE_HOME": CACHE,
+                    **(environment or {}),
+                    MARK: self.mark,
+                    "PYTHONUNBUFFERED": "1",
+                },
                 start_new_session=True,
             )
 

@@ -8,10 +8,13 @@ import torch
 
 from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind, LearnedCorrector
 from spec_control_ros.core.correctors.features import FeatureHistory, TickFeatures
+from spec_control_ros.world_model import tape
+from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.layers import MLP, sim_norm
+from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import CORRECTORS
 from spec_control_ros.world_model.native_library import NativeLibraryError, native_library
-from spec_control_ros.world_model.tick_networks import native_mlp, native_residual
+from spec_control_ros.world_model.tick_networks import native_mlp, native_residual, why_not_native
 
 CLOSE = {"rtol": 1e-4, "atol": 5e-6}
 
@@ -54,6 +57,21 @@ def test_mlp_is_the_models_own(
         with torch.inference_mode():
             expected = mlp(torch.from_numpy(row).unsqueeze(0))[0].numpy()
         np.testing.assert_allclose(run(scale * first, action), expected, **CLOSE)
+
+
+def test_without_a_library_pytorch_computes_and_the_reason_is_known(
+    small_model: Callable[..., WorldModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise NativeLibraryError("no C++ compiler here")
+
+    assert why_not_native() == ""
+    monkeypatch.setattr(tape, "_library", refuse)
+    assert why_not_native() == "no C++ compiler here"
+    model = small_model()
+    obs = np.ones(model.dims.obs, np.float32)
+    expected = model.encode(torch.from_numpy(obs).unsqueeze(0))[0].numpy()
+    np.testing.assert_array_equal(latent_policy(model).encode(obs), expected)
 
 
 def test_mlp_lets_nan_through(rng: np.random.Generator) -> None:
