@@ -6,7 +6,16 @@ from setuptools import find_packages, setup
 
 PACKAGE = "spec_control_ros"
 SHARE = Path("share") / PACKAGE
-NODES = ("planner", "executor", "sim_bridge", "hardware_bridge", "hardware_emulator", "recorder", "echo")
+NODES = (
+    "planner",
+    "executor",
+    "sim_bridge",
+    "hardware_bridge",
+    "hardware_emulator",
+    "recorder",
+    "echo",
+    "link",
+)
 
 
 def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import ClassVar
+
+import yaml
 
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import setting
@@ -60,10 +63,19 @@ class Delay(LinkFault):
     delay_s: float = setting(0.1, "s", low=0.0)
 
 
-PROCESS_FAULTS: dict[str, type[Fault]] = {
-    "crash": Crash,
-    "hang": Hang,
-    "slow": Slow,
-    "cut": Cut,
-    "delay": Delay,
-}
+LINK_FAULTS: dict[str, type[Fault]] = {"cut": Cut, "delay": Delay}
+FAR = "far"  # where the planner is, once the link stands between it and the executor
+PROCESS_FAULTS: dict[str, type[Fault]] = {"crash": Crash, "hang": Hang, "slow": Slow}
+
+
+def needs_link(faults: Path | None) -> bool:
+    """Whether a fault file wants the network between planner and executor to fail; a damaged one is for others."""
+    if faults is None:
+        return False
+    try:
+        content = yaml.safe_load(faults.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    rows = content.get("faults") if isinstance(content, dict) else None
+    kinds = [row.get("kind") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return any(kind in LINK_FAULTS for kind in kinds)

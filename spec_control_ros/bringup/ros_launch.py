@@ -81,6 +81,7 @@ def _node(process: Process, *, respawn: bool) -> Node:
         respawn_delay=1.0,
         additional_env=lifeline(),
         sigkill_timeout=str(GRACE_S),
+        remappings=process.remappings,
         parameters=[*map(str, process.parameter_files), process.parameters],
     )
 

@@ -106,6 +106,7 @@ def command_line(process: Process) -> Sequence[str]:
     values = [
         word for name, value in process.parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")
     ]
+    remappings = [word for old, new in process.remappings for word in ("-r", f"{old}:={new}")]
     module = f"spec_control_ros.nodes.{process.executable}"
     return [
         sys.executable,
@@ -114,6 +115,7 @@ def command_line(process: Process) -> Sequence[str]:
         "--ros-args",
         "-r",
         f"__node:={process.executable}",
+        *remappings,
         *files,
         *values,
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from spec_control_ros.bringup.process_faults import FAR, needs_link
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
 
@@ -26,6 +27,7 @@ class Process:
     executable: str  # of this package, and the node's name
     parameter_files: tuple[Path, ...]
     parameters: dict[str, str | int | bool]  # win over the files
+    remappings: tuple[tuple[str, str], ...] = ()  # of topics and services
 
 
 ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
@@ -104,6 +106,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             raise SettingsError(f"params: {values['params']} is not a file")
         files += (Path(values["params"]).absolute(),)
     faults = fault_file(values["faults"], config)
+    is_linked = needs_link(faults)
     model = values["model"] or values["task"]
     # Left to the parameter files where the user leaves it to us.
     corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
@@ -112,7 +115,9 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             "planner",
             files,
             {"model": model, "device": values["device"], "planner.seed": int(values["seed"])},
+            tuple((name, f"{FAR}/{name}") for name in ("replan", "plan") if is_linked),
         ),
+        *([Process("link", (), {"faults": str(faults)})] if is_linked else []),
         Process("executor", files, {"model": model, **corrector}),
         *_plant(values, files, faults),
     ]

@@ -139,7 +139,7 @@ def _write(verdicts: Sequence[Verdict], folder: Path, console: Console) -> None:
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
-    caption = "hold, recover: time from the fault to a hold, and from its end to being in control again"
+    caption = "hold: time from the fault to a hold; recover: from its end to being in control"
     table = Table(title="hardware in the loop", caption=caption)
     for column, justify in (
         ("scenario", "left"),

@@ -13,9 +13,12 @@ from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
-from spec_control_ros.bringup.system import arguments, bag_folder, processes, recorder
+from spec_control_ros.bringup.system import arguments, bag_folder, fault_file, processes, recorder
+from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.hil.trace import Trace
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 
 INTERRUPTED = 130
 STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
@@ -31,18 +34,23 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
     for file in filter(None, (json_file, plot_file)):
         if not file.absolute().parent.is_dir():
             raise SettingsError(f"{file}: its folder does not exist; make it first")
-    system = processes(robot, given, Path(get_package_share_directory("spec_control_ros")) / "config")
+    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    system = processes(robot, given, config)
+    faults = fault_file(values["faults"], config)
+    log = Trace()
+    disturbance = Disturbance(NO_FAULTS if faults is None else read_faults(faults), log)
     if (bag := bag_folder(values["record"])) is not None:
         system.insert(0, recorder(bag, values))
-    console, log, logs = Console(), RunLog(), new_log_folder()
+    console, logs = Console(), new_log_folder()
     console.print(f"[bold]{robot}[/]: {values['task']}, {values['mode']}, logs in {logs}", highlight=False)
     is_whole = run_system(
         system,
         log,
         logs,
-        watch=_live_line(log, console),
+        watch=disturbance.watching(_live_line(log, console)),
         say=console.print,
-        respawn=values["respawn_planner"] == "true",
+        respawn=values["respawn_planner"] == "true" or disturbance.crashes_planner,
+        disturb=disturbance.applied,
     )
     model = values["model"] or values["task"]
     _report(log, console, values | {"model": model}, json_file, plot_file)

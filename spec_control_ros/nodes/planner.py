@@ -108,7 +108,7 @@ class PlannerNode(ProcessNode):
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
         if not self._thread.is_ready.is_set():
             return
-        if self.count_services("replan"):
+        if self.count_services(self.resolve_service_name("replan")):
             self.get_logger().warning(
                 "another planner offers `replan`: waiting until it is gone", throttle_duration_sec=5.0
             )

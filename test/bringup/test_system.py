@@ -132,6 +132,27 @@ def test_faults_are_a_file_or_a_shipped_one_by_name(tmp_path: Path, monkeypatch:
         by_name(faults="gremlins")
 
 
+def test_link_stands_between_planner_and_executor_where_the_network_fails_on_demand(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.yaml"
+    cut.write_text("faults: [{kind: noise}, {kind: cut}]")
+    system = by_name(faults=str(cut))
+    assert system["link"].parameters == {"faults": str(cut)}
+    words = command_line(system["planner"])
+    assert [words[i + 1] for i, word in enumerate(words) if word == "-r"][1:] == [
+        "replan:=far/replan",
+        "plan:=far/plan",
+    ]
+    assert not system["executor"].remappings
+    other = by_name(faults="noisy_sensors")
+    assert "link" not in other
+    assert not other["planner"].remappings
+
+
+def test_damaged_fault_file_is_left_to_the_bridge(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("faults: [")
+    assert "link" not in by_name(faults=str(tmp_path / "x.yaml"))
+
+
 def test_bag_is_recorded_on_demand_and_named_by_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from spec_control_ros.bringup.process_faults import PROCESS_FAULTS
+from spec_control_ros.bringup.process_faults import LINK_FAULTS, PROCESS_FAULTS
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import settings_from
@@ -32,6 +32,7 @@ KINDS: dict[str, type[Fault]] = {
     "dropout": Dropout,
     "push": Push,
     **PROCESS_FAULTS,
+    **LINK_FAULTS,
 }
 
 
