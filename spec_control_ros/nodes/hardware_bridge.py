@@ -58,6 +58,10 @@ class HardwareBridgeSettings:
     resets_robot: bool = setting(
         True, "whether a robot's service puts it to its start; else somebody does, before `reset` is called"
     )
+    shadow: bool = setting(
+        False,
+        "whether to observe only: nothing is sent to the robot, and no executor or controller waited for",
+    )
     controller: CommandMapSettings = field(default_factory=CommandMapSettings)
     sensors: SensorSettings = field(default_factory=SensorSettings)
     robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)
@@ -74,6 +78,7 @@ class HardwareBridgeNode(ProcessNode):
         self._settings = declare_settings(self, HardwareBridgeSettings)
         refuse_unknown(self)
         self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
+        self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
@@ -131,19 +136,20 @@ class HardwareBridgeNode(ProcessNode):
             self.create_timer(0.25, self._check_progress)
         else:
             self.create_timer(self._bridge.control_period_s, self._on_period)
-            self.create_timer(self._settings.robot.silence_s / CHECKS, self._on_silence)
+            if not self._settings.shadow:
+                self.create_timer(self._settings.robot.silence_s / CHECKS, self._on_silence)
 
     def _missing(self) -> str | None:
         fault = None if self._is_lockstep else self._bridge.sensors.fault(time.monotonic())
+        is_shadow, listeners = self._settings.shadow, self._controller_publisher.get_subscription_count()
         whys = {
-            "no executor publishes on `command`": self.count_publishers("command") == 0,
+            "no executor publishes on `command`": not is_shadow and self.count_publishers("command") == 0,
             "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
                 self.count_publishers("observation") > 1
             ),
-            f"no controller listens on `{CONTROLLER}`": self._controller_publisher.get_subscription_count()
-            == 0,
+            f"no controller listens on `{CONTROLLER}`": not is_shadow and listeners == 0,
             f"no robot offers `{ROBOT_RESET}` (resets_robot)": (
-                self._settings.resets_robot and not self._robot_reset.service_is_ready()
+                self._resets_robot and not self._robot_reset.service_is_ready()
             ),
             f"sensors are {fault.value if fault else ''}: joint_states, {IMU}, {ODOMETRY}": fault is not None,
         }
@@ -198,7 +204,7 @@ class HardwareBridgeNode(ProcessNode):
         self._episodes_begun += 1
         self._patience.renew()
         self._publish()
-        if self._settings.resets_robot:
+        if self._resets_robot:
             self._ask_robot(seed)
         else:
             self._bridge.robot_is_reset(time.monotonic())
@@ -230,7 +236,8 @@ class HardwareBridgeNode(ProcessNode):
             self._send(self._bridge.stop())
 
     def _send(self, command: Command) -> None:
-        self._controller_publisher.publish(to_controller(command))
+        if not self._settings.shadow:
+            self._controller_publisher.publish(to_controller(command))
 
     def _publish(self) -> None:
         stamp = self.get_clock().now().to_msg()

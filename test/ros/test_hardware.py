@@ -167,6 +167,18 @@ def test_spoilt_messages_are_refused_counted_and_recovered_from(
     assert bridge.popen.poll() is None
 
 
+def test_shadow_observes_without_an_executor_and_sends_nothing(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    start("hardware_emulator", EMULATOR)
+    bridge = start("hardware_bridge", {**BRIDGE, "shadow": True, "episodes": 1, "robot.episode_ticks": 5})
+    assert bridge.wait() == 0
+    controller.probe.until(lambda: controller.episodes and controller.episodes[-1].done)
+    assert controller.observations
+    assert (controller.episodes[-1].missed_ticks, controller.episodes[-1].dropped) == (5, 0)
+    assert controller.efforts == []
+
+
 @pytest.mark.parametrize(
     ("others", "said"),
     [
