@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -163,7 +162,7 @@ class _Processes:
 
 def _serve(pipe: Connection, make_plant: MakePlant, numbers: range) -> None:
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    os.setpgrp()  # a signal to the parent's group, as Ctrl-C, is the parent's: it ends us when it has saved
     try:
         plants = {number: make_plant() for number in numbers}
         pipe.send([])

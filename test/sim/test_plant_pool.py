@@ -1,5 +1,7 @@
 """Plants that are driven together, here and in processes."""
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -78,9 +80,14 @@ def test_death_of_a_process_is_told_with_its_exit_code(pool: MakePool) -> None:
         many.step(range(2), actions(2))
 
 
-def test_closed_pool_leaves_no_process(pool: MakePool) -> None:
-    import multiprocessing
+def test_signal_to_the_group_does_not_reach_the_processes(pool: MakePool) -> None:
+    before = set(multiprocessing.active_children())
+    pool(processes=2)
+    made = set(multiprocessing.active_children()) - before
+    assert os.getpgrp() not in {os.getpgid(process.pid or 0) for process in made}
 
+
+def test_closed_pool_leaves_no_process(pool: MakePool) -> None:
     before = set(multiprocessing.active_children())
     many = pool(processes=2)
     assert len(set(multiprocessing.active_children()) - before) == 2
