@@ -5,7 +5,7 @@ Arguments are `robot:=walker`, `hardware:=emulator`, and those of the robot's ow
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchDescription
@@ -14,9 +14,7 @@ from spec_control_ros.bringup.system import ROBOTS
 
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch` calls."""
-    own = PathJoinSubstitution(
-        [FindPackageShare("spec_control_ros"), "launch", [LaunchConfiguration("robot"), ".launch.py"]]
-    )
+    own = [FindPackageShare("spec_control_ros"), "/launch/", LaunchConfiguration("robot"), ".launch.py"]
     return LaunchDescription(
         [
             DeclareLaunchArgument("robot", default_value="humanoid", choices=list(ROBOTS)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import ROOT, SMALL_SEARCH, TASK, Background, until, write_parameters
+from ros_support import ROBOT, ROOT, SMALL_SEARCH, TASK, Background, until, write_parameters
 
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 needs_launch = pytest.mark.skipif(
@@ -40,19 +40,20 @@ def test_launch_file_compiles_and_has_its_entry_point(path: Path) -> None:
 
 @pytest.fixture
 def launch(tmp_path: Path, model: Path) -> Iterator[Callable[..., Background]]:
-    """Launches the walker's file with small settings."""
+    """Launches a file, the walker's unless another is named, with small settings."""
     params = write_parameters(
         tmp_path / "params.yaml",
         planner={"planner": {"queue_length": 4, "mppi": SMALL_SEARCH}},
         executor={"answer_timeout_s": 0.5},
         sim_bridge={"action_repeat": 20},
+        **ROBOT,
     )
     started: list[Background] = []
 
-    def begin(**arguments: Any) -> Background:
+    def begin(file: str = "walker", **arguments: Any) -> Background:
         given = {"task": TASK, "model": model, "params": params, "corrector": "none"} | arguments
         words = [f"{name}:={value}" for name, value in given.items()]
-        command = [sys.executable, "-c", SERVICE, str(ROOT / "launch" / "walker.launch.py"), *words]
+        command = [sys.executable, "-c", SERVICE, str(ROOT / "launch" / f"{file}.launch.py"), *words]
         started.append(Background(command, tmp_path / "launch.log", {"HOME": str(tmp_path)}))
         return started[-1]
 
@@ -78,6 +79,14 @@ def test_launch_ends_with_success_once_the_plant_is_done(launch: Callable[..., B
     assert process.wait() == 0, process.text
     process.wait_for_no_descendants()
     assert "has died" not in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+def test_robot_is_launched_as_its_own_file_would_behind_its_topics(launch: Callable[..., Background]) -> None:
+    process = launch("hardware", robot="walker", hardware="emulator", mode="lockstep")
+    assert process.wait() == 0, process.text
+    assert "return by dm_control itself" in process.text
 
 
 @needs_launch

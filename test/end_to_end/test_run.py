@@ -12,7 +12,7 @@ from typing import Any
 import imageio.v3 as imageio
 import pytest
 from PIL import Image
-from ros_support import ROOT, TASK, Probe, make_model_folder, until
+from ros_support import ROBOT, ROOT, TASK, Probe, make_model_folder, until
 from rosbags.highlevel import AnyReader
 
 Run = Callable[..., Any]
@@ -29,15 +29,6 @@ def kill(run: Any, node: str) -> None:
     """Kill one of a run's nodes."""
     (pid,) = run.descendants(f"nodes.{node} ")
     os.kill(pid, signal.SIGKILL)
-
-
-ROBOT = {
-    "hardware_bridge": {
-        "action_repeat": 20,
-        "controller": {"joints": ["elbow"], "gains": [2.0], "lower": [-2.0], "upper": [2.0]},
-    },
-    "hardware_emulator": {"action_repeat": 20, "joints": ["elbow"]},
-}
 
 
 def has_egl() -> bool:

@@ -42,6 +42,13 @@ PATIENCE_S = 120.0  # after that a test fails instead of hanging; nothing is mea
 MARK = "SPEC_CONTROL_TEST"  # environment variable by which a test finds every process that descends from it
 
 TASK, OBS, ACTION, LATENT = "acrobot-swingup", 6, 1, 16  # the cheapest task that ends after 10 s
+ROBOT = {  # parameters of the nodes that put that task behind a robot's topics
+    "hardware_bridge": {
+        "action_repeat": 20,
+        "controller": {"joints": ["elbow"], "gains": [2.0], "lower": [-2.0], "upper": [2.0]},
+    },
+    "hardware_emulator": {"action_repeat": 20, "joints": ["elbow"]},
+}
 SMALL_SEARCH = {"horizon": 2, "iterations": 2, "samples": 16, "prior_samples": 4, "elites": 4}
 
 # --- A domain that nobody else on this machine uses
