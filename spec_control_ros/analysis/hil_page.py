@@ -38,7 +38,9 @@ passed, measured on {{ result.machine }}. Times are seconds of the plant's time.
 {% endfor %}</table>
 {% for s in result.scenarios %}
 <h2 id="{{ s.name }}">{{ s.name }}: <span class="{{ word(s.passed) }}">{{ word(s.passed) }}</span></h2>
-<p>{{ s.description }} ({{ s.task }}, {{ s.mode }}, corrector {{ s.corrector }})</p>
+<p>{{ s.description }}
+({{ s.task }}, {{ s.mode }}{% if s.hardware != "none" %}, hardware {{ s.hardware }}{% endif %},
+corrector {{ s.corrector }})</p>
 {% for failure in s.failures %}<p class="failed">{{ failure }}</p>{% endfor %}
 <table><tr><th>measure</th><th>limit</th><th>measured</th></tr>
 {% for name, bound in s.limits.items() %}<tr><td>{{ name[:-4] | replace("_", " ") }}</td>

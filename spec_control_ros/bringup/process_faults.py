@@ -68,14 +68,15 @@ FAR = "far"  # where the planner is, once the link stands between it and the exe
 PROCESS_FAULTS: dict[str, type[Fault]] = {"crash": Crash, "hang": Hang, "slow": Slow}
 
 
-def needs_link(faults: Path | None) -> bool:
-    """Whether a fault file wants the network between planner and executor to fail; a damaged one is for others."""
+def kinds_in(faults: Path | None) -> set[str]:
+    """The kinds of faults that a file tells of; a damaged one, which is for others to refuse, has none."""
     if faults is None:
-        return False
+        return set()
     try:
         content = yaml.safe_load(faults.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return False
+        return set()
     rows = content.get("faults") if isinstance(content, dict) else None
-    kinds = [row.get("kind") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return any(kind in LINK_FAULTS for kind in kinds)
+    return (
+        {str(row.get("kind")) for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()
+    )

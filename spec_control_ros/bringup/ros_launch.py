@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from ament_index_python.packages import (
@@ -53,6 +54,34 @@ def launch_description(robot: str) -> LaunchDescription:
         for a in arguments(robot)
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[robot])])
+
+
+def hil_description() -> LaunchDescription:
+    """Declares `scenario` and `report`, and runs `spec-control hil`, which starts the processes itself.
+
+    `ros2 launch` exits with 0 when all scenarios have passed, else with 1.
+    """
+    command = [sys.executable, "-m", f"{PACKAGE}.cli.main", "hil"]
+    words = [LaunchConfiguration("scenario"), "--report", LaunchConfiguration("report")]
+    run = ExecuteProcess(
+        cmd=[*command, *words],
+        name="hil",
+        output="screen",
+        sigterm_timeout=str(GRACE_S),
+        sigkill_timeout=str(GRACE_S),
+    )
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "scenario", default_value="all", description="file, folder, shipped one, or all"
+            ),
+            DeclareLaunchArgument(
+                "report", default_value="results/hil", description="folder for the reports"
+            ),
+            run,
+            RegisterEventHandler(OnProcessExit(target_action=run, on_exit=_end)),
+        ]
+    )
 
 
 def _start(context: LaunchContext, robot: str) -> list[Action]:

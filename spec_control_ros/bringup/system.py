@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from spec_control_ros.bringup.process_faults import FAR, needs_link
+from spec_control_ros.bringup.process_faults import FAR, LINK_FAULTS, PROCESS_FAULTS, kinds_in
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
 
@@ -106,7 +106,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             raise SettingsError(f"params: {values['params']} is not a file")
         files += (Path(values["params"]).absolute(),)
     faults = fault_file(values["faults"], config)
-    is_linked = needs_link(faults)
+    is_linked = not kinds_in(faults).isdisjoint(LINK_FAULTS)
     model = values["model"] or values["task"]
     # Left to the parameter files where the user leaves it to us.
     corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
@@ -138,11 +138,15 @@ def _plant(values: Mapping[str, str], files: tuple[Path, ...], faults: Path | No
             "faults": "" if faults is None else str(faults),
         }
         return [Process("sim_bridge", files, {**common, **run, **own})]
-    for name in ("video", "faults"):
-        if values[name]:
-            raise SettingsError(
-                f"{name}: got {values[name]!r}, expected none with hardware {values['hardware']}"
-            )
+    if values["video"]:
+        raise SettingsError(
+            f"video: got {values['video']!r}, expected none with hardware {values['hardware']}"
+        )
+    if own_kinds := sorted(kinds_in(faults) - PROCESS_FAULTS.keys() - LINK_FAULTS.keys()):
+        raise SettingsError(
+            f"faults: got {own_kinds[0]!r}, expected faults of processes or of the link alone "
+            f"({', '.join((*PROCESS_FAULTS, *LINK_FAULTS))}) with hardware {values['hardware']}"
+        )
     if values["headless"] != "true":
         raise SettingsError(f"headless: got false, expected true with hardware {values['hardware']}")
     bridge = Process("hardware_bridge", files, {**common, **run})

@@ -28,12 +28,14 @@ PIPED_WIDTH = 120  # characters
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 
 
-def hil(names: Sequence[str], report: Path) -> int:
+def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     """Run scenarios one after the other and write the reports; returns the exit code.
 
     Args:
         names: of scenarios, see `find_scenarios`.
-        report: folder for the reports, which is made if need be.
+        html: file for the page; folders are made if need be.
+        json_file: file for the result.
+        junit: file for the JUnit XML.
 
     Raises:
         SettingsError: a scenario is wrong; then none is run.
@@ -53,9 +55,19 @@ def hil(names: Sequence[str], report: Path) -> int:
             return INTERRUPTED
         verdicts.append(verdict)
         _print_verdict(console, verdict)
-    _write(verdicts, report, console)
+    result = {
+        "passed": all(v.has_passed for v in verdicts),
+        "machine": f"{os.uname().machine}, {os.cpu_count()} CPUs",
+        "scenarios": [v.as_row() for v in verdicts],
+    }
+    for file in (html, json_file, junit):
+        file.absolute().parent.mkdir(parents=True, exist_ok=True)
+    json_file.write_text(json.dumps(result, indent=1) + "\n")
+    write_junit(result, junit)
+    write_page(result, html)
     console.print(_table(verdicts))
-    return PASSED if all(verdict.has_passed for verdict in verdicts) else FAILED
+    console.print(f"reports: {html}, {json_file}, {junit}", highlight=False, soft_wrap=True)
+    return PASSED if result["passed"] else FAILED
 
 
 def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -> Verdict | None:
@@ -123,19 +135,6 @@ def _print_verdict(console: Console, verdict: Verdict) -> None:
     console.print(f"    {word} in {verdict.wall_s:.0f} s", highlight=False)
     for objection in verdict.objections:
         console.print(f"    [red]{objection}[/]", highlight=False, soft_wrap=True)
-
-
-def _write(verdicts: Sequence[Verdict], folder: Path, console: Console) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    result = {
-        "passed": all(v.has_passed for v in verdicts),
-        "machine": f"{os.uname().machine}, {os.cpu_count()} CPUs",
-        "scenarios": [v.as_row() for v in verdicts],
-    }
-    (folder / "hil.json").write_text(json.dumps(result, indent=1) + "\n")
-    write_junit(result, folder / "hil.xml")
-    write_page(result, folder / "hil.html")
-    console.print(f"reports: {folder / 'hil.html'}, hil.json, hil.xml", highlight=False, soft_wrap=True)
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:

@@ -407,14 +407,23 @@ def hil(
     scenarios: Annotated[
         list[str], typer.Argument(help="scenario files, folders of them, names of shipped ones, or all")
     ],
-    report: Annotated[Path, typer.Option(help="folder for the reports")] = Path("results/hil"),
+    report: Annotated[Path, typer.Option(help="folder for the reports: hil.html, hil.json, hil.xml")] = Path(
+        "results/hil"
+    ),
+    html: Annotated[Path | None, typer.Option(help="file for the page [default: in the folder]")] = None,
+    json: Annotated[Path | None, typer.Option(help="file for the result [default: in the folder]")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="file for the JUnit XML [default: in the folder]")
+    ] = None,
 ) -> None:
     """Run scenarios with faults through the real nodes; exit code 0: all kept to their limits, 1: not, 2: usage."""
     from spec_control_ros.cli.hil import hil as run_scenarios
     from spec_control_ros.core.errors import SettingsError
 
     try:
-        code = run_scenarios(scenarios, report)
+        code = run_scenarios(
+            scenarios, html or report / "hil.html", json or report / "hil.json", junit or report / "hil.xml"
+        )
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None

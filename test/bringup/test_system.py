@@ -148,6 +148,16 @@ def test_link_stands_between_planner_and_executor_where_the_network_fails_on_dem
     assert not other["planner"].remappings
 
 
+def test_emulator_takes_faults_of_processes_and_of_the_link_alone(tmp_path: Path) -> None:
+    (tmp_path / "noise.yaml").write_text("faults: [{kind: hang}, {kind: noise}]")
+    system = by_name(hardware="emulator", faults="network_cut")
+    assert {"link", "hardware_bridge", "hardware_emulator"} <= system.keys()
+    with pytest.raises(
+        SettingsError, match="faults: got 'noise', expected faults of processes or of the link"
+    ):
+        by_name(hardware="emulator", faults=str(tmp_path / "noise.yaml"))
+
+
 def test_damaged_fault_file_is_left_to_the_bridge(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("faults: [")
     assert "link" not in by_name(faults=str(tmp_path / "x.yaml"))

@@ -11,9 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
+from spec_control_ros.sim.faults.plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.sensor import Noise
 from spec_control_ros.sim.faults.traffic import Traffic
-from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Loss
+from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Loss, Reordering
 
 ZERO = np.zeros(2, np.float32)
 
@@ -152,6 +154,27 @@ def test_lost_observation_is_not_delivered_but_known() -> None:
         assert bridge.observation.tick == tick
         bridge.advance()
     assert delivered == [True, False, True]
+
+
+def test_same_seed_and_schedule_give_the_identical_episode_whatever_goes_wrong() -> None:
+    half = Window(probability=0.5)
+    schedule = FaultSchedule(
+        (Noise(std=0.2, when=half), Loss(half), Reordering(half), CommandLoss(half)), seed=3
+    )
+
+    def episode(seed: int) -> list[str]:
+        plant = FaultyPlant(FakePlant(), schedule)
+        bridge = PlantBridge(plant, traffic=Traffic(schedule, plant.control_period_s))
+        bridge.reset(seed)
+        told = []
+        while not bridge.is_done:
+            told.append(repr(bridge.delivery))
+            if (observation := bridge.delivery.observation) is not None:
+                bridge.command(1, observation.tick, observation.data[:2], is_hold=False)
+            bridge.advance()
+        return [*told, repr(bridge.episode)]
+
+    assert episode(7) == episode(7) != episode(8)
 
 
 def test_episode_may_be_cut_off() -> None:

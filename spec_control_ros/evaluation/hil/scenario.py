@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from spec_control_ros.bringup.system import arguments, fault_file
+from spec_control_ros.bringup.system import BRIDGES, arguments, fault_file
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.hil.limits import NO_LIMITS, Limits, limits_from
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, read_faults, schedule_from
 
 ALL = "all"
-NODES = ("planner", "executor", "sim_bridge")
+NODES = ("planner", "executor", *BRIDGES, "hardware_emulator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Scenario:
     robot: str
     description: str = ""
     mode: str = "lockstep"
+    hardware: str = "none"  # emulator: the plant is a robot behind a robot's topics
     task: str = ""  # empty: the robot's
     model: str = ""  # empty: named like the task
     corrector: str = "auto"
@@ -39,6 +40,7 @@ class Scenario:
         """What `bringup.system.processes` is to be told, files left aside."""
         given = {
             "mode": self.mode,
+            "hardware": self.hardware,
             "model": self.model,
             "corrector": self.corrector,
             "episodes": str(self.episodes),
@@ -49,8 +51,11 @@ class Scenario:
     def parameters(self) -> dict[str, dict[str, Any]]:
         """What this scenario wants of the nodes, by node."""
         nodes = {node: dict(values) for node, values in (self.params or {}).items()}
-        if self.ticks:
-            nodes.setdefault("sim_bridge", {})["episode_ticks"] = self.ticks
+        length = {"episode_ticks": self.ticks}
+        if self.ticks and self.hardware == "none":
+            nodes["sim_bridge"] = nodes.get("sim_bridge", {}) | length
+        elif self.ticks:
+            nodes["hardware_bridge"] = nodes.get("hardware_bridge", {}) | {"robot": length}
         return nodes
 
 

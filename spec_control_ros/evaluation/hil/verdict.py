@@ -46,6 +46,7 @@ class Verdict:
             "robot": s.robot,
             "task": s.task or ROBOTS[s.robot],
             "mode": s.mode,
+            "hardware": s.hardware,
             "corrector": s.corrector,
             "faults": [as_row(fault) for fault in s.schedule.faults],
             "sizes": list(s.schedule.sizes),

@@ -35,12 +35,25 @@ def test_file_tells_what_is_run_and_what_must_come_out(tmp_path: Path) -> None:
     )
     assert (scenario.name, scenario.robot) == ("mine", "humanoid")
     assert scenario.arguments() == {
-        **{"mode": "realtime", "model": "", "corrector": "auto", "episodes": "3", "seed": "0"},
+        **{
+            "mode": "realtime",
+            "hardware": "none",
+            "model": "",
+            "corrector": "auto",
+            "episodes": "3",
+            "seed": "0",
+        },
         "task": "humanoid-stand",
     }
     assert scenario.parameters() == {"executor": {"hold": "last"}, "sim_bridge": {"episode_ticks": 80}}
     assert scenario.schedule.faults == (Noise(std=0.3),)
     assert scenario.limits.as_dict() == {**NEVER, "return_min": 10.0, "time_to_hold_s_max": 0.5}
+
+
+def test_emulated_robot_has_episodes_as_short(tmp_path: Path) -> None:
+    scenario = read(tmp_path, "{robot: walker, hardware: emulator, ticks: 80}")
+    assert scenario.arguments()["hardware"] == "emulator"
+    assert scenario.parameters() == {"hardware_bridge": {"robot": {"episode_ticks": 80}}}
 
 
 def test_faults_may_be_a_shipped_file_or_a_whole_schedule(tmp_path: Path) -> None:
