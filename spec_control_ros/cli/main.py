@@ -483,6 +483,28 @@ def replay(
     )
 
 
+@app.command()
+def publish(
+    bag: Annotated[Path, typer.Argument(help="folder of a recorded run, or its .mcap or .db3 file")],
+    rate: Annotated[
+        str, typer.Option(help="recorded: at the recorded times; answered: one by one")
+    ] = "recorded",
+    speed: Annotated[float, typer.Option(help="of recorded time; 2: twice as fast", min=0.001)] = 1.0,
+    first_epoch: Annotated[
+        int, typer.Option(help="an executor refuses epochs that it has seen (the recorded one)", min=0)
+    ] = 0,
+    namespace: Annotated[str, typer.Option(help="of the recorded robot, where topics have one")] = "",
+    start_timeout: Annotated[float, typer.Option(help="s; that an executor may take to be there")] = 60.0,
+    answer_timeout: Annotated[float, typer.Option(help="s; then the next observation comes anyway")] = 10.0,
+) -> None:
+    """Publish a bag's observations to an executor that runs, in the place of the robot."""
+    from spec_control_ros.cli.publish import PublishOptions
+    from spec_control_ros.cli.publish import publish as publish_bag
+
+    options = PublishOptions(bag, namespace, rate, speed, first_epoch, start_timeout, answer_timeout)
+    raise typer.Exit(publish_bag(options))
+
+
 def main() -> None:
     """Run the command; our own errors become one line and exit code 1."""
     try:

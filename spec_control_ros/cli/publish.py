@@ -1,0 +1,84 @@
+"""`spec-control publish`: a recorded robot in the place of the plant."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+
+from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
+from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.ros.observation_player import ObservationPlayer, Played, Rate
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """What the user asks for."""
+
+    bag: Path
+    namespace: str  # of the recorded robot
+    rate: str
+    speed: float
+    first_epoch: int  # 0: the recorded one
+    start_timeout_s: float
+    answer_timeout_s: float
+
+
+def publish(options: PublishOptions) -> int:
+    """Play the observations, and say how they were answered; returns the exit code.
+
+    Raises:
+        SpecControlError: there are no observations, no executor, or another plant.
+    """
+    try:
+        rate = Rate(options.rate)
+    except ValueError:
+        raise SettingsError(
+            f"rate: got {options.rate!r}, expected one of {', '.join(r.value for r in Rate)}"
+        ) from None
+    sensed = read_observations(options.bag, options.namespace)
+    try:
+        played = _play(options, rate, sensed)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    _report(played, Console())
+    return 0
+
+
+def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) -> Played:
+    shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    player, executor = ObservationPlayer(sensed), EventsExecutor()
+    executor.add_node(player)
+    try:
+        return player.play(
+            lambda timeout_s: executor.spin_once(timeout_sec=timeout_s),
+            rate,
+            speed=options.speed,
+            epoch_shift=shift,
+            start_timeout_s=options.start_timeout_s,
+            answer_timeout_s=options.answer_timeout_s,
+        )
+    finally:
+        player.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()
+
+
+def _report(played: Played, console: Console) -> None:
+    counts = Counter(played.decisions)
+    mix = ", ".join(f"{kind.name.lower()} {counts[kind]}" for kind in DecisionKind)
+    console.print(
+        f"{played.published} observations, {len(played.decisions)} answered: {mix}", highlight=False
+    )
+    if played.latencies_s:
+        took = distribution(played.latencies_s)
+        p50, p99 = (1e3 * (took[name] or 0.0) for name in ("p50", "p99"))
+        console.print(f"from observation to command: p50 {p50:.1f} ms, p99 {p99:.1f} ms", highlight=False)

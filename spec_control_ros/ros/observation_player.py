@@ -1,0 +1,132 @@
+"""Plays recorded observations back to a real executor: in the place of the plant, but deaf to its commands."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+
+from spec_control_interfaces import msg
+from spec_control_ros.analysis.bag.observations import SensedObservation
+from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.ros.messages import to_observation
+from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.ros.spin import DISCOVERY_S
+
+SPIN_S = 0.1  # at most, so that Ctrl-C is noticed
+
+
+class Rate(str, Enum):
+    """When the next observation is published."""
+
+    RECORDED = "recorded"  # at its recorded time
+    ANSWERED = "answered"  # once the one before was answered with a command
+
+
+@dataclass(slots=True)
+class Played:
+    """How the executor answered."""
+
+    published: int = 0
+    latencies_s: list[float] = field(default_factory=list)  # from an observation to its first command
+    decisions: list[int] = field(default_factory=list)  # of these commands
+
+
+class ObservationPlayer(Node):
+    """Publishes `observation` and `/clock`, and listens to `command`.
+
+    Args:
+        sensed: what to play, at least one.
+    """
+
+    def __init__(self, sensed: Sequence[SensedObservation]) -> None:
+        super().__init__("player")
+        self._sensed, self._played = sensed, Played()
+        self._waiting: dict[tuple[int, int], float] = {}  # published and not answered: when
+        self._clock_ns = 0
+        self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+
+    def play(
+        self,
+        spin: Callable[[float], None],
+        rate: Rate,
+        *,
+        speed: float,
+        epoch_shift: int,
+        start_timeout_s: float,
+        answer_timeout_s: float,
+    ) -> Played:
+        """Publish everything, and tell how it was answered.
+
+        Args:
+            spin: takes in what comes, for at most so many seconds.
+            rate: when the next observation is published.
+            speed: of recorded time; 2 is twice as fast.
+            epoch_shift: added to every epoch: an executor refuses those that it has seen.
+            start_timeout_s: that an executor may take to be there.
+            answer_timeout_s: that an observation may stay unanswered, where the next one waits for that.
+
+        Raises:
+            ProcessError: there is no executor, or another plant.
+        """
+        self._wait_for_executor(spin, start_timeout_s)
+        start_s = time.monotonic()
+        for sensed in self._sensed:
+            if rate is Rate.RECORDED:
+                _spin_until(spin, lambda: False, start_s + sensed.time_s / speed)
+            o = sensed.observation
+            shown = Observation(o.epoch + epoch_shift, o.tick, o.data)
+            self._publish(shown, sensed.stamp_ns)
+            if rate is Rate.ANSWERED:
+                self._spin_until_answered(spin, shown, answer_timeout_s)
+        self._spin_until_answered(spin, shown, answer_timeout_s)
+        return self._played
+
+    def _wait_for_executor(self, spin: Callable[[float], None], timeout_s: float) -> None:
+        end_s = time.monotonic() + timeout_s
+        _spin_until(spin, lambda: False, time.monotonic() + DISCOVERY_S)
+        _spin_until(spin, lambda: self.count_publishers("command") > 0, end_s)
+        _spin_until(spin, lambda: self._observation_publisher.get_subscription_count() > 0, end_s)
+        if not self.count_publishers("command"):
+            raise ProcessError(
+                f"got no executor within {timeout_s:.0f} s, expected one that publishes on `command`: start planner "
+                "and executor first, on this ROS_DOMAIN_ID"
+            )
+        if self.count_publishers("observation") > 1:
+            raise ProcessError(
+                "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID"
+            )
+
+    def _publish(self, observation: Observation, stamp_ns: int) -> None:
+        self._clock_ns = max(self._clock_ns, stamp_ns)  # it never runs backwards
+        self._clock_publisher.publish(Clock(clock=_stamp(self._clock_ns)))
+        self._waiting[observation.epoch, observation.tick] = time.monotonic()
+        self._observation_publisher.publish(to_observation(observation, _stamp(stamp_ns)))
+        self._played.published += 1
+
+    def _spin_until_answered(
+        self, spin: Callable[[float], None], observation: Observation, timeout_s: float
+    ) -> None:
+        key = observation.epoch, observation.tick
+        _spin_until(spin, lambda: key not in self._waiting, time.monotonic() + timeout_s)
+
+    def _on_command(self, command: msg.Command) -> None:
+        published_s = self._waiting.pop((command.epoch, command.tick), None)
+        if published_s is not None:
+            self._played.latencies_s.append(time.monotonic() - published_s)
+            self._played.decisions.append(command.decision)
+
+
+def _spin_until(spin: Callable[[float], None], is_true: Callable[[], bool], end_s: float) -> None:
+    while not is_true() and (left_s := end_s - time.monotonic()) > 0:
+        spin(min(left_s, SPIN_S))
+
+
+def _stamp(time_ns: int) -> Time:
+    return Time(sec=time_ns // 10**9, nanosec=time_ns % 10**9)
