@@ -9,8 +9,13 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.hil.measures import Measures
 
 MEASURES = tuple(f.name.rstrip("_") for f in fields(Measures))
-# No scenario may do these, whatever it says.
-NEVER = {"stale_commands_max": 0.0, "bad_commands_max": 0.0, "unfinished_episodes_max": 0.0}
+# Every scenario must keep to these, whatever it says.
+ALWAYS = {
+    "stale_commands_max": 0.0,
+    "commands_seen_min": 1.0,
+    "bad_commands_max": 0.0,
+    "unfinished_episodes_max": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def limits_from(values: Any) -> Limits:
     if not isinstance(values, Mapping):
         raise SettingsError(f"limits: got {values!r}, expected bounds by name, as in `return_min: 100`")
     limits = []
-    for name, bound in (NEVER | dict(values)).items():
+    for name, bound in (ALWAYS | dict(values)).items():
         measure, _, end = str(name).rpartition("_")
         if end not in ("min", "max") or measure not in MEASURES:
             raise SettingsError(

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
-from spec_control_ros.evaluation.hil.trace import DecisionReport, EpisodeTrace, PlantReport
+from spec_control_ros.evaluation.hil.trace import DecisionReport, EpisodeTrace, PlantReport, Trace
 
 UP_REWARD = 0.2  # of a tick, of at most 2: a body on its feet gets more, one that lies gets less
 SETTLED_TICKS = 10  # that something must last to count: a fall, being up, being in control
@@ -20,6 +20,7 @@ class EpisodeMeasures:
 
     seed: int
     size: float  # factor of the faults' sizes
+    has_faults: bool
     episode_return: float
     ticks: int
     is_done: bool
@@ -45,7 +46,8 @@ class Measures:
     time_to_hold_s: float | None  # the longest
     time_to_recover_s: float | None  # the longest
     stale_commands: int  # executed, though of another epoch or tick
-    bad_commands: int  # published, though not finite or out of range
+    commands_seen: int  # that were published and looked at
+    bad_commands: int  # of these, though not finite or out of range
     unfinished_episodes: int
     planner_restarts: int
 
@@ -55,7 +57,13 @@ class Measures:
 
 
 def measure_episode(
-    trace: EpisodeTrace, faults: Sequence[Fault], *, size: float, period_s: float, is_lockstep: bool
+    trace: EpisodeTrace,
+    faults: Sequence[Fault],
+    *,
+    size: float,
+    period_s: float,
+    is_lockstep: bool,
+    later: Sequence[EpisodeTrace] = (),
 ) -> EpisodeMeasures:
     """The numbers of one episode.
 
@@ -65,6 +73,7 @@ def measure_episode(
         size: factor of the faults' sizes.
         period_s: of a tick.
         is_lockstep: whether the plant waited for every command; its time then stands still between ticks.
+        later: the episodes that follow, in which it may recover.
     """
     last = trace.plant[-1]
     bounds = [fault.when.bounds(period_s) for fault in faults]
@@ -81,6 +90,7 @@ def measure_episode(
     return EpisodeMeasures(
         seed=trace.seed,
         size=size,
+        has_faults=bool(faults) and size > 0.0,
         episode_return=last.episode_return,
         ticks=last.tick,
         is_done=last.is_done,
@@ -89,20 +99,21 @@ def measure_episode(
         missed_ticks=last.missed_ticks,
         longest_command_gap_s=_longest_gap(trace.plant) * period_s,
         time_to_hold_s=hold_s,
-        time_to_recover_s=_time_to_recover_s(trace.plant, end, period_s),
+        time_to_recover_s=_time_to_recover_s([trace.plant, *(t.plant for t in later)], end, period_s),
         stale_commands=_stale_commands(trace),
     )
 
 
-def summarise(episodes: Sequence[EpisodeMeasures], bad_commands: int, asked: int, restarts: int) -> Measures:
+def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int, restarts: int) -> Measures:
     """The numbers of a scenario.
 
     Args:
         episodes: at least one.
-        bad_commands: that were published.
+        trace: that they were measured on; it has looked at the commands.
         asked: episodes that there should be.
         restarts: of the planner.
     """
+    faulty = [e for e in episodes if e.has_faults]
     ticks = max(1, sum(e.ticks for e in episodes))
     return Measures(
         return_=sum(e.episode_return for e in episodes) / len(episodes),
@@ -111,10 +122,11 @@ def summarise(episodes: Sequence[EpisodeMeasures], bad_commands: int, asked: int
         hold_rate=sum(e.held_ticks for e in episodes) / ticks,
         missed_rate=sum(e.missed_ticks for e in episodes) / ticks,
         longest_command_gap_s=max(e.longest_command_gap_s for e in episodes),
-        time_to_hold_s=_longest([e.time_to_hold_s for e in episodes]),
-        time_to_recover_s=_longest([e.time_to_recover_s for e in episodes]),
+        time_to_hold_s=_longest([e.time_to_hold_s for e in faulty]),
+        time_to_recover_s=_longest([e.time_to_recover_s for e in faulty]),
         stale_commands=sum(e.stale_commands for e in episodes),
-        bad_commands=bad_commands,
+        commands_seen=trace.commands,
+        bad_commands=trace.bad_commands,
         unfinished_episodes=asked - sum(e.is_done for e in episodes),
         planner_restarts=restarts,
     )
@@ -127,7 +139,9 @@ def is_up(report: PlantReport) -> bool:
 
 def _longest(times_s: Sequence[float | None]) -> float | None:
     """The worst; None, which is never, is worse than any."""
-    return None if any(t is None for t in times_s) else max(t for t in times_s if t is not None)
+    return (
+        None if any(t is None for t in times_s) else max((t for t in times_s if t is not None), default=None)
+    )
 
 
 def _plant_time_s(plant: Sequence[PlantReport], decision: DecisionReport, period_s: float) -> float:
@@ -161,15 +175,18 @@ def _longest_gap(plant: Sequence[PlantReport]) -> int:
     return longest
 
 
-def _time_to_recover_s(plant: Sequence[PlantReport], end: int, period_s: float) -> float | None:
-    in_a_row = 0
-    for before, after in pairwise(plant):
-        if after.tick <= end:
-            continue
-        is_commanded = after.commanded_ticks - before.commanded_ticks == after.tick - before.tick
-        in_a_row = in_a_row + 1 if is_commanded and is_up(after) else 0
-        if in_a_row == SETTLED_TICKS:
-            return (after.tick - SETTLED_TICKS - end) * period_s
+def _time_to_recover_s(plants: Sequence[Sequence[PlantReport]], end: int, period_s: float) -> float | None:
+    since_end = -end  # ticks, at the beginning of an episode
+    for plant in plants:
+        in_a_row = 0
+        for before, after in pairwise(plant):
+            if since_end + after.tick <= 0:
+                continue
+            is_commanded = after.commanded_ticks - before.commanded_ticks == after.tick - before.tick
+            in_a_row = in_a_row + 1 if is_commanded and is_up(after) else 0
+            if in_a_row == SETTLED_TICKS:
+                return (since_end + after.tick - SETTLED_TICKS) * period_s
+        since_end += plant[-1].tick
     return None
 
 

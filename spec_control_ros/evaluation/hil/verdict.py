@@ -78,14 +78,21 @@ def judge(
         return Verdict(scenario, None, (*objections, "not a single episode was begun"), wall_s=wall_s)
     period_s = trace.period_s or USUAL_PERIOD_S
     episodes, rows = [], []
-    for episode in trace.traces:
+    for number, episode in enumerate(trace.traces, start=1):
         faults = [fault for _, fault in scenario.schedule.of_episode(episode.number)]
         size = scenario.schedule.size_of(episode.number)
         is_lockstep = scenario.mode == "lockstep"
-        measured = measure_episode(episode, faults, size=size, period_s=period_s, is_lockstep=is_lockstep)
+        measured = measure_episode(
+            episode,
+            faults,
+            size=size,
+            period_s=period_s,
+            is_lockstep=is_lockstep,
+            later=trace.traces[number:],
+        )
         episodes.append(measured)
         rows.append(episode_row(episode, measured, faults, period_s))
-    measures = summarise(episodes, trace.bad_commands, scenario.episodes, restarts)
+    measures = summarise(episodes, trace, scenario.episodes, restarts)
     objections += scenario.limits.objections(measures)
     return Verdict(scenario, measures, tuple(objections), tuple(rows), wall_s)
 

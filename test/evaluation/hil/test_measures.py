@@ -77,6 +77,26 @@ def test_recovered_is_up_and_in_control_for_a_while(after: str, recovered_s: flo
     assert got == (None if recovered_s is None else pytest.approx(recovered_s))
 
 
+def test_episode_without_faults_has_nothing_to_hold_or_recover_from() -> None:
+    (trace,) = Run().episode("c" * 5).trace.traces
+    calm = [
+        measure_episode(trace, faults, size=size, period_s=PERIOD_S, is_lockstep=True)
+        for faults, size in (([], 1.0), ([FAULT], 0.0))
+    ]
+    held = measured(Run().episode("c" * 20 + "h" + "c" * 30))
+    m = summarise([*calm, held], Run().trace, asked=3, restarts=0)
+    assert (m.time_to_hold_s, m.time_to_recover_s) == (0.0, 0.0)
+    never = measured(Run().episode("c" * 60))
+    assert summarise([never, held], Run().trace, asked=2, restarts=0).time_to_hold_s is None
+
+
+def test_recovery_may_take_until_a_later_episode() -> None:
+    run = Run().episode("c" * 25 + "h" * 15).episode("hh" + "c" * 20, epoch=2)
+    first, second = run.trace.traces
+    m = measure_episode(first, [FAULT], size=1.0, period_s=PERIOD_S, is_lockstep=True, later=[second])
+    assert m.time_to_recover_s == pytest.approx(17 * PERIOD_S)
+
+
 def test_command_that_nobody_decided_for_this_epoch_is_a_stale_one() -> None:
     run = Run()
     run.episode("c" * 10).episode("c" * 10, epoch=2, unheard=(3, 4))
@@ -89,7 +109,10 @@ def test_command_that_nobody_decided_for_this_epoch_is_a_stale_one() -> None:
 def test_scenario_is_as_bad_as_its_worst_episode_says() -> None:
     good = measured(Run().episode("c" * 60))
     bad = measured(Run().episode("c" * 20 + "hmmm" + "C" * 36, is_done=False))
-    m = summarise([good, bad], bad_commands=3, asked=3, restarts=1).as_dict()
+    run = Run()
+    for _ in range(3):
+        run.command(2.0)
+    m = summarise([good, bad], run.trace, asked=3, restarts=1).as_dict()
     assert m["return"] == pytest.approx((good.episode_return + bad.episode_return) / 2)
     assert m["worst_return"] == bad.episode_return
     assert (m["fall_rate"], m["time_to_recover_s"], m["time_to_hold_s"]) == (0.5, None, None)

@@ -49,10 +49,7 @@ def test_good_run_passes(run: Run) -> None:
         ({"return_min": 1000}, "return: got .*, expected at least 1000"),
         ({"fall_rate_max": 0.4}, "fall_rate: got 0.5, expected at most 0.4"),
         ({"longest_command_gap_s_max": 0.25}, "longest_command_gap_s: got 0.3, expected at most 0.25"),
-        (
-            {"time_to_hold_s_max": 1.0},
-            "time_to_hold_s: never, expected at most 1",
-        ),  # the first episode never held
+        ({"time_to_hold_s_max": 0.2}, "time_to_hold_s: got 0.25, expected at most 0.2"),
         ({"time_to_recover_s_max": 0.7}, "time_to_recover_s: got 0.75, expected at most 0.7"),
     ],
 )
@@ -73,6 +70,11 @@ def test_what_must_never_happen_needs_no_limit(run: Run) -> None:
     assert "unfinished_episodes: got 2" in "\n".join(
         judge(scenario(), Run().episode("c", is_done=False).trace).objections
     )
+
+
+def test_run_whose_commands_nobody_saw_fails() -> None:
+    (said,) = judge(scenario(), Run().episode("c").episode("c", epoch=2).trace).objections
+    assert said == "commands_seen: got 0, expected at least 1"
 
 
 def test_run_that_broke_off_fails(run: Run) -> None:
@@ -117,7 +119,7 @@ def test_junit_has_a_case_for_each_scenario(result: dict[str, Any], tmp_path: Pa
     good, bad, empty = suite.findall("testcase")
     assert (good.get("classname"), good.get("name"), good.find("failure")) == ("hil.walker", "mine", None)
     properties = {p.get("name"): p.get("value") for p in good.iter("property")}
-    assert (properties["fall_rate"], properties["time_to_hold_s"]) == ("0.5", "never")
+    assert (properties["fall_rate"], properties["time_to_hold_s"]) == ("0.5", "0.25")
     assert "expected at least 1000" in (bad.findtext("failure") or "")
     assert empty.findtext("failure") == "not a single episode was begun"
 
