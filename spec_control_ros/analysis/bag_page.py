@@ -9,19 +9,14 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
+from numpy.typing import NDArray
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
-from spec_control_ros.analysis.bag_figure import (
-    SIDE_COLOURS,
-    Side,
-    latencies,
-    mismatch_quantiles,
-    overview,
-    timeline,
-)
+from spec_control_ros.analysis.bag_figure import latencies, mismatch_quantiles
 from spec_control_ros.analysis.bag_log import RobotLog
 from spec_control_ros.analysis.bag_table import HEADER, comparison, different_settings, epoch_row, flat
+from spec_control_ros.analysis.bag_timeline import SIDE_COLOURS, Side, overview, timeline
 from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
 from spec_control_ros.core.decision import DECISION_COLOURS
 
@@ -38,7 +33,7 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
         page: the file; its folder exists.
     """
     labels = _labels([report["bag"] for report in reports])
-    choices = _choices(labels, reports, robots)
+    choices = _choices(labels, robots)
     figures = {f"timeline-{n}": timeline(sides) for n, (_, sides) in enumerate(choices)}
     overviews = [
         overview(robot.run.episodes[:MAX_TIMELINES], label)
@@ -47,31 +42,26 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
     ]
     figures |= {f"overview-{n}": figure for n, figure in enumerate(overviews)}
     figures["mismatch"] = mismatch_quantiles(dict(zip(labels, map(_by_steps, robots), strict=True)))
-    figures["latency"] = latencies(
-        {
-            label: np.concatenate([e.ticks.columns["latency_s"] for e in robot.run.episodes])
-            for label, robot in zip(labels, robots, strict=True)
-        }
-    )
-    is_pair = len(reports) == 2
+    figures["latency"] = latencies(dict(zip(labels, map(_latencies_s, robots), strict=True)))
+    pair = (reports[0], reports[1]) if len(reports) == 2 else None
     environment = Environment(
         loader=PackageLoader("spec_control_ros.analysis", "."), autoescape=True, trim_blocks=True
     )
-    page.write_text(
-        environment.get_template("bag_page.html.j2").render(
-            title=" beside ".join(dict.fromkeys(_title(report) for report in reports)),
-            bags=[_bag(label, report) for label, report in zip(labels, reports, strict=True)],
-            header=HEADER,
-            comparison=comparison(reports[0]["all"], reports[1]["all"]) if is_pair else [],
-            settings=different_settings(*(r["parameters"] for r in reports)) if is_pair else [],
-            choices=[name for name, _ in choices],
-            colours={kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()},
-            side_colours=SIDE_COLOURS,
-            overviews=overviews,
-            figures={name: _json(figure) for name, figure in figures.items()},
-            plotly=Markup(get_plotlyjs()),
-        )
+    text = environment.get_template("bag_page.html.j2").render(
+        title=" beside ".join(dict.fromkeys(_title(report) for report in reports)),
+        bags=[_bag(label, report) for label, report in zip(labels, reports, strict=True)],
+        header=HEADER,
+        comparison=comparison(pair[0]["all"], pair[1]["all"]) if pair else [],
+        settings=different_settings(pair[0]["parameters"], pair[1]["parameters"]) if pair else [],
+        choices=[name for name, _ in choices],
+        untold=max(len(report["epochs"]) for report in reports) - len(choices),
+        colours={kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()},
+        side_colours=SIDE_COLOURS,
+        overviews=overviews,
+        figures={name: _json(figure) for name, figure in figures.items()},
+        plotly=Markup(get_plotlyjs()),
     )
+    page.write_text(text, encoding="utf-8")
 
 
 def _labels(paths: Sequence[str]) -> list[str]:
@@ -79,24 +69,17 @@ def _labels(paths: Sequence[str]) -> list[str]:
     if len(paths) == 1:
         return [""]
     names = [Path(path).name for path in paths]
-    return (
-        names
-        if len(set(names)) == len(names)
-        else [f"{n} ({path})" for n, path in zip("AB", paths, strict=True)]
-    )
+    is_clear = len(set(names)) == len(names)
+    return names if is_clear else [f"{n} ({path})" for n, path in zip("AB", paths, strict=True)]
 
 
-def _choices(
-    labels: Sequence[str], reports: Sequence[Report], robots: Sequence[RobotLog]
-) -> list[tuple[str, list[Side]]]:
+def _choices(labels: Sequence[str], robots: Sequence[RobotLog]) -> list[tuple[str, list[Side]]]:
     """The epochs to choose from, those of two bags in their order."""
     found = []
-    for n, episodes in enumerate(zip_longest(*(robot.run.episodes for robot in robots))):
-        if n == MAX_TIMELINES:
-            break
+    for episodes in zip_longest(*(robot.run.episodes[:MAX_TIMELINES] for robot in robots)):
         sides = [
-            Side(label, episode, robot.epochs[episode.epoch])
-            for label, episode, robot in zip(labels, episodes, robots, strict=True)
+            Side(label, episode, robot.epochs[episode.epoch], bag)
+            for bag, (label, episode, robot) in enumerate(zip(labels, episodes, robots, strict=True))
             if episode is not None
         ]
         numbers = " / ".join(dict.fromkeys(str(side.episode.epoch) for side in sides))
@@ -151,6 +134,10 @@ def _by_steps(robot: RobotLog) -> dict[str, dict[str, Any]]:
     epochs = [episode.ticks.columns for episode in robot.run.episodes]
     mismatch = np.concatenate([columns["mismatch"] for columns in epochs])
     return mismatch_by_steps(mismatch, np.concatenate([compared_steps(columns) for columns in epochs]))
+
+
+def _latencies_s(robot: RobotLog) -> NDArray[np.float64]:
+    return np.concatenate([episode.ticks.columns["latency_s"] for episode in robot.run.episodes])
 
 
 def _json(figure: Figure) -> Markup:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from made_bag import MadeBag, make_bag
 
+from spec_control_ros.analysis import bag_page
 from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag_log import BagLog, RobotLog
 from spec_control_ros.analysis.bag_page import write_bag_page
@@ -121,6 +122,20 @@ def test_page_says_what_was_lost_and_escapes_it(tmp_path: Path) -> None:
     assert "This report is partial. Lost:" in text
     assert "alert(1)" in text
     assert "<script>alert(1)" not in text
+
+
+def test_page_of_many_epochs_shows_the_first_ones_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bag_page, "MAX_TIMELINES", 3)
+    with MadeBag(tmp_path / "bag") as bag:
+        for epoch in range(5):
+            bag.tick(epoch, 0)
+    text = page_of(tmp_path, tmp_path / "bag").read_text()
+    assert text.count('id="timeline-') == text.count('<tr class="epoch"') == 3
+    assert text.count("<option") == 3
+    assert "The first 3 epochs" in text
+    assert "<td>4</td>" in text
 
 
 def test_page_needs_nothing_else(tmp_path: Path) -> None:
