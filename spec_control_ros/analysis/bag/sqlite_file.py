@@ -65,6 +65,8 @@ class SqliteFile:
         connection.text_factory = lambda text: text.decode(errors="replace")
         try:
             connection.execute("PRAGMA trusted_schema=OFF")
+            # Else a file that was cut would not be read at all; nothing can be written through this connection.
+            connection.execute("PRAGMA writable_schema=ON")
             connection.execute("PRAGMA cell_size_check=ON")
             # A view in the place of a table could compute for ever.
             tables = {

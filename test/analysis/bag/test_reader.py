@@ -5,10 +5,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from damage import mutated
 from made_bag import OURS, MadeBag, definition_of, make_bag, serialized
@@ -90,6 +92,29 @@ def test_types_that_nobody_wants_are_counted_and_not_read(whole: Path) -> None:
     assert {m.topic for m in bag.messages({CLOCK})} == {"/clock"}
     assert bag.counts["/status"] == 100
     assert bag.losses == []
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_bag_is_never_whole_in_memory(tmp_path: Path, storage: Storage) -> None:
+    image = random.Random(0).randbytes(200_000)
+    with MadeBag(tmp_path / "bag", storage) as made:
+        for n in range(100):
+            made.say(
+                "/image",
+                "sensor_msgs/msg/CompressedImage",
+                format="jpeg",
+                data=np.frombuffer(image, np.uint8),
+            )
+            made.say("/clock", CLOCK, stamp_ns=n)
+            made.writer.flush()
+    bag = Bag(tmp_path / "bag")
+    next(bag.messages({CLOCK}))
+    tracemalloc.start()
+    count = sum(1 for _ in bag.messages({CLOCK}))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 100
+    assert peak < 15 * len(image)  # of 100 that the bag holds
 
 
 def test_file_of_a_bag_is_a_bag(whole: Path) -> None:
@@ -253,9 +278,12 @@ def test_cut_file_gives_what_came_before(whole: Path, copy: Path) -> None:
         copy.write_bytes(data[:length])
         messages, losses = read(copy)
         assert losses
-        assert ticks(messages) == all_messages[: len(ticks(messages))]
+        given = ticks(messages)
+        # Pages of a database do not lie in the order of its rows.
+        expected = all_messages[: len(given)] if copy.suffix == ".mcap" else sorted(set(given))
+        assert given == expected
         found.add(len(messages))
-    assert len(found) > 5 or copy.suffix == ".db3"
+    assert len(found) > 5
 
 
 @pytest.mark.usefixtures("patience")
