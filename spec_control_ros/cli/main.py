@@ -139,6 +139,9 @@ def train(
     processes: Annotated[
         int, typer.Option(help="for the plants; 0: none of their own", min=0, rich_help_panel="Resources")
     ] = 0,
+    compile: Annotated[
+        bool, typer.Option(help="the losses: takes g++, and a minute once", rich_help_panel="Resources")
+    ] = True,
     memory: Annotated[
         bool,
         typer.Option("--memory", help="replay buffer in memory; not resumed", rich_help_panel="Resources"),
@@ -169,6 +172,7 @@ def train(
             "device": device,
             "precision": precision,
             "processes": processes,
+            "is_compiled": compile,
             "is_in_memory": memory,
             "has_tensorboard": tensorboard,
         },

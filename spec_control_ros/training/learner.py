@@ -1,5 +1,7 @@
 """One TD-MPC2 update: model and value losses, then the policy prior (arXiv 2310.16828, section 3.2)."""
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
@@ -27,6 +29,9 @@ class Learner:
         settings: of the update.
         compile_losses: compile the losses with torch.compile; needs a C++ compiler, and half a minute once.
         precision: of the matrix products.
+
+    Raises:
+        SettingsError: there is no compiler.
     """
 
     def __init__(
@@ -126,6 +131,11 @@ class Learner:
     def _prepared(self, loss: Callable[..., Any], is_compiled: bool) -> Callable[..., Any]:
         """The loss with its matrix products in the learner's precision."""
         if is_compiled:
+            compiler = os.environ.get("CXX", "g++")
+            if self._device.type == "cpu" and shutil.which(compiler) is None:
+                raise SettingsError(
+                    f"compiled losses: there is no C++ compiler {compiler}; install g++, or do without (--no-compile)"
+                )
             # The compiler's own random numbers are scalar code on a CPU: a quarter of an update went into dropout.
             loss = torch.compile(loss, options={"fallback_random": True})
 

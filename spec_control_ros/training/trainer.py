@@ -139,7 +139,8 @@ class Trainer:
             before = self.updates
             if self._experience.is_ready:
                 self._update()
-            is_evaluated = before // s.evaluate_every != self.updates // s.evaluate_every
+            is_due = before // s.evaluate_every != self.updates // s.evaluate_every
+            is_evaluated = is_due or self.updates >= s.updates
             evaluation = self._evaluate() if is_evaluated else {}
             if returns or is_evaluated:
                 self.save()  # before the next episodes overwrite what an older state tells of

@@ -38,6 +38,7 @@ SHIPPED = sorted((ROOT / "config" / "training").glob("*.yaml"))
 RECIPE = {
     "size": "tiny",
     "updates": 8,
+    "updates_per_round": 2,
     "batch": 4,
     "evaluate_every": 4,
     "evaluation_episodes": 1,
@@ -95,7 +96,7 @@ def test_interrupted_run_is_saved_and_the_same_command_goes_on(
         patch.setattr(Trainer, "_update", interrupting)
         outcome = invoke(*words, "--export", tmp_path / "model")
     assert outcome.exit_code == 130
-    assert "goes on from update 4" in outcome.output
+    assert "goes on from update 2" in outcome.output
     assert not (tmp_path / "model").exists()
     outcome = invoke(*words, "--export", tmp_path / "model")
     assert outcome.exit_code == 0
@@ -108,6 +109,13 @@ def test_run_ends_with_its_minutes_and_says_how_to_go_on(words: list[object], tm
     assert "goes on from update 0" in outcome.output
     with pytest.raises(SettingsError, match="nothing was evaluated yet"):
         invoke(*words, "--minutes", 0, "--export", tmp_path / "model")
+
+
+def test_run_that_was_too_short_for_an_evaluation_has_one_at_its_end(
+    words: list[object], tmp_path: Path
+) -> None:
+    assert invoke(*words, "--updates", 1, "--no-compile", "--export", tmp_path / "model").exit_code == 0
+    assert (tmp_path / "model" / WEIGHTS).exists()
 
 
 def test_changed_setting_is_named(words: list[object]) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner, log_probability
 from spec_control_ros.training.learner_settings import LearnerSettings
@@ -99,6 +100,12 @@ def test_imitation_in_the_models_loss_leaves_the_prior_alone(model: WorldModel, 
     for _ in range(2):
         learning.update(batch, shown)
         assert all(p.grad is None for p in model.prior_head.parameters())
+
+
+def test_missing_compiler_is_told(model: WorldModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(SettingsError, match="there is no C\\+\\+ compiler no-such-compiler"):
+        Learner(model, LearnerSettings())
 
 
 def test_imitation_brings_the_prior_to_the_expert(model: WorldModel, batch: Batch) -> None:
