@@ -23,6 +23,8 @@ class InputKind(str, Enum):
     REPLAN_FAILED = "replan_failed"  # of the latest request
     PLANNER_LOST = "planner_lost"
     CLEAR_FAULT = "clear_fault"
+    STOP = "stop"
+    RESUME = "resume"
 
 
 @dataclass(frozen=True, slots=True)

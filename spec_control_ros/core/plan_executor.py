@@ -77,7 +77,7 @@ class PlanExecutor:
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._commands = ActionLimiter(settings, policy.action_dim)
         self._silent_at_s = inf  # when the sensor has been silent for too long
-        self._is_stopped = False
+        self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
         self.drops = Drops()
 
@@ -92,22 +92,26 @@ class PlanExecutor:
         return np.array_equal(self._hold_action(None), self._commands.last_action)
 
     def stop(self, now_s: float) -> Outcome:
-        """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more."""
-        self._is_stopped = True
+        """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.
+
+        What is pending or kept back is decided at once. Then ticks are held as they come, and `poll` holds without any.
+        """
+        self.is_stopped = True
         self._queue.clear()
         self._requests.withdraw()
-        self._silent_at_s = now_s + self._control_period_s
+        if self._silent_at_s < inf:  # something was commanded
+            self._silent_at_s = now_s
         self._executed = None
         if self._kept_back is not None:
             return self._release()
         pending, self._pending = self._pending, None
-        if self._order.tick < 0:
-            return Outcome()  # nothing was ever commanded
-        return Outcome(self._hold(Reason.NONE, pending.observed_at_s if pending else now_s, pending))
+        if pending is None:
+            return Outcome()
+        return Outcome(self._hold(Reason.NONE, pending.observed_at_s, pending))
 
     def resume(self) -> None:
         """Go on with the next observation; a latched fault stays."""
-        self._is_stopped = False
+        self.is_stopped = False
         self._silent_at_s = inf
         self._gate.reset()
 
@@ -190,7 +194,7 @@ class PlanExecutor:
     def _poll_sensor(self, now_s: float) -> Outcome:
         if now_s < self._silent_at_s:
             return Outcome()
-        decision = self._hold(Reason.SENSOR_SILENT, now_s, None)
+        decision = self._hold(Reason.NONE if self.is_stopped else Reason.SENSOR_SILENT, now_s, None)
         # An action on its way to rest goes on tick by tick, though nothing tells of ticks any more.
         pause_s = 0.0 if self.is_at_rest else self._control_period_s
         self._silent_at_s = now_s + (pause_s or self.settings.sensor_timeout_s)
@@ -206,7 +210,7 @@ class PlanExecutor:
     def _decide(self, tick: _Tick, now_s: float) -> Outcome:
         if self.fault is not None:
             return Outcome(self._hold(Reason.FAULT, tick.observed_at_s, tick))
-        if self._is_stopped:
+        if self.is_stopped:
             return Outcome(self._hold(Reason.NONE, tick.observed_at_s, tick))
         row = self._queue.at(tick.observation.tick)
         verdict = EMPTY
@@ -273,7 +277,7 @@ class PlanExecutor:
         )
 
     def _hold_action(self, latent: Float32[np.ndarray, "latent"] | None) -> Float32[np.ndarray, "action"]:
-        to_rest = self._is_stopped or self.fault is not None
+        to_rest = self.is_stopped or self.fault is not None
         return hold_action(self.settings, self._policy, self._commands.last_action, latent, to_rest=to_rest)
 
     def _decision(

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.client import Client
 from rclpy.publisher import Publisher
-from rclpy.task import Future
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
-from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.drop import Drop
@@ -22,19 +21,18 @@ from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding, executor_values
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.health import Health
+from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.law_input import InputKind, InputLog, LawInput
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
+from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import (
     from_observation,
     from_plan,
     to_inputs,
-    to_replan,
-    to_replan_event,
     to_status,
     write_command,
 )
@@ -42,9 +40,14 @@ from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
-from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
+from spec_control_ros.ros.replan_client import ReplanClient
+from spec_control_ros.ros.spin import DISCOVERY_S, run_node
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.tick_networks import why_not_native
+
+REST_S = 5.0  # at most, on the way to rest at the end
+REST_LOOK_S = 0.002
+HEARD_S = 0.2  # at most, for a last observation that may be answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class ExecutorNodeSettings:
         2.0, "s; a planner whose heartbeat stays away for that long is taken for gone", low=LEASE_S
     )
     planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
+    autostart: bool = setting(True, "whether the node configures and activates itself")
     shadow: bool = setting(
         False,
         "whether everything is decided and reported, but nothing commanded: for a robot that another commands",
@@ -75,7 +79,7 @@ class ExecutorNodeSettings:
         check(self)
 
 
-class ExecutorNode(ProcessNode):
+class ExecutorNode(ManagedNode):
     """Translates between topics and `PlanExecutor`."""
 
     def __init__(self) -> None:
@@ -83,25 +87,60 @@ class ExecutorNode(ProcessNode):
         self._settings = declare_settings(self, ExecutorNodeSettings)
         refuse_unknown(self)
         torch.set_num_threads(1)  # one observation at a time: threads would only add latency
-        self._law = self._make_law()
-        self._monitor = TickMonitor(self._control_period_s)
         # What the clock says where time is not simulated; asking it takes ten times as long.
         is_simulated = self.get_parameter("use_sim_time").value
         self._now_ns = (lambda: self.get_clock().now().nanoseconds) if is_simulated else time.time_ns
-        self._started_s = time.monotonic()
-        self._inputs = InputLog()
         self._decision: Decision | None = None
-        self._request: ReplanRequest | None = None  # not yet answered
-        self._asked_s = 0.0
-        self._answer: Future | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command_publisher: Publisher | None = None
-        self._heartbeat = HeartbeatMonitor(self, self._settings.planner_lease_s, self._on_planner_lost)
-        self._client: Client = self.create_client(Replan, "replan")
+        self._observations: Subscription | None = None  # from when it has begun
+        self._plans: Subscription | None = None
+        self._running: list[Timer | Subscription] = []
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         self.create_timer(1.0, self._publish_diagnostics)
-        self._start_timer = self.create_timer(0.05, self._start_once_planner_is_there)
+        if self._settings.autostart:
+            self.manage_itself()
+
+    def configure(self) -> None:
+        """Load the model, warm it up, and look for the planner."""
+        s = self._settings
+        self._law = self._make_law()
+        self._inputs = InputLog()
+        self._monitor = TickMonitor(self._control_period_s)
+        self._planner = ReplanClient(
+            self, s.executor.replan_timeout_s, s.answer_timeout_s, self._on_replan_failed
+        )
+        self._heartbeat = HeartbeatMonitor(self, s.planner_lease_s, self._on_planner_lost)
+        self._clear_fault = self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
+        self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
+        self._input_publisher = self.create_publisher(String, "inputs", RECORD)
+
+    def activate(self) -> None:
+        """Begin, once the planner is there."""
+        self._activated_s = time.monotonic()
+        self._running = [self.create_timer(0.05, self._begin_once_planner_is_there)]
+
+    def deactivate(self) -> None:
+        """Come to rest, and command no more."""
+        if self._observations is not None and self.context.ok():
+            self._come_to_rest(self._observations)
+        self._end_running()
+        self._observations = None
+        if self._command_publisher is not None:
+            self.destroy_publisher(self._command_publisher)
+            self._command_publisher = None
+
+    def cleanup(self) -> None:
+        """Forget model, faults and planner."""
+        self._planner.close()
+        self._heartbeat.close()
+        self.destroy_service(self._clear_fault)
+        self.destroy_publisher(self._status_publisher)
+        self.destroy_publisher(self._input_publisher)
+        if self._plans is not None:
+            self.destroy_subscription(self._plans)
+        self._plans = self._decision = None
+        del self._law
 
     def _make_law(self) -> PlanExecutor:
         s = self._settings
@@ -121,9 +160,9 @@ class ExecutorNode(ProcessNode):
         )
         return PlanExecutor(policy, gate, corrector, s.executor, window)
 
-    def _start_once_planner_is_there(self) -> None:
-        waited_s = time.monotonic() - self._started_s
-        has_planner = self._client.service_is_ready()
+    def _begin_once_planner_is_there(self) -> None:
+        waited_s = time.monotonic() - self._activated_s
+        has_planner = self._planner.has_planner
         if waited_s < (DISCOVERY_S if has_planner else self._settings.planner_wait_s):
             return
         if not self._settings.shadow and self.count_publishers("command"):
@@ -131,21 +170,55 @@ class ExecutorNode(ProcessNode):
                 "another executor publishes on `command`: waiting until it is gone", throttle_duration_sec=5.0
             )
             return
-        self._start_timer.cancel()
-        self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
-        self._event_publisher = self.create_publisher(msg.ReplanEvent, "replan_event", RECORD)
-        self._input_publisher = self.create_publisher(String, "inputs", RECORD)
-        self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
+        self._end_running()
+        if self._law.is_stopped:
+            self._law.resume()
+            self._inputs.add(LawInput(InputKind.RESUME, time.monotonic()), Outcome())
         if not self._settings.shadow:
             # A publisher on `command` is the sign that the executor is ready.
             self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
-        self.create_subscription(msg.Observation, "observation", self._on_observation, LATEST)
-        self.create_timer(self._settings.watchdog_period_s, self._on_watchdog)
+        if self._plans is None:  # kept when inactive: subscribed anew, it would get the latched plan again
+            self._plans = self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
+        self._observations = self.create_subscription(
+            msg.Observation, "observation", self._on_observation, LATEST
+        )
+        self._running = [
+            self._observations,
+            self.create_timer(self._settings.watchdog_period_s, self._on_watchdog),
+        ]
         for refusal in enter_real_time(self._settings.real_time):
             self.get_logger().warning(refusal)
         self.get_logger().info("ready" if has_planner else "no planner: holding")
         if self._settings.shadow:
             self.get_logger().warning("shadow mode: nothing is commanded")
+
+    def _end_running(self) -> None:
+        for entity in self._running:
+            self.destroy_timer(entity) if isinstance(entity, Timer) else self.destroy_subscription(entity)
+        self._running = []
+
+    def _come_to_rest(self, observations: Subscription) -> None:
+        """Hold until the robot is at rest; the one place that waits, as nothing else is left to do."""
+        now_s = time.monotonic()
+        heard_by_s, end_s = now_s + HEARD_S, now_s + REST_S
+        self._handle(self._law.stop(now_s), LawInput(InputKind.STOP, now_s))
+        is_answered = False  # a bridge may take only what answers a new observation
+        while (now_s := time.monotonic()) < end_s:
+            if self._law.is_at_rest and is_answered:
+                return
+            taken = observations.handle.take_message(msg.Observation, False)
+            if taken is not None:
+                self._on_observation(taken[0])
+                is_answered = True
+            elif now_s < heard_by_s:
+                time.sleep(REST_LOOK_S)
+            elif self.interrupted.is_set():
+                return  # the plant has ended as well, or it is silent: its bridge knows
+            else:
+                self._handle(self._law.poll(now_s), LawInput(InputKind.POLL, now_s))
+                is_answered = True
+                time.sleep(REST_LOOK_S)
+        self.get_logger().error(f"not at rest after {REST_S} s")
 
     def _on_observation(self, message: msg.Observation) -> None:
         observation, now_s = from_observation(message), time.monotonic()
@@ -153,6 +226,8 @@ class ExecutorNode(ProcessNode):
         self._handle(self._law.tick(observation, now_s), LawInput.observation(observation, now_s))
 
     def _on_plan(self, message: msg.Plan) -> None:
+        if self._observations is None:
+            return  # inactive
         now_s = time.monotonic()
         try:
             plan = from_plan(message)
@@ -164,17 +239,18 @@ class ExecutorNode(ProcessNode):
             self._handle(self._law.receive(plan, now_s), LawInput.plan(plan, now_s))
 
     def _on_watchdog(self) -> None:
-        # Rather than wait for a plan from a planner that is gone, ask the next one.
         now_s = time.monotonic()
-        if self._request is not None and now_s - self._asked_s > self._settings.answer_timeout_s:
-            self._fail(self._request, "the planner did not answer", now_s)
+        self._planner.expire(now_s)
         self._handle(self._law.poll(now_s), LawInput(InputKind.POLL, now_s))
+
+    def _on_replan_failed(self, request: ReplanRequest, now_s: float) -> None:
+        self._law.replan_failed(request, now_s)
+        self._inputs.add(LawInput(InputKind.REPLAN_FAILED, now_s), Outcome())
 
     def _on_planner_lost(self) -> None:
         self.get_logger().error("the planner is lost: executing what is queued, then holding")
         now_s = time.monotonic()
-        if self._request is not None:
-            self._fail(self._request, "the planner is lost", now_s)
+        self._planner.give_up("the planner is lost", now_s)
         self._law.planner_lost(now_s)
         self._inputs.add(LawInput(InputKind.PLANNER_LOST, now_s), Outcome())
 
@@ -214,41 +290,9 @@ class ExecutorNode(ProcessNode):
             )
 
     def _ask(self, request: ReplanRequest, now_s: float) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._client.remove_pending_request(self._answer)
-        if self._request is not None:
-            self._publish_event(self._request, why="superseded by a later request")
-        self._request, self._asked_s = request, time.monotonic()
-        if self._heartbeat.is_lost or not self._client.service_is_ready():
-            self._fail(request, "there is no planner", now_s)
-            return
-        message = to_replan(request, self._settings.executor.replan_timeout_s)
-        self._answer = self._client.call_async(message)
-        self._answer.add_done_callback(lambda answer: self._on_answer(request, answer))
-
-    def _on_answer(self, request: ReplanRequest, answer: Future) -> None:
-        response = answer.result()
-        if response is None or request is not self._request:
-            return  # given up before
-        if response.accepted:
-            self._request = None
-            self._publish_event(request, response.plan_id)
-        else:
-            self.get_logger().error(f"planner refused: {response.message}", throttle_duration_sec=1.0)
-            self._fail(request, response.message, time.monotonic())
-
-    def _fail(self, request: ReplanRequest, why: str, now_s: float) -> None:
-        self._request = None
-        self._publish_event(request, why=why)
-        self._law.replan_failed(request, now_s)
-        self._inputs.add(LawInput(InputKind.REPLAN_FAILED, now_s), Outcome())
-
-    def _publish_event(self, request: ReplanRequest, plan_id: int = 0, why: str = "") -> None:
-        """Mirror a request and its answer for those who record."""
-        waited_s = time.monotonic() - self._asked_s
-        deadline_s = self._settings.executor.replan_timeout_s
-        stamp = self.get_clock().now().to_msg()
-        self._event_publisher.publish(to_replan_event(request, deadline_s, plan_id, why, waited_s, stamp))
+        self._planner.ask(request, now_s)
+        if self._heartbeat.is_lost:
+            self._planner.give_up("the planner is lost", now_s)
 
     def _why(self, decision: Decision) -> str:
         if decision.reason is Reason.BAD_OBSERVATION:
@@ -258,16 +302,23 @@ class ExecutorNode(ProcessNode):
         return self._law.fault or decision.reason.name.lower().replace("_", " ")
 
     def _publish_diagnostics(self) -> None:
+        health = Health(Finding(Level.WARN, self.state), {})
+        if self.state == "active":
+            health = self._health()
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(diagnostics("executor", health, stamp))
+
+    def _health(self) -> Health:
         newest, law, period_s = self._decision, self._law, self._control_period_s
-        report = self._monitor.report(time.monotonic())
+        report, is_lost = self._monitor.report(time.monotonic()), self._heartbeat.is_lost
         why_held = "" if newest is None else self._why(newest)
-        is_lost, supervision = self._heartbeat.is_lost, self._settings.supervision
-        finding = executor_finding(report, newest, why_held, law.fault, is_lost, period_s, supervision)
+        finding = executor_finding(
+            report, newest, why_held, law.fault, is_lost, period_s, self._settings.supervision
+        )
         values = executor_values(report, newest, period_s)
         values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("executor", Health(finding, values), stamp))
+        return Health(finding, values)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from math import inf
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.service import Service
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
@@ -20,14 +21,17 @@ from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.heartbeat import Heartbeat
+from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.spin import run_node
 from spec_control_ros.world_model.planner import Planner, PlannerSettings, WarmStart
+
+WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class PlannerNodeSettings:
         "s; a plan that takes longer misses the planner's objective; 0: as long as a queue lasts",
         low=0.0,
     )
+    autostart: bool = setting(True, "whether the node configures and activates itself")
     planner: PlannerSettings = field(default_factory=PlannerSettings)
 
     def __post_init__(self) -> None:
@@ -61,7 +66,7 @@ class PlanningJob:
     received_s: float  # monotonic
 
 
-class PlannerNode(ProcessNode):
+class PlannerNode(ManagedNode):
     """Answers at once and plans in its thread; the latest request wins."""
 
     def __init__(self) -> None:
@@ -75,18 +80,43 @@ class PlannerNode(ProcessNode):
         self._counts: Counter[str] = Counter()
         self._warm_start: WarmStart | None = None
         self._iterations = 0  # of the last search
-        self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
+        self._offer: Service | None = None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
-        self._ready_timer = self.create_timer(0.05, self._offer_service_once_ready)
-        self.create_timer(0.1, self._end_on_thread_error)
         self.create_timer(1.0, self._publish_diagnostics)
-        self._thread.start()
+        if self._settings.autostart:
+            self.manage_itself()
 
-    def destroy_node(self) -> None:
-        """Stop planning, then go."""
+    def configure(self) -> None:
+        """Load the model and warm it up, in the thread that will plan."""
+        self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
+        self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
+        self._thread.start()
+        while not self._thread.is_ready.wait(WARM_UP_LOOK_S):
+            error = InterruptedError("warm-up") if self.interrupted.is_set() else self._thread.error
+            if error is not None:
+                self.cleanup()
+                raise error
+
+    def activate(self) -> None:
+        """Offer plans, once nobody else does."""
+        self._watch = self.create_timer(0.1, self._end_on_thread_error)
+        self._offer_timer = self.create_timer(0.05, self._offer_once_alone)
+
+    def deactivate(self) -> None:
+        """Offer plans no more; one that is being made is still published."""
+        for timer in (self._watch, self._offer_timer):
+            self.destroy_timer(timer)
+        if self._offer is not None:
+            self._heartbeat.stop()
+            self.destroy_service(self._offer)
+            self._offer = None
+
+    def cleanup(self) -> None:
+        """Let the thread finish, and free the model."""
         self._thread.stop()
-        super().destroy_node()
+        self.destroy_publisher(self._plan_publisher)
+        self._warm_start = None
+        del self._thread
 
     def _prepare(self) -> None:
         # Not all of them: threads that wait for each other on a busy CPU make a plan many times slower.
@@ -104,17 +134,15 @@ class PlannerNode(ProcessNode):
             f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}"
         )
 
-    def _offer_service_once_ready(self) -> None:
+    def _offer_once_alone(self) -> None:
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
-        if not self._thread.is_ready.is_set():
-            return
         if self.count_services(self.resolve_service_name("replan")):
             self.get_logger().warning(
                 "another planner offers `replan`: waiting until it is gone", throttle_duration_sec=5.0
             )
             return
-        self._ready_timer.cancel()
-        self.create_service(Replan, "replan", self._on_replan)
+        self._offer_timer.cancel()
+        self._offer = self.create_service(Replan, "replan", self._on_replan)
         self._heartbeat = Heartbeat(self)
 
     def _end_on_thread_error(self) -> None:
@@ -180,17 +208,13 @@ class PlannerNode(ProcessNode):
         self._counts["published"] += 1
 
     def _publish_diagnostics(self) -> None:
-        health = Health(Finding(Level.WARN, "warming up"), {})
-        if self._thread.is_ready.is_set():
-            health = self._monitor.health()
-        values = {
-            **self._counts,
-            "superseded": self._thread.superseded,
-            "iterations": self._iterations,
-            **health.values,
-        }
+        health = Health(Finding(Level.WARN, self.state), {})
+        if self.state == "active":
+            planning = self._monitor.health()
+            own = {"superseded": self._thread.superseded, "iterations": self._iterations}
+            health = Health(planning.finding, {**self._counts, **own, **planning.values})
         stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("planner", Health(health.finding, values), stamp))
+        self._diagnostics_publisher.publish(diagnostics("planner", health, stamp))
 
 
 def _check_device(device: str) -> None:

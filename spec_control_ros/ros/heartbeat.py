@@ -51,10 +51,16 @@ class HeartbeatMonitor:
     """
 
     def __init__(self, node: Node, lease_s: float, on_lost: Callable[[], None]):
-        self._on_lost = on_lost
+        self._node, self._on_lost = node, on_lost
         self.is_lost = False
         events = SubscriptionEventCallbacks(liveliness=self._on_change)
-        node.create_subscription(Empty, TOPIC, lambda _: None, _qos(lease_s), event_callbacks=events)
+        self._subscription = node.create_subscription(
+            Empty, TOPIC, lambda _: None, _qos(lease_s), event_callbacks=events
+        )
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._node.destroy_subscription(self._subscription)
 
     def _on_change(self, change: Any) -> None:
         was_lost, self.is_lost = self.is_lost, change.alive_count == 0

@@ -24,6 +24,7 @@ class ProcessNode(Node):
     """A node that may end its process."""
 
     exit_code = 0
+    interrupted = Event()  # the process is to end; of nodes that are not run by `run_node`, never
 
     def end(self, exit_code: int = 0) -> None:
         """End the process once the running callback is over."""
@@ -44,6 +45,7 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
     try:
         is_signalled = _note_signals()
         node = make()
+        node.interrupted = is_signalled
         announce(node)
         executor.add_node(node)
         # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.

@@ -411,38 +411,47 @@ class TestLimits:
 class TestStopping:
     """What happens between the order to stop and the end."""
 
-    def test_newest_tick_is_held_and_so_are_those_that_follow(self, driving: PlanExecutor) -> None:
-        assert said(driving.stop(0.2)) == (DecisionKind.HOLD, Reason.NONE)
-        assert driving.is_at_rest
+    def test_ticks_are_held_as_they_come(self, driving: PlanExecutor) -> None:
+        assert driving.stop(0.2) == NOTHING
         outcome = driving.tick(observation(1), 0.3)
         assert said(outcome) == (DecisionKind.HOLD, Reason.NONE)
         assert outcome.request is None
+        assert driving.is_at_rest
+
+    def test_without_a_tick_the_newest_is_held(self, driving: PlanExecutor) -> None:
+        driving.stop(0.2)
+        decision = decided(driving.poll(0.2))
+        assert (decision.tick, decision.kind, decision.reason) == (0, DecisionKind.HOLD, Reason.NONE)
 
     def test_pending_tick_is_held(self, law: PlanExecutor) -> None:
         law.tick(observation(0), 0.0)
         decision = decided(law.stop(0.5))
         assert (decision.tick, decision.kind, decision.observed_at_s) == (0, DecisionKind.HOLD, 0.0)
-        assert law.poll(5.0).decision is None or law.is_at_rest
+        assert law.is_at_rest
 
     def test_law_that_has_seen_nothing_has_nothing_to_hold(self, law: PlanExecutor) -> None:
         assert law.stop(0.0) == NOTHING
+        assert law.poll(100.0) == NOTHING
         assert law.is_at_rest
 
     @pytest.mark.parametrize("hold", [HoldPolicy.LAST, HoldPolicy.POLICY])
     def test_it_ends_in_zeros_whatever_the_hold_policy(self, hold: HoldPolicy) -> None:
         law = executing(hold=hold)
         law.tick(observation(50), 0.1)
-        np.testing.assert_array_equal(decided(law.stop(0.2)).action, [0.0, 0.0])
+        law.stop(0.2)
+        np.testing.assert_array_equal(decided(law.tick(observation(51), 0.3)).action, [0.0, 0.0])
 
     def test_it_comes_to_rest_by_itself_at_the_rate_that_is_allowed(self) -> None:
         law = executing(max_action_rate=0.25)
         for tick in (98, 99, 100):
             law.tick(observation(tick), 0.1)
-        actions, now = [decided(law.stop(1.0)).action[0]], 1.0
+        law.stop(1.0)
+        actions, now = [], 1.0 - 0.0625
         while not law.is_at_rest:
             now += 0.0625
             actions += [decided(law.poll(now)).action[0]]
         np.testing.assert_allclose(actions, [0.5, 0.25, 0.0])
+        assert said(law.poll(now + 20.0)) == (DecisionKind.HOLD, Reason.NONE)
 
     def test_resumed_law_asks_for_a_plan_of_its_own(self, driving: PlanExecutor) -> None:
         driving.tick(observation(1, off=9.0), 0.1)

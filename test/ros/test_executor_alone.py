@@ -80,7 +80,7 @@ def test_shadow_decides_and_reports_but_has_nothing_to_command_with(alone: Alone
     assert [world.tick(t).decision for t in range(QUEUE + 1)] == [REPLAN, ACCEPT, ACCEPT, REPLAN]
     assert world.commands == []
     assert world.probe.node.count_publishers("command") == 1
-    world.diagnosed(shadow="True", level=b"\x00")
+    world.diagnosed(shadow="True")
     assert "nothing is commanded" in process.text
     commander.destroy()
 

@@ -113,6 +113,10 @@ class Replay:
             self._law.clear_fault()
         elif given.kind is InputKind.PLANNER_LOST:
             self._law.planner_lost(given.now_s)
+        elif given.kind is InputKind.STOP:
+            return self._law.stop(given.now_s)
+        elif given.kind is InputKind.RESUME:
+            self._law.resume()
         elif given.kind is InputKind.PLAN:
             return self._give_plan(index, given)
         elif given.kind is InputKind.BAD_PLAN and self._is_latest_shared:
