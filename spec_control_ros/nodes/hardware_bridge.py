@@ -27,6 +27,7 @@ from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_o
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry, to_controller
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.sim.actuators import find_actuators
@@ -65,6 +66,7 @@ class HardwareBridgeSettings:
     controller: CommandMapSettings = field(default_factory=CommandMapSettings)
     sensors: SensorSettings = field(default_factory=SensorSettings)
     robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)
+    real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
 
     def __post_init__(self) -> None:
         check(self)
@@ -130,6 +132,8 @@ class HardwareBridgeNode(ProcessNode):
             self._patience.end_after(self._settings.start_timeout_s, missing)
             return
         self._start_timer.cancel()
+        for refusal in enter_real_time(self._settings.real_time):
+            self.get_logger().warning(refusal)
         if self._episodes_begun == 0:  # unless a call of `reset` was first
             self._begin_episode(self._settings.seed)
         if self._is_lockstep:

@@ -3,7 +3,7 @@
 import sys
 import time
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -19,6 +19,7 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.sim.bridge import Mode
@@ -39,6 +40,7 @@ class EmulatorSettings:
     mode: Mode = setting(Mode.REALTIME, "whether the robot waits for commands, which no real one does")
     action_repeat: int = setting(2, "control steps of dm_control in a tick, in lockstep", low=1, high=1000)
     rate_hz: float = setting(200.0, "Hz; of joint states, IMU and odometry", above=0.0, high=2000.0)
+    real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
 
     def __post_init__(self) -> None:
         check(self)
@@ -67,6 +69,8 @@ class HardwareEmulatorNode(ProcessNode):
         self.create_timer(1.0, self._publish_diagnostics)
         period_s = REPEAT_S if self._is_lockstep else 1.0 / self._settings.rate_hz
         self.create_timer(period_s, self._publish if self._is_lockstep else self._follow_time)
+        for refusal in enter_real_time(self._settings.real_time):
+            self.get_logger().warning(refusal)
         self.get_logger().info(
             f"{self._settings.task}: controller's joints are {', '.join(self._robot.joints)}"
         )
