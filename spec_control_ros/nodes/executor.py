@@ -222,8 +222,8 @@ class ExecutorNode(ManagedNode):
 
     def _on_observation(self, message: msg.Observation) -> None:
         observation, now_s = from_observation(message), time.monotonic()
-        self._monitor.note_observation(observation.epoch, now_s)
         self._handle(self._law.tick(observation, now_s), LawInput.observation(observation, now_s))
+        self._monitor.note_observation(observation.epoch, now_s)  # now that the command is out
 
     def _on_plan(self, message: msg.Plan) -> None:
         if self._observations is None:

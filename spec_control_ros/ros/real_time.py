@@ -57,15 +57,11 @@ def enter_real_time(settings: RealTimeSettings) -> list[str]:
 
     To be called once all is loaded and warm. Returns what the system refused, in words.
     """
+    if settings.freeze_garbage:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
     refused = pin_to(settings.cpus)
-    if settings.priority:
-        fifo = os.sched_param(settings.priority)
-        refused += _refusal(
-            lambda: _for_all_threads(lambda thread: os.sched_setscheduler(thread, os.SCHED_FIFO, fifo)),
-            f"it SCHED_FIFO with priority {settings.priority}",
-            f"allow `rtprio {settings.priority}` in /etc/security/limits.conf (LimitRTPRIO= of a service, "
-            "--ulimit rtprio= or --cap-add SYS_NICE of a container), or set real_time.priority to 0",
-        )
     if settings.lock_memory:
         refused += _refusal(
             _lock_memory,
@@ -73,10 +69,14 @@ def enter_real_time(settings: RealTimeSettings) -> list[str]:
             "allow `memlock unlimited` in /etc/security/limits.conf (LimitMEMLOCK=infinity of a service, "
             "--ulimit memlock=-1 of a container), or set real_time.lock_memory to false",
         )
-    if settings.freeze_garbage:
-        gc.collect()
-        gc.freeze()
-        gc.disable()
+    if settings.priority:  # last: what is slow above must not keep others waiting
+        fifo = os.sched_param(settings.priority)
+        refused += _refusal(
+            lambda: _for_all_threads(lambda thread: os.sched_setscheduler(thread, os.SCHED_FIFO, fifo)),
+            f"it SCHED_FIFO with priority {settings.priority}",
+            f"allow `rtprio {settings.priority}` in /etc/security/limits.conf (LimitRTPRIO= of a service, "
+            "--ulimit rtprio= or --cap-add SYS_NICE of a container), or set real_time.priority to 0",
+        )
     return refused
 
 

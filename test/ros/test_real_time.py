@@ -67,7 +67,7 @@ def test_refusals_say_what_was_tried_and_which_limit_to_set(monkeypatch: pytest.
         monkeypatch.setattr(os, name, refuse)
     monkeypatch.setattr("spec_control_ros.ros.real_time._lock_memory", refuse)
     said = enter_real_time(RealTimeSettings(lock_memory=True, priority=42, cpus="0"))
-    expected = [("CPUs 0", "name some of"), ("priority 42", "rtprio 42"), ("memory", "memlock unlimited")]
+    expected = [("CPUs 0", "name some of"), ("memory", "memlock unlimited"), ("priority 42", "rtprio 42")]
     assert len(said) == len(expected)
     for words, text in zip(expected, said, strict=True):
         assert all(word in text for word in (*words, "Operation not permitted"))
