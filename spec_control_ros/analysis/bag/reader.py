@@ -20,8 +20,7 @@ from spec_control_ros.core.errors import BagError
 KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {".mcap": McapFile, ".db3": SqliteFile}
 PACKED = ".zstd"
 MAX_RATIO = 1000  # of a file that was compressed as a whole
-MAX_METADATA = 10**7  # bytes of metadata.yaml
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the former is ten times as fast, and not everywhere
+MAX_METADATA = 10**6  # bytes of metadata.yaml
 MAX_MESSAGE = 2**28  # bytes, once decompressed
 
 
@@ -91,7 +90,7 @@ class Bag:
         stated = _metadata(self.path / "metadata.yaml") if self.path.is_dir() else {}
         present = {file.name for file in self._files}
         for name in stated.get("relative_file_paths", ()):
-            if Path(str(name)).name not in present:
+            if isinstance(name, str) and Path(name).name not in present:
                 self._contents.lose(f"{name}, which metadata.yaml names, is not there")
         for file in self._files:
             yield from self._of_file(file, wanted)
@@ -156,8 +155,8 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_METADATA:
             return {}
-        information = yaml.load(path.read_text(), LOADER)["rosbag2_bagfile_information"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, ValueError):
+        information = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError):
         return {}
     if not isinstance(information, dict) or not isinstance(information.get("relative_file_paths", []), list):
         return {}

@@ -121,7 +121,9 @@ def test_file_of_a_bag_is_a_bag(whole: Path) -> None:
     assert ticks(read(file_of(whole))[0]) == ALL_TICKS
 
 
-@pytest.mark.parametrize("metadata", [None, "", "]", "rosbag2_bagfile_information: 3", "\x00", "a: &a [*a]"])
+@pytest.mark.parametrize(
+    "metadata", [None, "", "]", "rosbag2_bagfile_information: 3", "\x00", "a: &a [*a]", "[" * 10**5]
+)
 def test_metadata_is_not_needed(copy: Path, metadata: str | None) -> None:
     if metadata is not None:
         (copy.parent / "metadata.yaml").write_text(metadata)
