@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -149,18 +150,19 @@ def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Conso
 
 
 def _table(changes: Sequence[EpochChange]) -> Table:
-    table = Table(caption="recorded → replayed; decisions: accept / correct / replan / hold")
+    caption = "recorded → replayed; decisions: accept / correct / replan / hold"
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)  # fits into 80 columns
     for column in ("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick"):
         table.add_column(column, justify="right")
-    for column in ("plans", "waited for", "decisions"):
-        table.add_column(column, justify="center")
+    for column in ("plans", "waited\nfor", "decisions"):
+        table.add_column(column, justify="right", no_wrap=True)
     for c in changes:
         table.add_row(
             *map(str, (c.epoch, c.ticks, c.decisions_changed, c.commands_changed)),
             "-" if c.first_divergence_tick is None else str(c.first_divergence_tick),
             f"{c.recorded_planning_inferences} → {c.planning_inferences}",
             f"{c.recorded_waited_inferences} → {c.waited_inferences}",
-            " → ".join("/".join(map(str, d.values())) for d in (c.recorded_decisions, c.decisions)),
+            "\n→ ".join("/".join(map(str, d.values())) for d in (c.recorded_decisions, c.decisions)),
         )
     return table
 

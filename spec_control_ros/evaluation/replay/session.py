@@ -6,12 +6,12 @@ from functools import cached_property
 from spec_control_ros.core.settings import changed
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
-from spec_control_ros.evaluation.replay.plan_source import PlanSource
+from spec_control_ros.evaluation.replay.plan_source import PlanSource, RememberingPlanner
 from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import Planner
+from spec_control_ros.world_model.planner import Planner, PlannerSettings
 
 NOT_OURS = ("action_repeat",)  # the plant's; what was recorded is recorded
 
@@ -33,6 +33,7 @@ class ReplaySession:
         self._model, card = folder.world_model()
         self._control_period_s = float(card.get("control_period_s", 0.0))
         self.settings = ControllerSettings.of(recording.parameters)
+        self._planners: dict[tuple[PlannerSettings, int | None], RememberingPlanner] = {}
 
     def changed(self, given: Mapping[str, str]) -> ControllerSettings:
         """The recorded settings with some replaced.
@@ -84,9 +85,9 @@ class ReplaySession:
     def _planner(
         self, settings: ControllerSettings, delays: Delays, *, uses_recorded: bool
     ) -> SimulatedPlanner:
-        source = PlanSource(
-            self.recording.plans.values(),
-            lambda: Planner(self._model, settings.planner, settings.task),
-            self._control_period_s,
+        planner = self._planners.setdefault(
+            (settings.planner, settings.task),
+            RememberingPlanner(lambda: Planner(self._model, settings.planner, settings.task)),
         )
+        source = PlanSource(self.recording.plans.values(), planner, self._control_period_s)
         return SimulatedPlanner(source, delays, uses_recorded=uses_recorded)
