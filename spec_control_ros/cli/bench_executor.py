@@ -169,11 +169,14 @@ def _latency(driver: LatencyDriver, ticks: int) -> dict[str, Any]:
 
 
 def _ladder(driver: LatencyDriver, seconds: float) -> list[dict[str, Any]]:
-    """Every rate up to the second in a row that is not held."""
+    """Every rate up to the second in a row that is not held; what the echo misses there is the machine's doing."""
     rows: list[dict[str, Any]] = []
     for rate_hz in LADDER_HZ:
-        answers = driver.pace(driver.tested, round(seconds * rate_hz), 1.0 / rate_hz)
-        rows.append({"rate_hz": rate_hz, "seconds": seconds, **_row(answers)})
+        answers, bare = (
+            driver.pace(peer, round(seconds * rate_hz), 1.0 / rate_hz)
+            for peer in (driver.tested, driver.echo)
+        )
+        rows.append({"rate_hz": rate_hz, "seconds": seconds, **_row(answers), "missed_by_echo": bare.missed})
         if len(rows) > 1 and not any(row["is_held"] for row in rows[-2:]):
             break
     return rows

@@ -42,11 +42,12 @@ def show_latency(latency: dict[str, Any], console: Console) -> None:
 
 def show_rates(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """What happened at every rate."""
-    header = ("rate", "ticks", "missed", "held", "late observations", "p50", "p99")
+    header = ("rate", "ticks", "missed", "by the echo", "held", "late observations", "p50", "p99")
     table = _table(f"rates, {rows[0]['seconds']:g} s each", *header)
     for row in rows:
         p50, _, p99 = _percentiles(row)
-        counts = (row["ticks"], row["missed"], row["decisions"].get("HOLD", 0), row["late_observations"])
+        held = row["decisions"].get("HOLD", 0)
+        counts = (row["ticks"], row["missed"], row["missed_by_echo"], held, row["late_observations"])
         table.add_row(f"{row['rate_hz']} Hz", *map(str, counts), p50, p99)
     best = max((row["rate_hz"] for row in rows if row["is_held"]), default=0)
     table.caption = _verdict(best >= MIN_RATE_HZ, f"{best} Hz without a miss, bar {MIN_RATE_HZ} Hz")

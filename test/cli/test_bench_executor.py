@@ -47,7 +47,14 @@ def test_echo_has_the_rights_of_the_executor() -> None:
 
 def row(**values: Any) -> dict[str, Any]:
     return {
-        **{"rate_hz": 100, "seconds": 1.0, "ticks": 100, "missed": 0, "late_observations": 0},
+        **{
+            "rate_hz": 100,
+            "seconds": 1.0,
+            "ticks": 100,
+            "missed": 0,
+            "missed_by_echo": 0,
+            "late_observations": 0,
+        },
         **{"p50": 3e-4, "p95": 4e-4, "p99": 5e-4, "decisions": {"CORRECT": 100}, "is_held": True},
         **values,
     }
