@@ -10,7 +10,7 @@ from spec_control_ros.core.decision import DECISION_COLOURS
 Row = dict[str, Any]
 FAULT_COLOUR, MISSED_COLOUR = "#8250df", "#24292f"
 COLOURS = {kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()}
-LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 50, "b": 40}, "font": {"size": 12}}
+LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 75, "b": 40}, "font": {"size": 12}}
 
 
 def figure_of_episode(episode: Row) -> go.Figure:

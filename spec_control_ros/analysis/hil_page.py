@@ -84,6 +84,12 @@ def _figures(scenario: Row) -> list[Markup]:
     if len(scenario["by_size"]) > 1:
         figures.insert(0, figure_by_size(scenario["by_size"]))
     return [
-        Markup(figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False}))
+        Markup(
+            figure.to_html(
+                full_html=False,
+                include_plotlyjs=False,
+                config={"displaylogo": False, "displayModeBar": "hover"},
+            )
+        )
         for figure in figures
     ]

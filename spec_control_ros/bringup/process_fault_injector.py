@@ -11,6 +11,7 @@ from spec_control_ros.bringup.process_faults import Crash, Hang, ProcessFault, S
 from spec_control_ros.core.window import Chance
 
 CHECK_S = 0.005  # between two looks at the clock
+Place = tuple[int, int, float]  # of the plant: episode, tick, and duration of a tick, s
 Send = Callable[[str, signal.Signals], None]  # to a process by name
 
 
@@ -23,21 +24,23 @@ class ProcessFaultInjector:
     Args:
         faults_of: the faults of the episode with a number, each with its place in the schedule.
         send: sends a signal to a process, if it runs.
+        where: tells where the plant is; None: not yet known.
         seed: of what is left to chance.
     """
 
-    def __init__(self, faults_of: Callable[[int], Sequence[tuple[int, ProcessFault]]], send: Send, seed: int):
-        self._faults_of, self._send, self._seed = faults_of, send, seed
-        self._plant: tuple[int, int, float] | None = None  # replaced as a whole: another thread reads it
+    def __init__(
+        self,
+        faults_of: Callable[[int], Sequence[tuple[int, ProcessFault]]],
+        send: Send,
+        where: Callable[[], Place | None],
+        seed: int,
+    ):
+        self._faults_of, self._send, self._where, self._seed = faults_of, send, where, seed
         self._period_s = 0.0
         self._episode = -1
         self._coming: list[ProcessFault] = []
         self._running: list[tuple[ProcessFault, float]] = []  # with the time at which each began
         self._stopped: set[str] = set()
-
-    def note(self, episode: int, tick: int, period_s: float) -> None:
-        """Say where the plant is, and how long its ticks are."""
-        self._plant = (episode, tick, period_s)
 
     def step(self, now_s: float) -> None:
         """Do what is due; to be called often.
@@ -45,9 +48,9 @@ class ProcessFaultInjector:
         Args:
             now_s: on a monotonic clock.
         """
-        if self._plant is None:
+        if (place := self._where()) is None:
             return
-        episode, tick, self._period_s = self._plant
+        episode, tick, self._period_s = place
         if episode != self._episode:
             self._begin(episode)
         for fault in [f for f in self._coming if tick >= f.when.bounds(self._period_s)[0]]:

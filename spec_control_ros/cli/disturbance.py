@@ -1,6 +1,6 @@
 """What `spec-control run` and `hil` do to processes while they run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spec_control_ros.bringup.process_fault_injector import ProcessFaultInjector, injecting
@@ -20,7 +20,6 @@ class Disturbance:
 
     def __init__(self, schedule: FaultSchedule, trace: Trace):
         self._schedule, self._trace = schedule, trace
-        self._injector: ProcessFaultInjector | None = None
         self._supervisor: Supervisor | None = None
 
     @property
@@ -37,23 +36,11 @@ class Disturbance:
     def applied(self, supervisor: Supervisor) -> Iterator[None]:
         """Disturb the supervisor's processes."""
         self._supervisor = supervisor
-        self._injector = ProcessFaultInjector(self._faults_of, supervisor.send, self._schedule.seed)
-        with injecting(self._injector):
+        injector = ProcessFaultInjector(
+            self._faults_of, supervisor.send, lambda: self._trace.place, self._schedule.seed
+        )
+        with injecting(injector):
             yield
-
-    def watching(self, watch: Callable[[], None]) -> Callable[[], None]:
-        """`watch`, and the injector is kept up to date."""
-
-        def both() -> None:
-            self._note()
-            watch()
-
-        return both
-
-    def _note(self) -> None:
-        traces, period_s = self._trace.traces, self._trace.period_s
-        if self._injector is not None and traces and period_s is not None:
-            self._injector.note(traces[-1].number, traces[-1].plant[-1].tick, period_s)
 
     def _faults_of(self, episode: int) -> list[tuple[int, ProcessFault]]:
         return [(i, f) for i, f in self._schedule.of_episode(episode) if isinstance(f, ProcessFault)]

@@ -90,7 +90,7 @@ def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -
                 system,
                 trace,
                 logs,
-                watch=disturbance.watching(_progress(trace, say)),
+                watch=_progress(trace, say),
                 say=say,
                 respawn=disturbance.crashes_planner,
                 monitor=CommandMonitor,

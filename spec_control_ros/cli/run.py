@@ -47,7 +47,7 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
         system,
         log,
         logs,
-        watch=disturbance.watching(_live_line(log, console)),
+        watch=_live_line(log, console),
         say=console.print,
         respawn=values["respawn_planner"] == "true" or disturbance.crashes_planner,
         disturb=disturbance.applied,

@@ -24,6 +24,7 @@ from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.ros.monitor import Monitor
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
+LOOK_S = 0.1  # between two looks at how it goes
 RESTARTS = 5  # of a planner that dies again and again
 
 
@@ -67,7 +68,7 @@ def run_system(
                 supervisor.start(process)
             with disturb(supervisor):
                 while not _is_over(supervisor, log, say, respawn=respawn):
-                    spin(0.1)
+                    _take_in(spin)
                     watch()
             _settle(spin, log)
     except KeyboardInterrupt:
@@ -76,6 +77,13 @@ def run_system(
     finally:
         supervisor.stop()
     return True
+
+
+def _take_in(spin: Any) -> None:
+    """Hear messages for a while; looking at the whole log after each would take longer than they do."""
+    end = time.monotonic() + LOOK_S
+    while (left := end - time.monotonic()) > 0:
+        spin(left)
 
 
 def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *, respawn: bool) -> bool:

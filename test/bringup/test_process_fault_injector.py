@@ -20,13 +20,16 @@ class Scene:
         def faults_of(episode: int) -> list[tuple[int, ProcessFault]]:
             return [(i, f) for i, f in enumerate(faults) if f.when.is_for(episode)]
 
-        self.injector = ProcessFaultInjector(faults_of, lambda *what: self.sent.append(what), seed)
+        self.place: tuple[int, int, float] | None = None
+        self.injector = ProcessFaultInjector(
+            faults_of, lambda *what: self.sent.append(what), lambda: self.place, seed
+        )
 
     def at(self, tick: int, after_s: float = 0.0, episode: int = 0) -> list[tuple[str, signal.Signals]]:
         """What is sent once the plant has reached a tick."""
         self.sent.clear()
         self.now_s += after_s
-        self.injector.note(episode, tick, PERIOD_S)
+        self.place = (episode, tick, PERIOD_S)
         self.injector.step(self.now_s)
         return list(self.sent)
 
@@ -89,7 +92,7 @@ def test_chance_is_asked_once_an_episode_and_follows_the_seed() -> None:
 
 def test_thread_ends_with_its_context_and_leaves_nothing_stopped() -> None:
     scene = Scene(Hang())
-    scene.injector.note(0, 0, PERIOD_S)
+    scene.place = (0, 0, PERIOD_S)
     with injecting(scene.injector):
         scene.injector.step(0.0)
     assert scene.sent == [("planner", STOP), ("planner", GO)]

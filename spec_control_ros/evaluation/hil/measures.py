@@ -24,7 +24,7 @@ class EpisodeMeasures:
     episode_return: float
     ticks: int
     is_done: bool
-    is_fallen: bool  # lay for some ticks after it had been up, or was never up
+    is_fallen: bool  # lay for some ticks after it had been up, the fault being there or over, or was never up
     held_ticks: int
     missed_ticks: int
     longest_command_gap_s: float  # between two ticks that were driven by commands of their own
@@ -94,7 +94,7 @@ def measure_episode(
         episode_return=last.episode_return,
         ticks=last.tick,
         is_done=last.is_done,
-        is_fallen=_is_fallen(trace.plant),
+        is_fallen=_is_fallen(trace.plant, start),
         held_ticks=last.held_ticks,
         missed_ticks=last.missed_ticks,
         longest_command_gap_s=_longest_gap(trace.plant) * period_s,
@@ -150,13 +150,13 @@ def _plant_time_s(plant: Sequence[PlantReport], decision: DecisionReport, period
     return plant[index].tick * period_s + max(0.0, decision.heard_at_s - plant[index].heard_at_s)
 
 
-def _is_fallen(plant: Sequence[PlantReport]) -> bool:
+def _is_fallen(plant: Sequence[PlantReport], start: int) -> bool:
     was_up, in_a_row, last = False, 0, False
     for report in plant[1:]:
         in_a_row = in_a_row + 1 if is_up(report) is last else 1
         last = is_up(report)
         if in_a_row >= SETTLED_TICKS:
-            if was_up and not last:
+            if was_up and not last and report.tick - in_a_row >= start:
                 return True
             was_up = was_up or last
     return not was_up

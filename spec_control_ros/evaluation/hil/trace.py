@@ -71,6 +71,9 @@ class Trace(RunLog):
         self._traces: dict[int, EpisodeTrace] = {}
         self.commands = self.bad_commands = 0
         self.period_s: float | None = None  # of a tick, once two of them were heard of
+        self.place: tuple[int, int, float] | None = (
+            None  # episode, tick, period: replaced as one, for threads
+        )
 
     @property
     def traces(self) -> list[EpisodeTrace]:
@@ -102,9 +105,9 @@ class Trace(RunLog):
             return
         trace.seed = message.seed
         now_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        if trace.plant and self.period_s is None:
+        if trace.plant:  # on average, as a robot's ticks may be stamped late
             self.period_s = (now_s - trace.begun_at_s) / (message.tick - trace.plant[0].tick)
-        elif not trace.plant:
+        else:
             trace.begun_at_s = now_s
         trace.plant.append(
             PlantReport(
@@ -118,6 +121,8 @@ class Trace(RunLog):
                 self._clock(),
             )
         )
+        if self.period_s is not None:
+            self.place = (trace.number, message.tick, self.period_s)
 
     def add_command(self, message: Any) -> None:
         """Take in a `Command`: its values are looked at."""

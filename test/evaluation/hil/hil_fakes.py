@@ -20,11 +20,18 @@ class Run:
         self.plant_s = 0.0
 
     def episode(
-        self, ticks: str, *, epoch: int = 1, is_done: bool = True, unheard: Sequence[int] = ()
+        self,
+        ticks: str,
+        *,
+        epoch: int = 1,
+        is_done: bool = True,
+        unheard: Sequence[int] = (),
+        late_s: float = 0.0,
     ) -> "Run":
         counts = {"c": 0, "h": 0, "m": 0}
         total = 0.0
         self._episode(epoch, 0, 0.0, total, counts, done=False)
+        self.plant_s += late_s  # of the second stamp
         for tick, letter in enumerate(ticks):
             kind = letter.lower()
             if kind != "m" and tick not in unheard:

@@ -32,6 +32,7 @@ def test_calm_episode_is_told_as_it_was() -> None:
         ("C" * 10 + "c" * 30, False),  # starts on the ground and gets up
         ("c" * 20 + "C" * 9 + "c" * 20, False),  # stumbles
         ("c" * 20 + "C" * 10 + "c" * 20, True),
+        ("c" * 19 + "C" * 30 + "c" * 20, False),  # lay before the fault came
         ("C" * 60, True),  # never gets up
         ("c" * 9 + "C" * 60, True),  # flies before it lies
     ],
@@ -129,7 +130,11 @@ def test_command_out_of_range_is_noted(action: tuple[float, ...]) -> None:
     assert (run.trace.commands, run.trace.bad_commands) == (2, 1)
 
 
-def test_period_is_what_the_plant_stamps() -> None:
+def test_period_is_what_the_plant_stamps_on_average() -> None:
     run = Run()
     assert run.trace.period_s is None
-    assert run.episode("ccc").trace.period_s == pytest.approx(PERIOD_S)
+    run.episode("c", late_s=0.2)
+    assert run.trace.period_s == pytest.approx(PERIOD_S + 0.2)
+    run.episode("c" * 50, epoch=2, late_s=0.2)
+    assert run.trace.period_s == pytest.approx(PERIOD_S + 0.2 / 50)
+    assert run.trace.place == (1, 50, run.trace.period_s)
