@@ -153,7 +153,7 @@ def test_settings_are_changed_by_their_dotted_names() -> None:
         (
             "mppi.starts",
             "prior",
-            "mppi.starts: unknown, expected one of queue_length, selection, mppi.horizon",
+            "mppi.starts: unknown, expected one of queue_length, selection, precision, ",
         ),
         ("seed", "3", "seed: unknown"),
         ("queue_length", "4.5", "queue_length: got '4.5', expected at least 1 (int)"),
