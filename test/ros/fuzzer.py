@@ -12,6 +12,7 @@ COUNTS = (0, 1, 2, 3, 4, 5, 6, 100, 2**31, 2**32 - 1)
 NUMBERS = (0.0, 0.05, -0.5, 1.0, -1.0, 3e38, -3e38, float("inf"), float("-inf"), float("nan"))
 BITS = {"uint8": 8, "byte": 8, "octet": 8, "uint16": 16, "uint32": 32, "uint64": 64}
 BITS |= {"int8": 7, "int16": 15, "int32": 31, "int64": 63}
+TIME = ("epoch", "tick")
 SEQUENCE = re.compile(r"sequence<(.+)>")
 FIXED = re.compile(r"(.+)\[\d+\]")
 
@@ -32,10 +33,16 @@ class Fuzzer:
         names = message.get_fields_and_field_types()
         for name in self._random.sample(sorted(names), min(self._random.choice((0, 0, 1, 2, 3)), len(names))):
             value = getattr(message, name)
-            # Were an epoch just anything, the first large one would make all others stale.
-            is_epoch = name == "epoch"
-            setattr(message, name, value + 1 if is_epoch else self._value(names[name], value))
+            setattr(
+                message, name, self._time(name, value) if name in TIME else self._value(names[name], value)
+            )
         return message
+
+    def _time(self, name: str, value: int) -> int:
+        """Mostly one that is over: the first of the far future would make all that is valid stale."""
+        if self._random.random() < 0.98:
+            return max(0, value - 1)
+        return value + 1 if name == "epoch" else self._random.choice(COUNTS)
 
     def _value(self, kind: str, default: Any) -> Any:
         if sequence := SEQUENCE.fullmatch(kind):

@@ -4,6 +4,7 @@ import importlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,9 @@ class NodeHere:
         """What it publishes of that type from now on."""
         kept: list[Any] = []
         (publisher,) = (p for p in self.node.publishers if p.msg_type is kind)
-        publisher.publish = kept.append
+        publisher.publish = lambda message: kept.append(
+            deepcopy(message)
+        )  # a node may fill the same one again
         return kept
 
 
@@ -129,7 +132,7 @@ def plan(epoch: int, tick: int) -> msg.Plan:
 
 def moment(i: int) -> tuple[int, int]:
     """Epoch and tick of the message number `i`."""
-    return i // 300 + 1, i % 300 // 4
+    return i // 200 + 1, i % 200 // 6
 
 
 def test_executor_publishes_nothing_but_actions(domain: int, model: Path) -> None:
