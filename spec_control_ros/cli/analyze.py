@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -88,11 +89,12 @@ def _table(report: dict[str, Any]) -> Table:
     seconds, messages = report["duration_s"], sum(report["messages"].values())
     table = Table(
         title=f"{report['bag']}: {seconds:.0f} s, {messages} messages",
-        caption="decisions: accept / correct / replan / hold; mismatch: p50 / p95; step: p50 / p95 / p99",
+        caption="decisions: accept/correct/replan/hold; mismatch: p50/p95; step: p50/p99; lost: missed ticks/dropped",
+        box=SIMPLE,
+        padding=(0, 0, 0, 1),
     )
     for column in (
         "epoch",
-        "seed",
         "return",
         "ticks",
         "plans",
@@ -101,15 +103,18 @@ def _table(report: dict[str, Any]) -> Table:
         "step ms",
         "plan ms",
     ):
-        table.add_column(column, justify="right")
-    table.add_column("missed/dropped", justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("lost", justify="right", no_wrap=True)
     for epoch in report["epochs"][:MAX_EPOCHS]:
         cells = dict(zip(HEADER, epoch_row(epoch), strict=True))
         table.add_row(
-            *(cells[name] for name in ("epoch", "seed", "return", "ticks", "plans")),
-            " / ".join(str(n) for n in epoch["decisions"].values()),
-            *(cells[name] for name in ("mismatch p50 / p95", "step ms p50 / p95 / p99", "plan ms")),
-            f"{cells['missed']} / {cells['dropped']}",
+            *(cells[name] for name in ("epoch", "return", "ticks")),
+            str(epoch["planning_inferences"]),
+            "/".join(str(n) for n in epoch["decisions"].values()),
+            cells["mismatch p50 / p95"].replace(" / ", "/"),
+            "/".join(cells["step ms p50 / p95 / p99"].split(" / ")[::2]),
+            cells["plan ms"],
+            f"{cells['missed']}/{cells['dropped']}",
         )
     return table
 
