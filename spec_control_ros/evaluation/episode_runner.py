@@ -70,7 +70,9 @@ class EpisodeRunner:
         if trial.has_planner:
             warm = self._planner(trial.settings.planner, trial.settings.task)
             planner = InlinePlanner(warm, plant.control_period_s)
-        result = run_episode(plant, planner, law, seed=trial.seed, epoch=trial.epoch)
+        result = run_episode(
+            plant, planner, law, seed=trial.seed, epoch=trial.epoch, delay_ticks=trial.delay_ticks
+        )
         return Measurement.of_result(result, trial.epoch)
 
     def _warm_planner(self, settings: PlannerSettings, task: int | None) -> Planner:

@@ -73,6 +73,14 @@ def test_open_loop_plans_once_a_queue_and_corrects_nothing(
     assert episode.steps_ahead[:queue] == tuple(range(queue))
 
 
+@pytest.mark.parametrize(("delay", "held"), [(1, [0]), (4, [0, 1, 2, 3, 6, 7])])
+def test_delayed_plans_are_waited_for_until_the_delay_is_known(
+    run: Callable[..., list[Contender]], delay: int, held: list[int]
+) -> None:
+    (episode,) = run(f"pipelined_d{delay}")[0].measured
+    assert [tick for tick, kind in enumerate(episode.kinds) if kind == DecisionKind.HOLD] == held
+
+
 @pytest.mark.parametrize("mode", ["two_tower", "temporal"])
 def test_corrector_corrects_what_is_queued(run: Callable[..., list[Contender]], mode: str) -> None:
     (episode,) = run(mode)[0].measured
