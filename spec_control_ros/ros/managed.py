@@ -95,7 +95,9 @@ class ManagedNode(ProcessNode, LifecycleNode):
             self.get_logger().error(str(error))
 
     def _go_active(self) -> None:
-        self.destroy_timer(self._start)
+        self._start.cancel()
+        if self.state != "unconfigured":
+            return  # the executor had noted the timer twice before it was cancelled
         self._is_starting = True
         is_up = all(
             transition() is TransitionCallbackReturn.SUCCESS
