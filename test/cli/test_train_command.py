@@ -77,7 +77,7 @@ def test_model_that_is_exported_tells_how_it_was_made(words: list[object], tmp_p
         3,
         4,
     )
-    assert card["training"]["command"].startswith("spec-control ")
+    assert card["training"]["command"].startswith("spec-control")
     assert "evaluation of the prior" in outcome.output
     with (tmp_path / "run" / "log.csv").open() as file:
         assert [row["updates"] for row in csv.DictReader(file)][-1] == "8"

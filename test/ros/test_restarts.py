@@ -1,5 +1,6 @@
 """Processes that are lost and come back: the others hold or wait, say why, and go on."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,9 +71,10 @@ def test_plant_that_comes_back_goes_on_with_the_next_epoch(
     start("planner", {}, params)
     executor, bridge = start("executor", {}, params), start("sim_bridge", {}, params)
     probe.until(lambda: len(status) > 5, lambda: executor.text)
-    bridge.kill()
+    bridge.send(signal.SIGTERM)
+    bridge.wait()
     before = status[-1].epoch
-    start("sim_bridge", {}, params)
-    probe.until(lambda: status[-1].epoch > before and status[-1].tick > 5, lambda: executor.text)
+    again = start("sim_bridge", {}, params)
+    probe.until(lambda: status[-1].epoch > before and status[-1].tick > 5, lambda: again.text + executor.text)
     assert episodes[-1].epoch == before + 1
     assert episodes[-1].dropped == 0
