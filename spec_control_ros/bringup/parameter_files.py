@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 
 Parameters = dict[str, dict[str, Any]]  # by node; nested settings are nested mappings
@@ -39,12 +40,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Parameters:
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML ({error})") from None
+    content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: got a {type(content).__name__}, expected nodes by name")
     for node, body in content.items():

@@ -5,8 +5,8 @@ from enum import Enum
 from pathlib import Path
 from typing import ClassVar
 
-import yaml
-
+from spec_control_ros.bringup.yaml_file import read_yaml
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import setting
 
@@ -73,8 +73,8 @@ def kinds_in(faults: Path | None) -> set[str]:
     if faults is None:
         return set()
     try:
-        content = yaml.safe_load(faults.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = read_yaml(faults)
+    except SettingsError:
         return set()
     rows = content.get("faults") if isinstance(content, dict) else None
     return (

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.expert import interruption
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.errors import SettingsError, TrainingError
@@ -104,12 +104,12 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
         path = share / "config" / "training" / f"{task.replace('_', '-')}.yaml"
         if not path.exists():
             return TrainerSettings(task=task)
+    values = read_yaml(path)
     try:
-        values = yaml.safe_load(path.read_text())
         if not isinstance(values, Mapping):
             raise SettingsError(f"got {type(values).__name__}, expected settings by name")
         return settings_from(TrainerSettings, values)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, SettingsError) as error:
+    except SettingsError as error:
         raise SettingsError(f"recipe {path}: {error}") from None
 
 

@@ -1,9 +1,12 @@
 """What the robot reports at a tick."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
+
+MAX_OBS = 4_000_000  # a message that claims more is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +16,9 @@ class Observation:
     epoch: int
     tick: int
     data: Float32[np.ndarray, "obs"]
+
+    @classmethod
+    def of_message(cls, message: Any) -> "Observation":
+        """What an `Observation` message tells, live or recorded; one beyond all bounds is empty, which is refused."""
+        data = message.data if len(message.data) <= MAX_OBS else []
+        return cls(message.epoch, message.tick, np.array(data, np.float32))

@@ -1,6 +1,7 @@
 """A plan: actions for coming ticks and the latents that they are expected to lead through."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -28,6 +29,37 @@ class Plan:
     optimised_horizon: int  # rows that MPPI optimised; the rest comes from the policy prior
     value: float = 0.0
     planning_time_s: float = 0.0
+
+    @classmethod
+    def of_message(cls, message: Any) -> "Plan":
+        """What a `Plan` message tells, live or recorded.
+
+        Raises:
+            PlanError: lengths of the arrays do not fit the dimensions, or see the class.
+        """
+        a, latent = message.action_dim, message.latent_dim
+        rows = len(message.actions) // a if a else 0
+        if not 1 <= rows <= MAX_QUEUE_LENGTH or latent == 0 or len(message.actions) != rows * a:
+            raise PlanError(
+                f"plan {message.plan_id}: got {len(message.actions)} action values for action_dim {a} and latent_dim "
+                f"{latent}, expected 1 to {MAX_QUEUE_LENGTH} whole rows"
+            )
+        if len(message.latents) != (rows + 1) * latent:
+            raise PlanError(
+                f"plan {message.plan_id}: got {len(message.latents)} latent values, expected ({rows} + 1) x {latent}"
+            )
+        return cls(
+            plan_id=message.plan_id,
+            epoch=message.epoch,
+            start_tick=message.start_tick,
+            observation_tick=message.observation_tick,
+            control_period_s=message.control_period,
+            actions=np.array(message.actions, np.float32).reshape(rows, a),
+            latents=np.array(message.latents, np.float32).reshape(rows + 1, latent),
+            optimised_horizon=message.optimised_horizon,
+            value=message.value,
+            planning_time_s=message.planning_time,
+        )
 
     @property
     def identity(self) -> tuple[int, int]:

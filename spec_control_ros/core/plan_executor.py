@@ -151,7 +151,7 @@ class PlanExecutor:
         due = self._order.tick + (self._pending is None)
         may_be_used = due - plan.start_tick <= self._gate.settings.max_steps_ahead
         is_late = not (may_be_used and self._queue.merge(plan, due))
-        self._requests.answer(plan, due, is_late=is_late)
+        self._requests.answer(plan, due, now_s, is_late=is_late)
         if is_late:
             self._drop(Drop.STALE_PLAN)
         if self._pending is None:
@@ -203,9 +203,12 @@ class PlanExecutor:
     def _poll_pending(self, pending: _Tick, now_s: float) -> Outcome:
         if now_s - pending.observed_at_s < self.settings.plan_wait_s:
             return Outcome(None, self._request(pending, now_s))
-        decision = self._hold(self._requests.why_no_plan, pending.observed_at_s, pending)
+        return Outcome(self._give_up(pending), self._request(pending, now_s))
+
+    def _give_up(self, pending: _Tick) -> Decision:
+        """The decision of a tick that does not wait for a plan any longer."""
         self._pending = None
-        return Outcome(decision, self._request(pending, now_s))
+        return self._hold(self._requests.why_no_plan, pending.observed_at_s, pending)
 
     def _decide(self, tick: _Tick, now_s: float) -> Outcome:
         if self.fault is not None:
@@ -255,11 +258,13 @@ class PlanExecutor:
         return Outcome(decision)
 
     def _await_plan(self, tick: _Tick, verdict: Verdict, now_s: float) -> Outcome:
-        """Drop what is queued, keep the tick open and ask for a plan."""
+        """Drop what is queued and ask for a plan; keep the tick open if it may come in time, else hold at once."""
         self._queue.clear()
         # The first verdict of the tick stays: it is why the loop waits.
-        self._pending = tick if tick.verdict is not None else replace(tick, verdict=verdict)
-        return Outcome(None, self._request(self._pending, now_s))
+        self._pending = pending = tick if tick.verdict is not None else replace(tick, verdict=verdict)
+        request = self._request(pending, now_s)
+        is_in_time = self._requests.expected_at_s < pending.observed_at_s + self.settings.plan_wait_s
+        return Outcome(None if is_in_time else self._give_up(pending), request)
 
     def _request(self, tick: _Tick, now_s: float) -> ReplanRequest | None:
         """A request for the pending tick, unless it has to wait for another one."""

@@ -7,7 +7,7 @@ from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.plan import Plan
 
-RECENT_PLANS = 8  # that the lead of a prefetch is measured on
+RECENT_PLANS = 8  # that tell how long plans take
 
 
 class PlanRequests:
@@ -26,6 +26,8 @@ class PlanRequests:
         self._is_plan_late = False  # whether the last plan was of no use any more when it came
         self.planning_inferences = self.waited_inferences = 0
         self._delays: deque[int] = deque(maxlen=RECENT_PLANS)  # ticks
+        self._asked_at_s = 0.0
+        self._durations_s: deque[float] = deque(maxlen=RECENT_PLANS)
 
     @property
     def why_no_plan(self) -> Reason:
@@ -39,11 +41,17 @@ class PlanRequests:
         """How long before its take-over a plan is to be asked for: as long as the slowest of the last plans took."""
         return max([self._settings.prefetch_lead_ticks, *self._delays])
 
+    @property
+    def expected_at_s(self) -> float:
+        """When the plan in flight is there at the earliest, if it takes as long as the fastest of the last ones."""
+        return self._asked_at_s + min(self._durations_s, default=0.0)
+
     def ask(self, request: ReplanRequest, now_s: float) -> ReplanRequest | None:
         """Put a request in flight; None while another one is that stays, or while a pause is due."""
         if now_s < self._retry_at_s or not self._gives_way_to(request):
             return None
-        self.in_flight, self._deadline_s = request, now_s + self._settings.replan_timeout_s
+        self.in_flight, self._asked_at_s = request, now_s
+        self._deadline_s = now_s + self._settings.replan_timeout_s
         self._is_waited_for = False
         return request
 
@@ -51,7 +59,7 @@ class PlanRequests:
         """Note that a tick cannot do without the plan in flight."""
         self._is_waited_for = True
 
-    def answer(self, plan: Plan, due_tick: int, *, is_late: bool) -> None:
+    def answer(self, plan: Plan, due_tick: int, now_s: float, *, is_late: bool) -> None:
         """Take note of a plan.
 
         A late answer to a request that was given up or superseded leaves the newer one in flight.
@@ -59,6 +67,7 @@ class PlanRequests:
         Args:
             plan: of this epoch.
             due_tick: first tick that is still to be decided.
+            now_s: when it came.
             is_late: none of its rows can be used.
         """
         self._is_planner_silent, self._is_plan_late = False, is_late
@@ -69,6 +78,7 @@ class PlanRequests:
         self.in_flight = None
         self.waited_inferences += self._is_waited_for
         self._delays.append(due_tick - request.tick)
+        self._durations_s.append(now_s - self._asked_at_s)
 
     def fail(self, request: ReplanRequest, now_s: float) -> None:
         """The planner refused the request or is not there; the next one waits for a pause."""

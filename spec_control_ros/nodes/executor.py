@@ -23,6 +23,8 @@ from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.law_input import InputKind, InputLog, LawInput
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
@@ -30,8 +32,6 @@ from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import (
-    from_observation,
-    from_plan,
     to_inputs,
     to_status,
     write_command,
@@ -221,7 +221,7 @@ class ExecutorNode(ManagedNode):
         self.get_logger().error(f"not at rest after {REST_S} s")
 
     def _on_observation(self, message: msg.Observation) -> None:
-        observation, now_s = from_observation(message), time.monotonic()
+        observation, now_s = Observation.of_message(message), time.monotonic()
         self._handle(self._law.tick(observation, now_s), LawInput.observation(observation, now_s))
         self._monitor.note_observation(observation.epoch, now_s)  # now that the command is out
 
@@ -230,7 +230,7 @@ class ExecutorNode(ManagedNode):
             return  # inactive
         now_s = time.monotonic()
         try:
-            plan = from_plan(message)
+            plan = Plan.of_message(message)
         except PlanError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
             self._law.refuse_message(Drop.BAD_PLAN)

@@ -1,4 +1,4 @@
-"""Between messages and the values of the core. Incoming arrays are bounded and checked here."""
+"""Between messages and the values of the core."""
 
 from array import array
 from collections.abc import Sequence
@@ -12,14 +12,11 @@ from std_msgs.msg import String
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
-from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.law_input import LawInput, to_json
 from spec_control_ros.core.observation import Observation
-from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.sim.bridge import EpisodeState
 from spec_control_ros.sim.plant import JointStates
-
-MAX_FLOATS = 4_000_000  # of one array; more is refused unread
 
 
 def to_stamp(time_s: float) -> Time:
@@ -38,12 +35,6 @@ def from_floats(values: Sequence[float]) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32)
 
 
-def from_observation(message: msg.Observation) -> Observation:
-    """Content is left to the executor to judge; an array beyond all bounds is cut to an empty one."""
-    data = message.data if len(message.data) <= MAX_FLOATS else []
-    return Observation(message.epoch, message.tick, from_floats(data))
-
-
 def to_observation(observation: Observation, stamp: Time) -> msg.Observation:
     """The message for an observation."""
     message = msg.Observation(
@@ -51,37 +42,6 @@ def to_observation(observation: Observation, stamp: Time) -> msg.Observation:
     )
     message.header.stamp = stamp
     return message
-
-
-def from_plan(message: msg.Plan) -> Plan:
-    """A plan.
-
-    Raises:
-        PlanError: array lengths do not fit the dimensions, or see `Plan`.
-    """
-    a, latent = message.action_dim, message.latent_dim
-    rows = len(message.actions) // a if a else 0
-    if not 1 <= rows <= MAX_QUEUE_LENGTH or latent == 0 or len(message.actions) != rows * a:
-        raise PlanError(
-            f"plan {message.plan_id}: got {len(message.actions)} action values for action_dim {a} and latent_dim "
-            f"{latent}, expected 1 to {MAX_QUEUE_LENGTH} whole rows"
-        )
-    if len(message.latents) != (rows + 1) * latent:
-        raise PlanError(
-            f"plan {message.plan_id}: got {len(message.latents)} latent values, expected ({rows} + 1) x {latent}"
-        )
-    return Plan(
-        plan_id=message.plan_id,
-        epoch=message.epoch,
-        start_tick=message.start_tick,
-        observation_tick=message.observation_tick,
-        control_period_s=message.control_period,
-        actions=from_floats(message.actions).reshape(rows, a),
-        latents=from_floats(message.latents).reshape(rows + 1, latent),
-        optimised_horizon=message.optimised_horizon,
-        value=message.value,
-        planning_time_s=message.planning_time,
-    )
 
 
 def to_plan(plan: Plan, reason: Reason, stamp: Time) -> msg.Plan:

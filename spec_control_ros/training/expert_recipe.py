@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.curriculum import Stage, Start
@@ -19,10 +18,7 @@ def read_recipe(path: Path) -> ExpertSettings:
     Raises:
         SettingsError: the file cannot be read, or holds what the settings do not allow.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"recipe {path}: {error}") from None
+    values = read_yaml(path)
     try:
         values = dict(_mapping(values, "recipe"))
         stages = _mapping(values.pop("stages", {"own": {}}), "stages")

@@ -6,11 +6,12 @@ its actor stays restless. Advantages of real returns can.
 
 from dataclasses import dataclass
 from math import log
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.training.expert import ExpertActor
@@ -38,6 +39,9 @@ class ProximalSettings:
     value_learning_rate: float = setting(1e-3, "of Adam, for the value", above=0.0)
     epochs: int = setting(4, "over the data of a round", low=1)
     minibatch: int = setting(800, "ticks in a gradient step", low=1)
+    average: float = setting(
+        0.95, "of the averaged actor that a round keeps; 0: it is the last round's", low=0.0, high=0.999
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -64,6 +68,8 @@ class ProximalPolicy:
 
     def __init__(self, actor: ExpertActor, settings: ProximalSettings):
         self.actor, self._settings = actor, settings
+        # Near the optimum a round's steps are mostly noise, which an average over rounds has not.
+        self._average = AveragedModel(actor, multi_avg_fn=get_ema_multi_avg_fn(settings.average))
         self._value = nn.Sequential(
             nn.Linear(actor.obs_dim, VALUE_HIDDEN), nn.LayerNorm(VALUE_HIDDEN), nn.SiLU(),
             nn.Linear(VALUE_HIDDEN, VALUE_HIDDEN), nn.LayerNorm(VALUE_HIDDEN), nn.SiLU(),
@@ -74,6 +80,11 @@ class ProximalPolicy:
             self._value.parameters(), lr=settings.value_learning_rate, eps=1e-5
         )
         self.updates = 0
+
+    @property
+    def averaged(self) -> ExpertActor:
+        """The actor averaged over the rounds so far, the older the less: what a run is for."""
+        return cast(ExpertActor, self._average.module)
 
     @torch.no_grad()
     def sample(self, obs: Tensor, generator: torch.Generator) -> Tensor:
@@ -123,6 +134,7 @@ class ProximalPolicy:
             last = divergences[-(len(divergences) // s.epochs) :]
             told["divergence"] = sum(last) / len(last)
             self._adapt(told["divergence"])
+            self._average.update_parameters(self.actor)
         self.updates += 1
         return told
 
@@ -163,6 +175,7 @@ class ProximalPolicy:
         return {
             "updates": self.updates,
             "actor": self.actor.state_dict(),
+            "average": self._average.state_dict(),
             "value": self._value.state_dict(),
             "actor_optimiser": self._actor_optimiser.state_dict(),
             "value_optimiser": self._value_optimiser.state_dict(),
@@ -172,6 +185,7 @@ class ProximalPolicy:
         """Continue from what `state_dict` gave."""
         self.updates = state["updates"]
         self.actor.load_state_dict(state["actor"])
+        self._average.load_state_dict(state["average"])
         self._value.load_state_dict(state["value"])
         self._actor_optimiser.load_state_dict(state["actor_optimiser"])
         self._value_optimiser.load_state_dict(state["value_optimiser"])

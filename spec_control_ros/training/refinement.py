@@ -143,10 +143,10 @@ class Refinement:
 
     def _evaluate(self) -> float:
         seeds = range(EVALUATION_SEED, EVALUATION_SEED + self._settings.evaluation_episodes)
-        value = float(episode_returns(self.learner.actor, self._plants, seeds).mean())
+        value = float(episode_returns(self.learner.averaged, self._plants, seeds).mean())
         if value > self.best:
             self.best = value
-            self.learner.actor.save(self.best_path)
+            self.learner.averaged.save(self.best_path)
         self.save()
         return value
 
@@ -178,7 +178,7 @@ class Refinement:
 
     def _resume(self) -> None:
         state = torch.load(self._state_path, weights_only=True)
-        if state["task"] != self._settings.task or "value" not in state["learner"]:
+        if state["task"] != self._settings.task or "average" not in state["learner"]:
             raise SettingsError(
                 f"{self._folder}: holds another run ({state['task']}), expected a refinement of "
                 f"{self._settings.task}; use another folder"

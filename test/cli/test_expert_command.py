@@ -102,7 +102,11 @@ def test_time_that_is_over_ends_the_run(words: list[object], tmp_path: Path) -> 
     [
         (["no-task"], TaskError, "task: got 'no-task'"),
         (["cup-catch", "--out", "x.pt"], SettingsError, "expected a file that ends in .npz"),
-        (["cup-catch", "--out", "x.npz", "--recipe", "nowhere.yaml"], SettingsError, "recipe nowhere.yaml"),
+        (
+            ["cup-catch", "--out", "x.npz", "--recipe", "nowhere.yaml"],
+            SettingsError,
+            "nowhere.yaml: cannot be read",
+        ),
         (["cup-catch", "--out", "x.npz", "--from", "nowhere.npz"], CheckpointError, "nowhere.npz"),
     ],
 )

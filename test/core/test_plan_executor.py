@@ -269,6 +269,26 @@ class TestHolding:
         assert (decision.kind, decision.plan_id) == (DecisionKind.ACCEPT, 1)
         assert (decision.planning_inferences, decision.waited_inferences) == (1, 1)  # in vain, but it did
 
+    def test_tick_does_not_wait_where_even_the_fastest_of_the_last_plans_would_be_late(
+        self, law: PlanExecutor
+    ) -> None:
+        law.tick(observation(0), 0.0)
+        law.poll(1.0)
+        law.receive(plan(0), 1.5)  # takes longer than a tick waits
+        outcome = law.tick(observation(4), 2.0)
+        assert said(outcome) == (DecisionKind.HOLD, Reason.WAITING_FOR_PLAN)
+        assert asked(outcome).tick == 4  # asked for all the same
+        law.receive(plan(4, plan_id=2), 2.5)  # faster
+        assert law.tick(observation(8), 3.0).decision is None
+
+    def test_tick_waits_for_a_plan_that_was_asked_for_before_it(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.poll(1.0)
+        law.receive(plan(0), 1.5)
+        law.tick(observation(4), 2.0)
+        assert law.tick(observation(5), 3.0).decision is None  # at 3.5, as it takes 1.5
+        assert said(law.receive(plan(4, plan_id=2), 3.5)) == (DecisionKind.ACCEPT, Reason.NONE)
+
     def test_silent_planner_is_named(self) -> None:
         law = executor(dataclasses.replace(WAITING, plan_wait_s=4.0))
         law.tick(observation(0), 0.0)

@@ -207,8 +207,7 @@ class TestTakingOver:
         law.tick(observation(0), 0.0)
         law.poll(1.0)
         law.receive(plan(0), 1.1)
-        law.tick(observation(1), 1.2)
-        held = law.poll(2.2).decision
+        held = law.tick(observation(1), 1.2).decision
         assert held is not None
         assert (held.kind, held.reason) == (DecisionKind.HOLD, Reason.STALE)
 

@@ -39,8 +39,8 @@ def test_same_seed_gives_identical_decisions_and_returns_on_two_domains_at_once(
 ) -> None:
     law = {**GATE, "executor": {"prefetch": is_ahead}}
     words = ["--corrector", corrector, "--seed", "3", "--episodes", "2"]
-    with free_domain() as other:
-        probes = [probe, Probe(other)]
+    with free_domain() as other, Probe(other) as elsewhere:
+        probes = [probe, elsewhere]
         heard = [p.hear_status() for p in probes]
         runs = []
         for number in (domain, other):
@@ -49,7 +49,6 @@ def test_same_seed_gives_identical_decisions_and_returns_on_two_domains_at_once(
         for p, process in zip(probes, runs, strict=True):
             p.until(lambda ended=process: ended.popen.poll() is not None, lambda late=process: late.text)
             p.spin(0.5)
-        probes[1].close()
     assert [process.popen.returncode for process in runs] == [0, 0], runs[0].text + runs[1].text
     sequences, reports = [decisions(h) for h in heard], [results(process.report()) for process in runs]
     assert sequences[0] == sequences[1]

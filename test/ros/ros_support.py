@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rclpy
 import torch
@@ -151,6 +152,12 @@ class Background:
                 start_new_session=True,
             )
 
+    def __enter__(self) -> "Background":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     @property
     def text(self) -> str:
         """What it has printed so far, without the colours."""
@@ -216,8 +223,11 @@ class Probe:
         self._executor.add_node(self.node)
         self._publishers: dict[str, Any] = {}
 
-    def close(self) -> None:
-        """Leave the domain."""
+    def __enter__(self) -> "Probe":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the domain, whatever came: what stays behind answers in the place of other tests' nodes."""
         self.node.destroy_node()
         self._executor.shutdown()  # it keeps what it has served alive
         self.context.try_shutdown()
@@ -287,11 +297,23 @@ class Probe:
             self._spin_once(0.05)
 
     def call(self, client: Any, request: Any) -> Any:
-        """The answer of a service."""
+        """The answer of a service.
+
+        It is asked again when no answer comes: a service that has not yet discovered its client answers into the void.
+        """
         self.until(client.service_is_ready, f"no service {client.srv_name}")
-        answer = client.call_async(request)
-        self.until(answer.done, f"no answer from {client.srv_name}")
-        return answer.result()
+        answers: list[Any] = []
+        asked_at = -np.inf
+
+        def has_answered() -> bool:
+            nonlocal asked_at
+            if time.monotonic() > asked_at + PATIENCE_S / 10:
+                asked_at = time.monotonic()
+                answers.append(client.call_async(request))
+            return any(answer.done() for answer in answers)
+
+        self.until(has_answered, f"no answer from {client.srv_name}")
+        return next(answer.result() for answer in answers if answer.done())
 
     def _spin_once(self, timeout_s: float) -> None:
         try:
@@ -322,9 +344,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def probe() -> Iterator[Probe]:
     """A node of the test's own."""
-    probe = Probe()
-    yield probe
-    probe.close()
+    with Probe() as probe:
+        yield probe
 
 
 @pytest.fixture

@@ -1,19 +1,17 @@
 """Bridges that begin and end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from ros_support import TASK, Background
+from ros_support import TASK, Background, Probe
 from test_bridge_node import LOCKSTEP, TICKS, Controller
 
 from spec_control_ros.core.decision import DecisionKind
 
 
 @pytest.fixture
-def controller(domain: int) -> Iterator[Controller]:
-    controller = Controller()
-    yield controller
-    controller.probe.close()
+def controller(probe: Probe) -> Controller:
+    return Controller(probe)
 
 
 def test_plant_without_an_executor_ends_with_a_message(start: Callable[..., Background]) -> None:

@@ -1,10 +1,10 @@
 """A bridge whose messages go astray on demand."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ros_support import Background
+from ros_support import Background, Probe
 from test_bridge_node import LOCKSTEP, Controller
 
 FAULTS = """
@@ -18,10 +18,8 @@ faults:
 
 
 @pytest.fixture
-def controller(domain: int) -> Iterator[Controller]:
-    controller = Controller()
-    yield controller
-    controller.probe.close()
+def controller(probe: Probe) -> Controller:
+    return Controller(probe)
 
 
 def test_plant_goes_on_where_messages_are_lost_and_ends_where_it_is_cut_off(

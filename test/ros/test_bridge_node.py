@@ -22,8 +22,10 @@ LOCKSTEP = {"task": TASK, "action_repeat": 20, "episodes": 0, "command_timeout_s
 class Controller:
     """The executor as the bridge sees it."""
 
-    def __init__(self) -> None:
-        self.probe = Probe()
+    process: Background  # the bridge, where all tests share one
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
         self.observations = self.probe.hear(msg.Observation, "observation", LATEST)
         self.episodes = self.probe.hear_episodes()
         self.clock = self.probe.hear_clock()
@@ -70,17 +72,15 @@ class Controller:
 @pytest.fixture(scope="module")
 def shared(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
     """One bridge in lockstep for the tests of this file; each begins an epoch of its own."""
-    controller = Controller()
     folder = tmp_path_factory.mktemp("bridge")
-    controller.process = Background(
-        node_command("sim_bridge", LOCKSTEP), folder / "log", {"HOME": str(folder)}
-    )
-    controller.probe.until(controller.reset_client.service_is_ready, lambda: controller.process.text)
-    controller.appear()
-    controller.observation(1, 0)
-    yield controller
-    controller.process.kill()
-    controller.probe.close()
+    command = node_command("sim_bridge", LOCKSTEP)
+    with Probe() as probe, Background(command, folder / "log", {"HOME": str(folder)}) as process:
+        controller = Controller(probe)
+        controller.process = process
+        probe.until(controller.reset_client.service_is_ready, lambda: process.text)
+        controller.appear()
+        controller.observation(1, 0)
+        yield controller
 
 
 @pytest.fixture

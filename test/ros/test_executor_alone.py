@@ -1,12 +1,12 @@
 """Executors that come, go and come back, with the test in the place of the plant and of the planner."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import LATENT, Background, until
+from ros_support import LATENT, Background, Probe, until
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
 from spec_control_interfaces import msg
@@ -15,17 +15,18 @@ from spec_control_ros.ros.qos import LATEST
 
 
 @pytest.fixture
-def alone(start: Callable[..., Background], model: Path) -> Iterator[tuple[World, Callable[..., Background]]]:
+def alone(
+    probe: Probe, start: Callable[..., Background], model: Path
+) -> tuple[World, Callable[..., Background]]:
     """A world without an executor, and how to start one."""
-    world = World()
+    world = World(probe)
     world.begin()
 
     def begin(**parameters: Any) -> Background:
         dotted = {name.replace("__", "."): value for name, value in parameters.items()}
         return start("executor", {"model": str(model), **PARAMETERS, **dotted})
 
-    yield world, begin
-    world.probe.close()
+    return world, begin
 
 
 Alone = tuple[World, Callable[..., Background]]

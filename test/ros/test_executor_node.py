@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ros_support import ACTION, LATENT, OBS, Background, node_command
+from ros_support import ACTION, LATENT, OBS, Background, Probe, node_command
 from std_srvs.srv import Trigger
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
@@ -18,16 +18,14 @@ from spec_control_ros.ros.messages import to_floats
 @pytest.fixture(scope="module")
 def shared(domain: int, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One executor for the tests of this file; each begins an epoch of its own."""
-    world = World()
-    world.offer_replan()
     folder = tmp_path_factory.mktemp("executor")
     command = node_command("executor", {"model": str(model), **PARAMETERS})
-    process = Background(command, folder / "executor.log", {"HOME": str(folder)})
-    world.process = process
-    world.probe.until(lambda: world.probe.node.count_publishers("command"), lambda: process.text)
-    yield world
-    process.kill()
-    world.probe.close()
+    with Probe() as probe, Background(command, folder / "executor.log", {"HOME": str(folder)}) as process:
+        world = World(probe)
+        world.offer_replan()
+        world.process = process
+        probe.until(lambda: probe.node.count_publishers("command"), lambda: process.text)
+        yield world
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Hardware bridge and emulator as processes, over the topics that ros2_control gives a robot."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Quaternion
 from rclpy.qos import qos_profile_sensor_data
-from ros_support import Background, make_model_folder
+from ros_support import Background, Probe, make_model_folder
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 from test_bridge_node import Controller
@@ -42,13 +42,12 @@ ERROR = DiagnosticStatus.ERROR
 
 
 @pytest.fixture
-def controller(domain: int) -> Iterator[Controller]:
+def controller(probe: Probe) -> Controller:
     """The test in the executor's place, with an ear on the robot's topics."""
-    controller = Controller()
+    controller = Controller(probe)
     controller.diagnostics = controller.probe.hear_diagnostics("hardware_bridge")
     controller.efforts = controller.probe.hear(Float64MultiArray, CONTROLLER, 10)
-    yield controller
-    controller.probe.close()
+    return controller
 
 
 def expected_rewards(folder: Path) -> list[float]:

@@ -21,6 +21,9 @@ class Managed:
         self._probe = probe
         self._change = probe.node.create_client(ChangeState, f"/{name}/change_state")
         self._state = probe.node.create_client(GetState, f"/{name}/get_state")
+        assert (
+            self.state
+        )  # so it knows this client, and no transition is answered into the void and asked for twice
 
     @property
     def state(self) -> str:
@@ -33,9 +36,9 @@ class Managed:
 
 
 def test_executor_commands_while_it_is_active_and_ends_at_rest(
-    start: Callable[..., Background], model: Path
+    probe: Probe, start: Callable[..., Background], model: Path
 ) -> None:
-    world = World()
+    world = World(probe)
     world.begin()
     world.offer_replan()
     process = start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
@@ -67,13 +70,12 @@ def test_executor_commands_while_it_is_active_and_ends_at_rest(
     assert world.tick(0).decision == REPLAN
     assert process.popen.poll() is None
     assert "Traceback" not in process.text
-    world.probe.close()
 
 
 def test_executor_that_is_ended_leaves_the_robot_at_rest(
-    start: Callable[..., Background], model: Path
+    probe: Probe, start: Callable[..., Background], model: Path
 ) -> None:
-    world = World()
+    world = World(probe)
     world.begin()
     world.offer_replan()
     process = start("executor", {"model": str(model), **PARAMETERS, "executor.hold": "last"})
@@ -90,7 +92,6 @@ def test_executor_that_is_ended_leaves_the_robot_at_rest(
     world.probe.until(lambda: world.commands[-1].decision == HOLD)
     assert set(world.commands[-1].action) == {0.0}
     assert "Traceback" not in process.text
-    world.probe.close()
 
 
 def test_planner_offers_plans_while_it_is_active(

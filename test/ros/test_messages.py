@@ -6,6 +6,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
+from spec_control_ros.core import observation
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.observation import Observation
@@ -88,19 +89,19 @@ def test_floats_survive_bit_for_bit(values: np.ndarray) -> None:
 
 def test_observation_survives_also_where_it_is_not_finite() -> None:
     message = sent(messages.to_observation(Observation(3, 4, FLOATS), STAMP))
-    back = messages.from_observation(message)
+    back = Observation.of_message(message)
     assert (back.epoch, back.tick, back.data.tobytes()) == (3, 4, FLOATS.tobytes())
     assert message.header.stamp == STAMP
 
 
 def test_observation_beyond_all_bounds_comes_in_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "MAX_FLOATS", 4)
-    assert messages.from_observation(messages.to_observation(Observation(1, 2, FLOATS), STAMP)).data.size == 0
+    monkeypatch.setattr(observation, "MAX_OBS", 4)
+    assert Observation.of_message(messages.to_observation(Observation(1, 2, FLOATS), STAMP)).data.size == 0
 
 
 def test_plan_survives(plan: Plan) -> None:
     message = sent(messages.to_plan(plan, Reason.MISMATCH, STAMP))
-    back = messages.from_plan(message)
+    back = Plan.of_message(message)
     for name in Plan.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(back, name), getattr(plan, name))
     assert message.reason == Reason.MISMATCH
@@ -131,7 +132,7 @@ def test_plan_that_does_not_fit_itself_is_refused(plan: Plan, wrong: dict) -> No
     for name, value in wrong.items():
         setattr(message, name, value)
     with pytest.raises(PlanError, match="plan 7"):
-        messages.from_plan(message)
+        Plan.of_message(message)
 
 
 def test_command_survives() -> None:

@@ -11,8 +11,9 @@ from ros_support import ACTION, LATENT, OBS, SMALL_SEARCH, Background, Probe, no
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.nodes.planner import PlannerNode
-from spec_control_ros.ros.messages import from_plan, to_floats
+from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.spin import run_node
 
@@ -25,8 +26,8 @@ SLOW = {"planner.queue_length": 4, **{f"planner.mppi.{k}": v for k, v in SMALL_S
 class Asker:
     """The executor as the planner sees it."""
 
-    def __init__(self) -> None:
-        self.probe = Probe()
+    def __init__(self, probe: Probe, process: Background) -> None:
+        self.probe, self.process = probe, process
         self.client = self.probe.node.create_client(Replan, "replan")
         self.plans = self.probe.hear(msg.Plan, "plan", LATEST)
         self.diagnostics = self.probe.hear_diagnostics("planner")
@@ -57,14 +58,12 @@ def request(**fields: Any) -> Replan.Request:
 @pytest.fixture(scope="module")
 def shared(domain: int, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     """One planner for the tests of this file."""
-    asker = Asker()
     folder = tmp_path_factory.mktemp("planner")
     command = node_command("planner", {"model": str(model), **SLOW})
-    asker.process = Background(command, folder / "planner.log", {"HOME": str(folder)})
-    asker.probe.until(asker.client.service_is_ready, lambda: asker.process.text)
-    yield asker
-    asker.process.kill()
-    asker.probe.close()
+    with Probe() as probe, Background(command, folder / "planner.log", {"HOME": str(folder)}) as process:
+        asker = Asker(probe, process)
+        probe.until(asker.client.service_is_ready, lambda: process.text)
+        yield asker
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def test_plan_carries_the_identity_of_its_request(asker: Asker) -> None:
     assert answer.accepted
     assert answer.plan_id > 0
     message = asker.plan(answer.plan_id)
-    plan = from_plan(message)
+    plan = Plan.of_message(message)
     assert (plan.epoch, plan.observation_tick, plan.start_tick) == (7, 20, 20)
     assert (plan.actions.shape, plan.latents.shape) == ((4, ACTION), (5, LATENT))
     assert (plan.optimised_horizon, plan.control_period_s, message.reason) == (2, 0.05, Reason.MISMATCH)
@@ -92,11 +91,10 @@ def test_plan_carries_the_identity_of_its_request(asker: Asker) -> None:
 
 def test_newest_plan_is_latched_for_whoever_joins_late(asker: Asker) -> None:
     newest = asker.plan(asker.ask().plan_id)
-    late = Probe()
-    heard = late.hear(msg.Plan, "plan", LATEST)
-    late.until(lambda: heard)
-    assert [plan.plan_id for plan in heard] == [newest.plan_id]
-    late.close()
+    with Probe() as late:
+        heard = late.hear(msg.Plan, "plan", LATEST)
+        late.until(lambda: heard)
+        assert [plan.plan_id for plan in heard] == [newest.plan_id]
 
 
 def test_same_request_gives_the_same_plan(asker: Asker) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -59,41 +60,36 @@ def test_robot_ticks_on_through_a_cut_and_resumes(
         "FASTDDS_BUILTIN_TRANSPORTS", "UDPv4"
     )  # one machine: else shared memory is the network
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
-    started: list[Background] = []
+    with two_hosts(delay_s=0.02, loss=0.01) as (robot, workstation, link), ExitStack() as ends:
 
-    def start(host: Host, peer: Host, name: str) -> Background:
-        environment = {"ROS_STATIC_PEERS": peer.address}
-        command = [*host.command, *node_command(name, {}, params)]
-        started.append(Background(command, tmp_path / f"{name}.log", environment))
-        return started[-1]
+        def start(host: Host, peer: Host, name: str) -> Background:
+            environment = {"ROS_STATIC_PEERS": peer.address}
+            command = [*host.command, *node_command(name, {}, params)]
+            return ends.enter_context(Background(command, tmp_path / f"{name}.log", environment))
 
-    with two_hosts(delay_s=0.02, loss=0.01) as (robot, workstation, link):
-        try:
-            start(workstation, robot, "planner")
-            executor = start(robot, workstation, "executor")
-            start(robot, workstation, "sim_bridge")
-            with robot.entered():
-                monkeypatch.setenv("ROS_STATIC_PEERS", workstation.address)
-                probe = Probe()
-            status = probe.hear_status()
+        started = [
+            start(workstation, robot, "planner"),
+            executor := start(robot, workstation, "executor"),
+            start(robot, workstation, "sim_bridge"),
+        ]
+        with robot.entered():
+            monkeypatch.setenv("ROS_STATIC_PEERS", workstation.address)
+            probe = ends.enter_context(Probe())
+        status = probe.hear_status()
 
-            def is_planned() -> bool:
-                return any(s.decision != DecisionKind.HOLD for s in status[-5:])
+        def is_planned() -> bool:
+            return any(s.decision != DecisionKind.HOLD for s in status[-5:])
 
-            probe.until(is_planned, lambda: executor.text)
-            link.is_cut = True
-            probe.until(lambda: not is_planned(), lambda: executor.text)
-            status.clear()
-            probe.until(lambda: len(status) > CUT_TICKS, lambda: executor.text)
-            assert all(s.decision == DecisionKind.HOLD for s in status)
-            ticks = [(s.epoch, s.tick) for s in status]
-            assert ticks == sorted(set(ticks))
-            link.is_cut = False
-            probe.until(is_planned, lambda: executor.text)
-            probe.close()
-            for process in started:
-                assert process.popen.poll() is None, process.text
-                assert "Traceback" not in process.text
-        finally:
-            for process in started:
-                process.kill()
+        probe.until(is_planned, lambda: executor.text)
+        link.is_cut = True
+        probe.until(lambda: not is_planned(), lambda: executor.text)
+        status.clear()
+        probe.until(lambda: len(status) > CUT_TICKS, lambda: executor.text)
+        assert all(s.decision == DecisionKind.HOLD for s in status)
+        ticks = [(s.epoch, s.tick) for s in status]
+        assert ticks == sorted(set(ticks))
+        link.is_cut = False
+        probe.until(is_planned, lambda: executor.text)
+        for process in started:
+            assert process.popen.poll() is None, process.text
+            assert "Traceback" not in process.text

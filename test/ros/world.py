@@ -33,8 +33,8 @@ class World:
 
     process: Background  # the executor, where all tests share one
 
-    def __init__(self) -> None:
-        self.probe = Probe()
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
         self.epoch = 0
         self.answer = Replan.Response(accepted=True)
         self.wrong_plan: dict[str, Any] = {}  # fields of the next plans

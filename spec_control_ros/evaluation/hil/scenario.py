@@ -5,9 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spec_control_ros.bringup.system import BRIDGES, arguments, fault_file
+from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.hil.limits import NO_LIMITS, Limits, limits_from
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, read_faults, schedule_from
@@ -91,12 +90,7 @@ def read_scenario(path: Path, config: Path) -> Scenario:
     Raises:
         SettingsError: it cannot be read, or says what it may not.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML ({error})") from None
+    content = read_yaml(path)
     try:
         return scenario_from(path.stem, content, config)
     except SettingsError as error:

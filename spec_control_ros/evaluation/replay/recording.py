@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spec_control_ros.analysis.bag.reader import Bag, Recorded
 from spec_control_ros.bringup.parameter_files import Parameters, nested
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
@@ -127,7 +125,7 @@ class _Reading:
         return sorted(kept, key=lambda given: given.now_s)
 
     def _observation(self, message: Any, now_s: float) -> None:
-        observation = Observation(message.epoch, message.tick, np.array(message.data, np.float32))
+        observation = Observation.of_message(message)
         key = observation.epoch, observation.tick
         self._recording.observations.setdefault(key, observation)
         self._arrived_s.setdefault(key, now_s)
@@ -135,7 +133,7 @@ class _Reading:
 
     def _plan(self, message: Any, now_s: float) -> None:
         try:
-            plan = plan_of(message)
+            plan = Plan.of_message(message)
         except PlanError:
             self._arrived.append(LawInput(InputKind.BAD_PLAN, now_s))
         else:
@@ -157,31 +155,6 @@ class _Reading:
     def _parameters(self, message: Any, _: float) -> None:
         node = message.node.rpartition("/")[2]
         self._recording.parameters[node] = nested(dict(_values(message)))
-
-
-def plan_of(message: Any) -> Plan:
-    """The plan that a recorded message tells.
-
-    Raises:
-        PlanError: see `Plan`; or its arrays do not fit its dimensions.
-    """
-    try:
-        actions = np.array(message.actions, np.float32).reshape(-1, message.action_dim)
-        latents = np.array(message.latents, np.float32).reshape(-1, message.latent_dim)
-    except ValueError as error:
-        raise PlanError(f"plan {message.plan_id}: {error}") from None
-    return Plan(
-        plan_id=message.plan_id,
-        epoch=message.epoch,
-        start_tick=message.start_tick,
-        observation_tick=message.observation_tick,
-        control_period_s=message.control_period,
-        actions=actions,
-        latents=latents,
-        optimised_horizon=message.optimised_horizon,
-        value=message.value,
-        planning_time_s=message.planning_time,
-    )
 
 
 def _identity(message: Any) -> tuple[int, ...]:

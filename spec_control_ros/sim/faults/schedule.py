@@ -6,9 +6,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spec_control_ros.bringup.process_faults import LINK_FAULTS, PROCESS_FAULTS
+from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import settings_from
@@ -64,12 +63,7 @@ def read_faults(path: Path) -> FaultSchedule:
     Raises:
         SettingsError: it cannot be read, or says what it may not.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML ({error})") from None
+    content = read_yaml(path)
     try:
         return schedule_from(content)
     except SettingsError as error:

@@ -65,7 +65,7 @@ def refuse_planning(session: ReplaySession, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("spec_control_ros.evaluation.replay.plan_source.PlanSource.new", fail)
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", [2, 6])
 def test_realtime_run_in_trouble_is_reproduced_to_the_last_bit(
     model: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
