@@ -32,7 +32,11 @@ class ExecutorSettings:
         low=0.001,
         high=2 * MAX_ACTION,
     )
-    plan_wait_s: float = setting(5.0, "s; a tick waits that long for its plan before it holds, unless the last plans all took longer", above=0.0)
+    plan_wait_s: float = setting(
+        5.0,
+        "s; a tick waits that long for its plan before it holds, unless the last plans all took longer",
+        above=0.0,
+    )
     replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
     retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)
     sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
