@@ -37,6 +37,7 @@ RATE_HZ = 100.0  # of latencies and computing times
 BLOCK = 100  # ticks of the executor, then as many of the echo
 SETTLE_TICKS = 100  # before anything counts
 LADDER_HZ = (50, 100, 200, 300, 400, 500, 600, 800, 1000)
+MAX_RATE_HZ = 2000
 SOAK_SAMPLES = 30
 MIN_SOAK = 3000
 SOAK_TIMEOUT_S = 5.0  # of a command
@@ -48,6 +49,7 @@ class BenchExecutorOptions:
 
     robot: str
     model: str  # empty: the robot's
+    rates: str  # Hz, with commas; empty: the ladder
     seconds: float  # at every rate
     ticks: int  # of computing times and of latencies, each
     soak: int  # ticks; 0: measure speed instead
@@ -99,6 +101,7 @@ def bench_executor(options: BenchExecutorOptions) -> int:
     """
     if options.json is not None and not options.json.absolute().parent.is_dir():
         raise SettingsError(f"{options.json}: its folder does not exist; make it first")
+    rates_hz = parse_rates(options.rates)
     if 0 < options.soak < MIN_SOAK:
         raise SettingsError(
             f"soak: got {options.soak} ticks, expected at least {MIN_SOAK}: buffers fill up first"
@@ -115,21 +118,38 @@ def bench_executor(options: BenchExecutorOptions) -> int:
     if options.soak:
         is_good = _soak(bench, options, result, console)
     else:
-        _speed(bench, options, result, console)
+        _speed(bench, options, rates_hz, result, console)
         is_good = True
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     return 0 if is_good else 1
 
 
-def _speed(bench: Bench, options: BenchExecutorOptions, result: dict[str, Any], console: Console) -> None:
+def parse_rates(text: str) -> list[int]:
+    """Rates of the words `50,200`, in Hz; empty: none, which stands for the ladder.
+
+    Raises:
+        SettingsError: they are no such words.
+    """
+    try:
+        rates_hz = [int(word) for word in text.split(",")] if text else []
+    except ValueError:
+        rates_hz = [0]
+    if not all(1 <= rate_hz <= MAX_RATE_HZ for rate_hz in rates_hz):
+        raise SettingsError(f"rates: got {text!r}, expected Hz from 1 to {MAX_RATE_HZ}, as in 50,200")
+    return rates_hz
+
+
+def _speed(
+    bench: Bench, options: BenchExecutorOptions, rates_hz: list[int], result: dict[str, Any], console: Console
+) -> None:
     result["compute"] = [_compute_row(bench, kind, options.ticks) for kind in _correctors(bench)]
     show_compute(result["compute"], console)
     stand_in = bench.stand_in()
     with driven([bench.executor, bench.echo(stand_in.action_dim)], stand_in, bench.real_time) as driver:
         result["latency"] = _latency(driver, options.ticks)
         show_latency(result["latency"], console)
-        result["rates"] = _ladder(driver, options.seconds)
+        result["rates"] = _rates(driver, rates_hz, options.seconds)
         show_rates(result["rates"], console)
 
 
@@ -168,16 +188,19 @@ def _latency(driver: LatencyDriver, ticks: int) -> dict[str, Any]:
     return {"rate_hz": RATE_HZ, **rows, "ratio_of_p50": ours / bare}
 
 
-def _ladder(driver: LatencyDriver, seconds: float) -> list[dict[str, Any]]:
-    """Every rate up to the second in a row that is not held; what the echo misses there is the machine's doing."""
+def _rates(driver: LatencyDriver, rates_hz: list[int], seconds: float) -> list[dict[str, Any]]:
+    """These rates, or the ladder's up to the second in a row that is not held.
+
+    What the echo misses at a rate is the machine's doing.
+    """
     rows: list[dict[str, Any]] = []
-    for rate_hz in LADDER_HZ:
+    for rate_hz in rates_hz or LADDER_HZ:
         answers, bare = (
             driver.pace(peer, round(seconds * rate_hz), 1.0 / rate_hz)
             for peer in (driver.tested, driver.echo)
         )
         rows.append({"rate_hz": rate_hz, "seconds": seconds, **_row(answers), "missed_by_echo": bare.missed})
-        if len(rows) > 1 and not any(row["is_held"] for row in rows[-2:]):
+        if not rates_hz and len(rows) > 1 and not any(row["is_held"] for row in rows[-2:]):
             break
     return rows
 

@@ -376,6 +376,9 @@ def bench(
 def bench_executor(
     robot: Annotated[str, typer.Option(help="humanoid, walker or cheetah: sizes and settings")] = "humanoid",
     model: Annotated[str, typer.Option(help="shipped model or model folder [default: the robot's]")] = "",
+    rates: Annotated[
+        str, typer.Option(help="Hz, as in 50,200 [default: upwards until two are not held]")
+    ] = "",
     seconds: Annotated[float, typer.Option(help="at every rate", min=0.1)] = 60.0,
     ticks: Annotated[int, typer.Option(help="of computing times and of latencies", min=100)] = 4000,
     quick: Annotated[bool, typer.Option("--quick", help="5 s and 500 ticks: for a first look")] = False,
@@ -389,7 +392,7 @@ def bench_executor(
     from spec_control_ros.cli.bench_executor import bench_executor as run_benchmark
 
     seconds, ticks = (min(seconds, 5.0), min(ticks, 500)) if quick else (seconds, ticks)
-    raise typer.Exit(run_benchmark(BenchExecutorOptions(robot, model, seconds, ticks, soak, json)))
+    raise typer.Exit(run_benchmark(BenchExecutorOptions(robot, model, rates, seconds, ticks, soak, json)))
 
 
 @app.command()

@@ -7,13 +7,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from spec_control_ros.cli.bench_executor import Bench, BenchExecutorOptions, bench_executor
+from spec_control_ros.cli.bench_executor import Bench, BenchExecutorOptions, bench_executor, parse_rates
 from spec_control_ros.cli.bench_executor_report import show_latency, show_rates
 from spec_control_ros.core.errors import SettingsError
 
 
 def options(**given: Any) -> BenchExecutorOptions:
-    defaults = {"robot": "walker", "model": "", "seconds": 1.0, "ticks": 100, "soak": 0, "json": None}
+    defaults = {
+        "robot": "walker",
+        "model": "",
+        "rates": "",
+        "seconds": 1.0,
+        "ticks": 100,
+        "soak": 0,
+        "json": None,
+    }
     return BenchExecutorOptions(**defaults | given)
 
 
@@ -21,6 +29,9 @@ def options(**given: Any) -> BenchExecutorOptions:
     ("given", "message"),
     [
         ({"robot": "dog"}, "robot: got 'dog', expected one of humanoid"),
+        ({"rates": "50,fast"}, "rates: got '50,fast', expected Hz from 1"),
+        ({"rates": "0"}, "rates: got '0'"),
+        ({"rates": "5000"}, "rates: got '5000', expected Hz from 1 to 2000"),
         ({"soak": 10}, "soak: got 10 ticks, expected at least"),
         ({"json": Path("no/such/folder/result.json")}, "its folder does not exist"),
     ],
@@ -28,6 +39,12 @@ def options(**given: Any) -> BenchExecutorOptions:
 def test_wrong_options_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         bench_executor(options(**given))
+
+
+def test_rates_are_those_named() -> None:
+    assert parse_rates("200") == [200]
+    assert parse_rates("50,100") == [50, 100]
+    assert parse_rates("") == []
 
 
 def test_executor_is_the_robots_own_but_for_its_gate() -> None:
