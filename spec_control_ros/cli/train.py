@@ -108,6 +108,8 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
     try:
         if not isinstance(values, Mapping):
             raise SettingsError(f"got {type(values).__name__}, expected settings by name")
+        if isinstance(size := values.get("size"), int):
+            values = {**values, "size": str(size)}  # a name, though it looks like a number in YAML
         return settings_from(TrainerSettings, values)
     except SettingsError as error:
         raise SettingsError(f"recipe {path}: {error}") from None

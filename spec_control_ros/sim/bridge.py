@@ -26,6 +26,7 @@ class CommandFate(Enum):
     """What became of a command."""
 
     TAKEN = "taken"
+    STANDING = "standing"  # a hold that comes late: acts from now on, until there is a command again
     STALE_EPOCH = "stale_epoch"  # of an epoch that is over, or never was
     LATE = "late"  # its tick has passed: the plant did not wait
     EARLY = "early"  # of a tick that has not come
@@ -45,7 +46,7 @@ class EpisodeState:
     is_done: bool
     commanded_ticks: int  # driven by their own command
     held_ticks: int  # driven by their own command, which was the hold action
-    missed_ticks: int  # driven by the last command, because theirs did not come
+    missed_ticks: int  # driven by the last command, or a hold since, because theirs did not come
     dropped: int  # commands refused in this epoch
 
 
@@ -132,14 +133,17 @@ class PlantBridge:
     ) -> CommandFate:
         """Take the command for the present tick; any other is refused and counted.
 
+        Only a hold is never too late: an executor whose sensor falls silent can but answer the last tick that it saw.
         Before the first episode, a command of a later epoch is the last word to a plant that was here before: its
         executor still lives, and takes what comes for stale unless epochs go on from there.
         """
-        fate = self._fate(epoch, tick, action)
+        fate = self._fate(epoch, tick, action, is_hold=is_hold)
         if self._is_first and epoch < LAST_EPOCH:
             self._epoch = max(self._epoch, epoch)
         if fate is CommandFate.TAKEN:
             self._command, self._is_hold = np.clip(action, -1.0, 1.0), is_hold
+        elif fate is CommandFate.STANDING:
+            self._last_action = np.clip(action, -1.0, 1.0)
         elif fate is not CommandFate.LOST:
             self._dropped += 1
         return fate
@@ -165,13 +169,15 @@ class PlantBridge:
         self._is_done = self._is_done or self._tick == self._episode_ticks
         self._delivery = self._traffic.deliver(self.observation)
 
-    def _fate(self, epoch: int, tick: int, action: np.ndarray) -> CommandFate:
+    def _fate(self, epoch: int, tick: int, action: np.ndarray, *, is_hold: bool) -> CommandFate:
         if epoch != self._epoch:
             return CommandFate.STALE_EPOCH
         if action.shape != self._idle_action.shape or not np.isfinite(action).all():
             return CommandFate.BAD_ACTION
-        if tick < self._tick or self._command is not None or self._is_done:
+        if self._command is not None or self._is_done:
             return CommandFate.LATE
+        if tick < self._tick:
+            return CommandFate.STANDING if is_hold else CommandFate.LATE
         if tick > self._tick:
             return CommandFate.EARLY
         return CommandFate.LOST if self._delivery.loses_command else CommandFate.TAKEN

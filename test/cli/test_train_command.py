@@ -200,6 +200,11 @@ def test_every_shipped_model_has_a_recipe_that_is_installed() -> None:
     assert {path.name for path in installed.iterdir()} == {path.name for path in SHIPPED}
 
 
+def test_size_may_be_written_as_a_number(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("size: 5")
+    assert read_recipe("cup-catch", tmp_path / "recipe.yaml", ROOT).size == "5"
+
+
 def test_task_without_a_recipe_has_the_defaults() -> None:
     assert read_recipe("cup-catch", None, ROOT) == TrainerSettings(task="cup-catch")
 

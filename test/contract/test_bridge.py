@@ -91,6 +91,30 @@ def test_first_command_of_a_tick_wins(bridge: PlantBridge) -> None:
     np.testing.assert_array_equal(bridge.plant.actions[-1], ZERO)
 
 
+def test_late_hold_acts_until_there_is_a_command_again(bridge: PlantBridge) -> None:
+    bridge.command(1, 0, ZERO + 0.5, is_hold=False)
+    bridge.advance()
+    bridge.advance()
+    assert bridge.command(1, 0, ZERO + 0.1, is_hold=True) is CommandFate.STANDING
+    assert not bridge.has_command
+    bridge.advance()
+    bridge.command(1, 3, ZERO + 0.7, is_hold=False)
+    assert bridge.command(1, 2, ZERO, is_hold=True) is CommandFate.LATE  # the tick has a command of its own
+    bridge.advance()
+    driven = [round(float(action[0]), 3) for action in bridge.plant.actions]
+    assert driven == [0.5, 0.5, 0.1, 0.7]
+    assert (bridge.episode.commanded_ticks, bridge.episode.missed_ticks, bridge.episode.held_ticks) == (
+        2,
+        2,
+        0,
+    )
+
+
+def test_hold_of_an_old_epoch_is_refused(bridge: PlantBridge) -> None:
+    bridge.reset(0)
+    assert bridge.command(1, 0, ZERO, is_hold=True) is CommandFate.STALE_EPOCH
+
+
 def test_command_after_the_end_is_late(bridge: PlantBridge) -> None:
     for _ in range(FakePlant.episode_ticks):
         bridge.advance()
@@ -234,7 +258,7 @@ class BridgeMachine(RuleBasedStateMachine):
         assert state.commanded_ticks + state.held_ticks + state.missed_ticks == state.tick
         own = state.commanded_ticks + state.held_ticks + self.bridge.has_command
         assert self.fates[CommandFate.TAKEN] == own
-        assert state.dropped == self.fates.total() - own
+        assert state.dropped == self.fates.total() - own - self.fates[CommandFate.STANDING]
 
     @invariant()
     def time_never_runs_backwards(self) -> None:
