@@ -61,14 +61,15 @@ def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: Correct
 
 @pytest.mark.parametrize("kind", [CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL])
 def test_a_distilled_corrector_is_nearer_to_the_teacher_than_none(
-    model: WorldModel, data: CorrectionData, kind: CorrectorKind
+    model: WorldModel, gathering: Gathering, kind: CorrectorKind
 ) -> None:
-    corrector = new_corrector(kind, model.dims, SETTINGS)
-    untrained = score(corrector, data)
+    corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.episode(None, 100)
+    untrained = score(corrector, held_out)
     assert all(s.after == s.before for s in untrained)
+    data = concatenate([gathering.episode(None, seed, with_other_phases=True) for seed in range(8)])
     fit(corrector, data, SETTINGS)
-    for s in score(corrector, data):
-        assert s.after < 0.5 * s.before
+    for s in score(corrector, held_out):
+        assert s.after < 0.8 * s.before
 
 
 def test_other_phases_are_what_the_ticks_would_have_been(gathering: Gathering, data: CorrectionData) -> None:

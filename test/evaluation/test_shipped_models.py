@@ -1,0 +1,33 @@
+"""The shipped models on their robots: they walk, and their correctors earn what they are there for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spec_control_ros.evaluation.benchmark import RobotConfig, contenders
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner
+from spec_control_ros.evaluation.mode import find_modes
+from spec_control_ros.evaluation.parallel import Subject
+
+ROOT = Path(__file__).resolve().parents[2]
+MODES = ("replan", "open_loop_6", "two_tower", "temporal")
+SEEDS = (0, 1)
+
+
+@pytest.mark.parametrize("task", ["humanoid-walk", "walker-walk"])
+def test_correctors_return_more_than_open_loop_and_nearly_as_much_as_replanning(
+    task: str, tmp_path: Path
+) -> None:
+    model, config = ROOT / "models" / task, RobotConfig(ROOT / "config")
+    runner = EpisodeRunner(task, model)
+    returns = {
+        contender.mode.name: np.mean([runner.run(trial).episode_return for trial in contender.trials])
+        for contender in contenders(
+            Subject(task, model), find_modes(MODES, ROOT / "config" / "modes"), SEEDS, config, tmp_path
+        )
+    }
+    assert returns["replan"] > 800
+    for corrector in ("two_tower", "temporal"):
+        assert returns[corrector] > returns["open_loop_6"] + 50
+        assert returns[corrector] > 0.85 * returns["replan"]
