@@ -26,9 +26,13 @@ PAPER_PLANS, PAPER_RETURNS, PAPER_LATENCY = (500.0, 282.0), (935.0, 869.0), 0.75
 
 
 def rows_of(result: Row) -> list[Row]:
-    """All rows of a result; those through ROS come last and are named so."""
-    through_ros = [{**row, "mode": f"{row['mode']}, ROS"} for row in result.get("ros", [])]
-    return [*result["modes"], *through_ros]
+    """All rows of a result; those through the nodes come last and are named so."""
+    through_nodes = [
+        {**row, "mode": f"{row['mode']}, {name}"}
+        for key, name in (("ros", "ROS"), ("realtime", "realtime"))
+        for row in result.get(key, [])
+    ]
+    return [*result["modes"], *through_nodes]
 
 
 def table(result: Row) -> list[list[str]]:

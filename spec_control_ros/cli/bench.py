@@ -42,7 +42,8 @@ class BenchOptions:
     report: Path | None
     json: Path | None
     csv: Path | None
-    has_ros: bool
+    has_ros: bool  # through the nodes as well, in lockstep
+    has_realtime: bool  # and with a plant that does not wait
     has_card: bool
 
 
@@ -60,13 +61,13 @@ def bench(options: BenchOptions) -> int:
             raise SettingsError(f"{file}: its folder does not exist; make it first")
     report = options.report or Path("results") / f"bench-{options.task}"
     subject, console = Subject(options.task, folder.path, options.device), Console()
-    in_process, through_ros = _contenders(options, subject, report / "episodes", console)
+    in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
     if options.has_card:
         refuse_card(in_process)
     try:
-        with BenchProgress([*in_process, *through_ros], console) as progress:
+        with BenchProgress([*in_process, *through_nodes], console) as progress:
             _measure(subject, in_process, options.workers or max(1, (os.cpu_count() or 2) // 2), progress)
-            _measure_through_ros(subject, through_ros, progress)
+            _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")
         return INTERRUPTED
@@ -74,7 +75,10 @@ def bench(options: BenchOptions) -> int:
         "task": options.task,
         "model": options.model or options.task,
         "modes": rows(in_process),
-        "ros": rows(through_ros),
+        **{
+            t.value: rows([c for c in through_nodes if c.through is t])
+            for t in (Through.ROS, Through.REALTIME)
+        },
         "seeds": [trial.seed for trial in in_process[0].trials],
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
         "machine": machine(),
@@ -88,7 +92,7 @@ def bench(options: BenchOptions) -> int:
 def _contenders(
     options: BenchOptions, subject: Subject, folder: Path, console: Console
 ) -> tuple[list[Contender], list[Contender]]:
-    """The modes asked for, in one process and through ROS, each one checked before any is run."""
+    """The modes asked for, in one process and through the nodes, each one checked before any is run."""
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
     seeds, robot = parse_seeds(options.seeds, options.episodes), RobotConfig(config, options.params)
@@ -98,11 +102,11 @@ def _contenders(
         for contender in contenders(subject, modes, seeds, robot, folder)
         if _can_run(contender, runner, console, is_asked_for=bool(options.modes))
     ]
-    if not options.has_ros:
-        return in_process, []
-    refuse_for_ros(seeds)
+    ways = [Through.ROS] * options.has_ros + [Through.REALTIME] * options.has_realtime
+    if ways:
+        refuse_for_ros(seeds)
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
-    return in_process, contenders(subject, real, seeds, robot, folder, Through.ROS)
+    return in_process, [c for way in ways for c in contenders(subject, real, seeds, robot, folder, way)]
 
 
 def _can_run(contender: Contender, runner: EpisodeRunner, console: Console, *, is_asked_for: bool) -> bool:

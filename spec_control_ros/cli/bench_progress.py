@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.evaluation.benchmark import Contender, Through
 
+NAMES = {Through.PROCESS: "", Through.ROS: ", ROS", Through.REALTIME: ", realtime"}
+
 
 class BenchProgress:
     """Bars with the mean return so far; shown while the context is open."""
@@ -25,7 +27,7 @@ class BenchProgress:
         )
         self._bars = {
             (c.through, c.mode.name): self._progress.add_task(
-                c.mode.name + (", ROS" if c.through is Through.ROS else ""), total=len(c.trials), mean=""
+                c.mode.name + NAMES[c.through], total=len(c.trials), mean=""
             )
             for c in measured
         }

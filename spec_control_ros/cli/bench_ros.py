@@ -1,4 +1,4 @@
-"""A benchmark's modes through the real nodes: one system run a mode, in lockstep."""
+"""A benchmark's modes through the real nodes: one system run a mode."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.system import ROBOTS, Process, processes
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.benchmark import Contender
+from spec_control_ros.evaluation.benchmark import Contender, Through
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject
 
@@ -22,7 +22,8 @@ def refuse_for_ros(seeds: Sequence[int]) -> None:
         SettingsError: they do not follow each other.
     """
     if list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
-        raise SettingsError(f"seeds: got {','.join(map(str, seeds))}, expected consecutive ones with --ros")
+        got = ",".join(map(str, seeds))
+        raise SettingsError(f"seeds: got {got}, expected consecutive ones with --ros or --realtime")
 
 
 def measure_through_ros(
@@ -51,6 +52,7 @@ def _system(subject: Subject, contender: Contender, file: Path) -> list[Process]
         "task": subject.task,
         "model": str(subject.model),
         "device": subject.device,
+        "mode": "realtime" if contender.through is Through.REALTIME else "lockstep",
         "episodes": str(len(contender.trials)),
         "seed": str(contender.trials[0].seed),
     }

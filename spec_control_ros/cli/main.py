@@ -347,7 +347,10 @@ def bench(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
     csv: Annotated[Path | None, typer.Option(help="file for the table")] = None,
-    ros: Annotated[bool, typer.Option("--ros", help="measure through the ROS nodes as well")] = False,
+    ros: Annotated[bool, typer.Option("--ros", help="through the ROS nodes as well, in lockstep")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="through the ROS nodes with a plant that does not wait")
+    ] = False,
     card: Annotated[bool, typer.Option("--card", help="tell the returns in the model's card")] = False,
 ) -> None:
     """Compare controllers on the same model and seeds; an interrupted benchmark goes on where it was."""
@@ -367,6 +370,7 @@ def bench(
         json=json,
         csv=csv,
         has_ros=ros,
+        has_realtime=realtime,
         has_card=card,
     )
     raise typer.Exit(run_benchmark(options))

@@ -26,6 +26,7 @@ class Through(str, Enum):
 
     PROCESS = "process"  # one process, without ROS; plans come at once, or after a simulated delay
     ROS = "ros"  # the nodes, in lockstep
+    REALTIME = "realtime"  # the nodes, with a plant that waits for nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,17 @@ class RobotConfig:
     folder: Path
     params: Path | None = None  # the user's, which wins over the robot's
 
-    def parameters(self, task: str, mode: Mode) -> Parameters:
+    def parameters(self, task: str, mode: Mode, through: Through) -> Parameters:
         """Those of the task's robot in a mode; the defaults where there is no such robot.
 
-        Where plans take their time, nobody waits for them: then these are the parameters of a run in realtime.
+        Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
 
         Raises:
             SettingsError: a file is no parameter file.
         """
         robot = robot_of(task)
-        timing = "realtime.yaml" if mode.delay_ticks else "lockstep.yaml"
+        is_realtime = mode.delay_ticks or through is Through.REALTIME
+        timing = "realtime.yaml" if is_realtime else "lockstep.yaml"
         own = [self.folder / f"{robot}.yaml"] if robot else []
         users = [self.params] if self.params else []
         return read_parameters([*own, self.folder / timing, *users, mode.file])
@@ -113,7 +115,7 @@ def _contender(
     folder: Path,
     through: Through,
 ) -> Contender:
-    own = config.parameters(subject.task, mode)
+    own = config.parameters(subject.task, mode, through)
     settings = ControllerSettings.of(own)
     settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
     trials = tuple(

@@ -46,6 +46,7 @@ def _row(mode: str, episodes: Sequence[Measurement], baseline: Sequence[Measurem
         "latency_s": _latency(latencies_s),
         "decisions": _decisions(episodes),  # an episode's, on average
         "ticks_mean": _mean(len(e.kinds) for e in episodes),
+        "missed_ticks_mean": _mean(e.missed_ticks for e in episodes),
         "returns": returns,
         "latency_percentiles_s": np.percentile(latencies_s, np.arange(101)).tolist(),
         "mismatch_by_steps_ahead": _mismatch(episodes),

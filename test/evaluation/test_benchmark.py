@@ -8,7 +8,7 @@ import pytest
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters, write_parameters
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, CheckpointError, SettingsError
-from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, contenders, rows
+from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
 from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -138,7 +138,11 @@ def test_wrong_parameter_is_refused_with_its_name(model: Path, tmp_path: Path) -
 def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> None:
     config, (mode, delayed) = RobotConfig(CONFIG), find_modes(["two_tower", "two_tower_d1"], CONFIG / "modes")
     own = read_parameters([CONFIG / "walker.yaml"])["planner"]["planner"]
-    assert config.parameters("walker-walk", mode)["planner"]["planner"] == own
-    at_once, later = (config.parameters("walker-walk", m)["executor"] for m in (mode, delayed))
-    assert at_once["corrector"] == later["corrector"] == "two_tower"
-    assert later["executor"]["plan_wait_s"] < 0.05 < at_once["executor"]["plan_wait_s"]
+    assert config.parameters("walker-walk", mode, Through.PROCESS)["planner"]["planner"] == own
+    at_once, later, real = (
+        config.parameters("walker-walk", m, through)["executor"]
+        for m, through in ((mode, Through.ROS), (delayed, Through.PROCESS), (mode, Through.REALTIME))
+    )
+    assert at_once["corrector"] == later["corrector"] == real["corrector"] == "two_tower"
+    assert later["executor"]["plan_wait_s"] == real["executor"]["plan_wait_s"] < 0.05
+    assert at_once["executor"]["plan_wait_s"] > 0.05

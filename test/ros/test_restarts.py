@@ -58,8 +58,9 @@ def test_killed_planner_is_held_for_reported_and_recovered_from(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=lambda end: end.name)
 def test_plant_that_comes_back_goes_on_with_the_next_epoch(
-    probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path
+    probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path, end: signal.Signals
 ) -> None:
     params = write_parameters(
         tmp_path / "params.yaml",
@@ -71,7 +72,7 @@ def test_plant_that_comes_back_goes_on_with_the_next_epoch(
     start("planner", {}, params)
     executor, bridge = start("executor", {}, params), start("sim_bridge", {}, params)
     probe.until(lambda: len(status) > 5, lambda: executor.text)
-    bridge.send(signal.SIGTERM)
+    bridge.send(end)
     bridge.wait()
     before = status[-1].epoch
     again = start("sim_bridge", {}, params)
