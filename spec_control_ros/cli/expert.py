@@ -68,14 +68,7 @@ def expert(
     first_actor = None if first is None else ExpertActor.load(first)
     torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = ExpertTrainer(settings, folder, first_actor, threads)
-    log, console = ExpertLog(folder / "log.csv"), Console()
-    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
-    with interruption() as asked:
-        follow(
-            trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
-        )
-    finish(trainer, settings, out, log, console, is_interrupted=asked.is_set())
+    drive(ExpertTrainer(settings, folder, first_actor, threads), settings, out, folder / "log.csv", minutes)
 
 
 def _recipe(task: str, path: Path | None) -> ExpertSettings:
@@ -86,19 +79,27 @@ def _recipe(task: str, path: Path | None) -> ExpertSettings:
     return read_recipe(shipped) if shipped.exists() else ExpertSettings()
 
 
-def finish(
+def drive(
     trainer: ExpertTrainer | Refinement,
     settings: ExpertSettings | RefinementSettings,
     out: Path,
-    log: "ExpertLog",
-    console: Console,
-    *,
-    is_interrupted: bool,
+    log_file: Path,
+    minutes: float | None,
 ) -> None:
-    """Write the best actor so far, and say how to go on where there is more to do."""
+    """Run it to its end, or until it is interrupted or time is over; write the best actor so far.
+
+    Raises:
+        SystemExit: it was interrupted; its state is saved.
+    """
+    log, console = ExpertLog(log_file), Console()
+    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
+    with interruption() as asked:
+        follow(
+            trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
+        )
     if trainer.ticks < settings.ticks:
         console.print(f"saved at tick {trainer.ticks}; the same command goes on from there")
-    if is_interrupted:
+    if asked.is_set():
         raise SystemExit(130)
     if trainer.best_path.exists():
         write_expert(trainer, settings, out, log, console)

@@ -1,14 +1,12 @@
 """`spec-control refine`: an expert made calmer and surer on the task's own episodes."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
-from spec_control_ros.cli.expert import ExpertLog, finish, follow, interruption
+from spec_control_ros.cli.expert import drive
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.expert import ExpertActor
@@ -49,11 +47,4 @@ def refine(
     actor.check_fits(plant.obs_dim, plant.action_dim)
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Refinement(settings, folder, actor)
-    log, console = ExpertLog(folder / "log.csv"), Console()
-    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
-    with interruption() as asked:
-        follow(
-            trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
-        )
-    finish(trainer, settings, out, log, console, is_interrupted=asked.is_set())
+    drive(Refinement(settings, folder, actor), settings, out, folder / "log.csv", minutes)

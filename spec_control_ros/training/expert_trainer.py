@@ -1,7 +1,6 @@
 """Makes an expert: many plants collect, a soft actor-critic learns, stage after stage; resumable."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,17 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_settings import ExpertSettings
 from spec_control_ros.training.falls import Falls
 from spec_control_ros.training.rollout import FloatArray, Rollout, episode_returns
 from spec_control_ros.training.soft_actor_critic import SoftActorCritic, sample
+from spec_control_ros.training.train_state import State, load_state, save_state
 from spec_control_ros.training.transitions import TransitionBuffer, TransitionWriter
 
 EVALUATION_SEED = 1_000_000
 FALLS = 200
+FREE = {"ticks", "report_every", "evaluate_every", "evaluation_episodes"}  # may differ from the saved run's
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class ExpertTrainer:
         self._random_ticks = 0 if first_actor else settings.first_ticks
         self.ticks, self.best = 0, -np.inf
         self._stage = self._stage_began = 0
-        if self._state_path.exists():
-            self._resume()
+        if (state := load_state(self._state_path, settings, FREE)) is not None:
+            self._resume(state)
         self._enter_stage()
 
     @property
@@ -166,10 +166,13 @@ class ExpertTrainer:
         self._rollout.enter(stage, falls)
 
     def save(self) -> None:
-        """Write the whole state; an interruption leaves either the old file or the new one."""
+        """Write the whole state.
+
+        Raises:
+            CheckpointError: see `save_state`.
+        """
         self._rollout.cut()
         state: dict[str, Any] = {
-            "task": self._settings.task,
             "learner": self.learner.state_dict(),
             "transitions": self._transitions.state_dict(),
             "ticks": self.ticks,
@@ -182,23 +185,10 @@ class ExpertTrainer:
             "generator": self._generator.get_state(),
             "numpy_rng": json.dumps(self._rng.bit_generator.state),
         }
-        partial = self._state_path.with_suffix(".pt.part")
-        try:
-            torch.save(state, partial)
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{partial}: could not be written ({error}); {self._state_path.name} is as it was, make room and "
-                "give the same command"
-            ) from None
-        os.replace(partial, self._state_path)
+        save_state(self._state_path, self._settings, state)
         self._rollout.begin()
 
-    def _resume(self) -> None:
-        state = torch.load(self._state_path, weights_only=True)
-        if state["task"] != self._settings.task:
-            raise SettingsError(
-                f"{self._folder}: holds a run of {state['task']}, not of {self._settings.task}; use another folder"
-            )
+    def _resume(self, state: State) -> None:
         self.learner.load_state_dict(state["learner"])
         self._transitions.load_state_dict(state["transitions"])
         self.ticks, self.best = state["ticks"], state["best"]

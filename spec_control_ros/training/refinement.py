@@ -1,6 +1,5 @@
 """Refines an expert on the task's own episodes: many plants, rounds of fresh ticks, resumable."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_trainer import EVALUATION_SEED, ExpertProgress
 from spec_control_ros.training.proximal_policy import Experience, ProximalPolicy, ProximalSettings
 from spec_control_ros.training.rollout import FloatArray, episode_returns
+from spec_control_ros.training.train_state import State, load_state, save_state
+
+FREE = {"ticks", "evaluate_every", "evaluation_episodes"}  # may differ from the saved run's
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ class Refinement:
         self._returns = np.zeros(settings.plants)
         self._ended: list[float] = []
         self.ticks, self.best = 0, -np.inf
-        if self._state_path.exists():
-            self._resume()
+        if (state := load_state(self._state_path, settings, FREE)) is not None:
+            self._resume(state)
         self._begin_all()
 
     @property
@@ -156,33 +158,22 @@ class Refinement:
         return ExpertProgress(self.ticks, self.learner.updates, "refine", returns, evaluation, losses)
 
     def save(self) -> None:
-        """Write the whole state; an interruption leaves either the old file or the new one."""
+        """Write the whole state.
+
+        Raises:
+            CheckpointError: see `save_state`.
+        """
         state: dict[str, Any] = {
-            "task": self._settings.task,
             "learner": self.learner.state_dict(),
             "ticks": self.ticks,
             "best": float(self.best),
             "next_seed": self._next_seed,
             "generator": self._generator.get_state(),
         }
-        partial = self._state_path.with_suffix(".pt.part")
-        try:
-            torch.save(state, partial)
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{partial}: could not be written ({error}); {self._state_path.name} is as it was, make room and "
-                "give the same command"
-            ) from None
-        os.replace(partial, self._state_path)
+        save_state(self._state_path, self._settings, state)
         self._begin_all()
 
-    def _resume(self) -> None:
-        state = torch.load(self._state_path, weights_only=True)
-        if state["task"] != self._settings.task or "average" not in state["learner"]:
-            raise SettingsError(
-                f"{self._folder}: holds another run ({state['task']}), expected a refinement of "
-                f"{self._settings.task}; use another folder"
-            )
+    def _resume(self, state: State) -> None:
         self.learner.load_state_dict(state["learner"])
         self.ticks, self.best = state["ticks"], state["best"]
         self._next_seed = state["next_seed"]

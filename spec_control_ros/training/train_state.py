@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,23 +10,21 @@ from typing import Any
 import torch
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.training.trainer_settings import TrainerSettings
 
-FREE = {"updates", "evaluate_every"}  # may differ from the saved run's
 FORMAT = 1
 
 State = dict[str, Any]
 
 
-def save_state(path: Path, settings: TrainerSettings, state: State) -> None:
-    """Write the state; an interruption leaves either the old file or the new one.
+def save_state(path: Path, settings: Any, state: State) -> None:
+    """Write the state of a run with these settings, a dataclass; an interruption leaves the old file or the new one.
 
     Raises:
         CheckpointError: it could not be written; the old file is as it was.
     """
     part = path.with_name(path.name + ".part")
     try:
-        torch.save({"format": FORMAT, "settings": json.dumps(asdict(settings)), **state}, part)
+        torch.save({"format": FORMAT, "settings": _told(settings), **state}, part)
         os.replace(part, path)
     except (OSError, RuntimeError) as error:  # torch raises either
         part.unlink(missing_ok=True)
@@ -35,8 +33,13 @@ def save_state(path: Path, settings: TrainerSettings, state: State) -> None:
         ) from None
 
 
-def load_state(path: Path, settings: TrainerSettings) -> State | None:
+def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None:
     """The state that was saved, on the CPU; None if there is none.
+
+    Args:
+        path: of the file.
+        settings: of the run that is to go on.
+        free: names of those settings that may differ from the saved run's.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -50,25 +53,31 @@ def load_state(path: Path, settings: TrainerSettings) -> State | None:
     except Exception as error:  # torch and pickle raise whatever comes up in a damaged file
         told = f"{type(error).__name__}: {error}".splitlines()[0]
         raise CheckpointError(
-            f"{path}: damaged ({told}); begin in another folder, from the best weights in {path.parent / 'best'}"
+            f"{path}: damaged ({told}); begin in another folder, from the best so far in {path.parent}"
         ) from None
     if state.get("format") != FORMAT:
         raise CheckpointError(
             f"{path}: got format {state.get('format')!r}, expected {FORMAT}; use another folder"
         )
-    now = json.loads(json.dumps(asdict(settings)))
-    if differences := list(_differences(saved, now)):
+    if differences := [d for d in _differences(saved, json.loads(_told(settings))) if d[0] not in free]:
+        told = "; ".join(f"{name}: was {was!r}, got {got!r}" for name, was, got in differences)
         raise SettingsError(
-            f"{path.parent}: holds a run with other settings ({'; '.join(differences)}); "
-            "give those, or use another folder"
+            f"{path.parent}: holds a run with other settings ({told}); give those, or use another folder"
         )
     return state
 
 
-def _differences(saved: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _told(settings: Any) -> str:
+    run = type(settings).__name__.removesuffix("Settings")  # what kind of run it is
+    return json.dumps({"run": run, **asdict(settings)}, default=lambda kind: kind.value)
+
+
+def _differences(
+    saved: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     for name in sorted(saved.keys() | now.keys()):
         was, is_ = saved.get(name), now.get(name)
         if isinstance(was, Mapping) and isinstance(is_, Mapping):
             yield from _differences(was, is_, f"{prefix}{name}.")
-        elif was != is_ and prefix + name not in FREE:
-            yield f"{prefix}{name}: was {was!r}, got {is_!r}"
+        elif was != is_:
+            yield prefix + name, was, is_

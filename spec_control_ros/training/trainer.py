@@ -30,6 +30,8 @@ from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
+FREE = {"updates", "evaluate_every"}  # may differ from the saved run's
+
 
 class Trainer:
     """Runs `TrainerSettings` in a folder and continues what lies there.
@@ -60,7 +62,7 @@ class Trainer:
     ):
         resources = resources or Resources()
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
-        state = load_state(folder / "state.pt", settings)
+        state = load_state(folder / "state.pt", settings, FREE)
 
         # What there is to learn from
         recorded = Episodes.open(Path(settings.dataset)) if settings.dataset else None

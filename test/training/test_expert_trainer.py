@@ -3,13 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from target_plant import TargetPlant
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.sim.plant import Step
 from spec_control_ros.training.curriculum import Stage, Start
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_settings import ExpertSettings
@@ -28,28 +26,6 @@ SETTINGS = ExpertSettings(
     evaluation_episodes=4,
     actor_critic=ActorCriticSettings(learning_rate=3e-3, discount=0.5, reward_scale=1.0),
 )
-
-
-class TargetPlant:
-    """Rewards the action that the observation names."""
-
-    obs_dim, action_dim, episode_ticks = 2, 1, 20
-
-    def __init__(self, task: str) -> None:
-        self.task = task
-
-    def reset(self, seed: int) -> NDArray[np.float32]:
-        self._rng, self._left = np.random.default_rng(seed), self.episode_ticks
-        return self._next()
-
-    def step(self, action: NDArray[np.float32]) -> Step:
-        self._left -= 1
-        reward = 2.0 - abs(float(action[0] - self._target))
-        return Step(self._next(), reward, self._left == 0)
-
-    def _next(self) -> NDArray[np.float32]:
-        self._target = self._rng.uniform(-0.8, 0.8)
-        return np.array([self._target, 1.0], np.float32)
 
 
 def make(
@@ -158,7 +134,7 @@ def test_actor_of_another_body_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_of_another_task_is_refused(run: tuple[Path, ExpertTrainer, list[ExpertProgress]]) -> None:
-    with pytest.raises(SettingsError, match="holds a run of hit-the-target, not of miss-the-target"):
+    with pytest.raises(SettingsError, match="task: was 'hit-the-target', got 'miss-the-target'"):
         make(run[0], replace(SETTINGS, task="miss-the-target"))
 
 

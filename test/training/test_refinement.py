@@ -3,19 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from target_plant import TargetPlant
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.sim.plant import Step
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.proximal_policy import ProximalSettings
 from spec_control_ros.training.refinement import Refinement, RefinementSettings
 
 SETTINGS = RefinementSettings(
-    task="stay-in-the-middle",
+    task="hit-the-target",
     ticks=8 * 20 * 12,
     plants=8,
     round_ticks=20,
@@ -28,32 +26,10 @@ SETTINGS = RefinementSettings(
 )
 
 
-class MiddlePlant:
-    """Rewards actions near the observation."""
-
-    obs_dim, action_dim, episode_ticks = 2, 1, 25
-
-    def __init__(self, task: str) -> None:
-        self.task = task
-
-    def reset(self, seed: int) -> NDArray[np.float32]:
-        self._rng, self._left = np.random.default_rng(seed), self.episode_ticks
-        return self._next()
-
-    def step(self, action: NDArray[np.float32]) -> Step:
-        self._left -= 1
-        reward = 1.0 - abs(float(action[0] - self._target))
-        return Step(self._next(), reward, self._left == 0)
-
-    def _next(self) -> NDArray[np.float32]:
-        self._target = self._rng.uniform(-0.8, 0.8)
-        return np.array([self._target, 1.0], np.float32)
-
-
 def make(folder: Path, settings: RefinementSettings = SETTINGS) -> Refinement:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
-    return Refinement(settings, folder, ExpertActor(2, 1), make_plant=MiddlePlant)
+    return Refinement(settings, folder, ExpertActor(2, 1), make_plant=TargetPlant)
 
 
 def test_run_improves_and_keeps_the_best(tmp_path: Path) -> None:
@@ -81,13 +57,13 @@ def test_continued_run_is_the_run_without_a_break(tmp_path: Path) -> None:
 def test_another_tasks_run_is_not_continued(tmp_path: Path) -> None:
     run = make(tmp_path)
     run.save()
-    with pytest.raises(SettingsError, match="another run"):
+    with pytest.raises(SettingsError, match="task: was 'hit-the-target', got 'something-else'"):
         make(tmp_path, replace(SETTINGS, task="something-else"))
 
 
 def test_actor_of_another_body_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="another task"):
-        Refinement(SETTINGS, tmp_path, ExpertActor(3, 1), make_plant=MiddlePlant)
+        Refinement(SETTINGS, tmp_path, ExpertActor(3, 1), make_plant=TargetPlant)
 
 
 def test_more_evaluation_episodes_than_plants_are_refused() -> None:
