@@ -286,7 +286,7 @@ class TestErrors:
         list(train().run(rounds(3)))
         path = tmp_path / "run" / "state.pt"
         path.write_bytes(path.read_bytes()[:kept])
-        with pytest.raises(CheckpointError, match=r"state\.pt: damaged .*best weights"):
+        with pytest.raises(CheckpointError, match=r"state\.pt: damaged .*best so far"):
             train()
 
     def test_full_disk_leaves_a_state_to_go_on_from(
