@@ -253,21 +253,29 @@ def refine(
     minutes: Annotated[
         float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
     ] = None,
-    std: Annotated[float, typer.Option(help="spread of actions before squashing")] = 0.18,
+    std: Annotated[float, typer.Option(help="spread of actions before squashing")] = 0.07,
+    divergence: Annotated[float, typer.Option(help="in nats, that a round may bring")] = 0.02,
+    gain: Annotated[
+        float,
+        typer.Option(
+            help="factor of the first actor's actions before squashing, below 1 where it is restless"
+        ),
+    ] = 1.0,
     action_cost: Annotated[
         float, typer.Option(help="part of a tick's reward that a mean squared action of 1 costs")
-    ] = 1.0,
+    ] = 0.5,
     early_share: Annotated[
         float, typer.Option(help="of plants that see the first ticks of episodes alone")
     ] = 0.5,
-    early_ticks: Annotated[int, typer.Option(help="of an episode that those plants see", min=1)] = 120,
+    early_ticks: Annotated[int, typer.Option(help="of an episode that those plants see", min=1)] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Refine an expert by proximal policy optimisation; an interrupted run goes on where it was."""
     from spec_control_ros.cli.refine import refine as refine_expert
 
-    given = {"seed": seed, "ticks": ticks, "early_share": early_share, "early_ticks": early_ticks}
-    proximal = {"std": std, "action_cost": action_cost}
+    early = {"early_share": early_share, "early_ticks": early_ticks}
+    given = {"seed": seed, "ticks": ticks, "gain": gain, **early}
+    proximal = {"std": std, "action_cost": action_cost, "divergence": divergence}
     refine_expert(task, start, out, folder or Path("results/refine") / task, given, proximal, minutes)
 
 

@@ -27,20 +27,20 @@ class ProximalSettings:
     discount: float = setting(0.985, "of reward, a tick", above=0.0, high=0.9999)
     trace: float = setting(0.95, "lambda of the generalised advantage", low=0.0, high=1.0)
     value_scale: float = setting(100.0, "of returns, as the value network sees them", above=0.0)
-    std: float = setting(0.18, "spread of actions before squashing", above=0.0)
+    std: float = setting(0.07, "spread of actions before squashing", above=0.0)
     action_cost: float = setting(
-        1.0, "part of a tick's reward that a mean squared action of 1 costs", low=0.0
+        0.5, "part of a tick's reward that a mean squared action of 1 costs", low=0.0
     )
     clip: float = setting(0.2, "of the probability ratio", above=0.0, high=1.0)
     divergence: float = setting(
-        0.03, "in nats, that a round may bring; the learning rate follows it", above=0.0
+        0.02, "in nats, that a round may bring; the learning rate follows it", above=0.0
     )
     learning_rate: float = setting(4e-5, "of Adam, for the actor, at first", above=0.0)
     value_learning_rate: float = setting(1e-3, "of Adam, for the value", above=0.0)
     epochs: int = setting(4, "over the data of a round", low=1)
-    minibatch: int = setting(800, "ticks in a gradient step", low=1)
+    minibatch: int = setting(1600, "ticks in a gradient step", low=1)
     average: float = setting(
-        0.95, "of the averaged actor that a round keeps; 0: it is the last round's", low=0.0, high=0.999
+        0.97, "of the averaged actor that a round keeps; 0: it is the last round's", low=0.0, high=0.999
     )
 
     def __post_init__(self) -> None:

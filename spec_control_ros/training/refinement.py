@@ -27,14 +27,20 @@ class RefinementSettings:
     task: str = setting("humanoid-walk", "dm_control suite task")
     seed: int = setting(0, "of episodes and draws", low=0)
     ticks: int = setting(3_000_000, "of all plants, in all", low=1)
-    plants: int = setting(48, "that step together", low=1)
+    plants: int = setting(96, "that step together", low=1)
     round_ticks: int = setting(100, "of every plant, between updates", low=2)
     early_share: float = setting(
         0.5, "of plants that see the first ticks of episodes alone", low=0.0, high=1.0
     )
-    early_ticks: int = setting(120, "of an episode that those plants see", low=1)
+    early_ticks: int = setting(100, "of an episode that those plants see", low=1)
+    gain: float = setting(
+        1.0,
+        "factor of the first actor's actions before squashing; below 1 where it has learnt to withstand a wider spread",
+        above=0.0,
+        high=2.0,
+    )
     value_rounds: int = setting(6, "before the actor's first update, while its value is learnt", low=0)
-    evaluate_every: int = setting(50, "rounds", low=1)
+    evaluate_every: int = setting(25, "rounds", low=1)
     evaluation_episodes: int = setting(48, "deterministic; at most as many as plants", low=1)
     proximal: ProximalSettings = field(default_factory=ProximalSettings)
 
@@ -73,6 +79,7 @@ class Refinement:
         self._generator = torch.Generator().manual_seed(settings.seed)
         self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
         first_actor.check_fits(self._plants[0].obs_dim, self._plants[0].action_dim)
+        first_actor.scale(settings.gain)
         self.learner = ProximalPolicy(first_actor.train(), settings.proximal)
         self._next_seed = 10_000 * (settings.seed + 1)
         self._returns = np.zeros(settings.plants)

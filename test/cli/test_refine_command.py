@@ -25,11 +25,11 @@ def first(tmp_path: Path) -> None:
 def test_command_writes_an_expert_its_card_and_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spec_control_ros.cli.expert.SCORED_SEEDS", range(100, 102))
     out = tmp_path / "out" / "expert.npz"
-    outcome = refine(tmp_path, "--out", out, "--ticks", 4800)
+    outcome = refine(tmp_path, "--out", out, "--ticks", 9600)
     assert outcome.exit_code == 0, outcome.output
     assert ExpertActor.load(out).obs_dim == 8
     card = json.loads(out.with_suffix(".json").read_text())
-    assert card["training"]["ticks"] == 4800
+    assert card["training"]["ticks"] == 9600
     assert len(card["evaluation"]["deterministic"]["returns"]) == 2
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 2
 

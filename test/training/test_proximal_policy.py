@@ -15,7 +15,7 @@ from spec_control_ros.training.proximal_policy import (
     advantages,
 )
 
-SETTINGS = ProximalSettings(minibatch=64, action_cost=0.0, learning_rate=1e-3, divergence=0.1)
+SETTINGS = ProximalSettings(std=0.18, minibatch=64, action_cost=0.0, learning_rate=1e-3, divergence=0.1)
 
 
 def column(*values: float) -> torch.Tensor:

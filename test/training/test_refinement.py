@@ -66,6 +66,26 @@ def test_actor_of_another_body_is_refused(tmp_path: Path) -> None:
         Refinement(SETTINGS, tmp_path, ExpertActor(3, 1), make_plant=TargetPlant)
 
 
+def test_gain_scales_the_first_actor_once(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    obs, given = torch.randn(5, 2), ExpertActor(2, 1)
+    before = given.distribution(obs)[0]
+    settings = replace(SETTINGS, gain=0.5)
+    run = Refinement(settings, tmp_path, given, make_plant=TargetPlant)
+    assert torch.allclose(run.learner.actor.distribution(obs)[0], 0.5 * before)
+    run.save()
+    again = Refinement(settings, tmp_path, ExpertActor(2, 1), make_plant=TargetPlant)
+    assert torch.allclose(again.learner.actor.distribution(obs)[0], 0.5 * before)
+
+
+def test_averaged_actor_is_the_last_one_where_nothing_is_kept(tmp_path: Path) -> None:
+    proximal = replace(SETTINGS.proximal, average=0.0)
+    run = make(tmp_path, replace(SETTINGS, proximal=proximal))
+    list(run.run())
+    for a, b in zip(run.learner.actor.parameters(), run.learner.averaged.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_more_evaluation_episodes_than_plants_are_refused() -> None:
     with pytest.raises(SettingsError, match="evaluation_episodes"):
         RefinementSettings(plants=4, evaluation_episodes=5)
