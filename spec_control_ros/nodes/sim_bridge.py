@@ -129,6 +129,12 @@ class SimBridgeNode(ProcessNode):
                 "does the executor's model fit the task?",
                 throttle_duration_sec=5.0,
             )
+        if self._bridge.must_begin_again:
+            self._episodes_begun -= 1
+            self._begin_episode(self._bridge.episode.seed)
+            if self._is_lockstep:
+                self._skip_unobserved()
+            return
         if fate is CommandFate.TAKEN:
             self._camera.note(kind)
         if self._is_lockstep and fate in (CommandFate.TAKEN, CommandFate.LOST):

@@ -68,7 +68,8 @@ class PlantBridge:
         self._episode_ticks = episode_ticks
         self._epoch = first_epoch - 1
         self._total_ticks = 0
-        self._is_done = self._is_first = True
+        self._epoch_before = self._epoch  # the newest of a plant that was here before, as far as is known
+        self._is_done = self._is_unknown = True  # unknown: no command has been for this plant yet
         self._idle_action: NDArray[np.float32] = np.zeros(plant.action_dim, np.float32)
         self._last_action = self._idle_action
         self._is_hold = False
@@ -91,6 +92,11 @@ class PlantBridge:
     def is_done(self) -> bool:
         """Whether no episode is under way."""
         return self._is_done
+
+    @property
+    def must_begin_again(self) -> bool:
+        """Whether the executor takes this plant's ticks for old ones: see `command`."""
+        return not self._is_done and self._is_unknown and self._epoch <= self._epoch_before
 
     @property
     def observation(self) -> Observation:
@@ -120,8 +126,7 @@ class PlantBridge:
 
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed` in a new epoch; whatever is under way is cut off."""
-        self._epoch += 1
-        self._is_first = False
+        self._epoch = max(self._epoch, self._epoch_before) + 1
         self._begin(seed)
         self._obs = self.plant.reset(seed)
         self._is_done = False
@@ -134,13 +139,15 @@ class PlantBridge:
         """Take the command for the present tick; any other is refused and counted.
 
         Only a hold is never too late: an executor whose sensor falls silent can but answer the last tick that it saw.
-        Before the first episode, a command of a later epoch is the last word to a plant that was here before: its
+        Before any was taken, one for a tick that has not come is the last word to a plant that was here before: its
         executor still lives, and takes what comes for stale unless epochs go on from there.
         """
         fate = self._fate(epoch, tick, action, is_hold=is_hold)
-        if self._is_first and epoch < LAST_EPOCH:
-            self._epoch = max(self._epoch, epoch)
+        is_ahead = self._is_done or (epoch, tick) > (self._epoch, self._tick)
+        if self._is_unknown and is_ahead and epoch < LAST_EPOCH:
+            self._epoch_before = max(self._epoch_before, epoch)
         if fate is CommandFate.TAKEN:
+            self._is_unknown = False
             self._command, self._is_hold = np.clip(action, -1.0, 1.0), is_hold
         elif fate is CommandFate.STANDING:
             self._last_action = np.clip(action, -1.0, 1.0)

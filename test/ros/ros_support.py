@@ -107,6 +107,16 @@ def write_parameters(path: Path, **nodes: Mapping[str, Any]) -> Path:
     return path
 
 
+def write_system(path: Path, model: Path, executor: Mapping[str, Any], sim_bridge: Mapping[str, Any]) -> Path:
+    """Parameters of the three nodes, with a search of a millisecond and plans of three rows."""
+    return write_parameters(
+        path,
+        planner={"model": str(model), "planner": {"queue_length": 3, "mppi": SMALL_SEARCH}},
+        executor={"model": str(model), **executor},
+        sim_bridge={"task": TASK, **sim_bridge},
+    )
+
+
 def arguments_of(parameters: Mapping[str, Any]) -> list[str]:
     """Parameters as words after --ros-args."""
     words = (("-p", f"{name}:={_yaml(value)}") for name, value in parameters.items())

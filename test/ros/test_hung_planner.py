@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ros_support import SMALL_SEARCH, TASK, Background, Probe, write_parameters
+from ros_support import Background, Probe, write_system
 
 from spec_control_ros.core.decision import DecisionKind, Reason
 
@@ -14,16 +14,15 @@ from spec_control_ros.core.decision import DecisionKind, Reason
 def test_planner_that_hangs_is_missed_by_its_heartbeat_alone(
     probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path
 ) -> None:
-    params = write_parameters(
+    params = write_system(
         tmp_path / "params.yaml",
-        planner={"model": str(model), "planner": {"queue_length": 3, "mppi": SMALL_SEARCH}},
+        model,
         executor={
-            "model": str(model),
             "answer_timeout_s": 1000.0,
             "planner_lease_s": 1.0,
             "executor": {"plan_wait_s": 0.3, "replan_timeout_s": 1000.0, "sensor_timeout_s": 60.0},
         },
-        sim_bridge={"task": TASK, "mode": "lockstep", "action_repeat": 5, "episodes": 0},
+        sim_bridge={"mode": "lockstep", "action_repeat": 5, "episodes": 0},
     )
     status, diagnostics = probe.hear_status(), probe.hear_diagnostics("executor")
 

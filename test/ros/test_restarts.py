@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ros_support import SMALL_SEARCH, TASK, Background, Probe, write_parameters
+from ros_support import Background, Probe, write_system
 
 from spec_control_ros.core.decision import DecisionKind, Reason
 
@@ -17,16 +17,15 @@ WAITS = {"lockstep": 0.3, "realtime": 0.02}
 def test_killed_planner_is_held_for_reported_and_recovered_from(
     probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path, mode: str
 ) -> None:
-    params = write_parameters(
+    params = write_system(
         tmp_path / "params.yaml",
-        planner={"model": str(model), "planner": {"queue_length": 3, "mppi": SMALL_SEARCH}},
+        model,
         executor={
-            "model": str(model),
             "answer_timeout_s": 0.5,
             "supervision": {"rate": False, "rejected_warn": 1.0},  # a busy machine, a random model
             "executor": {"plan_wait_s": WAITS[mode], "replan_timeout_s": 2.0, "sensor_timeout_s": 60.0},
         },
-        sim_bridge={"task": TASK, "mode": mode, "action_repeat": 5, "episodes": 0},
+        sim_bridge={"mode": mode, "action_repeat": 5, "episodes": 0},
     )
     status, diagnostics = probe.hear_status(), probe.hear_diagnostics("executor")
 
@@ -62,11 +61,11 @@ def test_killed_planner_is_held_for_reported_and_recovered_from(
 def test_plant_that_comes_back_goes_on_with_the_next_epoch(
     probe: Probe, start: Callable[..., Background], model: Path, tmp_path: Path, end: signal.Signals
 ) -> None:
-    params = write_parameters(
+    params = write_system(
         tmp_path / "params.yaml",
-        planner={"model": str(model), "planner": {"queue_length": 3, "mppi": SMALL_SEARCH}},
-        executor={"model": str(model), "executor": {"plan_wait_s": 0.3, "sensor_timeout_s": 60.0}},
-        sim_bridge={"task": TASK, "episodes": 0},
+        model,
+        executor={"executor": {"plan_wait_s": 0.3, "sensor_timeout_s": 60.0}},
+        sim_bridge={"episodes": 0},
     )
     status, episodes = probe.hear_status(), probe.hear_episodes()
     start("planner", {}, params)
