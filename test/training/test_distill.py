@@ -32,6 +32,7 @@ def plant() -> SuitePlant:
 
 @pytest.fixture(scope="module")
 def model(small_model: Callable[..., WorldModel], plant: SuitePlant) -> WorldModel:
+    torch.manual_seed(1)
     return small_model(obs=plant.obs_dim, action=plant.action_dim)
 
 
