@@ -54,7 +54,7 @@ def arguments(robot: str) -> tuple[Argument, ...]:
             "corrector",
             "auto",
             "corrector of the model; auto: that of the parameter files, or the best that the model has",
-            ("auto", "two_tower", "temporal", "none"),
+            ("auto", "temporal", "two_tower", "none"),
         ),
         Argument("device", "cpu", "torch device of the planner"),
         Argument(

@@ -28,7 +28,7 @@ def run(
     mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
     episodes: Annotated[int, typer.Option(help="0: until stopped", min=0)] = 1,
     seed: Annotated[int, typer.Option(help="of the first episode and of the planner", min=0)] = 0,
-    corrector: Annotated[str, typer.Option(help="auto, two_tower, temporal or none")] = "auto",
+    corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
     device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
     record: Annotated[str, typer.Option(help="folder to record a bag to; true: named by the time")] = "",
     topics: Annotated[str, typer.Option(help="further topics to record, with commas")] = "",
@@ -320,7 +320,7 @@ def calibrate(
     correction_rate: Annotated[float, typer.Option(help="part of nominal ticks that are corrected")] = 0.99,
     episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1)] = 24,
     held_out: Annotated[int, typer.Option(help="episodes that each mode is verified on", min=1)] = 10,
-    corrector: Annotated[str, typer.Option(help="auto, two_tower, temporal or none")] = "auto",
+    corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
     params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
 ) -> None:
     """Fit the gate's thresholds to a model for a stated rate of false alarms; they go into its card."""

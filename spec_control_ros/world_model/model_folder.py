@@ -30,8 +30,8 @@ from spec_control_ros.world_model.tick_networks import native_residual
 
 WEIGHTS = "world_model.safetensors"
 CORRECTORS: dict[CorrectorKind, type[LearnedCorrector]] = {
-    CorrectorKind.TWO_TOWER: TwoTowerCorrector,
     CorrectorKind.TEMPORAL: TemporalCorrector,
+    CorrectorKind.TWO_TOWER: TwoTowerCorrector,
 }
 
 

@@ -185,13 +185,13 @@ class TestCorrectors:
     def test_none_is_no_corrector(self, folder: ModelFolder, model: WorldModel) -> None:
         assert folder.corrector(CorrectorKind.NONE, model) is None
 
-    def test_auto_prefers_the_two_tower_corrector_and_does_without(
+    def test_auto_prefers_the_temporal_corrector_and_does_without(
         self, folder: ModelFolder, model: WorldModel
     ) -> None:
-        assert isinstance(folder.corrector(CorrectorKind.AUTO, model), TwoTowerCorrector)
-        (folder.path / "two_tower.safetensors").unlink()
         assert isinstance(folder.corrector(CorrectorKind.AUTO, model), TemporalCorrector)
         (folder.path / "temporal.safetensors").unlink()
+        assert isinstance(folder.corrector(CorrectorKind.AUTO, model), TwoTowerCorrector)
+        (folder.path / "two_tower.safetensors").unlink()
         assert folder.corrector(CorrectorKind.AUTO, model) is None
 
     def test_missing_corrector_lists_those_that_there_are(

@@ -20,8 +20,8 @@ class CorrectorKind(str, Enum):
     """The correctors there are; NONE leaves queued actions as they are. AUTO prefers them in this order."""
 
     AUTO = "auto"  # the first of the others that the model has
-    TWO_TOWER = "two_tower"
     TEMPORAL = "temporal"
+    TWO_TOWER = "two_tower"
     NONE = "none"
 
 
