@@ -219,7 +219,7 @@ def test_robots_topics_are_recorded_where_there_is_a_robot() -> None:
     [
         ({"colour": "red"}, "argument colour: unknown, expected one of task, model"),
         ({"mode": "fast"}, "mode: got 'fast', expected one of lockstep, realtime"),
-        ({"corrector": "magic"}, "corrector: got 'magic', expected one of auto, two_tower, temporal, none"),
+        ({"corrector": "magic"}, "corrector: got 'magic', expected one of auto, temporal, two_tower, none"),
         ({"headless": "yes"}, "headless: got 'yes', expected one of true, false"),
         ({"episodes": "-1"}, "episodes: got '-1', expected a whole number from 0 to 2147483647"),
         ({"episodes": "1.5"}, "episodes: got '1.5'"),
