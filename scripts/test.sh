@@ -10,11 +10,6 @@ if [[ -f .venv/environment.sh ]]; then
 fi
 export PATH=$PWD/.venv/bin:$PATH
 
-export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-if [[ -f config/fastdds.xml ]]; then
-    export FASTDDS_DEFAULT_PROFILES_FILE=$PWD/config/fastdds.xml
-fi
-
 if (($# == 0)); then
     ruff check .
     ruff format --check .

@@ -67,8 +67,8 @@ def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) 
             answer_timeout_s=options.answer_timeout_s,
         )
     finally:
-        player.destroy_node()
         executor.shutdown()
+        player.destroy_node()
         rclpy.try_shutdown()
 
 

@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import BRIDGES, Process
 from spec_control_ros.core.decision import Reason
@@ -133,8 +134,8 @@ def _listening(make_monitor: Callable[[], Node]) -> Iterator[Any]:
     try:
         yield lambda timeout_s: executor.spin_once(timeout_sec=timeout_s)
     finally:
-        node.destroy_node()
         executor.shutdown()
+        node.destroy_node()
         rclpy.try_shutdown()
 
 
@@ -155,12 +156,7 @@ def _signals_raise() -> Iterator[None]:
 
 def environment() -> dict[str, str]:
     """Of all processes: ours stays on this machine and finds its peers quickly, unless the user said otherwise."""
-    share = Path(get_package_share_directory("spec_control_ros"))
-    defaults = {
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "FASTDDS_DEFAULT_PROFILES_FILE": str(share / "config" / "fastdds.xml"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
+    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    os.environ.update(middleware_environment(os.environ, config))
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     return dict(os.environ)

@@ -97,8 +97,8 @@ class LatencyDriver(Node):
 
     def destroy_node(self) -> None:
         """Leave."""
-        super().destroy_node()
         self._spinner.shutdown()
+        super().destroy_node()
 
     @property
     def has_peers(self) -> bool:

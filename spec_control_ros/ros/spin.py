@@ -56,9 +56,9 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return SETTINGS_EXIT_CODE
     finally:
+        executor.shutdown()  # first: it must not be told of events of what is being destroyed
         if node is not None:
             node.destroy_node()
-        executor.shutdown()  # what it has served stays announced until then
         rclpy.try_shutdown()
     return node.exit_code
 

@@ -28,6 +28,7 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
 from spec_control_interfaces import msg
+from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.world_model.checkpoint import save_world_model
@@ -238,8 +239,8 @@ class Probe:
 
     def __exit__(self, *_: object) -> None:
         """Leave the domain, whatever came: what stays behind answers in the place of other tests' nodes."""
+        self._executor.shutdown()
         self.node.destroy_node()
-        self._executor.shutdown()  # it keeps what it has served alive
         self.context.try_shutdown()
 
     def hear(self, kind: Any, topic: str, qos: QoSProfile | int = RECORD) -> list[Any]:
@@ -340,8 +341,8 @@ def domain() -> Iterator[int]:
     """A DDS domain of this test session's own; nothing leaves this machine."""
     with free_domain() as number, pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(number))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds.xml"))
+        for name, value in middleware_environment({}, ROOT / "config").items():
+            patch.setenv(name, value)
         yield number
 
 

@@ -18,6 +18,7 @@ from ros_support import (
 )
 from two_hosts import Host, two_hosts
 
+from spec_control_ros.bringup.middleware import PROFILES, RANGE
 from spec_control_ros.core.decision import DecisionKind
 
 CUT_TICKS = 35  # 7 s: longer than DDS takes to give up the other side
@@ -56,10 +57,8 @@ def test_robot_ticks_on_through_a_cut_and_resumes(
         },
         sim_bridge={"task": TASK, "mode": "realtime", "action_repeat": 20, "episodes": 0},
     )
-    monkeypatch.setenv(
-        "FASTDDS_BUILTIN_TRANSPORTS", "UDPv4"
-    )  # one machine: else shared memory is the network
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    monkeypatch.setenv(RANGE, "SUBNET")
+    monkeypatch.setenv(PROFILES, str(ROOT / "config" / "fastdds.xml"))
     with two_hosts(delay_s=0.02, loss=0.01) as (robot, workstation, link), ExitStack() as ends:
 
         def start(host: Host, peer: Host, name: str) -> Background:

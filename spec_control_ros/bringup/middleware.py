@@ -1,0 +1,28 @@
+"""Where the processes of a system look for each other, and through what they speak."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+RANGE, PROFILES, IMPLEMENTATION = (
+    "ROS_AUTOMATIC_DISCOVERY_RANGE",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "RMW_IMPLEMENTATION",
+)
+FAST_DDS = "rmw_fastrtps_cpp"
+
+
+def middleware_environment(given: Mapping[str, str], config: Path) -> dict[str, str]:
+    """What is to be added to an environment, so that a system stays on this machine and finds itself quickly.
+
+    What the user has set is left as it is.
+
+    Args:
+        given: the environment so far.
+        config: the folder of the package's configuration.
+    """
+    if given.get(IMPLEMENTATION, FAST_DDS) != FAST_DDS or RANGE in given or PROFILES in given:
+        defaults = {RANGE: "LOCALHOST", PROFILES: str(config / "fastdds.xml")}
+    else:
+        # LOCALHOST would bring shared memory back in, whatever the profile says; here the profile alone counts.
+        defaults = {RANGE: "SYSTEM_DEFAULT", PROFILES: str(config / "fastdds_this_machine.xml")}
+    return {name: value for name, value in defaults.items() if name not in given}

@@ -1,0 +1,44 @@
+"""Where a system's processes look for each other."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from spec_control_ros.bringup.middleware import IMPLEMENTATION, PROFILES, RANGE, middleware_environment
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+
+
+def test_system_stays_on_this_machine_without_shared_memory() -> None:
+    added = middleware_environment({}, CONFIG)
+    assert added == {RANGE: "SYSTEM_DEFAULT", PROFILES: str(CONFIG / "fastdds_this_machine.xml")}
+    assert "127.0.0.1" in _texts(CONFIG / "fastdds_this_machine.xml")
+
+
+@pytest.mark.parametrize("name", ["fastdds.xml", "fastdds_this_machine.xml"])
+def test_profiles_have_udp_alone(name: str) -> None:
+    texts = _texts(CONFIG / name)
+    assert texts.count("UDPv4") == 1
+    assert "SHM" not in texts
+    assert "false" in texts, "the built-in transports, of which shared memory is one, are off"
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ({RANGE: "SUBNET"}, {PROFILES: str(CONFIG / "fastdds.xml")}),
+        ({PROFILES: "mine.xml"}, {RANGE: "LOCALHOST"}),
+        ({RANGE: "SUBNET", PROFILES: "mine.xml"}, {}),
+        (
+            {IMPLEMENTATION: "rmw_cyclonedds_cpp"},
+            {RANGE: "LOCALHOST", PROFILES: str(CONFIG / "fastdds.xml")},
+        ),
+    ],
+)
+def test_what_the_user_has_set_stays(given: dict[str, str], added: dict[str, str]) -> None:
+    assert middleware_environment(given, CONFIG) == added
+
+
+def _texts(path: Path) -> list[str]:
+    return [text for element in ElementTree.parse(path).iter() if (text := (element.text or "").strip())]
