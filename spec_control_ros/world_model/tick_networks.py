@@ -115,9 +115,11 @@ def _temporal(corrector: TemporalCorrector) -> Residual:
     for block in corrector.blocks:
         assert isinstance(block, Block)
         mixed = tape.attend(tape.module(tape.module(x, block.attention_norm), block.qkv), first, heads)
+        if block is corrector.blocks[-1]:  # from here on no row looks at another, and the newest alone counts
+            x, mixed = x.row(-1), mixed.row(-1)
         x = tape.combine(Kind.ADD, x, tape.module(mixed, block.out))
         x = tape.combine(Kind.ADD, x, tape.module(x, block.mlp))
-    out = tape.module(tape.module(x.row(-1), corrector.norm), corrector.head)
+    out = tape.module(tape.module(x, corrector.norm), corrector.head)
     program = tape.finish()
     program.view(position)[:] = corrector.position.detach().numpy()
     given, foreseen, first_row, residual = map(program.view, (tokens, predicted, first, out))

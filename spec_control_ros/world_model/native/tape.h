@@ -19,24 +19,48 @@ enum Kind { LINEAR, NORM, MISH, SILU, SIGMOID, SIM_NORM, ADD, MULTIPLY, DIFFEREN
 
 inline int64_t stride_of(int64_t width) { return (width + LANES - 1) / LANES * LANES; }
 
-// x W + b. The weight is read once, in order, by blocks of columns that stay in registers.
-inline void linear(const Step& s, const float* x, float* out) {
-    constexpr int BLOCK = 8;
+// `BLOCK` vectors of columns of x W + b, from column n on, of `ROWS` rows: the sums stay in registers, and what is read of
+// the weight serves all rows.
+template <int ROWS, int BLOCK>
+inline void columns(const Step& s, const float* x, float* out, int64_t n) {
     const int64_t from = stride_of(s.inputs), to = stride_of(s.width);
-    for (int64_t r = 0; r < s.rows; r++, x += from, out += to)
-        for (int64_t n = 0; n < to; n += BLOCK * LANES) {
-            const int some = to - n < BLOCK * LANES ? (to - n) / LANES : BLOCK;
-            Vector total[BLOCK];
-            for (int k = 0; k < some; k++) total[k] = load(s.bias + n + k * LANES);
-            const float* w = s.weight + n;
-            if (some == BLOCK)
-                for (int64_t i = 0; i < s.inputs; i++, w += to)
-                    for (int k = 0; k < BLOCK; k++) total[k] += x[i] * load(w + k * LANES);
-            else
-                for (int64_t i = 0; i < s.inputs; i++, w += to)
-                    for (int k = 0; k < some; k++) total[k] += x[i] * load(w + k * LANES);
-            for (int k = 0; k < some; k++) store(out + n + k * LANES, total[k]);
+    Vector total[ROWS][BLOCK];
+    for (int r = 0; r < ROWS; r++)
+        for (int k = 0; k < BLOCK; k++) total[r][k] = load(s.bias + n + k * LANES);
+    const float* w = s.weight + n;
+    for (int64_t i = 0; i < s.inputs; i++, w += to)
+        for (int k = 0; k < BLOCK; k++) {
+            const Vector weight = load(w + k * LANES);
+            for (int r = 0; r < ROWS; r++) total[r][k] += x[r * from + i] * weight;
         }
+    for (int r = 0; r < ROWS; r++)
+        for (int k = 0; k < BLOCK; k++) store(out + r * to + n + k * LANES, total[r][k]);
+}
+
+template <int ROWS>
+inline void rows_of_linear(const Step& s, const float* x, float* out) {
+    constexpr int BLOCK = ROWS > 3 ? 4 : 8;
+    const int64_t to = stride_of(s.width);
+    int64_t n = 0;
+    for (; n + BLOCK * LANES <= to; n += BLOCK * LANES) columns<ROWS, BLOCK>(s, x, out, n);
+    for (; n < to; n += LANES) columns<ROWS, 1>(s, x, out, n);
+}
+
+constexpr int ROWS_AT_ONCE = 6;
+
+// x W + b.
+inline void linear(const Step& s, const float* x, float* out) {
+    const int64_t from = stride_of(s.inputs), to = stride_of(s.width);
+    for (int64_t r = 0; r < s.rows; r += ROWS_AT_ONCE, x += ROWS_AT_ONCE * from, out += ROWS_AT_ONCE * to) {
+        switch (s.rows - r) {
+            case 1: rows_of_linear<1>(s, x, out); break;
+            case 2: rows_of_linear<2>(s, x, out); break;
+            case 3: rows_of_linear<3>(s, x, out); break;
+            case 4: rows_of_linear<4>(s, x, out); break;
+            case 5: rows_of_linear<5>(s, x, out); break;
+            default: rows_of_linear<ROWS_AT_ONCE>(s, x, out);
+        }
+    }
 }
 
 // Layer norm. The deviations are summed after the mean is known: exact also where the mean is large.
