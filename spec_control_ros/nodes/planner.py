@@ -191,9 +191,9 @@ class PlannerNode(ManagedNode):
         try:
             queue = self._planner.answer(request, self._warm_start)
         except PlanningError as error:
+            self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
             self._counts["failed"] += 1
             self._monitor.note_failure()
-            self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
             return
         self._warm_start, self._iterations = queue.warm_start, queue.iterations
         planning_time_s = time.monotonic() - start_s
