@@ -7,6 +7,7 @@ models/walker-walk/temporal.safetensors      and temporal.json
 
 from contextlib import suppress
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 
 import torch
@@ -78,6 +79,19 @@ class ModelFolder:
         """The kinds that there are."""
         return [kind for kind in CORRECTORS if self.weights_of(kind).exists()]
 
+    @property
+    def best_corrector(self) -> CorrectorKind:
+        """The kind that returned most in closed loop, as the cards tell; NONE where there is none.
+
+        Raises:
+            CheckpointError: a card cannot be read.
+        """
+        return max(self.correctors, key=self._closed_loop_return, default=CorrectorKind.NONE)
+
+    def _closed_loop_return(self, kind: CorrectorKind) -> float:
+        evaluation = load_card(self.weights_of(kind)).get("evaluation", {})
+        return float(evaluation.get("corrected", {}).get("return_mean", -inf))
+
     def weights_of(self, kind: CorrectorKind) -> Path:
         """File of a corrector's weights, whether or not there is one."""
         return self.path / f"{kind.value}.safetensors"
@@ -88,16 +102,15 @@ class ModelFolder:
         Raises:
             CheckpointError: there is none of that kind, or it does not fit.
         """
-        own = self.correctors
         if kind is CorrectorKind.AUTO:
-            kind = own[0] if own else CorrectorKind.NONE
+            kind = self.best_corrector
         if kind is CorrectorKind.NONE:
             return None
         path = self.weights_of(kind)
         if not path.exists():
             raise CheckpointError(
                 f"{path}: no such corrector; expected one of "
-                f"{', '.join(['none', *(k.value for k in own)])} for this model"
+                f"{', '.join(['none', *(k.value for k in self.correctors)])} for this model"
             )
         card = load_card(path)
         try:

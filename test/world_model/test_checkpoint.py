@@ -11,7 +11,7 @@ from spec_control_ros.core.correctors.corrector import CorrectorDimensions, Corr
 from spec_control_ros.core.correctors.temporal import TemporalCorrector
 from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.core.errors import CheckpointError
-from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
+from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model, update_card
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
@@ -185,7 +185,22 @@ class TestCorrectors:
     def test_none_is_no_corrector(self, folder: ModelFolder, model: WorldModel) -> None:
         assert folder.corrector(CorrectorKind.NONE, model) is None
 
-    def test_auto_prefers_the_temporal_corrector_and_does_without(
+    @pytest.mark.parametrize("best", KINDS)
+    def test_auto_is_the_corrector_that_returned_most(
+        self, folder: ModelFolder, model: WorldModel, best: CorrectorKind
+    ) -> None:
+        for kind in KINDS:
+            measured = {
+                "command": "spec-control distill",
+                "seeds": [1],
+                "returns": [1.0],
+                "return_mean": 2.0 if kind is best else 1.0,
+                "return_ci95": 0.0,
+            }
+            update_card(folder.weights_of(kind), "evaluation", {"open_loop": measured, "corrected": measured})
+        assert isinstance(folder.corrector(CorrectorKind.AUTO, model), KINDS[best])
+
+    def test_auto_takes_any_that_was_not_measured_and_does_without(
         self, folder: ModelFolder, model: WorldModel
     ) -> None:
         assert isinstance(folder.corrector(CorrectorKind.AUTO, model), TemporalCorrector)

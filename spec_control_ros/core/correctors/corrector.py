@@ -17,9 +17,9 @@ from spec_control_ros.core.traced import Network, traced
 
 
 class CorrectorKind(str, Enum):
-    """The correctors there are; NONE leaves queued actions as they are. AUTO prefers them in this order."""
+    """The correctors there are; NONE leaves queued actions as they are."""
 
-    AUTO = "auto"  # the first of the others that the model has
+    AUTO = "auto"  # of those that the model has, the one whose card tells of the highest return
     TEMPORAL = "temporal"
     TWO_TOWER = "two_tower"
     NONE = "none"
