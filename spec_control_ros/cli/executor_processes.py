@@ -15,6 +15,7 @@ from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.evaluation.stand_in import StandIn
 from spec_control_ros.ros.latency_driver import LatencyDriver
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.spin import spinning
 
 START_TIMEOUT_S = 60.0
 SETTLE_S = 1.0  # for the last of them to find each other
@@ -38,13 +39,14 @@ def driven(
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     driver = LatencyDriver(stand_in)
     try:
-        _refuse_company(driver)
-        for process in system:
-            supervisor.start(process)
-        enter_real_time(replace(real_time, lock_memory=False))  # after that, for they would inherit it
-        _wait_until_ready(driver, supervisor)
-        yield driver
-        _refuse_dead(supervisor)
+        with spinning(driver) as driver.spin:
+            _refuse_company(driver)
+            for process in system:
+                supervisor.start(process)
+            enter_real_time(replace(real_time, lock_memory=False))  # after that, for they would inherit it
+            _wait_until_ready(driver, supervisor)
+            yield driver
+            _refuse_dead(supervisor)
     finally:
         driver.destroy_node()
         rclpy.try_shutdown()

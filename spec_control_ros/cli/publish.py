@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
-from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
@@ -14,6 +13,7 @@ from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.observation_player import ObservationPlayer, Played, Rate
+from spec_control_ros.ros.spin import spinning
 
 INTERRUPTED = 130
 
@@ -55,19 +55,18 @@ def publish(options: PublishOptions) -> int:
 def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) -> Played:
     shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    player, executor = ObservationPlayer(sensed), EventsExecutor()
-    executor.add_node(player)
+    player = ObservationPlayer(sensed)
     try:
-        return player.play(
-            lambda timeout_s: executor.spin_once(timeout_sec=timeout_s),
-            rate,
-            speed=options.speed,
-            epoch_shift=shift,
-            start_timeout_s=options.start_timeout_s,
-            answer_timeout_s=options.answer_timeout_s,
-        )
+        with spinning(player) as spin:
+            return player.play(
+                spin,
+                rate,
+                speed=options.speed,
+                epoch_shift=shift,
+                start_timeout_s=options.start_timeout_s,
+                answer_timeout_s=options.answer_timeout_s,
+            )
     finally:
-        executor.shutdown()
         player.destroy_node()
         rclpy.try_shutdown()
 

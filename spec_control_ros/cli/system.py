@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
-from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -23,6 +21,7 @@ from spec_control_ros.bringup.system import BRIDGES, Process
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.ros.monitor import Monitor
+from spec_control_ros.ros.spin import Spin, spinning
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -64,7 +63,7 @@ def run_system(
     """
     supervisor = Supervisor(logs, environment())
     try:
-        with _signals_raise(), _listening(lambda: monitor(log)) as spin:
+        with _listening(lambda: monitor(log)) as spin:
             for process in system:
                 supervisor.start(process)
             with disturb(supervisor):
@@ -80,7 +79,7 @@ def run_system(
     return True
 
 
-def _take_in(spin: Any) -> None:
+def _take_in(spin: Spin) -> None:
     """Hear messages for a while; looking at the whole log after each would take longer than they do."""
     end = time.monotonic() + LOOK_S
     while (left := end - time.monotonic()) > 0:
@@ -118,40 +117,22 @@ def _how(child: Child) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _settle(spin: Any, log: RunLog) -> None:
+def _settle(spin: Spin, log: RunLog) -> None:
     end = time.monotonic() + SETTLE_S
     while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
         spin(left)
 
 
 @contextmanager
-def _listening(make_monitor: Callable[[], Node]) -> Iterator[Any]:
-    """Yields a function that takes in messages for at most so many seconds."""
+def _listening(make_monitor: Callable[[], Node]) -> Iterator[Spin]:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = make_monitor()
-    executor = EventsExecutor()
-    executor.add_node(node)
     try:
-        yield lambda timeout_s: executor.spin_once(timeout_sec=timeout_s)
+        with spinning(node) as spin:
+            yield spin
     finally:
-        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the run as Ctrl-C does, so that no process is left behind."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def environment() -> dict[str, str]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from math import nan
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 
 from spec_control_interfaces import msg
@@ -15,6 +14,7 @@ from spec_control_ros.evaluation.executor_speed import EPISODE
 from spec_control_ros.evaluation.stand_in import VARIETY, StandIn
 from spec_control_ros.ros.messages import from_replan, to_floats, to_plan
 from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.ros.spin import Spin
 
 
 @dataclass(slots=True)
@@ -92,13 +92,7 @@ class LatencyDriver(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.diagnosed: dict[str, str] = {}  # by the executor, the last time
         self.tested, self.echo = Peer(self, ""), Peer(self, "echo/")
-        self._spinner = EventsExecutor()
-        self._spinner.add_node(self)
-
-    def destroy_node(self) -> None:
-        """Leave."""
-        self._spinner.shutdown()
-        super().destroy_node()
+        self.spin: Spin  # to be set: it lets this node hear
 
     @property
     def has_peers(self) -> bool:
@@ -108,7 +102,7 @@ class LatencyDriver(Node):
     def spin_until(self, end_s: float, peer: Peer | None = None) -> None:
         """Take in what comes until then, or until `peer` has answered."""
         while (left_s := end_s - time.perf_counter()) > 0 and not (peer is not None and peer.has_answered):
-            self._spinner.spin_once(timeout_sec=left_s)
+            self.spin(left_s)
 
     def pace(self, peer: Peer, ticks: int, period_s: float) -> Answers:
         """An observation every period, whatever comes back."""

@@ -15,9 +15,7 @@ from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.ros.messages import to_observation
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import DISCOVERY_S
-
-SPIN_S = 0.1  # at most, so that Ctrl-C is noticed
+from spec_control_ros.ros.spin import DISCOVERY_S, SPIN_S, Spin
 
 
 class Rate(str, Enum):
@@ -54,7 +52,7 @@ class ObservationPlayer(Node):
 
     def play(
         self,
-        spin: Callable[[float], None],
+        spin: Spin,
         rate: Rate,
         *,
         speed: float,
@@ -88,7 +86,7 @@ class ObservationPlayer(Node):
         self._spin_until_answered(spin, shown, answer_timeout_s)
         return self._played
 
-    def _wait_for_executor(self, spin: Callable[[float], None], timeout_s: float) -> None:
+    def _wait_for_executor(self, spin: Spin, timeout_s: float) -> None:
         end_s = time.monotonic() + timeout_s
         _spin_until(spin, lambda: False, time.monotonic() + DISCOVERY_S)
         _spin_until(spin, lambda: self.count_publishers("command") > 0, end_s)
@@ -110,9 +108,7 @@ class ObservationPlayer(Node):
         self._observation_publisher.publish(to_observation(observation, _stamp(stamp_ns)))
         self._played.published += 1
 
-    def _spin_until_answered(
-        self, spin: Callable[[float], None], observation: Observation, timeout_s: float
-    ) -> None:
+    def _spin_until_answered(self, spin: Spin, observation: Observation, timeout_s: float) -> None:
         key = observation.epoch, observation.tick
         _spin_until(spin, lambda: key not in self._waiting, time.monotonic() + timeout_s)
 
@@ -123,7 +119,7 @@ class ObservationPlayer(Node):
             self._played.decisions.append(command.decision)
 
 
-def _spin_until(spin: Callable[[float], None], is_true: Callable[[], bool], end_s: float) -> None:
+def _spin_until(spin: Spin, is_true: Callable[[], bool], end_s: float) -> None:
     while not is_true() and (left_s := end_s - time.monotonic()) > 0:
         spin(min(left_s, SPIN_S))
 

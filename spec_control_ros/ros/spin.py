@@ -1,9 +1,9 @@
-"""Runs one node in a process: clear errors, clean exits."""
+"""Lets a node hear: clear errors, clean exits, and signals that raise nothing inside rclpy."""
 
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Event
 
 import rclpy
@@ -18,6 +18,7 @@ from spec_control_ros.ros.parameters import announce
 SETTINGS_EXIT_CODE = 2
 DISCOVERY_S = 0.5  # a node that is that old knows who else is there
 SPIN_S = 0.1  # a signal is noticed that soon
+Spin = Callable[[float], None]  # takes in what comes, for at most so many seconds
 
 
 class ProcessNode(Node):
@@ -42,33 +43,63 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node: ProcessNode | None = None
     executor = EventsExecutor()
-    try:
-        is_signalled = _note_signals()
-        node = make()
-        node.interrupted = is_signalled
-        announce(node)
-        executor.add_node(node)
-        # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
-        with suppress(ExternalShutdownException):  # the node has ended itself
-            while not is_signalled.is_set():
-                executor.spin_once(timeout_sec=SPIN_S)
-    except SpecControlError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return SETTINGS_EXIT_CODE
-    finally:
-        executor.shutdown()  # first: it must not be told of events of what is being destroyed
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+    with noted_signals() as is_signalled:
+        try:
+            node = make()
+            node.interrupted = is_signalled
+            announce(node)
+            executor.add_node(node)
+            # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
+            with suppress(ExternalShutdownException):  # the node has ended itself
+                while not is_signalled.is_set():
+                    executor.spin_once(timeout_sec=SPIN_S)
+        except SpecControlError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            return SETTINGS_EXIT_CODE
+        finally:
+            executor.shutdown()  # first: it must not be told of events of what is being destroyed
+            if node is not None:
+                node.destroy_node()
+            rclpy.try_shutdown()
     return node.exit_code
 
 
-def _note_signals() -> Event:
-    """From now on SIGINT and SIGTERM only leave a note, however often they come.
+@contextmanager
+def spinning(node: Node) -> Iterator[Spin]:
+    """Let a node hear in the thread that has other work as well.
 
-    An exception inside rclpy would abort the process, and what a node has to finish must not be interrupted.
+    Yields a function that takes in what comes, for at most so many seconds. After a signal it raises
+    KeyboardInterrupt, and until it is called again nothing does.
+    """
+    executor = EventsExecutor()
+    executor.add_node(node)
+    with noted_signals() as is_signalled:
+
+        def spin(timeout_s: float) -> None:
+            executor.spin_once(timeout_sec=timeout_s)
+            if is_signalled.is_set():
+                raise KeyboardInterrupt
+
+        try:
+            yield spin
+        finally:
+            executor.shutdown()
+
+
+@contextmanager
+def noted_signals() -> Iterator[Event]:
+    """SIGINT, SIGTERM and SIGHUP only leave a note here, however often they come.
+
+    An exception inside rclpy would come out as another one or abort the process, and what has to be finished must
+    not be interrupted.
     """
     is_signalled = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: is_signalled.set())
-    return is_signalled
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: is_signalled.set()) for number in numbers}
+    try:
+        yield is_signalled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

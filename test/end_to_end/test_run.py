@@ -94,7 +94,7 @@ def test_realtime_run_accounts_for_every_tick(run: Run) -> None:
     process = run("--mode", "realtime", sim_bridge={"action_repeat": 5})
     until(lambda: is_under_way(process) and re.search(r"tick +[1-9]\d", process.text), lambda: process.text)
     process.send(signal.SIGINT)
-    assert process.wait() == 130
+    assert process.wait() == 130, process.text
     (episode,) = process.report()["episodes"]
     accounted = sum(episode[key] for key in ("commanded_ticks", "held_ticks", "missed_ticks"))
     assert accounted == episode["ticks"] > 10
@@ -106,7 +106,7 @@ def test_node_that_dies_ends_the_run_with_its_name_and_the_end_of_its_log(run: R
     process = run("--episodes", "0")
     until(lambda: is_under_way(process), lambda: process.text)
     kill(process, node)
-    assert process.wait() == 1
+    assert process.wait() == 1, process.text
     process.wait_for_no_descendants()
     assert f"error: {node} died with signal SIGKILL; the end of " in process.text
     assert f"{node}.log" in process.text
@@ -126,7 +126,7 @@ def test_planner_that_dies_is_started_again_on_demand(run: Run, probe: Probe) ->
     so_far = max(e.epoch for e in episodes)
     probe.until(lambda: max(e.epoch for e in episodes) > so_far + 1, lambda: process.text)
     process.send(signal.SIGTERM)
-    assert process.wait() == 130
+    assert process.wait() == 130, process.text
     process.wait_for_no_descendants()
 
 
@@ -136,7 +136,7 @@ def test_signal_ends_everything_and_still_leaves_the_report(run: Run, number: si
     process = run("--episodes", "0")
     until(lambda: is_under_way(process), lambda: process.text)
     process.send(number)
-    assert process.wait() == 130
+    assert process.wait() == 130, process.text
     process.wait_for_no_descendants()
     assert process.report()["episodes"]
     for text in (process.text, *process.logs().values()):
@@ -148,7 +148,7 @@ def test_signal_during_the_start_ends_everything_at_once(run: Run) -> None:
     process = run()
     until(lambda: len(process.descendants("nodes.")) == len(NODES), lambda: process.text)
     process.send(signal.SIGINT)
-    assert process.wait() == 130
+    assert process.wait() == 130, process.text
     process.wait_for_no_descendants()
     for text in (process.text, *process.logs().values()):
         assert "Traceback" not in text
@@ -198,7 +198,7 @@ def test_model_of_another_task_ends_the_run_with_a_hint(
 ) -> None:
     other = make_model_folder(tmp_path / "other", obs=obs, action=action)
     process = run("--model", str(other), sim_bridge={"command_timeout_s": 1.0})
-    assert process.wait() == 1
+    assert process.wait() == 1, process.text
     assert "model fit the task?" in process.text.replace("\n", " ")
 
 

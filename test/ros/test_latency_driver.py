@@ -13,6 +13,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.executor_speed import EPISODE
 from spec_control_ros.evaluation.stand_in import StandIn
 from spec_control_ros.ros.latency_driver import LatencyDriver, Peer
+from spec_control_ros.ros.spin import spinning
 
 PARAMETERS = {
     "gate.mode": "fixed",
@@ -27,7 +28,8 @@ PARAMETERS = {
 @pytest.fixture
 def driver(node_context: None) -> Iterator[LatencyDriver]:
     driver = LatencyDriver(StandIn(OBS, ACTION, LATENT, 4))
-    yield driver
+    with spinning(driver) as driver.spin:
+        yield driver
     driver.destroy_node()
 
 

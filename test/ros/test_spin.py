@@ -1,0 +1,71 @@
+"""Signals while a node hears."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from spec_control_ros.ros.spin import noted_signals, spinning
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    rclpy.init(args=[])
+    node = rclpy.create_node("listener")
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["in the callback", "while the message is made"])
+def test_signal_raises_once_the_message_is_taken_in(
+    node: Node, number: signal.Signals, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def on_message(message: String) -> None:
+        if moment == "in the callback":
+            os.kill(os.getpid(), number)
+        heard.append(message.data)
+
+    make = String.__init__
+
+    def interrupted_make(self: String, **values: Any) -> None:
+        os.kill(os.getpid(), number)
+        make(self, **values)
+
+    node.create_subscription(String, "topic", on_message, 10)
+    publisher = node.create_publisher(String, "topic", 10)
+    message = String(data="whole")
+    if moment == "while the message is made":
+        monkeypatch.setattr(String, "__init__", interrupted_make)
+    with spinning(node) as spin, pytest.raises(KeyboardInterrupt):
+        publisher.publish(message)
+        while True:
+            spin(60.0)
+    assert heard == ["whole"]
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with noted_signals() as is_signalled:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert is_signalled.is_set()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_hang_up_stays_ignored_under_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with noted_signals() as is_signalled:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not is_signalled.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
