@@ -8,6 +8,7 @@ comes out, not its first action.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.world_model.calls import Call, plainly
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 
@@ -127,6 +129,17 @@ class MPPIResult:
     iterations: int  # done
 
 
+class Fit(NamedTuple):
+    """What an iteration leaves, over a batch of starts."""
+
+    mean: Tensor  # (horizon, batch, action)
+    std: Tensor  # (horizon, batch, action)
+    elites: Tensor  # (horizon, batch, elites, action)
+    elite_value: Tensor  # (batch, elites)
+    score: Tensor  # (batch, elites), their weights
+    value: Tensor  # (batch, samples)
+
+
 @torch.inference_mode()
 def search(
     model: PlanningModel,
@@ -135,6 +148,7 @@ def search(
     noise: MPPINoise,
     warm_start: Tensor | None = None,
     budget: Budget | None = None,
+    call: Call = plainly,
 ) -> MPPIResult:
     """Optimise action sequences from latents `z` (batch, latent).
 
@@ -146,19 +160,16 @@ def search(
         warm_start: mean to start from, (batch, horizon, action), already shifted to this tick; None: zero.
             Not used where the settings start from the prior.
         budget: may end the search before the settings' iterations; None: all of them.
+        call: how its parts are called.
 
     Raises:
         PlanningError: a value was not finite; the official code turns it into zero.
     """
-    h, n, a = settings.horizon, settings.samples, model.dims.action
-    batch = z.shape[0]
-    mask = model.action_mask
+    h, a, batch = settings.horizon, model.dims.action, z.shape[0]
 
     # Policy trajectories, kept over all iterations; where the search starts from the prior, one without noise as well
     p, is_from_prior = settings.prior_samples, settings.start is Start.PRIOR
-    prior_actions = _prior_actions(model, z, F.pad(noise.prior, (0, 0, 0, int(is_from_prior))))
-    actions = z.new_empty(h, batch, n, a)
-    actions[:, :, :p] = prior_actions[:, :, :p]
+    prior_actions = call(_prior_actions, model, z, F.pad(noise.prior, (0, 0, 0, int(is_from_prior))))
 
     # Initial distribution
     if is_from_prior:
@@ -168,50 +179,27 @@ def search(
     else:
         mean = z.new_zeros(h, batch, a)
     std = z.new_full((h, batch, a), settings.max_std)
-    samples, done = model.samples(z, n), 0
 
+    done = 0
     while done == 0 or (done < settings.iterations and (budget is None or budget.allows_another(done))):
-        # Sample
-        drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), noise.samples[done])
-        torch.clamp(drawn, -1.0, 1.0, out=actions[:, :, p:])
-        if mask is not None:
-            actions *= mask
-
-        # Evaluate, and keep the elites
-        samples.restart()
-        value = _estimate_value(
-            model,
-            samples,
-            actions.view(h, batch * n, a),
-            noise.terminal[done].reshape(batch * n, a),
-            noise.q_members[done],
-            settings.discount,
-        ).view(batch, n)
-        elite_value, index = value.topk(settings.elites, dim=1)
-        elites = actions.gather(2, index[None, :, :, None].expand(h, -1, -1, a))
-
-        # Refit
-        score = torch.softmax(settings.temperature * elite_value, dim=1)  # (batch, elites)
-        weight = score[None, :, :, None]
-        mean = (weight * elites).sum(dim=2)
-        std = (weight * (elites - mean.unsqueeze(2)) ** 2).sum(dim=2).sqrt()
-        std = std.clamp_(settings.min_std, settings.max_std)
-        if mask is not None:
-            mean, std = mean * mask, std * mask
+        members = tuple(sorted(noise.q_members[done]))  # their average does not depend on the order
+        drawn = noise.samples[done], noise.terminal[done]
+        fit = call(_iterate, model, settings, members, z, prior_actions[:, :, :p], mean, std, *drawn)
+        mean, std = fit.mean, fit.std
         done += 1
 
-    if not torch.isfinite(value).all():
+    if not torch.isfinite(fit.value).all():
         raise PlanningError(
-            f"planning: {int((~torch.isfinite(value)).sum())} of {value.numel()} trajectory values are not "
+            f"planning: {int((~torch.isfinite(fit.value)).sum())} of {fit.value.numel()} trajectory values are not "
             "finite; expected finite ones: check the observation's scale and the checkpoint"
         )
-    chosen = (score.log() + noise.gumbel).argmax(dim=1)  # (batch,)
-    elite = elites.gather(2, chosen[None, :, None, None].expand(h, -1, 1, a)).squeeze(2)
+    chosen = (fit.score.log() + noise.gumbel).argmax(dim=1)  # (batch,)
+    elite = fit.elites.gather(2, chosen[None, :, None, None].expand(h, -1, 1, a)).squeeze(2)
     return MPPIResult(
         mean=mean.transpose(0, 1),
         std=std.transpose(0, 1),
         elite=elite.transpose(0, 1),
-        value=(score * elite_value).sum(dim=1),
+        value=(fit.score * fit.elite_value).sum(dim=1),
         iterations=done,
     )
 
@@ -222,6 +210,52 @@ def shift_warm_start(mean: Tensor, ticks: int) -> Tensor:
     if ticks < mean.shape[1]:
         shifted[:, : mean.shape[1] - ticks] = mean[:, ticks:]
     return shifted
+
+
+def _iterate(
+    model: PlanningModel,
+    settings: MPPISettings,
+    q_members: tuple[int, int],
+    z: Tensor,
+    prior_actions: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    noise: Tensor,
+    terminal_noise: Tensor,
+) -> Fit:
+    """Sample around the mean, evaluate, keep the elites, and fit mean and spread to them."""
+    h, batch, p, a = prior_actions.shape
+    n, mask = settings.samples, model.action_mask
+
+    # Sample
+    actions = z.new_empty(h, batch, n, a)
+    actions[:, :, :p] = prior_actions
+    drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), noise)
+    torch.clamp(drawn, -1.0, 1.0, out=actions[:, :, p:])
+    if mask is not None:
+        actions *= mask
+
+    # Evaluate, and keep the elites
+    value = _estimate_value(
+        model,
+        model.samples(z, n),
+        actions.view(h, batch * n, a),
+        terminal_noise.reshape(batch * n, a),
+        q_members,
+        settings.discount,
+    ).view(batch, n)
+    elite_value, index = value.topk(settings.elites, dim=1)
+    elites = actions.gather(2, index[None, :, :, None].expand(h, -1, -1, a))
+
+    # Refit
+    score = torch.softmax(settings.temperature * elite_value, dim=1)
+    weight = score[None, :, :, None]
+    mean = (weight * elites).sum(dim=2)
+    std = (weight * (elites - mean.unsqueeze(2)) ** 2).sum(dim=2).sqrt()
+    std = std.clamp_(settings.min_std, settings.max_std)
+    if mask is not None:
+        mean, std = mean * mask, std * mask
+    return Fit(mean, std, elites, elite_value, score, value)
 
 
 def _prior_actions(model: PlanningModel, z: Tensor, eps: Tensor) -> Tensor:

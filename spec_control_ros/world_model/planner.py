@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.world_model.calls import Call, call_on
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import (
     Budget,
@@ -27,6 +29,7 @@ from spec_control_ros.world_model.mppi import (
 from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.precision import Precision
 
+WARM_UP_PLANS = 10  # on a GPU; of five members, eight iterations each, all but surely draw all pairs
 Search = Callable[[Tensor, MPPISettings, MPPINoise, Tensor | None, Budget | None], MPPIResult]
 
 
@@ -122,6 +125,7 @@ class Planner:
         task: index of the task in a multi-task model.
         search: in place of our own, to compare with.
         clock: in seconds; the time budget is measured by it, and nothing else.
+        call: how its parts are called; None: as is fastest on the model's device.
     """
 
     def __init__(
@@ -132,6 +136,7 @@ class Planner:
         *,
         search: Search | None = None,
         clock: Callable[[], float] = time.monotonic,
+        call: Call | None = None,
     ):
         if (task is None) == bool(model.dims.tasks):
             raise SettingsError(
@@ -142,7 +147,8 @@ class Planner:
             raise SettingsError(f"task index: got {task}, expected 0 to {model.dims.tasks - 1}")
         self.model, self.settings, self._task = model, settings, task
         self._device = next(model.parameters()).device
-        self._search = search or _own_search(model, settings, task)
+        self._call = call or call_on(self._device)
+        self._search = search or _own_search(model, settings, task, self._call)
         self._clock = clock
 
     def answer(self, request: ReplanRequest, warm_start: WarmStart | None = None) -> PlannedQueue:
@@ -202,14 +208,14 @@ class Planner:
         settings, mppi = self.settings, self.settings.mppi
         budget = None
         if settings.time_budget_s:
-            budget = Budget(settings.time_budget_s, settings.min_iterations, self._clock)
+            budget = Budget(settings.time_budget_s, settings.min_iterations, self._now)
         mean = None
         if warm_start is not None and warm_start.epoch == epoch and warm_start.start_tick <= start_tick:
             mean = shift_warm_start(warm_start.mean, start_tick - warm_start.start_tick)
         noise = MPPINoise.draw(mppi, self.model.dims, 1, self._generator(epoch, start_tick))
         result = self._search(z, mppi, noise, mean, budget)
         chosen = result.mean if settings.selection is Selection.MEAN else result.elite
-        actions, latents = self._extend(z, chosen[0])
+        actions, latents = self._call(_extend, self.model, self._task, settings.queue_length, z, chosen[0])
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
             raise PlanningError("planning: rows past the search are not finite; expected finite ones")
         return PlannedQueue(
@@ -221,19 +227,15 @@ class Planner:
         )
 
     def warm_up(self) -> None:
-        """Plan once from a zero observation, so that the first real plan pays for no initialisation."""
-        self.plan(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=0)
+        """Plan from a zero observation, so that the first real plan pays for no initialisation."""
+        # On a GPU every pair of the ensemble's members makes a graph of its own, and a plan draws some of them.
+        for tick in range(WARM_UP_PLANS if self._device.type == "cuda" else 1):
+            self.plan(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=tick)
 
-    def _extend(self, z: Tensor, optimised: Tensor) -> tuple[Tensor, Tensor]:
-        """Actions (queue, action) and latents (queue + 1, latent): the search's rows, then the prior's."""
-        actions, latents = [], [z]
-        for i in range(self.settings.queue_length):
-            row = (
-                optimised[i : i + 1] if i < len(optimised) else self.model.prior(latents[-1], self._task).mean
-            )
-            actions.append(row)
-            latents.append(self.model.next(latents[-1], row, self._task))
-        return torch.cat(actions).clamp(-1.0, 1.0), torch.cat(latents)
+    def _now(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)  # work is only queued there until somebody waits for it
+        return self._clock()
 
     def _generator(self, epoch: int, start_tick: int) -> torch.Generator:
         seed = np.random.SeedSequence([self.settings.seed, epoch, start_tick]).generate_state(1, np.uint64)[0]
@@ -250,5 +252,20 @@ class Planner:
         return torch.from_numpy(values).to(self._device).unsqueeze(0)
 
 
-def _own_search(model: WorldModel, settings: PlannerSettings, task: int | None) -> Search:
-    return partial(search, PlanningModel(model, task, settings.precision))
+class _Rows(NamedTuple):
+    actions: Tensor  # (queue, action)
+    latents: Tensor  # (queue + 1, latent)
+
+
+def _extend(model: WorldModel, task: int | None, queue_length: int, z: Tensor, optimised: Tensor) -> _Rows:
+    """The search's rows, then the prior's."""
+    actions, latents = [], [z]
+    for i in range(queue_length):
+        row = optimised[i : i + 1] if i < len(optimised) else model.prior(latents[-1], task).mean
+        actions.append(row)
+        latents.append(model.next(latents[-1], row, task))
+    return _Rows(torch.cat(actions).clamp(-1.0, 1.0), torch.cat(latents))
+
+
+def _own_search(model: WorldModel, settings: PlannerSettings, task: int | None, call: Call) -> Search:
+    return partial(search, PlanningModel(model, task, settings.precision), call=call)

@@ -7,7 +7,7 @@ It computes what `WorldModel` computes, for the many rows of a search, and diffe
 - products may be of bfloat16; all else is float32.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -28,11 +28,6 @@ class Samples:
     joint: Tensor  # (rows, latent + padded action), in the format of products
     start: Tensor  # (starts, latent), float32
     has_moved: bool = False  # before, joint holds actions only
-    start_biases: dict["Head", Tensor] = field(default_factory=dict)  # what heads make of the starts
-
-    def restart(self) -> None:
-        """Put every row back to its start."""
-        self.has_moved = False
 
 
 class Head:
@@ -60,9 +55,8 @@ class Head:
         """The stack for rows as they are, what it takes, and its first bias."""
         if samples.has_moved:
             return self._elsewhere, samples.joint, self._bias.unsqueeze(0)
-        if self not in samples.start_biases:
-            samples.start_biases[self] = F.linear(samples.start, self._of_latent, self._bias)
-        return self._at_start, samples.joint[:, self._latent :], samples.start_biases[self]
+        bias = F.linear(samples.start, self._of_latent, self._bias)
+        return self._at_start, samples.joint[:, self._latent :], bias
 
 
 class PlanningModel:

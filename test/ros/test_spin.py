@@ -19,6 +19,13 @@ def hear(spin: Spin) -> None:
 
 
 @pytest.fixture
+def _hang_up_is_heeded() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
 def node() -> Iterator[Node]:
     rclpy.init(args=[])
     node = rclpy.create_node("listener")
@@ -27,6 +34,7 @@ def node() -> Iterator[Node]:
     rclpy.try_shutdown()
 
 
+@pytest.mark.usefixtures("_hang_up_is_heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["in the callback", "while the message is made"])
 def test_signal_raises_once_the_message_is_taken_in(
