@@ -45,18 +45,18 @@ def capture(function: Callable[..., Any], arguments: Sequence[Any]) -> Graph:
         RuntimeError: it does what cannot be captured, as waiting for the GPU.
     """
     fixed = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UP_CALLS):
-            function(*fixed)
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(
-        graph, capture_error_mode="thread_local"
-    ):  # other threads may use the GPU meanwhile
-        outputs = function(*fixed)
-    return Graph([a for a in fixed if isinstance(a, Tensor)], outputs, graph.replay)
+    inputs = [a for a in fixed if isinstance(a, Tensor)]
+    with torch.cuda.device(inputs[0].device):
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP_CALLS):
+                function(*fixed)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the GPU
+            outputs = function(*fixed)
+    return Graph(inputs, outputs, graph.replay)
 
 
 class CudaGraphs:
