@@ -141,14 +141,26 @@ def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -
 
 
 def compared_steps(columns: NDArray[np.void]) -> NDArray[np.int64]:
-    """How far ahead each tick's prediction was made.
+    """How far ahead each tick's prediction was made."""
+    return steps_of_comparison(columns["steps_ahead"], columns["reason"] == Reason.MISMATCH, columns["tick"])
+
+
+def steps_of_comparison(
+    steps_ahead: NDArray[Any], is_dropped: NDArray[np.bool_], ticks: NDArray[Any]
+) -> NDArray[np.int64]:
+    """How far ahead the prediction was made that each tick was compared with.
 
     A tick that dropped its plan tells of the new one, whose steps ahead are 0: it had compared a step more
     than the tick before.
+
+    Args:
+        steps_ahead: as every tick tells.
+        is_dropped: where the mismatch may have dropped a plan.
+        ticks: their numbers, rising.
     """
-    steps = columns["steps_ahead"].astype(np.int64)
-    is_dropped = (columns["reason"][1:] == Reason.MISMATCH) & (steps[1:] == 0)
-    follows = np.diff(columns["tick"].astype(np.int64)) == 1
+    steps = steps_ahead.astype(np.int64)
+    is_dropped = is_dropped[1:] & (steps[1:] == 0)
+    follows = np.diff(ticks.astype(np.int64)) == 1
     steps[1:] = np.where(is_dropped & follows, steps[:-1] + 1, steps[1:])
     return steps
 

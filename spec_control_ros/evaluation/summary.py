@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from spec_control_ros.analysis.run_log import steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.mode import BASELINE
@@ -83,7 +84,7 @@ def _decisions(episodes: Sequence[Measurement]) -> dict[str, float]:
 
 def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:
     """Quartiles of the mismatch, by how many ticks before the row's plan began."""
-    steps = np.concatenate([e.steps_ahead for e in episodes])
+    steps = np.concatenate([_compared_steps(e) for e in episodes])
     values = np.concatenate([e.mismatches for e in episodes])
     rows: list[Row] = []
     for ahead in np.unique(steps):
@@ -92,6 +93,13 @@ def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:
             p25, p50, p75 = (float(p) for p in np.percentile(known, [25, 50, 75]))
             rows.append({"steps_ahead": int(ahead), "ticks": len(known), "p25": p25, "p50": p50, "p75": p75})
     return rows
+
+
+def _compared_steps(episode: Measurement) -> NDArray[np.int64]:
+    steps, kinds = np.array(episode.steps_ahead), np.array(episode.kinds)
+    was_compared = np.isfinite(episode.mismatches)
+    is_dropped = was_compared & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD))
+    return steps_of_comparison(steps, is_dropped, np.arange(len(steps)))
 
 
 def _mean(values: Any) -> float:

@@ -56,3 +56,9 @@ def test_mismatch_is_told_by_steps_ahead(measurement: Make) -> None:
     (row,) = summarise({"two_tower": [measurement(), measurement(mismatches=(float("nan"), 0.3, 0.2))]})
     assert [(m["steps_ahead"], m["ticks"]) for m in row["mismatch_by_steps_ahead"]] == [(1, 2), (2, 2)]
     assert row["mismatch_by_steps_ahead"][0]["p50"] == pytest.approx(0.2)
+
+
+def test_mismatch_that_dropped_a_plan_counts_for_that_plan_s_next_step(measurement: Make) -> None:
+    dropped = measurement(kinds=(2, 1, 2), steps_ahead=(0, 1, 0), mismatches=(float("nan"), 0.1, 0.9))
+    (row,) = summarise({"two_tower": [dropped]})
+    assert [(m["steps_ahead"], m["p50"]) for m in row["mismatch_by_steps_ahead"]] == [(1, 0.1), (2, 0.9)]
