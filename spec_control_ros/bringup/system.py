@@ -98,7 +98,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
         SettingsError: an argument is unknown or its value is not one of its choices.
     """
     values = _complete(robot, given)
-    files: tuple[Path, ...] = (config / f"{robot}.yaml", config / f"{values['mode']}.yaml")
+    files = parameter_files(robot, values["mode"], config)
     if values["hardware"] != "none":
         files += (config / f"hardware_{robot}.yaml",)
     if values["params"]:
@@ -121,6 +121,19 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
         Process("executor", files, {"model": model, **corrector}),
         *_plant(values, files, faults),
     ]
+
+
+def parameter_files(robot: str | None, mode: str, config: Path) -> tuple[Path, ...]:
+    """The robot's file, the mode's, and where there is one that of the robot in this mode; later ones win.
+
+    Args:
+        robot: one of `ROBOTS`; None: any other.
+        mode: lockstep or realtime.
+        config: folder of the parameter files.
+    """
+    own = () if robot is None else (config / f"{robot}.yaml",)
+    of_both = config / f"{mode}_{robot}.yaml"
+    return (*own, config / f"{mode}.yaml", *([of_both] if of_both.is_file() else []))
 
 
 def _plant(values: Mapping[str, str], files: tuple[Path, ...], faults: Path | None) -> list[Process]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
-from spec_control_ros.bringup.system import robot_of
+from spec_control_ros.bringup.system import parameter_files, robot_of
 from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -44,12 +44,10 @@ class RobotConfig:
         Raises:
             SettingsError: a file is no parameter file.
         """
-        robot = robot_of(task)
         is_realtime = mode.delay_ticks or through is Through.REALTIME
-        timing = "realtime.yaml" if is_realtime else "lockstep.yaml"
-        own = [self.folder / f"{robot}.yaml"] if robot else []
+        own = parameter_files(robot_of(task), "realtime" if is_realtime else "lockstep", self.folder)
         users = [self.params] if self.params else []
-        return read_parameters([*own, self.folder / timing, *users, mode.file])
+        return read_parameters([*own, *users, mode.file])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The one description of the running system."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.supervisor import command_line
 from spec_control_ros.bringup.system import (
     BRIDGES,
@@ -96,6 +98,13 @@ def test_arguments_reach_the_processes_that_they_concern(tmp_path: Path) -> None
 
 def test_model_is_named_like_the_task_unless_said_otherwise() -> None:
     assert by_name(task="cup-catch")["planner"].parameters["model"] == "cup-catch"
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_executor_of_a_plant_that_does_not_wait_waits_less_than_a_tick(robot: str) -> None:
+    files = by_name(robot, mode="realtime")["executor"].parameter_files
+    card = json.loads((CONFIG.parent / "models" / ROBOTS[robot] / "world_model.json").read_text())
+    assert read_parameters(files)["executor"]["executor"]["plan_wait_s"] < 0.5 * card["control_period_s"]
 
 
 def test_corrector_is_left_to_the_parameter_files_unless_one_is_named() -> None:
