@@ -197,7 +197,8 @@ def test_robot_behind_its_topics_has_another_bridge_and_files_of_its_own(robot: 
     }
     assert emulated["hardware_emulator"].parameters == {"task": task, "mode": "lockstep"}
     files = [f.name for f in real["hardware_bridge"].parameter_files]
-    assert files == [f"{robot}.yaml", "realtime.yaml", f"hardware_{robot}.yaml"]
+    assert [files[0], files[-1]] == [f"{robot}.yaml", f"hardware_{robot}.yaml"]
+    assert "realtime.yaml" in files
     assert list(by_name(robot))[-1] in BRIDGES
     assert "hardware_bridge" in BRIDGES
 
