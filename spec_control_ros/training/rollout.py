@@ -1,9 +1,8 @@
 """Many plants that step together through a stage's episodes and fill the transitions."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import starmap
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.curriculum import Stage, StagedPlant, StagedStep
+from spec_control_ros.training.curriculum import Stage, StagedPlant
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.falls import Falls
 from spec_control_ros.training.transitions import End, TransitionWriter
@@ -27,7 +26,7 @@ class Rollout:
         writers: one for each plant, that take its ticks.
         rng: of starts.
         first_seed: of the task's own start; each further episode takes the next.
-        threads: that step plants; the physics runs without Python's lock.
+        threads: that step plants, beside the one that learns; the physics runs without Python's lock.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Rollout:
         threads: int = 1,
     ):
         self._plants, self._writers, self._rng = plants, writers, rng
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads)
         self.next_seed = first_seed
         self._staged: list[StagedPlant] = []
         self._obs: list[FloatArray] = []
@@ -52,15 +51,20 @@ class Rollout:
         self._stage = stage
         self.begin()
 
-    def tick(self, choose: Callable[[FloatArray], FloatArray]) -> int:
+    def tick(
+        self, choose: Callable[[FloatArray], FloatArray], meanwhile: Callable[[], None] = lambda: None
+    ) -> int:
         """Take one tick in every plant; returns how many that were.
 
         Args:
             choose: actions (plant, action) for observations (plant, obs).
+            meanwhile: is called while the plants step; what they bring is written afterwards.
         """
         actions = choose(np.stack(self._obs))
-        for i, step in enumerate(self._steps(actions)):
-            self._writers[i].add(self._obs[i], actions[i], step.shaped_reward, step.obs, step.end)
+        steps = self._pool.map(StagedPlant.step, self._staged, actions)
+        meanwhile()
+        for i, step in enumerate(steps):
+            self._writers[i].add(self._obs[i], actions[i], step.reward, step.posture, step.obs, step.end)
             self._returns[i] += step.reward
             self._obs[i] = step.obs
             if step.end is not End.NOT:
@@ -89,12 +93,6 @@ class Rollout:
         self._returns[i] = 0.0
         self.next_seed += 1
         return self._staged[i].begin(self._stage.draw(self._rng), self.next_seed, self._rng)
-
-    def _steps(self, actions: FloatArray) -> Iterator[StagedStep]:
-        work = zip(self._staged, actions, strict=True)
-        if self._pool is None:
-            return starmap(StagedPlant.step, work)
-        return self._pool.map(lambda pair: pair[0].step(pair[1]), work)
 
 
 def episode_returns(actor: ExpertActor, plants: Sequence[Plant], seeds: range) -> NDArray[np.float64]:
