@@ -253,7 +253,11 @@ def refine(
     minutes: Annotated[
         float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
     ] = None,
-    std: Annotated[float, typer.Option(help="spread of actions before squashing")] = 0.07,
+    first_std: Annotated[float, typer.Option(help="spread of actions before squashing, at first")] = 0.25,
+    std: Annotated[float, typer.Option(help="spread that it narrows to")] = 0.07,
+    narrowing_rounds: Annotated[
+        int, typer.Option(help="rounds (9600 ticks) until it is that narrow", min=1)
+    ] = 200,
     divergence: Annotated[float, typer.Option(help="in nats, that a round may bring")] = 0.02,
     gain: Annotated[
         float,
@@ -275,7 +279,8 @@ def refine(
 
     early = {"early_share": early_share, "early_ticks": early_ticks}
     given = {"seed": seed, "ticks": ticks, "gain": gain, **early}
-    proximal = {"std": std, "action_cost": action_cost, "divergence": divergence}
+    spread = {"first_std": first_std, "std": std, "narrowing_rounds": narrowing_rounds}
+    proximal = {**spread, "action_cost": action_cost, "divergence": divergence}
     refine_expert(task, start, out, folder or Path("results/refine") / task, given, proximal, minutes)
 
 

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (Schulman et al., arXiv 1707.06347) with a fixed spread: refines an expert.
+"""Proximal policy optimisation (Schulman et al., arXiv 1707.06347) with a narrowing spread: refines an expert.
 
 A soft actor-critic brings a body to its feet, but its critic cannot tell differences of a hundredth in reward, and
 its actor stays restless. Advantages of real returns can.
@@ -27,7 +27,9 @@ class ProximalSettings:
     discount: float = setting(0.985, "of reward, a tick", above=0.0, high=0.9999)
     trace: float = setting(0.95, "lambda of the generalised advantage", low=0.0, high=1.0)
     value_scale: float = setting(100.0, "of returns, as the value network sees them", above=0.0)
-    std: float = setting(0.07, "spread of actions before squashing", above=0.0)
+    first_std: float = setting(0.25, "spread of actions before squashing, at first", above=0.0)
+    std: float = setting(0.07, "spread that it narrows to", above=0.0)
+    narrowing_rounds: int = setting(200, "until it is that narrow, by the same factor in each", low=1)
     action_cost: float = setting(
         0.5, "part of a tick's reward that a mean squared action of 1 costs", low=0.0
     )
@@ -86,11 +88,18 @@ class ProximalPolicy:
         """The actor averaged over the rounds so far, the older the less: what a run is for."""
         return cast(ExpertActor, self._average.module)
 
+    @property
+    def std(self) -> float:
+        """Spread of actions before squashing, of this round: wide steps are quick, narrow ones end in calm."""
+        s = self._settings
+        done = min(self.updates / s.narrowing_rounds, 1.0)
+        return s.first_std ** (1.0 - done) * s.std**done
+
     @torch.no_grad()
     def sample(self, obs: Tensor, generator: torch.Generator) -> Tensor:
         """Actions (..., action) before squashing, for observations (..., obs)."""
         mean, _ = self.actor.distribution(self.actor.normalise(obs))
-        return mean + self._settings.std * torch.randn(mean.shape, generator=generator)
+        return mean + self.std * torch.randn(mean.shape, generator=generator)
 
     def update(
         self, experience: Experience, generator: torch.Generator, *, train_actor: bool = True
@@ -167,8 +176,7 @@ class ProximalPolicy:
     def _log_prob(self, normalised: Tensor, raw: Tensor) -> Tensor:
         """Of actions before squashing, up to a constant: the ratio needs no more."""
         mean, _ = self.actor.distribution(normalised)
-        std = self._settings.std
-        return (-0.5 * ((raw - mean) / std).pow(2) - log(std)).sum(-1)
+        return (-0.5 * ((raw - mean) / self.std).pow(2) - log(self.std)).sum(-1)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on, random state and data apart."""

@@ -1,6 +1,7 @@
 """Refining by fresh experience: advantages by hand, and what an update may and may not do."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from spec_control_ros.training.proximal_policy import (
     advantages,
 )
 
-SETTINGS = ProximalSettings(std=0.18, minibatch=64, action_cost=0.0, learning_rate=1e-3, divergence=0.1)
+SETTINGS = ProximalSettings(
+    first_std=0.18, std=0.18, minibatch=64, action_cost=0.0, learning_rate=1e-3, divergence=0.1
+)
 
 
 def column(*values: float) -> torch.Tensor:
@@ -114,6 +117,19 @@ def test_continued_state_gives_the_same_update() -> None:
         policy.update(data, torch.Generator().manual_seed(2))
     for a, b in zip(one.actor.parameters(), other.actor.parameters(), strict=True):
         np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
+def test_spread_narrows_by_the_same_factor_in_each_round() -> None:
+    policy = new_policy(replace(SETTINGS, first_std=0.4, std=0.1, narrowing_rounds=2))
+    generator = torch.Generator().manual_seed(0)
+    widths, spreads = [], []
+    for _ in range(4):
+        obs = torch.zeros(4000, 3)
+        widths.append(policy.std)
+        spreads.append(float(policy.sample(obs, generator).std(0).mean()))
+        policy.update(experience(policy, generator), generator, train_actor=False)
+    assert widths == pytest.approx([0.4, 0.2, 0.1, 0.1])
+    assert spreads == pytest.approx(widths, rel=0.05)
 
 
 def test_settings_outside_their_range_are_refused() -> None:
