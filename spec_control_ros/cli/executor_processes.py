@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 
-import rclpy
-from rclpy.signals import SignalHandlerOptions
+from rclpy.node import Node
 
 from spec_control_ros.bringup.supervisor import Supervisor
 from spec_control_ros.bringup.system import Process
@@ -36,10 +35,9 @@ def driven(
         ProcessError: another system is running, one died, or does not get ready.
     """
     supervisor = Supervisor(new_log_folder(), environment())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    driver = LatencyDriver(stand_in)
     try:
-        with spinning(driver) as driver.spin:
+        with spinning(lambda: Node("latency_driver")) as (node, spin):
+            driver = LatencyDriver(node, spin, stand_in)
             _refuse_company(driver)
             for process in system:
                 supervisor.start(process)
@@ -48,14 +46,12 @@ def driven(
             yield driver
             _refuse_dead(supervisor)
     finally:
-        driver.destroy_node()
-        rclpy.try_shutdown()
         supervisor.stop()
 
 
 def _refuse_company(driver: LatencyDriver) -> None:
     driver.spin_until(perf_counter() + SETTLE_S)
-    if driver.count_publishers("command"):
+    if driver.node.count_publishers("command"):
         raise ProcessError(
             "an executor publishes on `command` already: end its system, or set another ROS_DOMAIN_ID"
         )

@@ -4,8 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import rclpy
-from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
@@ -54,21 +52,15 @@ def publish(options: PublishOptions) -> int:
 
 def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) -> Played:
     shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    player = ObservationPlayer(sensed)
-    try:
-        with spinning(player) as spin:
-            return player.play(
-                spin,
-                rate,
-                speed=options.speed,
-                epoch_shift=shift,
-                start_timeout_s=options.start_timeout_s,
-                answer_timeout_s=options.answer_timeout_s,
-            )
-    finally:
-        player.destroy_node()
-        rclpy.try_shutdown()
+    with spinning(lambda: ObservationPlayer(sensed)) as (player, spin):
+        return player.play(
+            spin,
+            rate,
+            speed=options.speed,
+            epoch_shift=shift,
+            start_timeout_s=options.start_timeout_s,
+            answer_timeout_s=options.answer_timeout_s,
+        )
 
 
 def _report(played: Played, console: Console) -> None:

@@ -3,16 +3,14 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.middleware import middleware_environment
@@ -63,7 +61,7 @@ def run_system(
     """
     supervisor = Supervisor(logs, environment())
     try:
-        with _listening(lambda: monitor(log)) as spin:
+        with spinning(lambda: monitor(log)) as (_, spin):
             for process in system:
                 supervisor.start(process)
             with disturb(supervisor):
@@ -121,18 +119,6 @@ def _settle(spin: Spin, log: RunLog) -> None:
     end = time.monotonic() + SETTLE_S
     while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
         spin(left)
-
-
-@contextmanager
-def _listening(make_monitor: Callable[[], Node]) -> Iterator[Spin]:
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = make_monitor()
-    try:
-        with spinning(node) as spin:
-            yield spin
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def environment() -> dict[str, str]:

@@ -80,29 +80,33 @@ class Peer:
             self.answered_s, self.decision = now_s, message.decision
 
 
-class LatencyDriver(Node):
-    """Publishes observations and takes the time until their commands; answers requests for plans at once."""
+class LatencyDriver:
+    """Publishes observations and takes the time until their commands; answers requests for plans at once.
 
-    def __init__(self, stand_in: StandIn) -> None:
-        super().__init__("latency_driver")
-        self._stand_in = stand_in
+    Args:
+        node: that it speaks through.
+        spin: lets that node hear.
+        stand_in: what it says.
+    """
+
+    def __init__(self, node: Node, spin: Spin, stand_in: StandIn) -> None:
+        self.node, self._spin, self._stand_in = node, spin, stand_in
         self._observations = [msg.Observation(data=to_floats(stand_in.obs(tick))) for tick in range(VARIETY)]
-        self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
-        self.create_service(Replan, "replan", self._on_replan)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._plan_publisher = node.create_publisher(msg.Plan, "plan", LATEST)
+        node.create_service(Replan, "replan", self._on_replan)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.diagnosed: dict[str, str] = {}  # by the executor, the last time
-        self.tested, self.echo = Peer(self, ""), Peer(self, "echo/")
-        self.spin: Spin  # to be set: it lets this node hear
+        self.tested, self.echo = Peer(node, ""), Peer(node, "echo/")
 
     @property
     def has_peers(self) -> bool:
         """Whether executor and echo are ready."""
-        return all(self.count_publishers(topic) for topic in ("command", "echo/command"))
+        return all(self.node.count_publishers(topic) for topic in ("command", "echo/command"))
 
     def spin_until(self, end_s: float, peer: Peer | None = None) -> None:
         """Take in what comes until then, or until `peer` has answered."""
         while (left_s := end_s - time.perf_counter()) > 0 and not (peer is not None and peer.has_answered):
-            self.spin(left_s)
+            self._spin(left_s)
 
     def pace(self, peer: Peer, ticks: int, period_s: float) -> Answers:
         """An observation every period, whatever comes back."""
@@ -148,7 +152,9 @@ class LatencyDriver(Node):
 
     def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
         plan = self._stand_in.answer(from_replan(request))
-        self._plan_publisher.publish(to_plan(plan, Reason(request.reason), self.get_clock().now().to_msg()))
+        self._plan_publisher.publish(
+            to_plan(plan, Reason(request.reason), self.node.get_clock().now().to_msg())
+        )
         response.accepted, response.plan_id = True, plan.plan_id
         return response
 

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
+from typing import TypeVar
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -18,7 +19,7 @@ from spec_control_ros.ros.parameters import announce
 SETTINGS_EXIT_CODE = 2
 DISCOVERY_S = 0.5  # a node that is that old knows who else is there
 SPIN_S = 0.1  # a signal is noticed that soon
-Spin = Callable[[float], None]  # takes in what comes, for at most so many seconds
+SomeNode = TypeVar("SomeNode", bound=Node)
 
 
 class ProcessNode(Node):
@@ -38,52 +39,65 @@ class ProcessNode(Node):
         self.end(SETTINGS_EXIT_CODE if isinstance(error, SpecControlError) else 1)
 
 
+class Spin:
+    """Takes in what comes, in the thread that has other work as well.
+
+    Args:
+        executor: of the node.
+        is_signalled: a signal has come.
+    """
+
+    def __init__(self, executor: Executor, is_signalled: Event):
+        self._executor, self.is_signalled = executor, is_signalled
+
+    def __call__(self, timeout_s: float) -> None:
+        """Take in what comes, for at most so many seconds.
+
+        Raises:
+            KeyboardInterrupt: after a signal; nothing else raises it.
+        """
+        # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
+        self._executor.spin_once(timeout_sec=timeout_s)
+        if self.is_signalled.is_set():
+            raise KeyboardInterrupt
+
+
 def run_node(make: Callable[[], ProcessNode]) -> int:
     """Make the node and spin it until it ends itself or a signal does; returns the exit code."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node: ProcessNode | None = None
-    executor = EventsExecutor()
-    with noted_signals() as is_signalled:
-        try:
-            node = make()
-            node.interrupted = is_signalled
+    try:
+        with spinning(make) as (node, spin):
+            node.interrupted = spin.is_signalled
             announce(node)
-            executor.add_node(node)
-            # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
-            with suppress(ExternalShutdownException):  # the node has ended itself
-                while not is_signalled.is_set():
-                    executor.spin_once(timeout_sec=SPIN_S)
-        except SpecControlError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            return SETTINGS_EXIT_CODE
-        finally:
-            executor.shutdown()  # first: it must not be told of events of what is being destroyed
-            if node is not None:
-                node.destroy_node()
-            rclpy.try_shutdown()
+            with suppress(
+                ExternalShutdownException, KeyboardInterrupt
+            ):  # the node has ended itself, or a signal
+                while True:
+                    spin(SPIN_S)
+    except SpecControlError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return SETTINGS_EXIT_CODE
+    finally:
+        rclpy.try_shutdown()  # not before the error is forgotten, and with it a node that was only half made
     return node.exit_code
 
 
 @contextmanager
-def spinning(node: Node) -> Iterator[Spin]:
-    """Let a node hear in the thread that has other work as well.
+def spinning(make: Callable[[], SomeNode]) -> Iterator[tuple[SomeNode, Spin]]:
+    """Join ROS with the node that `make` makes, and leave it at the end.
 
-    Yields a function that takes in what comes, for at most so many seconds. After a signal it raises
-    KeyboardInterrupt, and until it is called again nothing does.
+    Yields the node and what lets it hear.
     """
-    executor = EventsExecutor()
-    executor.add_node(node)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with noted_signals() as is_signalled:
-
-        def spin(timeout_s: float) -> None:
-            executor.spin_once(timeout_sec=timeout_s)
-            if is_signalled.is_set():
-                raise KeyboardInterrupt
-
+        node = make()
+        executor = EventsExecutor()
+        executor.add_node(node)
         try:
-            yield spin
+            yield node, Spin(executor, is_signalled)
         finally:
-            executor.shutdown()
+            executor.shutdown()  # first: it must not be told of events of what is being destroyed
+            node.destroy_node()
+            rclpy.try_shutdown()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import rclpy
+from rclpy.node import Node
 from ros_support import ACTION, LATENT, OBS, Background, until
 
 from spec_control_interfaces import msg
@@ -26,18 +26,9 @@ PARAMETERS = {
 
 
 @pytest.fixture
-def driver(node_context: None) -> Iterator[LatencyDriver]:
-    driver = LatencyDriver(StandIn(OBS, ACTION, LATENT, 4))
-    with spinning(driver) as driver.spin:
-        yield driver
-    driver.destroy_node()
-
-
-@pytest.fixture
-def node_context() -> Iterator[None]:
-    rclpy.init(args=[])
-    yield
-    rclpy.try_shutdown()
+def driver() -> Iterator[LatencyDriver]:
+    with spinning(lambda: Node("latency_driver")) as (node, spin):
+        yield LatencyDriver(node, spin, StandIn(OBS, ACTION, LATENT, 4))
 
 
 def test_executor_and_echo_answer_every_observation(

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import rclpy
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -25,20 +24,11 @@ def _hang_up_is_heeded() -> Iterator[None]:
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
-    rclpy.init(args=[])
-    node = rclpy.create_node("listener")
-    yield node
-    node.destroy_node()
-    rclpy.try_shutdown()
-
-
 @pytest.mark.usefixtures("_hang_up_is_heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["in the callback", "while the message is made"])
 def test_signal_raises_once_the_message_is_taken_in(
-    node: Node, number: signal.Signals, moment: str, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[str] = []
 
@@ -53,12 +43,12 @@ def test_signal_raises_once_the_message_is_taken_in(
         os.kill(os.getpid(), number)
         make(self, **values)
 
-    node.create_subscription(String, "topic", on_message, 10)
-    publisher = node.create_publisher(String, "topic", 10)
     message = String(data="whole")
     if moment == "while the message is made":
         monkeypatch.setattr(String, "__init__", interrupted_make)
-    with spinning(node) as spin:
+    with spinning(lambda: Node("listener")) as (node, spin):
+        node.create_subscription(String, "topic", on_message, 10)
+        publisher = node.create_publisher(String, "topic", 10)
         publisher.publish(message)
         with pytest.raises(KeyboardInterrupt):
             hear(spin)
