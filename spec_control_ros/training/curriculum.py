@@ -77,7 +77,7 @@ class StagedStep:
 
     obs: NDArray[np.float32]  # (obs,) at the end of the tick
     reward: float  # the task's own
-    posture: float  # in [0, 1], that a stage's shaping rewards; 0 for a body that is no biped
+    shaped_reward: float  # with what the stage adds
     end: End
 
 
@@ -94,13 +94,12 @@ class StagedPlant:
     """
 
     def __init__(self, plant: SuitePlant, stage: Stage, falls: Falls | None = None):
-        self._is_biped = is_biped(plant)
-        if stage.needs_biped and not self._is_biped:
+        if stage.needs_biped and not is_biped(plant):
             raise SettingsError(
                 f"stage {stage.name}: {plant.task}'s body has no head to hold up; expected own starts only, "
                 "without shaping"
             )
-        self._plant, self._falls = plant, falls
+        self._plant, self._stage, self._falls = plant, stage, falls
         self.start = stage.starts[0]
         self._left = self._low_ticks = 0
 
@@ -130,7 +129,8 @@ class StagedPlant:
         self._left -= 1
         is_over = step.is_last or self._left <= 0
         end = End.TERMINAL if self._is_lost() else End.CUT if is_over else End.NOT
-        return StagedStep(step.obs, step.reward, posture(self._plant) if self._is_biped else 0.0, end)
+        bonus = self._stage.shaping * posture(self._plant) if self._stage.shaping else 0.0
+        return StagedStep(step.obs, step.reward, step.reward + bonus, end)
 
     def _state(
         self, kind: StartKind, rng: np.random.Generator

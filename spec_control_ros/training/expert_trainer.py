@@ -77,7 +77,7 @@ class ExpertTrainer:
         self._critic_updates = settings.critic_updates if first_actor else 0
         self._random_ticks = 0 if first_actor else settings.first_ticks
         self.ticks, self.best = 0, -np.inf
-        self._stage = 0
+        self._stage = self._stage_began = 0
         if (state := load_state(self._state_path, settings, FREE)) is not None:
             self._resume(state)
         self._enter_stage()
@@ -100,8 +100,7 @@ class ExpertTrainer:
                 self.save()
                 return
             if (stage := s.stage_at(self.ticks)) > self._stage:
-                self._stage = stage
-                self._enter_stage()
+                self._begin_stage(stage)
             before = self.ticks
             self.ticks += self._rollout.tick(self._act, lambda: losses.update(self._update()))
             if before // s.evaluate_every != self.ticks // s.evaluate_every or self.ticks >= s.ticks:
@@ -122,12 +121,10 @@ class ExpertTrainer:
 
     def _update(self) -> dict[str, float]:
         losses: dict[str, float] = {}
-        if self.ticks < self._settings.first_ticks:
+        if self.ticks - self._stage_began < self._settings.first_ticks:
             return losses
-        # The older stages' transitions stay, or a learner that sees nothing but lying bodies forgets how to walk.
-        shaping = self._settings.stages[self._stage].shaping
         for _ in range(self._settings.updates_per_round):
-            batch = self._transitions.sample(self._settings.batch, self._rng, shaping)
+            batch = self._transitions.sample(self._settings.batch, self._rng)
             is_actor_ready = self.learner.updates >= self._critic_updates
             losses |= self.learner.update(batch, self._generator, train_actor=is_actor_ready)
         return losses
@@ -149,6 +146,12 @@ class ExpertTrainer:
             evaluation=evaluation,
             losses=losses,
         )
+
+    def _begin_stage(self, stage: int) -> None:
+        """Go on to a stage; its rewards and ends are its own, so that older transitions would mislead."""
+        self._stage, self._stage_began = stage, self.ticks
+        self._transitions.clear()
+        self._enter_stage()
 
     def _enter_stage(self) -> None:
         stage = self._settings.stages[self._stage]
@@ -175,6 +178,7 @@ class ExpertTrainer:
             "ticks": self.ticks,
             "best": float(self.best),
             "stage": self._stage,
+            "stage_began": self._stage_began,
             "critic_updates": self._critic_updates,
             "random_ticks": self._random_ticks,
             "next_seed": self._rollout.next_seed,
@@ -188,7 +192,7 @@ class ExpertTrainer:
         self.learner.load_state_dict(state["learner"])
         self._transitions.load_state_dict(state["transitions"])
         self.ticks, self.best = state["ticks"], state["best"]
-        self._stage = state["stage"]
+        self._stage, self._stage_began = state["stage"], state["stage_began"]
         self._critic_updates, self._random_ticks = state["critic_updates"], state["random_ticks"]
         self._rollout.next_seed = state["next_seed"]
         self._generator.set_state(state["generator"])

@@ -64,7 +64,7 @@ class Rollout:
         steps = self._pool.map(StagedPlant.step, self._staged, actions)
         meanwhile()
         for i, step in enumerate(steps):
-            self._writers[i].add(self._obs[i], actions[i], step.reward, step.posture, step.obs, step.end)
+            self._writers[i].add(self._obs[i], actions[i], step.shaped_reward, step.obs, step.end)
             self._returns[i] += step.reward
             self._obs[i] = step.obs
             if step.end is not End.NOT:

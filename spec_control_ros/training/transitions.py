@@ -31,7 +31,7 @@ class TransitionBatch:
 
     obs: Tensor  # (batch, obs)
     action: Tensor  # (batch, action), at `obs`
-    reward: Tensor  # (batch,), discounted sum over the ticks, shaping included
+    reward: Tensor  # (batch,), discounted sum over the ticks
     next_obs: Tensor  # (batch, obs), after the ticks
     discount: Tensor  # (batch,), of the value at `next_obs`; 0 where the episode is over
 
@@ -52,14 +52,7 @@ class TransitionBuffer:
     def __init__(self, folder: Path, *, capacity: int, obs_dim: int, action_dim: int):
         folder.mkdir(parents=True, exist_ok=True)
         self._is_new = not (folder / "obs.npy").exists()
-        lengths = {
-            "obs": obs_dim,
-            "action": action_dim,
-            "reward": 1,
-            "posture": 1,
-            "next_obs": obs_dim,
-            "discount": 1,
-        }
+        lengths = {"obs": obs_dim, "action": action_dim, "reward": 1, "next_obs": obs_dim, "discount": 1}
         self._arrays = {
             name: open_array(folder / f"{name}.npy", (capacity, length)) for name, length in lengths.items()
         }
@@ -70,21 +63,14 @@ class TransitionBuffer:
         return min(self._added, self._capacity)
 
     def add(
-        self,
-        obs: FloatArray,
-        action: FloatArray,
-        reward: float,
-        posture: float,
-        next_obs: FloatArray,
-        discount: float,
+        self, obs: FloatArray, action: FloatArray, reward: float, next_obs: FloatArray, discount: float
     ) -> None:
-        """Store one transition, as in `TransitionBatch`; the posture is summed as the task's reward is."""
+        """Store one transition, as in `TransitionBatch`."""
         row = self._added % self._capacity
         values = {
             "obs": obs,
             "action": action,
             "reward": reward,
-            "posture": posture,
             "next_obs": next_obs,
             "discount": discount,
         }
@@ -92,8 +78,8 @@ class TransitionBuffer:
             self._arrays[name][row] = value
         self._added += 1
 
-    def sample(self, batch: int, rng: np.random.Generator, shaping: float = 0.0) -> TransitionBatch:
-        """Draw `batch` transitions, all equally likely, rewarded for their posture by `shaping` as well.
+    def sample(self, batch: int, rng: np.random.Generator) -> TransitionBatch:
+        """Draw `batch` transitions, all equally likely.
 
         Raises:
             SettingsError: nothing is stored yet.
@@ -102,10 +88,13 @@ class TransitionBuffer:
             raise SettingsError("transitions: none are stored yet; collect first")
         rows = rng.integers(len(self), size=batch)
         drawn = {name: torch.from_numpy(array[rows]) for name, array in self._arrays.items()}
-        reward = (drawn["reward"] + shaping * drawn["posture"])[:, 0]
         return TransitionBatch(
-            drawn["obs"], drawn["action"], reward, drawn["next_obs"], drawn["discount"][:, 0]
+            drawn["obs"], drawn["action"], drawn["reward"][:, 0], drawn["next_obs"], drawn["discount"][:, 0]
         )
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._added = 0
 
     def state_dict(self) -> dict[str, Any]:
         """What goes with the files, which this brings to disk."""
@@ -138,20 +127,12 @@ class TransitionWriter:
     def __init__(self, buffer: TransitionBuffer, ticks: int, discount: float):
         self._buffer, self._ticks, self._discount = buffer, ticks, discount
         self._open: deque[tuple[FloatArray, FloatArray]] = deque()
-        self._rewards: deque[tuple[float, float]] = deque()
+        self._rewards: deque[float] = deque()
 
-    def add(
-        self,
-        obs: FloatArray,
-        action: FloatArray,
-        reward: float,
-        posture: float,
-        next_obs: FloatArray,
-        end: End,
-    ) -> None:
+    def add(self, obs: FloatArray, action: FloatArray, reward: float, next_obs: FloatArray, end: End) -> None:
         """Take one tick; the transitions that it completes are stored."""
         self._open.append((obs, action))
-        self._rewards.append((reward, posture))
+        self._rewards.append(reward)
         if len(self._open) == self._ticks:
             self._store(next_obs, end)
         while end is not End.NOT and self._open:
@@ -163,10 +144,9 @@ class TransitionWriter:
             self._store(obs, End.CUT)
 
     def _store(self, next_obs: FloatArray, end: End) -> None:
-        total, total_posture = 0.0, 0.0
-        for reward, posture in reversed(self._rewards):
+        total = 0.0
+        for reward in reversed(self._rewards):
             total = reward + self._discount * total
-            total_posture = posture + self._discount * total_posture
         bootstrap = 0.0 if end is End.TERMINAL else self._discount ** len(self._rewards)
-        self._buffer.add(*self._open.popleft(), total, total_posture, next_obs, bootstrap)
+        self._buffer.add(*self._open.popleft(), total, next_obs, bootstrap)
         self._rewards.popleft()

@@ -1,7 +1,5 @@
 """A task that takes no simulator."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,6 @@ class TargetPlant:
     """Rewards the action that the observation names."""
 
     obs_dim, action_dim, episode_ticks = 2, 1, 20
-    physics = SimpleNamespace(model=SimpleNamespace(njnt=0))  # no body
 
     def __init__(self, task: str) -> None:
         self.task = task

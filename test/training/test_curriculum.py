@@ -120,17 +120,12 @@ def test_shortened_episode_is_cut(begin: Callable[..., StagedPlant]) -> None:
     assert [staged.step(LIMP).end for _ in range(2)] == [End.NOT, End.CUT]
 
 
-def test_posture_tells_standing_from_lying(plant: SuitePlant, begin: Callable[..., StagedPlant]) -> None:
-    step = begin(Start(StartKind.UPRIGHT)).step(LIMP)
-    assert step.posture == posture(plant)
-    assert 0.95 < step.posture <= 1.0
-    assert 0.0 <= begin(Start(StartKind.FALLEN)).step(LIMP).posture < 0.5
-
-
-def test_body_without_a_head_has_no_posture() -> None:
-    staged = StagedPlant(SuitePlant("cheetah-run"), Stage())
-    staged.begin(Start(), 0, np.random.default_rng(0))
-    assert staged.step(np.zeros(6, np.float32)).posture == 0.0
+def test_shaping_adds_posture_to_the_reward(plant: SuitePlant, begin: Callable[..., StagedPlant]) -> None:
+    step = begin(Start(StartKind.UPRIGHT), shaping=0.6).step(LIMP)
+    assert step.shaped_reward == pytest.approx(step.reward + 0.6 * posture(plant))
+    assert posture(plant) > 0.95
+    step = begin(Start(StartKind.FALLEN), shaping=0.6).step(LIMP)
+    assert 0.0 <= step.shaped_reward - step.reward < 0.6 * 0.5
 
 
 def test_starts_are_drawn_by_their_shares() -> None:

@@ -30,11 +30,9 @@ def number(value: float) -> np.ndarray:
 
 
 def live(writer: TransitionWriter, ticks: int, end: End) -> None:
-    """An episode whose tick t leads from t to t + 1, by action -t, for a reward of 10 ** t and a posture of t."""
+    """An episode whose tick t leads from t to t + 1, by action -t, for a reward of 10 ** t."""
     for t in range(ticks):
-        writer.add(
-            number(t), number(-t), 10.0**t, float(t), number(t + 1), end if t == ticks - 1 else End.NOT
-        )
+        writer.add(number(t), number(-t), 10.0**t, number(t + 1), end if t == ticks - 1 else End.NOT)
 
 
 def stored(buffer: TransitionBuffer) -> Stored:
@@ -47,16 +45,6 @@ def stored(buffer: TransitionBuffer) -> Stored:
 def test_transition_spans_its_ticks(buffer: TransitionBuffer, writer: TransitionWriter) -> None:
     live(writer, 4, End.NOT)
     assert stored(buffer) == {(0, 0, 1 + 5 + 25, 3, 0.125), (1, -1, 10 + 50 + 250, 4, 0.125)}
-
-
-def test_shaping_rewards_posture(buffer: TransitionBuffer, writer: TransitionWriter) -> None:
-    live(writer, 4, End.NOT)
-    b = buffer.sample(100, np.random.default_rng(0), shaping=100.0)
-    postures = {0.0: 0 + 0.5 + 0.5, 1.0: 1 + 1 + 0.75}
-    assert all(
-        reward == (31 if obs == 0 else 310) + 100 * postures[obs]
-        for obs, reward in zip(b.obs[:, 0].tolist(), b.reward.tolist(), strict=True)
-    )
 
 
 def test_terminal_masks_the_bootstrap(buffer: TransitionBuffer, writer: TransitionWriter) -> None:
@@ -91,14 +79,14 @@ def test_next_episode_has_nothing_of_the_last_one(buffer: TransitionBuffer, writ
 
 def test_oldest_transition_makes_room(buffer: TransitionBuffer) -> None:
     for i in range(11):
-        buffer.add(number(i), number(0), 0.0, 0.0, number(0), 0.0)
+        buffer.add(number(i), number(0), 0.0, number(0), 0.0)
     assert len(buffer) == 8
     assert {row[0] for row in stored(buffer)} == set(range(3, 11))
 
 
 def test_reopened_buffer_goes_on(buffer: TransitionBuffer, tmp_path: Path) -> None:
     for i in range(3):
-        buffer.add(number(i), number(0), 0.0, 0.0, number(0), 0.0)
+        buffer.add(number(i), number(0), 0.0, number(0), 0.0)
     again = TransitionBuffer(tmp_path / "buffer", **SIZES)
     assert len(again) == 0
     again.load_state_dict(buffer.state_dict())
@@ -106,13 +94,15 @@ def test_reopened_buffer_goes_on(buffer: TransitionBuffer, tmp_path: Path) -> No
 
 
 def test_lost_files_are_told(buffer: TransitionBuffer, tmp_path: Path) -> None:
-    buffer.add(number(0), number(0), 0.0, 0.0, number(0), 0.0)
+    buffer.add(number(0), number(0), 0.0, number(0), 0.0)
     other = TransitionBuffer(tmp_path / "other", **SIZES)
     with pytest.raises(SettingsError, match="the 1 transitions of this run are gone"):
         other.load_state_dict(buffer.state_dict())
 
 
 def test_empty_buffer_says_so(buffer: TransitionBuffer) -> None:
+    buffer.add(number(0), number(0), 0.0, number(0), 0.0)
+    buffer.clear()
     with pytest.raises(SettingsError, match="none are stored yet"):
         buffer.sample(1, np.random.default_rng(0))
 
