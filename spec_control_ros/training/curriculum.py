@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.falls import Falls, is_biped, place, upright_state
+from spec_control_ros.training.assist import Assist
+from spec_control_ros.training.biped import is_biped, posture, stand
 from spec_control_ros.training.transitions import End
 
 LOW_HEAD_M = 0.8
 LOW_TICKS = 3  # with a low head, before an episode that `ends_low` is over
-STANDING_HEAD_M = 1.4
 
 
 class StartKind(Enum):
@@ -22,8 +22,6 @@ class StartKind(Enum):
 
     OWN = "own"  # where the task begins it
     UPRIGHT = "upright"
-    FALLING = "falling"  # on the way down, drawn uniformly in head height
-    FALLEN = "fallen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,12 @@ class Stage:
 
     share: float = setting(1.0, "of the run's ticks, relative to its other stages", above=0.0)
     shaping: float = setting(0.0, "reward a tick for a high head and an upright torso", low=0.0)
+    assist: float = setting(
+        0.0,
+        "of the weight, that is carried at first while the head is low; less once half of the low starts end upright",
+        low=0.0,
+        high=1.0,
+    )
     target_entropy: float = setting(-0.5, "an action dimension, in nats")
     action_cost: float = setting(0.0, "of the mean squared action, in the actor's loss only", low=0.0)
     name: str = setting("own", "for people")
@@ -58,12 +62,11 @@ class Stage:
     @property
     def needs_biped(self) -> bool:
         """Whether the body must have a head and an upright torso."""
-        return self.shaping > 0.0 or any(s.kind is not StartKind.OWN or s.ends_low for s in self.starts)
-
-    @property
-    def needs_falls(self) -> bool:
-        """Whether starts are taken from recorded falls."""
-        return any(s.kind in (StartKind.FALLING, StartKind.FALLEN) for s in self.starts)
+        return (
+            self.shaping > 0.0
+            or self.assist > 0.0
+            or any(s.kind is not StartKind.OWN or s.ends_low for s in self.starts)
+        )
 
     def draw(self, rng: np.random.Generator) -> Start:
         """A start, by the shares."""
@@ -87,19 +90,19 @@ class StagedPlant:
     Args:
         plant: of the task.
         stage: of the run.
-        falls: that states on the way down are drawn from.
+        assist: that carries a part of the body's weight.
 
     Raises:
         SettingsError: the stage needs a head and an upright torso, and the body has none.
     """
 
-    def __init__(self, plant: SuitePlant, stage: Stage, falls: Falls | None = None):
+    def __init__(self, plant: SuitePlant, stage: Stage, assist: Assist | None = None):
         if stage.needs_biped and not is_biped(plant):
             raise SettingsError(
                 f"stage {stage.name}: {plant.task}'s body has no head to hold up; expected own starts only, "
                 "without shaping"
             )
-        self._plant, self._stage, self._falls = plant, stage, falls
+        self._plant, self._stage, self._assist = plant, stage, assist
         self.start = stage.starts[0]
         self._left = self._low_ticks = 0
 
@@ -116,7 +119,7 @@ class StagedPlant:
         self._left = min(start.ticks or self._plant.episode_ticks, self._plant.episode_ticks)
         if start.kind is StartKind.OWN:
             return obs
-        place(self._plant, *self._state(start.kind, rng))
+        stand(self._plant, rng)
         return self._plant.observe()
 
     def shorten(self, ticks: int) -> None:
@@ -125,6 +128,8 @@ class StagedPlant:
 
     def step(self, action: NDArray[np.float32]) -> StagedStep:
         """Hold `action` (action,) for one tick."""
+        if self._assist is not None and self._assist.share:
+            self._assist.lift(self._plant)
         step = self._plant.step(action)
         self._left -= 1
         is_over = step.is_last or self._left <= 0
@@ -132,13 +137,10 @@ class StagedPlant:
         bonus = self._stage.shaping * posture(self._plant) if self._stage.shaping else 0.0
         return StagedStep(step.obs, step.reward, step.reward + bonus, end)
 
-    def _state(
-        self, kind: StartKind, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if kind is StartKind.UPRIGHT:
-            return upright_state(self._plant, rng)
-        assert self._falls is not None
-        return self._falls.on_the_way_down(rng) if kind is StartKind.FALLING else self._falls.lying(rng)
+    def note_end(self) -> None:
+        """The episode is over; where it began low, the assist is told how it went."""
+        if self._assist is not None and self._assist.share and self.start.kind is not StartKind.UPRIGHT:
+            self._assist.note(posture(self._plant))
 
     def _is_lost(self) -> bool:
         if not self.start.ends_low:
@@ -146,9 +148,3 @@ class StagedPlant:
         is_low = self._plant.physics.head_height() < LOW_HEAD_M
         self._low_ticks = self._low_ticks + 1 if is_low else 0
         return self._low_ticks >= LOW_TICKS
-
-
-def posture(plant: SuitePlant) -> float:
-    """How well a biped stands, in [0, 1]: the height of its head and the uprightness of its torso."""
-    height = min(max(plant.physics.head_height() / STANDING_HEAD_M, 0.0), 1.0)
-    return 0.7 * height**2 + 0.15 * (plant.physics.torso_upright() + 1.0)

@@ -10,16 +10,15 @@ import numpy as np
 import torch
 
 from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.assist import Assist
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_settings import ExpertSettings
-from spec_control_ros.training.falls import Falls
 from spec_control_ros.training.rollout import FloatArray, Rollout, episode_returns
 from spec_control_ros.training.soft_actor_critic import SoftActorCritic, sample
 from spec_control_ros.training.train_state import State, load_state, save_state
 from spec_control_ros.training.transitions import TransitionBuffer, TransitionWriter
 
 EVALUATION_SEED = 1_000_000
-FALLS = 200
 FREE = {"ticks", "report_every", "evaluate_every", "evaluation_episodes"}  # may differ from the saved run's
 
 
@@ -78,9 +77,12 @@ class ExpertTrainer:
         self._random_ticks = 0 if first_actor else settings.first_ticks
         self.ticks, self.best = 0, -np.inf
         self._stage = self._stage_began = 0
-        if (state := load_state(self._state_path, settings, FREE)) is not None:
+        state = load_state(self._state_path, settings, FREE)
+        if state is not None:
             self._resume(state)
         self._enter_stage()
+        if state is not None:
+            self._assist.load_state_dict(state["assist"])
 
     @property
     def best_path(self) -> Path:
@@ -160,10 +162,8 @@ class ExpertTrainer:
             target_entropy=stage.target_entropy,
             action_cost=stage.action_cost,
         )
-        falls = None
-        if stage.needs_falls:
-            falls = Falls.record(self._plants[0], FALLS, np.random.default_rng(self._settings.seed))
-        self._rollout.enter(stage, falls)
+        self._assist = Assist(stage.assist)
+        self._rollout.enter(stage, self._assist)
 
     def save(self) -> None:
         """Write the whole state.
@@ -179,6 +179,7 @@ class ExpertTrainer:
             "best": float(self.best),
             "stage": self._stage,
             "stage_began": self._stage_began,
+            "assist": self._assist.state_dict(),
             "critic_updates": self._critic_updates,
             "random_ticks": self._random_ticks,
             "next_seed": self._rollout.next_seed,

@@ -74,7 +74,7 @@ def test_interrupted_run_is_saved_and_goes_on(
     update, handler = ExpertTrainer._update, signal.getsignal(signal.SIGINT)
 
     def interrupted(trainer: ExpertTrainer) -> dict[str, float]:
-        if trainer.learner.updates == 4:
+        if trainer.learner.updates == 2:
             os.kill(os.getpid(), signal.SIGINT)
         return update(trainer)
 
