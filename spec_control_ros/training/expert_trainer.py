@@ -82,7 +82,7 @@ class ExpertTrainer:
             self._resume(state)
         self._enter_stage()
         if state is not None:
-            self._assist.load_state_dict(state["assist"])
+            self.assist.load_state_dict(state["assist"])
 
     @property
     def best_path(self) -> Path:
@@ -162,8 +162,8 @@ class ExpertTrainer:
             target_entropy=stage.target_entropy,
             action_cost=stage.action_cost,
         )
-        self._assist = Assist(stage.assist)
-        self._rollout.enter(stage, self._assist)
+        self.assist = Assist(stage.assist)
+        self._rollout.enter(stage, self.assist)
 
     def save(self) -> None:
         """Write the whole state.
@@ -179,7 +179,7 @@ class ExpertTrainer:
             "best": float(self.best),
             "stage": self._stage,
             "stage_began": self._stage_began,
-            "assist": self._assist.state_dict(),
+            "assist": self.assist.state_dict(),
             "critic_updates": self._critic_updates,
             "random_ticks": self._random_ticks,
             "next_seed": self._rollout.next_seed,

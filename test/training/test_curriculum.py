@@ -8,6 +8,7 @@ import pytest
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.assist import Assist
 from spec_control_ros.training.biped import posture
 from spec_control_ros.training.curriculum import (
     LOW_HEAD_M,
@@ -101,6 +102,25 @@ def test_shaping_adds_posture_to_the_reward(plant: SuitePlant, begin: Callable[.
     assert 0.0 <= step.shaped_reward - step.reward < 0.6 * 0.5
 
 
+def test_assist_is_told_how_episodes_that_began_low_end(plant: SuitePlant) -> None:
+    assist = Assist(0.5)
+    staged = StagedPlant(plant, Stage(assist=0.5), assist)
+    for kind in (StartKind.UPRIGHT, StartKind.OWN):
+        staged.begin(Start(kind), 0, np.random.default_rng(0))
+        for _ in range(40):
+            staged.step(LIMP)
+        staged.note_end()
+    assert assist.state_dict()["went_well"] == [False]
+
+
+def test_assist_acts_before_the_tick(plant: SuitePlant) -> None:
+    staged = StagedPlant(plant, Stage(assist=0.5), Assist(0.5))
+    staged.begin(Start(), 0, np.random.default_rng(0))
+    for _ in range(40):
+        staged.step(LIMP)
+    assert plant.physics.data.xfrc_applied.any()
+
+
 def test_starts_are_drawn_by_their_shares() -> None:
     stage = Stage(starts=(Start(StartKind.UPRIGHT, share=3.0), Start(share=1.0)))
     rng = np.random.default_rng(0)
@@ -110,7 +130,12 @@ def test_starts_are_drawn_by_their_shares() -> None:
 
 @pytest.mark.parametrize(
     "stage",
-    [Stage(shaping=0.1), Stage(starts=(Start(StartKind.UPRIGHT),)), Stage(starts=(Start(ends_low=True),))],
+    [
+        Stage(shaping=0.1),
+        Stage(assist=0.1),
+        Stage(starts=(Start(StartKind.UPRIGHT),)),
+        Stage(starts=(Start(ends_low=True),)),
+    ],
 )
 def test_body_without_a_head_is_refused(stage: Stage) -> None:
     with pytest.raises(SettingsError, match="cheetah-run's body has no head"):

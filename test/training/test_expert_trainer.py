@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import mujoco
 import pytest
 import torch
 from target_plant import TargetPlant
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.training.assist import Assist
 from spec_control_ros.training.curriculum import Stage, Start
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_settings import ExpertSettings
@@ -109,6 +112,29 @@ def test_next_stage_forgets_transitions_and_has_its_own_settings(tmp_path: Path)
     assert len(trainer._transitions) <= 520 - 400
     resumed = make(tmp_path, replace(SETTINGS, stages=stages))
     assert resumed.learner.settings.target_entropy == -3.0
+
+
+class StandingPlant(TargetPlant):
+    """Its body always stands."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(task)
+        model = SimpleNamespace(njnt=1, jnt_type=[mujoco.mjtJoint.mjJNT_FREE])
+        self.physics = SimpleNamespace(
+            model=model, head_height=lambda: 1.4, torso_upright=lambda: 1.0, data=SimpleNamespace()
+        )
+
+
+def test_assist_is_taken_away_and_a_continued_run_knows_how_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Assist, "lift", lambda *_: None)
+    settings = replace(SETTINGS, ticks=4000, stages=(Stage(assist=0.85),), evaluate_every=1000)
+    run = ExpertTrainer(settings, tmp_path, make_plant=StandingPlant)
+    list(run.run(lambda: run.ticks >= 3000))
+    assert 0.0 < run.assist.share < 0.85
+    again = ExpertTrainer(settings, tmp_path, make_plant=StandingPlant)
+    assert again.assist.state_dict() == run.assist.state_dict()
 
 
 def test_given_actor_is_gone_on_from(tmp_path: Path) -> None:
