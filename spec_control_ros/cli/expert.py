@@ -29,11 +29,10 @@ from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_recipe import read_recipe
 from spec_control_ros.training.expert_settings import ExpertSettings
 from spec_control_ros.training.expert_trainer import ExpertProgress, ExpertTrainer
-from spec_control_ros.training.refinement import Refinement, RefinementSettings
 from spec_control_ros.training.rollout import episode_returns
 
 SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
-LOSSES = ("critic_loss", "value", "entropy", "temperature", "value_error", "divergence")
+LOSSES = ("critic_loss", "value", "entropy", "temperature")
 
 
 def expert(
@@ -80,8 +79,8 @@ def _recipe(task: str, path: Path | None) -> ExpertSettings:
 
 
 def drive(
-    trainer: ExpertTrainer | Refinement,
-    settings: ExpertSettings | RefinementSettings,
+    trainer: ExpertTrainer,
+    settings: ExpertSettings,
     out: Path,
     log_file: Path,
     minutes: float | None,
@@ -108,7 +107,7 @@ def drive(
 
 
 def follow(
-    trainer: ExpertTrainer | Refinement,
+    trainer: ExpertTrainer,
     ticks: int,
     should_stop: Callable[[], bool],
     log: "ExpertLog",
@@ -150,8 +149,8 @@ def interruption() -> Iterator[Event]:
 
 
 def write_expert(
-    trainer: ExpertTrainer | Refinement,
-    settings: ExpertSettings | RefinementSettings,
+    trainer: ExpertTrainer,
+    settings: ExpertSettings,
     out: Path,
     log: "ExpertLog",
     console: Console,

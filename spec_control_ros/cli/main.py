@@ -241,50 +241,6 @@ def expert(
 
 
 @app.command()
-def refine(
-    task: Annotated[str, typer.Argument(help="dm_control suite task, as in humanoid-walk")],
-    start: Annotated[Path, typer.Option("--from", help="expert to refine")],
-    out: Annotated[Path, typer.Option(help="file for the refined expert, .npz")],
-    folder: Annotated[
-        Path | None,
-        typer.Option(help="state and log; what lies there is continued [default: results/refine/TASK]"),
-    ] = None,
-    ticks: Annotated[int, typer.Option(help="of all plants, in all", min=1)] = 3_000_000,
-    minutes: Annotated[
-        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
-    ] = None,
-    first_std: Annotated[float, typer.Option(help="spread of actions before squashing, at first")] = 0.25,
-    std: Annotated[float, typer.Option(help="spread that it narrows to")] = 0.07,
-    narrowing_rounds: Annotated[
-        int, typer.Option(help="rounds (9600 ticks) until it is that narrow", min=1)
-    ] = 200,
-    divergence: Annotated[float, typer.Option(help="in nats, that a round may bring")] = 0.02,
-    gain: Annotated[
-        float,
-        typer.Option(
-            help="factor of the first actor's actions before squashing, below 1 where it is restless"
-        ),
-    ] = 1.0,
-    action_cost: Annotated[
-        float, typer.Option(help="part of a tick's reward that a mean squared action of 1 costs")
-    ] = 0.5,
-    early_share: Annotated[
-        float, typer.Option(help="of plants that see the first ticks of episodes alone")
-    ] = 0.5,
-    early_ticks: Annotated[int, typer.Option(help="of an episode that those plants see", min=1)] = 100,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-) -> None:
-    """Refine an expert by proximal policy optimisation; an interrupted run goes on where it was."""
-    from spec_control_ros.cli.refine import refine as refine_expert
-
-    early = {"early_share": early_share, "early_ticks": early_ticks}
-    given = {"seed": seed, "ticks": ticks, "gain": gain, **early}
-    spread = {"first_std": first_std, "std": std, "narrowing_rounds": narrowing_rounds}
-    proximal = {**spread, "action_cost": action_cost, "divergence": divergence}
-    refine_expert(task, start, out, folder or Path("results/refine") / task, given, proximal, minutes)
-
-
-@app.command()
 def distill(
     model: Annotated[
         str, typer.Argument(help="shipped model, as walker-walk, or model folder; the correctors go there")

@@ -49,8 +49,6 @@ class Stage:
         low=0.0,
         high=1.0,
     )
-    target_entropy: float = setting(-0.5, "an action dimension, in nats")
-    action_cost: float = setting(0.0, "of the mean squared action, in the actor's loss only", low=0.0)
     name: str = setting("own", "for people")
     starts: tuple[Start, ...] = field(default=(Start(),))
 

@@ -91,12 +91,6 @@ class ExpertActor(nn.Module):
         """The deterministic actions (..., action) in [-1, 1] for observations (..., obs)."""
         return torch.tanh(self.distribution(self.normalise(obs))[0])
 
-    @torch.no_grad()
-    def scale(self, gain: float) -> None:
-        """Multiply the mean before squashing, in all states."""
-        self.mean.weight.mul_(gain)
-        self.mean.bias.mul_(gain)
-
     def distribution(self, normalised: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (..., action) before squashing."""
         h = normalised

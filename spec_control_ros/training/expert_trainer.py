@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +157,6 @@ class ExpertTrainer:
 
     def _enter_stage(self) -> None:
         stage = self._settings.stages[self._stage]
-        self.learner.settings = replace(
-            self._settings.actor_critic,
-            target_entropy=stage.target_entropy,
-            action_cost=stage.action_cost,
-        )
         self.assist = Assist(stage.assist)
         self._rollout.enter(stage, self.assist)
 

@@ -36,7 +36,6 @@ class ActorCriticSettings:
     actor_every: int = setting(2, "updates of the critics for one of the actor", low=1)
     first_temperature: float = setting(0.01, "of the entropy", above=0.0)
     target_entropy: float = setting(-0.5, "an action dimension, in nats")
-    action_cost: float = setting(0.0, "of the mean squared action, in the actor's loss only", low=0.0)
 
     def __post_init__(self) -> None:
         check(self)
@@ -47,11 +46,11 @@ class SoftActorCritic:
 
     Args:
         actor: is trained in place.
-        settings: of the update; those of entropy and action cost may be replaced between updates.
+        settings: of the update.
     """
 
     def __init__(self, actor: ExpertActor, settings: ActorCriticSettings):
-        self.actor, self.settings = actor, settings
+        self.actor, self._settings = actor, settings
         self._critic = _critics(actor.obs_dim + actor.action_dim)
         self._target = deepcopy(self._critic).requires_grad_(False)
         self._log_temperature = torch.tensor(settings.first_temperature).log().requires_grad_(True)
@@ -77,12 +76,12 @@ class SoftActorCritic:
         """
         obs = self.actor.normalise(batch.obs)
         told = {"critic_loss": self._update_critics(obs, batch, generator)}
-        if train_actor and self.updates % self.settings.actor_every == 0:
+        if train_actor and self.updates % self._settings.actor_every == 0:
             told |= self._update_actor(obs, generator)
         with torch.no_grad():
             online: list[Tensor] = list(self._critic.parameters())
             slow: list[Tensor] = list(self._target.parameters())
-            torch._foreach_lerp_(slow, online, self.settings.target_rate)
+            torch._foreach_lerp_(slow, online, self._settings.target_rate)
         self.updates += 1
         return told
 
@@ -93,7 +92,7 @@ class SoftActorCritic:
         action, log_prob = sample(self.actor, next_obs, generator)
         value = self._value(self._target(torch.cat([next_obs, action], -1))).amin(0)
         soft_value = value - self._log_temperature.exp() * log_prob
-        return self.settings.reward_scale * batch.reward + batch.discount * soft_value
+        return self._settings.reward_scale * batch.reward + batch.discount * soft_value
 
     def _update_critics(self, obs: Tensor, batch: TransitionBatch, generator: torch.Generator) -> float:
         value = self.target_value(batch, generator)
@@ -109,8 +108,7 @@ class SoftActorCritic:
         self._critic.requires_grad_(False)
         value = self._value(self._critic(torch.cat([obs, action], -1))).amin(0)
         temperature = self._log_temperature.detach().exp()
-        cost = self.settings.action_cost * action.pow(2).mean(-1)
-        loss = (temperature * log_prob - value + cost).mean()
+        loss = (temperature * log_prob - value).mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.actor.parameters(), 10.0)
@@ -118,7 +116,7 @@ class SoftActorCritic:
         self._critic.requires_grad_(True)
 
         entropy = -log_prob.detach().mean()
-        target_entropy = self.settings.target_entropy * self.actor.action_dim
+        target_entropy = self._settings.target_entropy * self.actor.action_dim
         self._temperature_optimiser.zero_grad(set_to_none=True)
         (self._log_temperature.exp() * (entropy - target_entropy)).backward()
         self._temperature_optimiser.step()
@@ -133,7 +131,7 @@ class SoftActorCritic:
 
     def _two_hot(self, value: Tensor) -> Tensor:
         """Distribution (batch, bins) with the two bins around `value` (batch,) weighted by closeness."""
-        position = value.clamp(0.0, self.settings.value_max) * ((BINS - 1) / self.settings.value_max)
+        position = value.clamp(0.0, self._settings.value_max) * ((BINS - 1) / self._settings.value_max)
         return (1.0 - (position.unsqueeze(-1) - torch.arange(BINS)).abs()).clamp(min=0.0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -134,17 +134,6 @@ def test_temperature_follows_the_entropy(batch: TransitionBatch, target: float, 
     assert (told[-1] > told[0]) is rises
 
 
-def test_action_cost_makes_actions_smaller(batch: TransitionBatch) -> None:
-    sizes = []
-    for cost in (0.0, 10.0):
-        torch.manual_seed(1)
-        learner = make(action_cost=cost, learning_rate=3e-3)
-        for i in range(20):
-            learner.update(batch, noise(i))
-        sizes.append(float(learner.actor.act(batch.obs).pow(2).mean()))
-    assert sizes[1] < 0.5 * sizes[0]
-
-
 def test_saved_state_gives_the_identical_next_update(batch: TransitionBatch) -> None:
     one, other = make(), make()
     for i in range(3):
