@@ -1,6 +1,5 @@
 """`spec-control bench`: controllers compared on the same model and seeds."""
 
-import os
 import shlex
 import sys
 from contextlib import closing
@@ -66,7 +65,7 @@ def bench(options: BenchOptions) -> int:
         refuse_card(in_process)
     try:
         with BenchProgress([*in_process, *through_nodes], console) as progress:
-            _measure(subject, in_process, options.workers or max(1, (os.cpu_count() or 2) // 2), progress)
+            _measure(subject, in_process, options.workers, progress)
             _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it was")

@@ -31,10 +31,16 @@ class Subject:
 def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generator[tuple[Trial, Measurement]]:
     """The trials' episodes as they end, which with several workers is not their order.
 
+    Args:
+        subject: what is measured.
+        trials: its episodes.
+        workers: processes; 0 for half of the CPUs.
+
     Raises:
         BenchmarkError: a worker died.
     """
-    if workers == 1 or len(trials) < 2:
+    workers = min(workers or (os.cpu_count() or 2) // 2, len(trials))
+    if workers < 2:
         runner = subject.runner()
         for trial in trials:
             yield trial, runner.run(trial)
@@ -42,7 +48,7 @@ def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generato
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
     os.environ.update(lifeline())
     context = multiprocessing.get_context("spawn")  # a fork would share torch's threads and locks
-    pool = ProcessPoolExecutor(min(workers, len(trials)), context, _begin, (subject,))
+    pool = ProcessPoolExecutor(workers, context, _begin, (subject,))
     try:
         running = {pool.submit(_run, trial): trial for trial in trials}
         for future in as_completed(running):

@@ -1,0 +1,68 @@
+"""The command writes both correctors and what they do, on seeds of their own, into the model's folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from spec_control_ros.cli.main import app
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.world_model.card import Card
+from spec_control_ros.world_model.checkpoint import save_world_model
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import WEIGHTS
+
+TASK = "cup-catch"
+SHORT = ["--rounds=1", "--episodes=1", "--draws=1", "--updates=20", "--hidden=16", "--held-out=1"]
+PARAMETERS = """
+planner:
+  ros__parameters:
+    planner: {queue_length: 4, mppi: {samples: 16, prior_samples: 4, elites: 4, iterations: 1}}
+sim_bridge:
+  ros__parameters:
+    action_repeat: 20
+"""
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(PARAMETERS)
+    return path
+
+
+@pytest.fixture
+def folder(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
+    plant = SuitePlant(TASK, 20)
+    model = small_model(obs=plant.obs_dim, action=plant.action_dim)
+    save_world_model(tmp_path / "model" / WEIGHTS, model, {"task": TASK, "size": "tiny"})
+    return tmp_path / "model"
+
+
+def card(folder: Path, corrector: str) -> Card:
+    return json.loads((folder / f"{corrector}.json").read_text())
+
+
+def test_cards_say_what_each_corrector_removes_and_what_it_returns(folder: Path, params: Path) -> None:
+    ended = CliRunner().invoke(
+        app,
+        ["distill", str(folder), "--params", str(params), "--returns", "2", *SHORT],
+        catch_exceptions=False,
+    )
+    assert ended.exit_code == 0, ended.output
+    for corrector in ("two_tower", "temporal"):
+        measured = card(folder, corrector)
+        assert [row["steps_ahead"] for row in measured["held_out"]] == [1, 2, 3]
+        evaluation = measured["evaluation"]
+        for kind in ("open_loop", "corrected"):
+            assert evaluation[kind]["seeds"] == [1_000_001, 1_000_002]  # none that errors were taken on
+            assert len(evaluation[kind]["returns"]) == 2
+
+
+def test_returns_are_left_out_when_none_are_asked_for(folder: Path, params: Path) -> None:
+    arguments = ["distill", str(folder), "--params", str(params), "--returns", "0", *SHORT]
+    ended = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    assert "evaluation" not in card(folder, "two_tower")
