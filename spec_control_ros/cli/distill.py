@@ -60,7 +60,8 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     model, card = folder.world_model()
     controller = _controller(card["task"], options)
     plant = SuitePlant(card["task"], controller.action_repeat)
-    teacher = Teacher(model, controller.planner.mppi, settings.draws, controller.task)
+    planner = controller.planner
+    teacher = Teacher(model, planner.mppi, settings.draws, controller.task, planner.precision)
     gathering = Gathering(model, plant, controller, teacher, settings.window)
 
     last: Round | None = None

@@ -108,7 +108,9 @@ class EagerSearch:
             if self._model.termination_head is not None:
                 alive = alive * (self._mlp(self._model.termination_head, z)[:, 0] <= 0.0)
         q = self._mlp(self._model.q_head, z, self._pi(z, eps))  # (members, samples, bins)
-        return value + discount * alive * _two_hot_inverse(q[list(members)]).sum(0) / 2
+        first, second = _two_hot_inverse(q[list(members)])
+        terminal = (first + second) / 2 - settings.pessimism * (first - second).abs()
+        return value + discount * alive * terminal
 
     def _pi(self, z: Tensor, eps: Tensor) -> Tensor:
         return PolicyPrior.of(self._mlp(self._model.prior_head, z), self._mask).sample(eps)

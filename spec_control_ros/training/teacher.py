@@ -7,6 +7,7 @@ from torch import Tensor
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search
 from spec_control_ros.world_model.planning_model import PlanningModel
+from spec_control_ros.world_model.precision import Precision
 
 BATCH = 16  # latents searched from at once
 
@@ -22,10 +23,18 @@ class Teacher:
         settings: of the search.
         draws: searches from every latent.
         task: index of the task in a multi-task model.
+        precision: of the search's matrix products.
     """
 
-    def __init__(self, model: WorldModel, settings: MPPISettings, draws: int, task: int | None = None):
-        self._model, self._settings, self._draws = PlanningModel(model, task), settings, draws
+    def __init__(
+        self,
+        model: WorldModel,
+        settings: MPPISettings,
+        draws: int,
+        task: int | None = None,
+        precision: Precision = Precision.FLOAT32,
+    ):
+        self._model, self._settings, self._draws = PlanningModel(model, task, precision), settings, draws
 
     def actions(self, z: Float32[Tensor, "tick latent"], seed: int) -> Float32[Tensor, "tick action"]:
         """What to do at each latent; the same seed gives the same actions."""

@@ -46,6 +46,11 @@ class MPPISettings:
     min_std: float = setting(0.05, "least spread of actions", above=0.0)
     max_std: float = setting(2.0, "first and largest spread of actions", above=0.0)
     discount: float = setting(0.99, "of reward, a tick", above=0.0, high=1.0)
+    pessimism: float = setting(
+        0.0,
+        "of the distance between the two members' values, what is taken off their average; 0.5: the smaller one",
+        low=0.0,
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -242,7 +247,7 @@ def _iterate(
         actions.view(h, batch * n, a),
         terminal_noise.reshape(batch * n, a),
         q_members,
-        settings.discount,
+        settings,
     ).view(batch, n)
     elite_value, index = value.topk(settings.elites, dim=1)
     elites = actions.gather(2, index[None, :, :, None].expand(h, -1, -1, a))
@@ -280,7 +285,7 @@ def _estimate_value(
     actions: Tensor,
     terminal_eps: Tensor,
     q_members: tuple[int, int],
-    discount: float,
+    settings: MPPISettings,
 ) -> Tensor:
     """Discounted value (rows,) of actions (horizon, rows, action) taken from the samples' starts."""
     value, factor = actions.new_zeros(actions.shape[1]), 1.0
@@ -290,10 +295,10 @@ def _estimate_value(
         reward = model.reward(samples)
         model.advance(samples)
         value = value + factor * (reward if alive is None else alive * reward)
-        factor *= discount
+        factor *= settings.discount
         if model.has_termination:
             still = (~model.is_terminal(samples)).float()
             alive = still if alive is None else alive * still
     model.take(samples, model.prior(samples).sample(terminal_eps))
-    terminal = factor * model.value(samples, q_members)
+    terminal = factor * model.value(samples, q_members, settings.pessimism)
     return value + (terminal if alive is None else alive * terminal)

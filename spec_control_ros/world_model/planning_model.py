@@ -124,10 +124,11 @@ class PlanningModel:
         """Reward (rows,) of the rows' actions."""
         return self._scalar(self._reward, samples)
 
-    def value(self, samples: Samples, members: tuple[int, int]) -> Tensor:
-        """Value (rows,) of the rows' actions, averaged over two members of the ensemble."""
+    def value(self, samples: Samples, members: tuple[int, int], pessimism: float = 0.0) -> Tensor:
+        """Value (rows,) of the rows' actions: two members' average, less a share of their distance."""
         first, second = (self._scalar(self._q[member], samples) for member in members)
-        return 0.5 * (first + second)
+        average = 0.5 * (first + second)
+        return average - pessimism * (first - second).abs() if pessimism else average
 
     def prior(self, samples: Samples) -> PolicyPrior:
         """The policy prior at the rows' latents; whatever actions they have do not matter."""

@@ -20,11 +20,12 @@ SETTINGS = MPPISettings(iterations=4, samples=64, prior_samples=6, elites=8)
         ({}, SETTINGS, None),
         ({"latent": 32, "hidden": 64, "q_members": 5}, SETTINGS, None),  # widths that native layers take
         ({}, replace(SETTINGS, start=Start.PRIOR), None),
+        ({}, replace(SETTINGS, pessimism=1.5), None),
         ({}, replace(SETTINGS, prior_samples=0, horizon=2), None),
         ({"has_termination": 1}, SETTINGS, None),
         ({"tasks": 2, "task_embedding": 4}, SETTINGS, 1),
     ],
-    ids=["small", "native", "from prior", "no prior samples", "termination", "multi-task"],
+    ids=["small", "native", "from prior", "pessimistic", "no prior samples", "termination", "multi-task"],
 )
 def test_same_noise_gives_the_same_plan(
     small_model: Callable[..., WorldModel],

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -100,6 +101,15 @@ def test_members_of_a_value_differ(model: WorldModel) -> None:
 def test_every_member_of_the_ensemble_has_its_turn(model: WorldModel) -> None:
     pairs = draw(model, settings=replace(SETTINGS, iterations=200)).q_members
     assert {member for pair in pairs for member in pair} == set(range(5))
+
+
+def test_pessimist_promises_less_and_plans_something_else(model: WorldModel, z: Tensor) -> None:
+    plain, pessimist = (
+        search(model, z, replace(SETTINGS, iterations=1, pessimism=pessimism), draw(model, 3))
+        for pessimism in (0.0, 1.0)
+    )
+    assert (pessimist.value < plain.value).all()
+    assert not torch.equal(pessimist.mean, plain.mean)
 
 
 def test_search_prefers_what_the_model_rewards(
@@ -228,9 +238,9 @@ def test_search_does_as_many_iterations_as_fit_and_is_the_shorter_search(
     noise = draw(model, 3, settings)
     honest = PlanningModel.value
 
-    def slow(self: PlanningModel, samples: Samples, members: tuple[int, int]) -> Tensor:
+    def slow(self: PlanningModel, *arguments: Any) -> Tensor:
         clock.now_s += 1.0
-        return honest(self, samples, members)
+        return honest(self, *arguments)
 
     monkeypatch.setattr(PlanningModel, "value", slow)
     anytime = search(model, z, settings, noise, budget=Budget(seconds, 2, clock))

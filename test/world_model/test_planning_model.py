@@ -41,9 +41,11 @@ class Rows:
 
 def values(model: WorldModel, z: Tensor, action: Tensor, task: int | None) -> dict[str, Tensor]:
     prior = model.prior(z, task)
+    members = expected_value(model.q_logits(z, action, task))[[0, 2]]
     return {
         "reward": model.reward(z, action, task),
-        "value": expected_value(model.q_logits(z, action, task))[[0, 2]].mean(0),
+        "value": members.mean(0),
+        "pessimistic value": members.amin(0),
         "mu": prior.mu,
         "log_std": prior.log_std,
     }
@@ -54,6 +56,7 @@ def planned(model: PlanningModel, samples: Samples) -> dict[str, Tensor]:
     return {
         "reward": model.reward(samples),
         "value": model.value(samples, (0, 2)),
+        "pessimistic value": model.value(samples, (0, 2), pessimism=0.5),
         "mu": prior.mu,
         "log_std": prior.log_std,
     }
