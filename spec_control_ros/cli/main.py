@@ -164,6 +164,7 @@ def train(
         "start": start,
         "expert": expert,
         "dataset": dataset,
+        "expert_episodes": None if dataset is None else 0,  # a data set takes the place of a recipe's
         "dataset_share": 1.0 if offline else None,
     }
     resources = settings_from(

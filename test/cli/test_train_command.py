@@ -27,6 +27,7 @@ from spec_control_ros.core.errors import (
 )
 from spec_control_ros.sim.suite_plant import split_task
 from spec_control_ros.training.demonstrations import find_expert
+from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings
 from spec_control_ros.world_model.checkpoint import load_card
@@ -102,6 +103,19 @@ def test_interrupted_run_is_saved_and_the_same_command_goes_on(
     outcome = invoke(*words, "--export", tmp_path / "model")
     assert outcome.exit_code == 0
     assert load_card(tmp_path / "model" / WEIGHTS)["training"]["updates"] in (4, 8)
+
+
+def test_data_set_takes_the_place_of_a_recipe_s_demonstrations(words: list[object], tmp_path: Path) -> None:
+    expert = tmp_path / "expert.npz"
+    ExpertActor(ShortPlant.obs_dim, ShortPlant.action_dim).save(expert)
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump({**RECIPE, "expert": str(expert), "expert_episodes": 2})
+    )
+    assert invoke(*words).exit_code == 0
+    demonstrated = tmp_path / "run" / "demonstrations"
+    another = [tmp_path / "another" if word == tmp_path / "run" else word for word in words]
+    assert invoke(*another, "--dataset", demonstrated).exit_code == 0
+    assert not (tmp_path / "another" / "demonstrations").exists()
 
 
 def test_run_ends_with_its_minutes_and_says_how_to_go_on(words: list[object], tmp_path: Path) -> None:
