@@ -18,11 +18,15 @@ class Collector:
         plants: of the pool, that are driven.
         buffer: where the ticks go.
         first_seed: of the first episode; each further one takes the next.
+        episode_ticks: after which episodes are cut; 0: none is.
     """
 
-    def __init__(self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int):
+    def __init__(
+        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, episode_ticks: int = 0
+    ):
         self._pool, self._plants, self._buffer = pool, plants, buffer
-        self._next_seed = first_seed
+        self._next_seed, self._episode_ticks = first_seed, episode_ticks
+        self._age = 0  # ticks of the episodes under way
         self._slots: NDArray[np.int64] | None = None  # of the episodes under way, if any
         self._obs: FloatArray = np.zeros((0, 0), np.float32)
         self._returns = np.zeros(len(plants))
@@ -46,13 +50,15 @@ class Collector:
             self._next_seed = seeds.stop
             self._slots = self._buffer.begin(self._obs)
             self._returns[:] = 0.0
+            self._age = 0
         action = behaviour.act(self._obs, is_first=is_first)
         step = self._pool.step(self._plants, action)
         self._obs = step.obs
         self._buffer.append(self._slots, action, step.reward, step.obs)
         self._returns += step.reward
         self.ticks += len(self._plants)
-        if not step.is_last:
+        self._age += 1
+        if not step.is_last and self._age != self._episode_ticks:
             return None
         self._slots = None
         return self._returns.copy()
@@ -79,7 +85,7 @@ class Collector:
             obs = self._pool.step(self._plants, action).obs
             self._returns += reward
         if np.array_equal(obs, recorded[-1]):
-            self._slots, self._obs = slots, obs
+            self._slots, self._obs, self._age = slots, obs, len(actions)
 
 
 def episode_returns(

@@ -83,9 +83,10 @@ class Collection:
         self._settings, self._recorded, self._rng = settings, recorded, rng
         own = settings.collection
         self._buffer = ReplayBuffer(spec, own.buffer_episodes, folder)
-        self._first_ticks = own.first_episodes * spec.episode_ticks
+        episode_ticks = own.episode_ticks or spec.episode_ticks
+        self._first_ticks = own.first_episodes * episode_ticks
         first_seed = FIRST_SEED * (settings.seed + 1)
-        self._collector = Collector(pool, range(own.plants), self._buffer, first_seed)
+        self._collector = Collector(pool, range(own.plants), self._buffer, first_seed, episode_ticks)
         self._drivers = drivers
         self._has_learnt = False  # when the episodes under way began
 

@@ -20,6 +20,11 @@ class CollectionSettings:
     )
     expert_noise: float = setting(0.4, "largest standard deviation of the noise on its actions", low=0.0)
     first_episodes: int = setting(8, "before the first update, of random actions", low=1)
+    episode_ticks: int = setting(
+        0,
+        "after which episodes are cut, so that more of what is learnt from is of their beginning; 0: never",
+        low=0,
+    )
     buffer_episodes: int = setting(1000, "capacity of the replay buffer", low=2)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 Follows the official implementation (Hansen et al., arXiv 2310.16828, algorithm 1) in what it computes; it
 differs in what it hides: noise and warm start come in as values and go out as values, and the whole plan
-comes out, not its first action.
+comes out, not its first action. Pessimism is from Feng et al. (arXiv 2310.16029), here of the terminal value alone.
 """
 
 from collections.abc import Callable

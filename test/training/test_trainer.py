@@ -15,6 +15,7 @@ from short_plant import ShortPlant
 from tensorboardX.proto.event_pb2 import Event
 
 from spec_control_ros.core.errors import CheckpointError, DatasetError, SettingsError, TrainingError
+from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_log import Progress
 from spec_control_ros.training.trainer import Trainer
@@ -41,6 +42,7 @@ WITH_EXPERT = replace(
     expert_episodes=5,
     collection=replace(SETTINGS.collection, expert_plants=1),
 )
+CUT = replace(SETTINGS, collection=replace(SETTINGS.collection, episode_ticks=5))
 LEARNT = ("reward_loss", "value_loss")
 
 
@@ -120,6 +122,16 @@ def test_run_collects_first_then_updates_and_evaluates(train: Callable[..., Trai
     assert [int(row["updates"]) for row in log(tmp_path / "run")] == [p.updates for p in told]
 
 
+def test_episodes_that_are_cut_are_recorded_as_far_as_they_went(
+    train: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    told = list(train(CUT).run())
+    assert (told[0].updates, told[0].ticks) == (2, 20)  # four first episodes of five ticks
+    recorded = Episodes.open(tmp_path / "run" / "buffer")
+    assert recorded._arrays.length.max() == 5
+    assert told[-1].evaluation.keys() == {"prior"}  # over whole episodes
+
+
 def test_losses_fall(train: Callable[..., Trainer]) -> None:
     told = [p for p in train(replace(SETTINGS, updates=120, batch=32)).run() if p.losses]
     for name in LEARNT:
@@ -127,7 +139,9 @@ def test_losses_fall(train: Callable[..., Trainer]) -> None:
         assert late < 0.9 * early, name
 
 
-@pytest.mark.parametrize(("settings", "broken_off"), [(SETTINGS, 3), (SETTINGS, 23), (WITH_EXPERT, 13)])
+@pytest.mark.parametrize(
+    ("settings", "broken_off"), [(SETTINGS, 3), (SETTINGS, 23), (CUT, 23), (WITH_EXPERT, 13)]
+)
 def test_interrupted_and_continued_run_is_the_run_without_a_break(
     train: Callable[..., Trainer], expert: str, tmp_path: Path, broken_off: int, settings: TrainerSettings
 ) -> None:
