@@ -31,6 +31,7 @@ COLOURS = {
     "open_loop_6": "#7d4e00",
     "two_tower": "#2ea043",
     "temporal": "#1f6feb",
+    "quantile": "#bf3989",
     "adaptive": "#8250df",
     "pipelined": "#cf222e",
 }

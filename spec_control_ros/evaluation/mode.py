@@ -15,6 +15,7 @@ MODES = (
     "open_loop_6",
     "two_tower",
     "temporal",
+    "quantile",
     "adaptive",
     "pipelined",
     *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
