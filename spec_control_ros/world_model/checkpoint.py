@@ -59,9 +59,8 @@ def _json(card_path: Path, card: Card) -> str:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a new file in the place of `path`, which is never seen half written."""
-    path = (
-        path.resolve()
-    )  # an installation of links leads to the source: there it is renewed, and the link stays
+    # An installation of links leads to the source: there it is renewed, and the link stays.
+    path = path.resolve()
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
