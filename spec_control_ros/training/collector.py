@@ -26,7 +26,6 @@ class Collector:
     ):
         self._pool, self._plants, self._buffer = pool, plants, buffer
         self._next_seed, self._episode_ticks = first_seed, episode_ticks
-        self._age = 0  # ticks of the episodes under way
         self._slots: NDArray[np.int64] | None = None  # of the episodes under way, if any
         self._obs: FloatArray = np.zeros((0, 0), np.float32)
         self._returns = np.zeros(len(plants))
@@ -50,15 +49,13 @@ class Collector:
             self._next_seed = seeds.stop
             self._slots = self._buffer.begin(self._obs)
             self._returns[:] = 0.0
-            self._age = 0
         action = behaviour.act(self._obs, is_first=is_first)
         step = self._pool.step(self._plants, action)
         self._obs = step.obs
-        self._buffer.append(self._slots, action, step.reward, step.obs)
+        age = self._buffer.append(self._slots, action, step.reward, step.obs)
         self._returns += step.reward
         self.ticks += len(self._plants)
-        self._age += 1
-        if not step.is_last and self._age != self._episode_ticks:
+        if not step.is_last and age != self._episode_ticks:
             return None
         self._slots = None
         return self._returns.copy()
@@ -85,7 +82,7 @@ class Collector:
             obs = self._pool.step(self._plants, action).obs
             self._returns += reward
         if np.array_equal(obs, recorded[-1]):
-            self._slots, self._obs, self._age = slots, obs, len(actions)
+            self._slots, self._obs = slots, obs
 
 
 def episode_returns(

@@ -71,13 +71,18 @@ class ReplayBuffer(Episodes):
 
     def append(
         self, slots: NDArray[np.int64], action: FloatArray, reward: FloatArray, next_obs: FloatArray
-    ) -> None:
-        """Add a tick to each open episode: action (plant, action), reward (plant,), next_obs (plant, obs)."""
+    ) -> int:
+        """Add a tick to each open episode: action (plant, action), reward (plant,), next_obs (plant, obs).
+
+        Returns:
+            The ticks of the first of them, and so of all that began together.
+        """
         t = self._arrays.length[slots]
         self._arrays.action[slots, t] = action
         self._arrays.reward[slots, t] = reward
         self._arrays.obs[slots, t + 1] = next_obs
         self._arrays.length[slots] = t + 1
+        return int(t[0]) + 1
 
     def recorded(self, slots: NDArray[np.int64]) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Episodes of one length: obs (tick + 1, plant, obs), action (tick, plant, action), reward (tick, plant)."""
