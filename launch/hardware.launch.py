@@ -17,9 +17,24 @@ def generate_launch_description() -> LaunchDescription:
     own = [FindPackageShare("spec_control_ros"), "/launch/", LaunchConfiguration("robot"), ".launch.py"]
     return LaunchDescription(
         [
-            DeclareLaunchArgument("robot", default_value="humanoid", choices=list(ROBOTS)),
-            DeclareLaunchArgument("hardware", default_value="robot", choices=["robot", "emulator"]),
-            DeclareLaunchArgument("mode", default_value="realtime", choices=["realtime", "lockstep"]),
+            DeclareLaunchArgument(
+                "robot",
+                default_value="humanoid",
+                description="The robot, whose launch file is included",
+                choices=list(ROBOTS),
+            ),
+            DeclareLaunchArgument(
+                "hardware",
+                default_value="robot",
+                description="What is behind the bridge: a real robot, or a simulation behind a robot's topics",
+                choices=["robot", "emulator"],
+            ),
+            DeclareLaunchArgument(
+                "mode",
+                default_value="realtime",
+                description="realtime: the robot never waits for a command; lockstep: it waits for every command",
+                choices=["realtime", "lockstep"],
+            ),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(own)),
         ]
     )

@@ -1,8 +1,11 @@
-"""The package's metadata, its installed files and its messages agree with each other."""
+"""The package's metadata, its imports, its installed files and its messages agree with each other."""
 
+import ast
 import importlib.util
 import re
 import runpy
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,6 +28,30 @@ REASONS = (
     "SENSOR_SILENT",
     "FAULT",
 )
+STANDARD = {*sys.stdlib_module_names, "compression"}  # the latter from Python 3.14 on
+# The distribution of a module, where it has another name.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "backports": "backports-zstd",
+    "mcap_ros2": "mcap-ros2-support",
+}
+# rosdep's keys that mean a package of Ubuntu 24.04 (ros/rosdistro, rosdep/python.yaml), by distribution.
+ROSDEP_KEYS = {
+    "hypothesis": "python3-hypothesis",
+    "imageio": "python3-imageio",
+    "jinja2": "python3-jinja2",
+    "matplotlib": "python3-matplotlib",
+    "numpy": "python3-numpy",
+    "pandas": "python3-pandas",
+    "pillow": "python3-pil",
+    "pytest": "python3-pytest",
+    "pytest-cov": "python3-pytest-cov",
+    "pyyaml": "python3-yaml",
+    "rich": "python3-rich",
+    "scipy": "python3-scipy",
+    "typer": "python3-typer",
+}
 
 
 @pytest.fixture
@@ -39,6 +66,42 @@ def setup_arguments(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def manifest(folder: Path) -> ElementTree.Element:
     return ElementTree.parse(folder / "package.xml").getroot()
+
+
+def dependencies(*tags: str) -> set[str]:
+    """What the package's manifest names under these tags."""
+    return {found.text or "" for tag in tags for found in manifest(ROOT).iter(tag)}
+
+
+def requirements(name: str) -> set[str]:
+    """The distributions that a requirements file names, and those that it includes."""
+    found: set[str] = set()
+    for line in (ROOT / name).read_text().splitlines():
+        if line.startswith("-r "):
+            found |= requirements(line.removeprefix("-r "))
+        elif word := re.match(r"[\w.-]+", line):
+            found.add(word[0].lower().replace("_", "-"))
+    return found
+
+
+def imported_modules(folder: Path) -> Iterator[str]:
+    """The top-level modules that files below `folder` import, the standard library's left out."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            else:
+                continue
+            yield from (top for name in names if (top := name.split(".")[0]) not in STANDARD)
+
+
+def imported_distributions(*folders: str) -> set[str]:
+    """What files below these folders import from elsewhere, by the names that requirements use."""
+    own = {path.stem for path in (ROOT / "test").rglob("*.py")} | {"spec_control_ros"}
+    found = {name for folder in folders for name in imported_modules(ROOT / folder)} - own
+    return {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in found}
 
 
 def files_to_install() -> list[Path]:
@@ -58,6 +121,40 @@ def test_setup_and_manifests_agree(setup_arguments: dict[str, Any]) -> None:
     assert setup_arguments["name"] == package.findtext("name")
     assert setup_arguments["license"] == package.findtext("license")
     assert setup_arguments["version"] == package.findtext("version") == interfaces.findtext("version")
+
+
+def test_whatever_the_package_imports_is_a_dependency() -> None:
+    declared = requirements("requirements.txt") | {
+        name.replace("_", "-") for name in dependencies("depend", "exec_depend") if "-" not in name
+    }
+    assert imported_distributions("spec_control_ros", "launch") - declared == set()
+
+
+def test_whatever_the_tests_import_is_a_dependency() -> None:
+    declared = (
+        requirements("requirements-dev.txt")
+        | requirements("requirements-build.txt")
+        | {name.replace("_", "-") for name in dependencies("depend", "exec_depend", "test_depend")}
+    )
+    assert imported_distributions("test") - declared == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "tags"),
+    [
+        ("requirements.txt", ("depend", "exec_depend")),
+        ("requirements-dev.txt", ("depend", "exec_depend", "test_depend")),
+    ],
+)
+def test_rosdep_installs_every_requirement_that_it_can(file: str, tags: tuple[str, ...]) -> None:
+    keys = {key for name, key in ROSDEP_KEYS.items() if name in requirements(file)}
+    assert {name for name in dependencies(*tags) if name.startswith("python3-")} == keys
+
+
+def test_every_requirement_is_locked() -> None:
+    locked = requirements("requirements.lock")
+    for file in ("requirements-dev.txt", "requirements-ros.txt"):
+        assert requirements(file) - locked - {"torch"} == set()
 
 
 def test_every_console_script_has_its_module(setup_arguments: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """The launch files, with ROS's launch where it is installed."""
 
+import ast
 import importlib.util
 import os
+import runpy
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +38,29 @@ sys.exit(service.run())
 def test_launch_file_compiles_and_has_its_entry_point(path: Path) -> None:
     code = compile(path.read_text(), path.name, "exec")
     assert "generate_launch_description" in code.co_names
+
+
+@pytest.mark.parametrize(
+    "path", [*LAUNCH_FILES, ROOT / "spec_control_ros/bringup/ros_launch.py"], ids=lambda path: path.name
+)
+def test_every_launch_argument_has_a_description(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    declared = [call for call in calls if getattr(call.func, "id", "") == "DeclareLaunchArgument"]
+    assert [
+        call.lineno for call in declared if "description" not in {word.arg for word in call.keywords}
+    ] == []
+
+
+@needs_launch
+@pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
+def test_every_launch_argument_is_described_to_the_user(path: Path) -> None:
+    described = runpy.run_path(str(path))["generate_launch_description"]()
+    missing = [
+        a.name
+        for a in described.get_launch_arguments()
+        if not a.description or a.description == "no description given"
+    ]
+    assert missing == []
 
 
 @pytest.fixture
