@@ -42,6 +42,7 @@ from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.spin import DISCOVERY_S, run_node
+from spec_control_ros.ros.steady import every
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.tick_networks import why_not_native
 
@@ -167,7 +168,7 @@ class ExecutorNode(ManagedNode):
             return
         if not self._settings.shadow and self.count_publishers("command"):
             self.get_logger().warning(
-                "another executor publishes on `command`: waiting until it is gone", throttle_duration_sec=5.0
+                "another executor publishes on `command`: waiting until it is gone", **every(5.0)
             )
             return
         self._end_running()
@@ -232,7 +233,7 @@ class ExecutorNode(ManagedNode):
         try:
             plan = Plan.of_message(message)
         except PlanError as error:
-            self.get_logger().error(str(error), throttle_duration_sec=1.0)
+            self.get_logger().error(str(error), **every(1.0))
             self._law.refuse_message(Drop.BAD_PLAN)
             self._handle(Outcome(), LawInput(InputKind.BAD_PLAN, now_s))
         else:
@@ -286,7 +287,7 @@ class ExecutorNode(ManagedNode):
         if decision.kind is DecisionKind.HOLD:
             self.get_logger().warning(
                 f"holding at epoch {decision.epoch}, tick {decision.tick}: {self._why(decision)}",
-                throttle_duration_sec=1.0,
+                **every(1.0),
             )
 
     def _ask(self, request: ReplanRequest, now_s: float) -> None:

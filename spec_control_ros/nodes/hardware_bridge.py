@@ -30,6 +30,7 @@ from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry, to_controller
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
+from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, Mode
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
@@ -187,14 +188,14 @@ class HardwareBridgeNode(ProcessNode):
             self.get_logger().error(
                 f"command refused: got {len(action)} values, expected {self._bridge.action_dim} finite ones: "
                 "does the executor's model fit the task?",
-                throttle_duration_sec=5.0,
+                **every(5.0),
             )
 
     def _on_silence(self) -> None:
         if (command := self._bridge.safe_command(time.monotonic())) is not None:
             self._send(command)
             self.get_logger().error(
-                "no command: the robot gets the safe one; is the executor alive?", throttle_duration_sec=5.0
+                "no command: the robot gets the safe one; is the executor alive?", **every(5.0)
             )
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:

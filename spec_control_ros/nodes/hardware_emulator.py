@@ -22,6 +22,7 @@ from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.bridge import Mode
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 
@@ -86,7 +87,7 @@ class HardwareEmulatorNode(ProcessNode):
             self._robot.command(np.array(data, np.float64))
         except ActionError as error:
             self._refused += 1
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            self.get_logger().error(str(error), **every(5.0))
         else:
             self._end_tick()
 

@@ -29,6 +29,7 @@ from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
 from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.steady import every
 from spec_control_ros.world_model.planner import Planner, PlannerSettings, WarmStart
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
@@ -138,7 +139,7 @@ class PlannerNode(ManagedNode):
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
         if self.count_services(self.resolve_service_name("replan")):
             self.get_logger().warning(
-                "another planner offers `replan`: waiting until it is gone", throttle_duration_sec=5.0
+                "another planner offers `replan`: waiting until it is gone", **every(5.0)
             )
             return
         self._offer_timer.cancel()
@@ -191,7 +192,7 @@ class PlannerNode(ManagedNode):
         try:
             queue = self._planner.answer(request, self._warm_start)
         except PlanningError as error:
-            self.get_logger().error(f"plan {job.plan_id}: {error}", throttle_duration_sec=1.0)
+            self.get_logger().error(f"plan {job.plan_id}: {error}", **every(1.0))
             self._counts["failed"] += 1
             self._monitor.note_failure()
             return

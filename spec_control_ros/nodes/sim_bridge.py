@@ -29,6 +29,7 @@ from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
+from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.bridge import CommandFate, Mode, PlantBridge
 from spec_control_ros.sim.camera import Camera
 from spec_control_ros.sim.faults.plant import FaultyPlant
@@ -127,7 +128,7 @@ class SimBridgeNode(ProcessNode):
             self.get_logger().error(
                 f"command refused: got {len(action)} values, expected {self._bridge.plant.action_dim} finite ones: "
                 "does the executor's model fit the task?",
-                throttle_duration_sec=5.0,
+                **every(5.0),
             )
         if self._bridge.must_begin_again:
             self._episodes_begun -= 1

@@ -9,6 +9,8 @@ from rclpy.node import Node
 from rclpy.qos import LivelinessPolicy, QoSProfile
 from std_msgs.msg import Empty
 
+from spec_control_ros.ros.spin import ProcessNode
+
 TOPIC = "planner_heartbeat"
 PERIOD_S = 0.25
 LEASE_S = 1.0  # promised; nobody can ask for less
@@ -26,7 +28,7 @@ def _qos(lease_s: float) -> QoSProfile:
 class Heartbeat:
     """Beats as long as its node's callbacks run."""
 
-    def __init__(self, node: Node):
+    def __init__(self, node: ProcessNode):
         self._node = node
         self._publisher = node.create_publisher(Empty, TOPIC, _qos(LEASE_S))
         self._timer = node.create_timer(PERIOD_S, self._beat)

@@ -3,6 +3,7 @@
 import time
 
 from spec_control_ros.ros.spin import ProcessNode
+from spec_control_ros.ros.steady import every
 
 QUIET_S = 5.0  # before the first word about it, and between two
 
@@ -31,7 +32,7 @@ class Patience:
         """Tell now and then what is waited for; end the node once that took longer than `timeout_s`."""
         logger, waited_s = self._node.get_logger(), self.waited_s
         if waited_s > QUIET_S:
-            logger.warning(f"{what} (waited {waited_s:.0f} s)", throttle_duration_sec=QUIET_S)
+            logger.warning(f"{what} (waited {waited_s:.0f} s)", **every(QUIET_S))
         if waited_s > timeout_s:
             logger.error(f"{what}; giving up after {timeout_s:.0f} s")
             self._node.end(exit_code=1)

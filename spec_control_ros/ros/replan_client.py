@@ -12,6 +12,7 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.ros.messages import to_replan, to_replan_event
 from spec_control_ros.ros.qos import RECORD
+from spec_control_ros.ros.steady import every
 
 
 class ReplanClient:
@@ -81,7 +82,7 @@ class ReplanClient:
             self._request = None
             self._publish_event(request, response.plan_id)
         else:
-            self._node.get_logger().error(f"planner refused: {response.message}", throttle_duration_sec=1.0)
+            self._node.get_logger().error(f"planner refused: {response.message}", **every(1.0))
             self._fail(request, response.message, time.monotonic())
 
     def _fail(self, request: ReplanRequest, why: str, now_s: float) -> None:

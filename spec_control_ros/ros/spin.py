@@ -8,13 +8,17 @@ from threading import Event
 from typing import TypeVar
 
 import rclpy
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock
 from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.timer import Timer, TimerInfo
 
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.ros.parameters import announce
+from spec_control_ros.ros.steady import STEADY
 
 SETTINGS_EXIT_CODE = 2
 DISCOVERY_S = 0.5  # a node that is that old knows who else is there
@@ -23,10 +27,21 @@ SomeNode = TypeVar("SomeNode", bound=Node)
 
 
 class ProcessNode(Node):
-    """A node that may end its process."""
+    """A node that may end its process. Its timers run on the steady clock: no step of another clock moves them."""
 
     exit_code = 0
     interrupted = Event()  # the process is to end; of nodes that are not run by `run_node`, never
+
+    def create_timer(
+        self,
+        timer_period_sec: float,
+        callback: Callable[[], None] | Callable[[TimerInfo], None] | None,
+        callback_group: CallbackGroup | None = None,
+        clock: Clock | None = None,
+        autostart: bool = True,
+    ) -> Timer:
+        """As rclpy's, but on the steady clock unless another one is given."""
+        return super().create_timer(timer_period_sec, callback, callback_group, clock or STEADY, autostart)
 
     def end(self, exit_code: int = 0) -> None:
         """End the process once the running callback is over."""

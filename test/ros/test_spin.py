@@ -1,15 +1,21 @@
 """Signals while a node hears."""
 
+import ast
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from spec_control_ros.ros.spin import Spin, noted_signals, spinning
+import spec_control_ros
+from spec_control_ros.ros.spin import ProcessNode, Spin, noted_signals, spinning
+
+PACKAGE = Path(spec_control_ros.__file__).parent
 
 
 def hear(spin: Spin) -> None:
@@ -72,3 +78,42 @@ def test_hang_up_stays_ignored_under_nohup() -> None:
             assert not is_signalled.is_set()
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_timers_of_a_process_node_go_by_the_steady_clock() -> None:
+    with spinning(lambda: ProcessNode("timed")) as (node, spin):
+        fired: list[None] = []
+        timer = node.create_timer(0.001, lambda: fired.append(None))
+        for _ in range(60):
+            if not fired:
+                spin(1.0)
+        assert fired
+        assert timer.clock.clock_type == ClockType.STEADY_TIME
+
+
+def calls(name: str) -> list[tuple[str, ast.Call, str]]:
+    """All calls of a method of that name in the package: its file, the call, and what it is called on."""
+    return [
+        (path.relative_to(PACKAGE).as_posix(), call, ast.unparse(call.func.value))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == name
+    ]
+
+
+def test_no_timer_is_made_but_by_a_process_node_or_with_the_steady_clock() -> None:
+    """A node of rclpy's own has the clock that can be set, and that stands still without /clock."""
+    for file, call, owner in calls("create_timer"):
+        text, clock = (PACKAGE / file).read_text(), {k.arg: ast.unparse(k.value) for k in call.keywords}
+        is_of_process_node = owner == "self" and ("(ProcessNode)" in text or "(ManagedNode)" in text)
+        is_of_process_node |= owner in ("node", "self._node") and "node: ProcessNode" in text
+        is_of_process_node |= file in ("ros/spin.py", "ros/managed.py")
+        assert is_of_process_node or clock.get("clock") == "STEADY", f"{file}: {ast.unparse(call)}"
+    assert len(calls("create_timer")) > 10
+    assert calls("create_rate") == calls("sleep_for") == calls("sleep_until") == []
+
+
+def test_no_log_call_is_throttled_by_the_system_clock() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.name != "steady.py":
+            assert "throttle_duration_sec" not in path.read_text(), path
