@@ -18,7 +18,7 @@ TOPICS = {
     "status": f"{INTERFACES}/msg/ExecutorStatus",
     "episode": f"{INTERFACES}/msg/Episode",
     "replan_event": f"{INTERFACES}/msg/ReplanEvent",
-    "inputs": "std_msgs/msg/String",  # of the control law, in its order, as JSON
+    "inputs": f"{INTERFACES}/msg/ExecutorInputs",
     "parameters": "rcl_interfaces/msg/ParameterEvent",  # of every node, once, latched
     "joint_states": "sensor_msgs/msg/JointState",
     "/clock": "rosgraph_msgs/msg/Clock",

@@ -58,7 +58,7 @@ class CalibrationError(SpecControlError):
 
 
 class InputLogError(SpecControlError, ValueError):
-    """What should tell the control law's inputs is no such text."""
+    """A message about the control law's inputs is damaged."""
 
 
 class BagError(SpecControlError):

@@ -10,7 +10,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
@@ -19,10 +18,10 @@ from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reas
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding, executor_values
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.law_input import InputKind, InputLog, LawInput
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
@@ -114,7 +113,7 @@ class ExecutorNode(ManagedNode):
         self._heartbeat = HeartbeatMonitor(self, s.planner_lease_s, self._on_planner_lost)
         self._clear_fault = self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
-        self._input_publisher = self.create_publisher(String, "inputs", RECORD)
+        self._input_publisher = self.create_publisher(msg.ExecutorInputs, "inputs", RECORD)
 
     def activate(self) -> None:
         """Begin, once the planner is there."""
@@ -174,7 +173,7 @@ class ExecutorNode(ManagedNode):
         self._end_running()
         if self._law.is_stopped:
             self._law.resume()
-            self._inputs.add(LawInput(InputKind.RESUME, time.monotonic()), Outcome())
+            self._inputs.add(ExecutorInput(InputKind.RESUME, time.monotonic()), Outcome())
         if not self._settings.shadow:
             # A publisher on `command` is the sign that the executor is ready.
             self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
@@ -202,7 +201,7 @@ class ExecutorNode(ManagedNode):
         """Hold until the robot is at rest; the one place that waits, as nothing else is left to do."""
         now_s = time.monotonic()
         heard_by_s, end_s = now_s + HEARD_S, now_s + REST_S
-        self._handle(self._law.stop(now_s), LawInput(InputKind.STOP, now_s))
+        self._handle(self._law.stop(now_s), ExecutorInput(InputKind.STOP, now_s))
         is_answered = False  # a bridge may take only what answers a new observation
         while (now_s := time.monotonic()) < end_s:
             if self._law.is_at_rest and is_answered:
@@ -216,14 +215,14 @@ class ExecutorNode(ManagedNode):
             elif self.interrupted.is_set():
                 return  # the plant has ended as well, or it is silent: its bridge knows
             else:
-                self._handle(self._law.poll(now_s), LawInput(InputKind.POLL, now_s))
+                self._handle(self._law.poll(now_s), ExecutorInput(InputKind.POLL, now_s))
                 is_answered = True
                 time.sleep(REST_LOOK_S)
         self.get_logger().error(f"not at rest after {REST_S} s")
 
     def _on_observation(self, message: msg.Observation) -> None:
         observation, now_s = Observation.of_message(message), time.monotonic()
-        self._handle(self._law.tick(observation, now_s), LawInput.observation(observation, now_s))
+        self._handle(self._law.tick(observation, now_s), ExecutorInput.observation(observation, now_s))
         self._monitor.note_observation(observation.epoch, now_s)  # now that the command is out
 
     def _on_plan(self, message: msg.Plan) -> None:
@@ -235,34 +234,34 @@ class ExecutorNode(ManagedNode):
         except PlanError as error:
             self.get_logger().error(str(error), **every(1.0))
             self._law.refuse_message(Drop.BAD_PLAN)
-            self._handle(Outcome(), LawInput(InputKind.BAD_PLAN, now_s))
+            self._handle(Outcome(), ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
-            self._handle(self._law.receive(plan, now_s), LawInput.plan(plan, now_s))
+            self._handle(self._law.receive(plan, now_s), ExecutorInput.plan(plan, now_s))
 
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()
         self._planner.expire(now_s)
-        self._handle(self._law.poll(now_s), LawInput(InputKind.POLL, now_s))
+        self._handle(self._law.poll(now_s), ExecutorInput(InputKind.POLL, now_s))
 
     def _on_replan_failed(self, request: ReplanRequest, now_s: float) -> None:
         self._law.replan_failed(request, now_s)
-        self._inputs.add(LawInput(InputKind.REPLAN_FAILED, now_s), Outcome())
+        self._inputs.add(ExecutorInput(InputKind.REPLAN_FAILED, now_s), Outcome())
 
     def _on_planner_lost(self) -> None:
         self.get_logger().error("the planner is lost: executing what is queued, then holding")
         now_s = time.monotonic()
         self._planner.give_up("the planner is lost", now_s)
         self._law.planner_lost(now_s)
-        self._inputs.add(LawInput(InputKind.PLANNER_LOST, now_s), Outcome())
+        self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, now_s), Outcome())
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
         response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
         self._law.clear_fault()
-        self._inputs.add(LawInput(InputKind.CLEAR_FAULT, time.monotonic()), Outcome())
+        self._inputs.add(ExecutorInput(InputKind.CLEAR_FAULT, time.monotonic()), Outcome())
         return response
 
-    def _handle(self, outcome: Outcome, given: LawInput) -> None:
+    def _handle(self, outcome: Outcome, given: ExecutorInput) -> None:
         """Do what an input leads to; replaying the inputs gives the same, so that the law knows no other time."""
         if outcome.decision is not None:
             self._publish(outcome.decision)
@@ -271,7 +270,7 @@ class ExecutorNode(ManagedNode):
         if request is not None:
             self._ask(request, given.now_s)
         if inputs := self._inputs.take():
-            self._input_publisher.publish(to_inputs(inputs))
+            self._input_publisher.publish(to_inputs(inputs, self._now_ns()))
         if outcome.decision is not None and self._settings.real_time.freeze_garbage:
             gc.collect()  # of this tick alone: microseconds
 

@@ -7,12 +7,11 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
-from std_msgs.msg import String
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
-from spec_control_ros.core.law_input import LawInput, to_json
+from spec_control_ros.core.executor_input import ExecutorInput
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.sim.bridge import EpisodeState
@@ -146,9 +145,22 @@ def to_replan_event(
     return message
 
 
-def to_inputs(inputs: Sequence[LawInput]) -> String:
+def to_inputs(inputs: Sequence[ExecutorInput], time_ns: int) -> msg.ExecutorInputs:
     """The message for what the control law was given, one call after the other."""
-    return String(data=to_json(inputs))
+    message = msg.ExecutorInputs(
+        inputs=[
+            msg.ExecutorInput(
+                kind=int(given.kind),
+                time=given.now_s,
+                epoch=given.epoch,
+                tick=given.tick,
+                plan_id=given.plan_id,
+            )
+            for given in inputs
+        ]
+    )
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(time_ns, 1_000_000_000)
+    return message
 
 
 def to_episode(state: EpisodeState, stamp: Time) -> msg.Episode:

@@ -13,7 +13,7 @@ from spec_control_ros.ros.qos import RECORD
 
 # Published as everybody does: a listener that asked for more than that would get nothing.
 STANDARD = QoSProfile(depth=RECORD.depth, durability=DurabilityPolicy.VOLATILE)
-LATCHED = (f"{topics.INTERFACES}/", "rcl_interfaces/", "std_msgs/")
+LATCHED = (f"{topics.INTERFACES}/", "rcl_interfaces/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.core import observation
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.ros import messages
@@ -187,6 +188,17 @@ def test_answer_to_a_replan_request_is_mirrored() -> None:
     assert (accepted.deadline, accepted.waited, accepted.header.stamp) == (0.5, 0.25, STAMP)
     refused = sent(messages.to_replan_event(request, 0.5, 0, "no planner", 0.25, STAMP))
     assert (refused.accepted, refused.message) == (False, "no planner")
+
+
+@pytest.mark.parametrize("kind", InputKind)
+def test_inputs_survive_to_the_last_bit_and_their_kinds_have_the_numbers_of_the_message(
+    kind: InputKind,
+) -> None:
+    told = [ExecutorInput(kind, 1e5 + 1 / 3, 2**32 - 1, 7, 9), ExecutorInput(kind, 0.0)]
+    message = sent(messages.to_inputs(told, 12_000_000_034))
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 34)
+    assert [ExecutorInput.of_message(given) for given in message.inputs] == told
+    assert message.inputs[0].kind == getattr(msg.ExecutorInput, kind.name)
 
 
 def test_episode_survives() -> None:

@@ -10,7 +10,7 @@ from spec_control_ros.bringup.parameter_files import Parameters, nested
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import BagError, PlanError
-from spec_control_ros.core.law_input import InputKind, LawInput, from_json
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.replay.step import Step
@@ -24,7 +24,7 @@ OF_WATCHDOG = {Reason.WAITING_FOR_PLAN, Reason.STALE, Reason.PLANNER_SILENT, Rea
 class Recording:
     """Inputs of the law in their order, with what they refer to, and what came of them."""
 
-    inputs: list[LawInput] = field(default_factory=list)
+    inputs: list[ExecutorInput] = field(default_factory=list)
     observations: dict[tuple[int, int], Observation] = field(default_factory=dict)  # by epoch and tick
     plans: dict[tuple[int, int, int], Plan] = field(default_factory=dict)  # by plan_id, epoch and start
     steps: list[Step] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Recording:
         """Those that saw a decision."""
         return sorted({step.epoch for step in self.steps})
 
-    def plan_of(self, given: LawInput) -> Plan | None:
+    def plan_of(self, given: ExecutorInput) -> Plan | None:
         """The plan that an input refers to; None if it was not recorded."""
         return self.plans.get((given.plan_id, given.epoch, given.tick))
 
@@ -69,7 +69,7 @@ def read_recording(path: Path, namespace: str = "") -> Recording:
         if name is not None and recorded.type_name == TOPICS[name]:
             reading.take(name, recorded)
     recording = reading.finish()
-    recording.losses += bag.losses
+    recording.losses += [*bag.losses, *_foreign(bag, names)]
     if missing := [name for name in NEEDED if name not in reading.heard]:
         others = sorted(t for t, kind in bag.topics.items() if kind.startswith(INTERFACES))
         raise BagError(
@@ -79,14 +79,23 @@ def read_recording(path: Path, namespace: str = "") -> Recording:
     return recording
 
 
+def _foreign(bag: Bag, names: dict[str, str]) -> list[str]:
+    """Topics of ours that hold messages of another type, as other versions recorded them."""
+    return [
+        f"{bag.counts[topic]} messages of {topic}: got {kind}, expected {TOPICS[names[topic]]}"
+        for topic, kind in bag.topics.items()
+        if topic in names and kind != TOPICS[names[topic]] and bag.counts[topic]
+    ]
+
+
 class _Reading:
     """Takes messages one by one."""
 
     def __init__(self) -> None:
         self.heard: set[str] = set()
         self._recording = Recording()
-        self._told: list[LawInput] = []
-        self._arrived: list[LawInput] = []
+        self._told: list[ExecutorInput] = []
+        self._arrived: list[ExecutorInput] = []
         self._arrived_s: dict[tuple[int, int], float] = {}  # of observations
         self._status: list[Any] = []
         self._commands: dict[tuple[int, ...], Any] = {}
@@ -109,7 +118,8 @@ class _Reading:
         """The recording, once all has been read."""
         recording = self._recording
         recording.are_inputs_told = bool(self._told)
-        recording.inputs = self._told or self._inferred()
+        # By the executor's own clock: the recorder's may have been set back in the middle.
+        recording.inputs = sorted(self._told, key=lambda given: given.now_s) or self._inferred()
         for status in self._status:
             command = self._commands.get(_identity(status))
             if command is not None:
@@ -118,7 +128,7 @@ class _Reading:
             recording.losses.append(f"{lost} commands, whose status there is")
         return recording
 
-    def _inferred(self) -> list[LawInput]:
+    def _inferred(self) -> list[ExecutorInput]:
         """Inputs in the order of arrival; in lockstep, where plans come when they are asked for, observations only."""
         is_lockstep = self._recording.is_lockstep
         kept = (g for g in self._arrived if not is_lockstep or g.kind is InputKind.OBSERVATION)
@@ -129,16 +139,16 @@ class _Reading:
         key = observation.epoch, observation.tick
         self._recording.observations.setdefault(key, observation)
         self._arrived_s.setdefault(key, now_s)
-        self._arrived.append(LawInput.observation(observation, now_s))
+        self._arrived.append(ExecutorInput.observation(observation, now_s))
 
     def _plan(self, message: Any, now_s: float) -> None:
         try:
             plan = Plan.of_message(message)
         except PlanError:
-            self._arrived.append(LawInput(InputKind.BAD_PLAN, now_s))
+            self._arrived.append(ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
             self._recording.plans.setdefault((plan.plan_id, plan.epoch, plan.start_tick), plan)
-            self._arrived.append(LawInput.plan(plan, now_s))
+            self._arrived.append(ExecutorInput.plan(plan, now_s))
 
     def _command(self, message: Any, _: float) -> None:
         self._commands[_identity(message)] = message
@@ -147,10 +157,10 @@ class _Reading:
         self._status.append(message)
         if message.reason in OF_WATCHDOG:
             observed_s = self._arrived_s.get((message.epoch, message.tick), now_s)
-            self._arrived.append(LawInput(InputKind.POLL, max(now_s, observed_s + message.latency)))
+            self._arrived.append(ExecutorInput(InputKind.POLL, max(now_s, observed_s + message.latency)))
 
     def _inputs(self, message: Any, _: float) -> None:
-        self._told += from_json(message.data)
+        self._told += map(ExecutorInput.of_message, message.inputs)
 
     def _parameters(self, message: Any, _: float) -> None:
         node = message.node.rpartition("/")[2]

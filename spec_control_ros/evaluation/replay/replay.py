@@ -11,7 +11,7 @@ import numpy as np
 
 from spec_control_ros.core.decision import Outcome, ReplanRequest
 from spec_control_ros.core.drop import Drop
-from spec_control_ros.core.law_input import InputKind, LawInput
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.plan_source import SAME_LATENT
@@ -100,7 +100,7 @@ class Replay:
             self._replayed.new_plans = self._planner.new_plans
         return self._replayed
 
-    def _give(self, index: int, given: LawInput) -> Outcome | None:
+    def _give(self, index: int, given: ExecutorInput) -> Outcome | None:
         """Give an input to the law; None if this run does not have it."""
         if given.kind is InputKind.OBSERVATION:
             observation = self._recording.observations.get((given.epoch, given.tick))
@@ -125,7 +125,7 @@ class Replay:
             self._law.replan_failed(self._latest.request, given.now_s)
         return Outcome()
 
-    def _give_plan(self, index: int, given: LawInput) -> Outcome | None:
+    def _give_plan(self, index: int, given: ExecutorInput) -> Outcome | None:
         if self._planner is not None and self._recorded.answers.get(index) not in self._shared:
             return None  # this run has not asked for it
         plan = self._recording.plan_of(given)

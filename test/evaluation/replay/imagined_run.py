@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_bag import START_NS, MadeBag, types
+from made_bag import OURS, START_NS, MadeBag, types
 
 from spec_control_ros.bringup.parameter_files import nested
 from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.decision import Decision, Outcome, ReplanRequest
 from spec_control_ros.core.drop import Drop
-from spec_control_ros.core.law_input import InputKind, InputLog, LawInput, to_json
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
@@ -129,32 +129,32 @@ class ImaginedRun:
         same = {"epoch": epoch, "tick": tick}
         self._say("observation", **same, data=data)
         observation = Observation(epoch, tick, data)
-        given = LawInput.observation(observation, self._now_s)
+        given = ExecutorInput.observation(observation, self._now_s)
         self._handle(self._law.tick(observation, self._now_s), given)
 
     def _poll(self) -> None:
-        self._handle(self._law.poll(self._now_s), LawInput(InputKind.POLL, self._now_s))
+        self._handle(self._law.poll(self._now_s), ExecutorInput(InputKind.POLL, self._now_s))
 
     def _clear_fault(self) -> None:
         self._law.clear_fault()
-        self._inputs.add(LawInput(InputKind.CLEAR_FAULT, self._now_s), Outcome())
+        self._inputs.add(ExecutorInput(InputKind.CLEAR_FAULT, self._now_s), Outcome())
 
     def _lose_planner(self) -> None:
         self._law.planner_lost(self._now_s)
-        self._inputs.add(LawInput(InputKind.PLANNER_LOST, self._now_s), Outcome())
+        self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, self._now_s), Outcome())
 
     def _receive(self, plan: Plan) -> None:
         is_wrong = not self._is_lockstep and self._happens()
         self._say_plan(plan, action_dim=3 if is_wrong else plan.actions.shape[1])
         if is_wrong:
             self._law.refuse_message(Drop.BAD_PLAN)
-            self._handle(Outcome(), LawInput(InputKind.BAD_PLAN, self._now_s))
+            self._handle(Outcome(), ExecutorInput(InputKind.BAD_PLAN, self._now_s))
         else:
-            self._handle(self._law.receive(plan, self._now_s), LawInput.plan(plan, self._now_s))
+            self._handle(self._law.receive(plan, self._now_s), ExecutorInput.plan(plan, self._now_s))
 
     # --- What goes out
 
-    def _handle(self, outcome: Outcome, given: LawInput) -> None:
+    def _handle(self, outcome: Outcome, given: ExecutorInput) -> None:
         if outcome.decision is not None:
             self._publish(outcome.decision)
         self._inputs.add(given, outcome)
@@ -162,13 +162,13 @@ class ImaginedRun:
         if request is not None:
             self._ask(request)
         if inputs := self._inputs.take():
-            self._say("inputs", data=to_json(inputs))
+            self._say("inputs", inputs=[_input_message(given) for given in inputs])
 
     def _ask(self, request: ReplanRequest) -> None:
         self._latest = request
         if not self._is_lockstep and self._happens():
             self._law.replan_failed(request, self._now_s)
-            self._inputs.add(LawInput(InputKind.REPLAN_FAILED, self._now_s), Outcome())
+            self._inputs.add(ExecutorInput(InputKind.REPLAN_FAILED, self._now_s), Outcome())
         elif self._is_planning:
             self._waiting = request
         else:
@@ -232,6 +232,11 @@ class ImaginedRun:
         arrival_s = max(self._now_s + self._random.uniform(0.0, 0.01), self._arrived_s.get(topic, 0.0))
         self._arrived_s[topic] = arrival_s
         self.messages.append((arrival_s, len(self.messages), topic, fields))
+
+
+def _input_message(given: ExecutorInput) -> Any:
+    of = types().types[f"{OURS}/ExecutorInput"]
+    return of(kind=given.kind, time=given.now_s, epoch=given.epoch, tick=given.tick, plan_id=given.plan_id)
 
 
 def _parameter_event(node: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from imagined_run import ImaginedRun, Parameters
+from made_bag import MadeBag
 
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
@@ -81,6 +82,17 @@ def test_realtime_run_in_trouble_is_reproduced_to_the_last_bit(
     reasons = Counter(decision.reason for decision in run.decisions)
     assert set(reasons) >= {*Reason} - {Reason.STALE}, reasons
     assert len({decision.kind for decision in run.decisions}) == len(DecisionKind)
+
+
+def test_inputs_that_another_version_recorded_are_told_and_not_used(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.say("/inputs", "std_msgs/msg/String", data="[]")
+        bag.run(ticks=5)
+    recording = read_recording(tmp_path / "bag")
+    assert not recording.are_inputs_told
+    assert recording.losses == [
+        "1 messages of /inputs: got std_msgs/msg/String, expected spec_control_interfaces/msg/ExecutorInputs"
+    ]
 
 
 @pytest.mark.parametrize("is_ahead", [False, True])
