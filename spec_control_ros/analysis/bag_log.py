@@ -27,7 +27,6 @@ PLAN = np.dtype(
         ("planning_time_s", "f8"),
     ]
 )
-RECORDER_TOLERANCE_NS = 10**8  # its threads write in a slightly other order than they stamp
 LATEST_NS = 2**63 - 1
 CLOCK, PARAMETERS = TOPICS["/clock"], TOPICS["parameters"]
 OURS = {TOPICS[name] for name in ("observation", "command", "status", "episode", "plan", "replan_event")}
@@ -102,7 +101,7 @@ class BagLog:
     def __init__(self, bag: Bag):
         self.bag = bag
         self.robots: defaultdict[str, RobotLog] = defaultdict(RobotLog)  # by namespace
-        self.recorder = ClockCheck(RECORDER_TOLERANCE_NS)
+        self.recorder = ClockCheck()
         self.clock = ClockCheck()
         self._misfits: dict[str, tuple[int, str]] = {}  # by topic: how many, and why the first
         for recorded in bag.messages(OURS | {CLOCK, PARAMETERS}):

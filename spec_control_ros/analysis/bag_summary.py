@@ -96,7 +96,7 @@ def _all(epochs: Series[Summary], robot: RobotLog) -> Summary:
 
 def _trouble(log: BagLog, robot: RobotLog) -> list[str]:
     """What an engineer should look at, in words."""
-    told = [*log.recorder.trouble("the recorder's clock"), *log.clock.trouble("/clock")]
+    told = log.clock.trouble("/clock")
     if robot.unknown_statuses:
         told.append(
             f"{counted(robot.unknown_statuses, 'message')} of status left out: of an unknown decision or reason"
@@ -119,6 +119,10 @@ def _sequence_trouble(epoch: EpochLog) -> list[str]:
             )
         if sequence.repeated:
             told.append(f"{counted(sequence.repeated, 'message')} of {topic} came twice")
+        if sequence.late:
+            told.append(
+                f"{counted(sequence.late, 'message')} of {topic} came after a later tick: the recorder's clock ran backwards?"
+            )
     return told
 
 

@@ -9,14 +9,9 @@ UNEVEN = 0.5  # part of the usual period by which one may differ
 
 
 class ClockCheck:
-    """Follows a clock that must never run backwards.
+    """Follows a clock that must never run backwards."""
 
-    Args:
-        tolerance_ns: by which it may: messages of several sources are stamped in one order and written in another.
-    """
-
-    def __init__(self, tolerance_ns: int = 0):
-        self._tolerance_ns = tolerance_ns
+    def __init__(self) -> None:
         self._newest_ns: int | None = None
         self._last_ns = 0
         self.first_ns = self.back_steps = self.worst_ns = 0
@@ -30,7 +25,7 @@ class ClockCheck:
         """Take note of what it shows."""
         if self._newest_ns is None:
             self.first_ns = self._newest_ns = time_ns
-        elif (back := self._last_ns - time_ns) > self._tolerance_ns:
+        elif (back := self._last_ns - time_ns) > 0:
             self.back_steps += 1
             self.worst_ns = max(self.worst_ns, back)
         self._last_ns = time_ns

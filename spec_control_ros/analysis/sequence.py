@@ -7,7 +7,7 @@ class Sequence:
     """Keeps the gaps only, so that it stays small however long the sequence is."""
 
     def __init__(self) -> None:
-        self.count = self.repeated = 0
+        self.count = self.repeated = self.late = 0  # late: after a higher number
         self.gaps: list[tuple[int, int]] = []  # first and last number that did not come, in order
         self._first = self._last = -1
 
@@ -27,6 +27,7 @@ class Sequence:
         elif number < self._first:
             self.gaps[:0] = [(number + 1, self._first - 1)] if number < self._first - 1 else []
             self._first = number
+            self.late += 1
         else:
             self._fill(number)
 
@@ -35,6 +36,7 @@ class Sequence:
         if at < 0 or number > self.gaps[at][1]:
             self.repeated += 1
             return
+        self.late += 1
         first, last = self.gaps[at]
         self.gaps[at : at + 1] = [(a, b) for a, b in ((first, number - 1), (number + 1, last)) if a <= b]
 

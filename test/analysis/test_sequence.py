@@ -16,6 +16,9 @@ def test_gaps_are_what_is_missing_between_first_and_last_in_whatever_order_they_
     assert sequence.missing == len(missing)
     assert sequence.gaps == sorted(sequence.gaps)
     assert (sequence.count, sequence.repeated) == (len(numbers), len(numbers) - len(set(numbers)))
+    is_first = [number not in numbers[:i] for i, number in enumerate(numbers)]
+    late = [number < max(numbers[:i], default=0) for i, number in enumerate(numbers)]
+    assert sequence.late == sum(a and b for a, b in zip(is_first, late, strict=True))
 
 
 def test_gap_of_any_length_costs_nothing() -> None:

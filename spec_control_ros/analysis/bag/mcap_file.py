@@ -1,52 +1,40 @@
-"""Reads an MCAP file from its beginning, as far as it goes and around what is damaged.
+"""Reads an MCAP file in the order of log time, as far as it goes and around what is damaged.
 
-The readers of the libraries trust lengths inside of records, and want the index at the end, which a recorder
-that died never wrote. Here every length is held against what is there. Format: https://mcap.dev/spec
+The readers of the libraries want the index at the end, which a recorder that died never wrote. Here it is not needed.
 """
 
 import struct
-from binascii import crc32
+from array import array
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import IntEnum
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from spec_control_ros.analysis.bag.compression import CompressionError, decompress
+import numpy as np
+
+from spec_control_ros.analysis.bag.compression import CompressionError
 from spec_control_ros.analysis.bag.contents import Contents, Definition, RawMessage
+from spec_control_ros.analysis.bag.mcap_records import (
+    MAGIC,
+    MAX_RECORD,
+    Damage,
+    Fields,
+    Operation,
+    Record,
+    bytes_at,
+    chunk_data,
+    record_at,
+    records,
+    split,
+)
+from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 
-MAGIC = b"\x89MCAP0\r\n"
-RECORD = struct.Struct("<BQ")  # operation, length of the content
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, time of arrival, time of publication
+LOG_TIME = {Operation.CHUNK: 0, Operation.MESSAGE: 6}  # where it lies in the content
 FOOTER = struct.Struct("<BQQQI8s")  # operation, length, begin of the summary, its offsets, checksum, magic
-CHUNK = struct.Struct("<QQQI")  # first and last time, uncompressed size, checksum (0: none)
-BLOCK = 2**20  # bytes that are searched at once
-MAX_RECORD = 2**28  # bytes; rosbag2 makes chunks of less than one megabyte
-
-
-class Operation(IntEnum):
-    """Kinds of records that matter here."""
-
-    HEADER = 0x01
-    FOOTER = 0x02
-    SCHEMA = 0x03
-    CHANNEL = 0x04
-    MESSAGE = 0x05
-    CHUNK = 0x06
-    STATISTICS = 0x0B
-    LAST = 0x0F  # of those that are defined
-
-
-class Damage(ValueError):
-    """A record does not hold what it should."""
-
-
-class _Record(NamedTuple):
-    operation: int
-    offset: int
-    content: bytes
-    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +54,19 @@ class McapFile:
 
     def __init__(self, path: Path, contents: Contents):
         self._path, self._contents = path, contents
+        self._size = path.stat().st_size
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, _Channel] = {}
         self._found = self._unknown = 0
+        self._is_summarised = False  # schemas and channels are all known before the first message
         self._stated: int | None = None  # messages, as the file's own statistics have it
 
     def messages(self, wanted: Collection[str]) -> Iterator[RawMessage]:
-        """The messages of the wanted types, in the order in which they were recorded."""
+        """The messages of the wanted types by log time; of the same time, in the order of recording."""
         with self._path.open("rb") as file:
             with suppress(Damage):
                 self._read_summary(file)
-            for record in self._records(file):
-                yield from self._until_damage(record, wanted)
+            yield from in_time_order(self._runs(file, wanted))
         if self._unknown:
             self._lose(f"{self._unknown} messages whose topic is unknown")
         if self._stated is not None and self._stated > self._found:
@@ -85,102 +74,82 @@ class McapFile:
 
     def _read_summary(self, file: BinaryIO) -> None:
         """A finished file repeats schemas and channels at its end, which helps where its beginning is damaged."""
-        size = self._path.stat().st_size
+        size = self._size
         file.seek(max(0, size - FOOTER.size))
         footer = file.read(FOOTER.size)
         start = FOOTER.unpack(footer)[2] if footer.endswith(MAGIC) and len(footer) == FOOTER.size else 0
         if 0 < start < size <= start + MAX_RECORD:
             file.seek(start)
-            for operation, content in _split(file.read(size - start)):
-                if operation in (Operation.SCHEMA, Operation.CHANNEL, Operation.STATISTICS):
-                    for _ in self._take(operation, content, ()):
-                        pass
+            for operation, content in split(file.read(size - start - len(MAGIC))):
+                self._define(operation, content)
+            self._is_summarised = bool(self._channels)
 
-    def _until_damage(self, record: _Record, wanted: Collection[str]) -> Iterator[RawMessage]:
+    def _runs(self, file: BinaryIO, wanted: Collection[str]) -> Iterator[Run]:
+        """Chunks, and messages outside of chunks, by their first log time; each takes 16 bytes of memory."""
+        starts, offsets = array("Q"), array("Q")
+        for record in records(file, self._size, self._lose):
+            if record.operation in LOG_TIME:
+                starts.append(_start(file, record))
+                offsets.append(record.offset)
+            if record.operation != Operation.MESSAGE and not self._is_summarised:
+                self._define_ahead(file, record)
+        for i in np.argsort(np.frombuffer(starts, np.uint64), kind="stable"):
+            yield Run(starts[i], partial(self._read, file, offsets[i], wanted))
+
+    def _define_ahead(self, file: BinaryIO, record: Record) -> None:
+        """Take in schemas and channels before any message; what is damaged in a chunk is told when that is read."""
         try:
+            content = record.content(file)
+            inside = [(record.operation, content)]
             if record.operation == Operation.CHUNK:
-                yield from self._chunk(record, wanted)
-            else:
-                yield from self._take(record.operation, record.content, wanted)
+                inside = list(split(chunk_data(content, is_cut=record.is_cut)))
+            for operation, fields in inside:
+                self._define(operation, fields)
         except (Damage, CompressionError) as error:
-            self._lose(f"the record at byte {record.offset}: {error}")
+            if record.operation != Operation.CHUNK:
+                self._lose(f"the record at byte {record.offset}: {error}")
 
-    def _records(self, file: BinaryIO) -> Iterator[_Record]:
-        """Those of the top level; what the search does not need is skipped."""
-        size = self._path.stat().st_size
-        file.seek(0)
-        if size == 0:
-            return self._lose("everything: the file is empty")
-        if file.read(len(MAGIC)) != MAGIC:
-            return self._lose("everything: it does not begin as an MCAP file does")
-        while (offset := file.tell()) < size:
-            operation, length = _head(file.read(RECORD.size))
-            left = size - file.tell()
-            if operation == Operation.FOOTER:
-                return (
-                    None
-                    if left == length + len(MAGIC)
-                    else self._lose("its last bytes; no message was there")
-                )
-            if operation and length <= left:
-                if operation in set(Operation):
-                    yield _Record(operation, offset, file.read(length))
-                else:
-                    file.seek(length, 1)
-                continue
-            if operation == Operation.CHUNK and left <= MAX_RECORD:
-                yield _Record(operation, offset, file.read(left), is_cut=True)
-            following = _next_chunk(file, offset + 1, size)
-            if following is None:
-                return self._lose(f"what should follow byte {offset} of {size}: it is cut or damaged there")
-            self._lose(f"what should lie between the bytes {offset} and {following}: it is damaged")
-            file.seek(following)
-        return self._lose("what came after the recorder's last flush: it was never finished")
-
-    def _chunk(self, record: _Record, wanted: Collection[str]) -> Iterator[RawMessage]:
-        fields = _Fields(record.content)
-        _, _, size, checksum = CHUNK.unpack(fields.take(CHUNK.size))
-        compression, length = fields.text(), fields.number(8)
-        if size > MAX_RECORD:
-            raise Damage(f"got a chunk of {size} bytes, expected at most {MAX_RECORD}")
-        if length != fields.left and not record.is_cut:
-            raise Damage(f"got a chunk of {fields.left} bytes where {length} are announced")
-        data = decompress(fields.take(fields.left), compression, size)
-        if not record.is_cut and len(data) != size:
-            raise Damage(f"got a chunk of {len(data)} bytes where {size} are announced")
-        if not record.is_cut and checksum and crc32(data) != checksum:
-            raise Damage("the checksum of its chunk is wrong")
-        for operation, content in _split(data):
-            yield from self._take(operation, content, wanted)
-
-    def _take(self, operation: int, content: bytes, wanted: Collection[str]) -> Iterator[RawMessage]:
-        if operation == Operation.MESSAGE:
-            yield from self._message(content, wanted)
-        elif operation == Operation.SCHEMA:
-            self._add_schema(_Fields(content))
+    def _define(self, operation: int, content: bytes) -> None:
+        if operation == Operation.SCHEMA:
+            self._add_schema(Fields(content))
         elif operation == Operation.CHANNEL:
-            self._add_channel(_Fields(content))
+            self._add_channel(Fields(content))
         elif operation == Operation.STATISTICS:
-            self._stated = _Fields(content).number(8)
+            self._stated = Fields(content).number(8)
 
-    def _message(self, content: bytes, wanted: Collection[str]) -> Iterator[RawMessage]:
-        channel_id, _, time_ns, _ = MESSAGE.unpack(_slice(content, 0, MESSAGE.size))
+    def _read(self, file: BinaryIO, offset: int, wanted: Collection[str]) -> Iterator[RawMessage]:
+        """The messages of a chunk by log time, or a message alone."""
+        record, found = record_at(file, offset, self._size), list[RawMessage]()
+        try:
+            inside = iter([(record.operation, record.content(file))])
+            if record.operation == Operation.CHUNK:
+                inside = split(chunk_data(record.content(file), is_cut=record.is_cut))
+            for operation, content in inside:
+                if operation == Operation.MESSAGE and (message := self._message(content, wanted)) is not None:
+                    found.append(message)
+        except (Damage, CompressionError) as error:
+            self._lose(f"the record at byte {offset}: {error}")
+        yield from sorted(found, key=attrgetter("time_ns"))
+
+    def _message(self, content: bytes, wanted: Collection[str]) -> RawMessage | None:
+        channel_id, _, time_ns, _ = MESSAGE.unpack(bytes_at(content, 0, MESSAGE.size))
         self._found += 1
         channel = self._channels.get(channel_id)
         if channel is None:
             self._unknown += 1
-            return
+            return None
         self._contents.counts[channel.topic] += 1
-        if channel.type_name in wanted and channel.encoding == "cdr":
-            yield RawMessage(channel.topic, channel.type_name, time_ns, content[MESSAGE.size :])
+        if channel.type_name not in wanted or channel.encoding != "cdr":
+            return None
+        return RawMessage(channel.topic, channel.type_name, time_ns, content[MESSAGE.size :])
 
-    def _add_schema(self, fields: "_Fields") -> None:
+    def _add_schema(self, fields: "Fields") -> None:
         number, name, encoding = fields.number(2), fields.text(), fields.text()
         definition = Definition(encoding, fields.text())
         self._schemas.setdefault(number, name)
         self._contents.definitions.setdefault(name, definition)
 
-    def _add_channel(self, fields: "_Fields") -> None:
+    def _add_channel(self, fields: "Fields") -> None:
         number, schema = fields.number(2), fields.number(2)
         name = self._schemas.get(schema, f"schema {schema}") if schema else ""
         channel = _Channel(fields.text(), name, fields.text())
@@ -191,65 +160,7 @@ class McapFile:
         self._contents.lose(f"{self._path.name}: {what}")
 
 
-class _Fields:
-    """Takes the fields of a record one after the other."""
-
-    def __init__(self, content: bytes):
-        self._content, self._offset = content, 0
-
-    @property
-    def left(self) -> int:
-        return len(self._content) - self._offset
-
-    def take(self, length: int) -> bytes:
-        taken = _slice(self._content, self._offset, length)
-        self._offset += length
-        return taken
-
-    def number(self, length: int) -> int:
-        return int.from_bytes(self.take(length), "little")
-
-    def text(self) -> str:
-        try:
-            return self.take(self.number(4)).decode()
-        except UnicodeDecodeError:
-            raise Damage("got a text that is not UTF-8") from None
-
-
-def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Operations and contents of records that lie one behind the other."""
-    offset = 0
-    while offset < len(data):
-        operation, length = RECORD.unpack(_slice(data, offset, RECORD.size))
-        yield operation, _slice(data, offset + RECORD.size, length)
-        offset += RECORD.size + length
-
-
-def _head(head: bytes) -> tuple[int, int]:
-    """Operation and length of a record; zeros where they cannot be that."""
-    operation, length = RECORD.unpack(head) if len(head) == RECORD.size else (0, 0)
-    is_sane = Operation.HEADER <= operation <= Operation.LAST and length <= MAX_RECORD
-    return (operation, length) if is_sane else (0, 0)
-
-
-def _next_chunk(file: BinaryIO, start: int, size: int) -> int | None:
-    """Where the next chunk begins: both of its lengths must agree."""
-    head = RECORD.size + CHUNK.size
-    for offset in range(start, size, BLOCK):
-        file.seek(offset)
-        block = file.read(BLOCK + 64)
-        at = block.find(Operation.CHUNK)
-        while 0 <= at < BLOCK:
-            length = int.from_bytes(block[at + 1 : at + 9], "little")
-            name = int.from_bytes(block[at + head : at + head + 4], "little")
-            content = int.from_bytes(block[at + head + 4 + name : at + head + 12 + name], "little")
-            if name <= 4 and length == CHUNK.size + 12 + name + content and offset + at + length < size:
-                return offset + at
-            at = block.find(Operation.CHUNK, at + 1)
-    return None
-
-
-def _slice(data: bytes, offset: int, length: int) -> bytes:
-    if offset + length > len(data):
-        raise Damage(f"got {len(data) - offset} bytes where {length} should follow")
-    return data[offset : offset + length]
+def _start(file: BinaryIO, record: Record) -> int:
+    """The first log time of a chunk, or the log time of a message."""
+    at = LOG_TIME[Operation(record.operation)]
+    return int.from_bytes(record.content(file, at + 8)[at:], "little")
