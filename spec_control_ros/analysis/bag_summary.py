@@ -121,7 +121,8 @@ def _sequence_trouble(epoch: EpochLog) -> list[str]:
             told.append(f"{counted(sequence.repeated, 'message')} of {topic} came twice")
         if sequence.late:
             told.append(
-                f"{counted(sequence.late, 'message')} of {topic} came after a later tick: the recorder's clock ran backwards?"
+                f"{counted(sequence.late, 'message')} of {topic} came after a later tick: "
+                "the recorder's clock ran backwards?"
             )
     return told
 

@@ -4,23 +4,24 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-
-import yaml
 
 from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, CompressionError, decompress, unpack
 from spec_control_ros.analysis.bag.contents import Contents, RawMessage
 from spec_control_ros.analysis.bag.decoder import Decoder, DecodingError
 from spec_control_ros.analysis.bag.mcap_file import McapFile
+from spec_control_ros.analysis.bag.metadata import Metadata, read_metadata
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
+from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 from spec_control_ros.core.errors import BagError
 
 KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {".mcap": McapFile, ".db3": SqliteFile}
 PACKED = ".zstd"
 MAX_RATIO = 1000  # of a file that was compressed as a whole
-MAX_METADATA = 10**6  # bytes of metadata.yaml
 MAX_MESSAGE = 2**28  # bytes, once decompressed
 
 
@@ -34,20 +35,29 @@ class Recorded(NamedTuple):
 
 
 class Bag:
-    """A bag, read in the order of recording; only a piece of it is in memory at a time.
+    """A bag, read in the order of log time; only a piece of it is in memory at a time.
 
-    Neither metadata.yaml nor an index is needed, so that the bag of a recorder that died is read as well.
+    Neither metadata.yaml nor an index is needed, so that the bag of a recorder that died is read as well. Where there
+    is a metadata.yaml, only files that it lists are read.
 
     Args:
         path: folder, or .mcap or .db3 file.
 
     Raises:
-        BagError: there is no such file, or no bag in that folder.
+        BagError: there is no such file, no bag in that folder, or nothing of what its metadata.yaml names.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._files = _files(path)
+        self._metadata = read_metadata(path / "metadata.yaml") if path.is_dir() else Metadata()
+        self._present = {file.name: file for file in _files(path)}
+        names = self._metadata.files or self._present
+        self._files = [self._present[name] for name in names if name in self._present]
+        if not self._files:
+            raise BagError(
+                f"{path}: metadata.yaml names {', '.join(names)}, and none of that is there; got "
+                f"{', '.join(self._present)}: give the files their names back, or name the one to read"
+            )
         self._contents = Contents()
         self._undecodable: dict[str, tuple[int, str]] = {}  # by topic: how many, and why the first
 
@@ -87,22 +97,33 @@ class Bag:
             return None
 
     def _raw(self, wanted: Collection[str]) -> Iterator[RawMessage]:
-        stated = _metadata(self.path / "metadata.yaml") if self.path.is_dir() else {}
-        present = {file.name for file in self._files}
-        for name in stated.get("relative_file_paths", ()):
-            if isinstance(name, str) and Path(name).name not in present:
-                self._contents.lose(f"{name}, which metadata.yaml names, is not there")
-        for file in self._files:
-            yield from self._of_file(file, wanted)
+        self._lose_files()
+        yield from in_time_order(
+            Run(start_ns, partial(self._of_file, file, wanted)) for start_ns, file in self._by_start()
+        )
         known = {*self._contents.definitions, *wanted}
         for topic, type_name in self.topics.items():
             if type_name and self.counts[topic] and type_name not in known:
                 self._contents.lose(
                     f"{self.counts[topic]} messages of {topic}: its type {type_name!r} is not defined"
                 )
-        count, found = stated.get("message_count"), self.counts.total()
-        if isinstance(count, int) and count > found and not self._contents.losses:
+        count, found = self._metadata.message_count, self.counts.total()
+        if count is not None and count > found and not self._contents.losses:
             self._contents.lose(f"{count - found} of the {count} messages that metadata.yaml counts")
+
+    def _by_start(self) -> list[tuple[int, Path]]:
+        """The files and when each begins, by that; one whose begin is unknown is read along from the beginning."""
+        starts = self._metadata.starts_ns
+        return sorted(((starts.get(file.name, -1), file) for file in self._files), key=itemgetter(0))
+
+    def _lose_files(self) -> None:
+        missing = [name for name in self._metadata.files if name not in self._present]
+        for name in missing:
+            self._contents.lose(f"{name}, which metadata.yaml names, is not there")
+        read = {file.name for file in self._files}
+        for name in self._present:
+            if name not in read:
+                self._contents.lose(f"{name}, which metadata.yaml does not name, was not read")
 
     def _of_file(self, file: Path, wanted: Collection[str]) -> Iterator[RawMessage]:
         try:
@@ -148,16 +169,3 @@ def _unpacked(file: Path, contents: Contents) -> Iterator[Path]:
         except CompressionError as error:
             contents.lose(f"{file.name}: what follows {whole.stat().st_size} unpacked bytes: {error}")
         yield whole
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    """What metadata.yaml says; nothing where there is none, or a damaged one."""
-    try:
-        if path.stat().st_size > MAX_METADATA:
-            return {}
-        information = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError):
-        return {}
-    if not isinstance(information, dict) or not isinstance(information.get("relative_file_paths", []), list):
-        return {}
-    return information

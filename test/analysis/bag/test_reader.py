@@ -1,17 +1,19 @@
 """Bags of every kind, whole ones and damaged ones."""
 
+import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from damage import mutated
 from made_bag import OURS, MadeBag, definition_of, make_bag, serialized
 from mcap.reader import make_reader
@@ -71,7 +73,7 @@ def ticks(messages: list[Recorded]) -> list[tuple[int, int]]:
 ALL_TICKS = [(epoch, tick) for epoch in (1, 2) for tick in range(50)]
 
 
-def test_whole_bag_is_read_in_the_order_of_recording(whole: Path) -> None:
+def test_whole_bag_is_read_by_log_time(whole: Path) -> None:
     bag = Bag(whole)
     messages = list(bag.messages(TYPES))
     assert bag.losses == []
@@ -142,13 +144,112 @@ def test_metadata_tells_what_is_missing(whole: Path, copy: Path) -> None:
     assert read(copy.parent)[1] == ["8 of the 550 messages that metadata.yaml counts"]
 
 
-def test_files_of_a_bag_are_read_in_their_order(tmp_path: Path) -> None:
+def test_file_that_metadata_does_not_name_is_not_read(whole: Path, copy: Path) -> None:
+    (copy.parent / "metadata.yaml").write_text((whole / "metadata.yaml").read_text())
+    other = copy.with_stem("older")
+    other.write_bytes(copy.read_bytes())
+    messages, losses = read(copy.parent)
+    assert ticks(messages) == ALL_TICKS
+    assert losses == [f"{other.name}, which metadata.yaml does not name, was not read"]
+    copy.unlink()
+    with pytest.raises(BagError, match=f"names {copy.name}, and none of that is there; got {other.name}"):
+        Bag(copy.parent)
+
+
+SHUFFLED = [int(time_ns) for time_ns in np.random.default_rng(0).permutation(300)]
+
+
+def write_shuffled(path: Path, times_ns: list[int], **options: Any) -> Path:
+    """Messages that say when they came, in a file that holds them in another order."""
+    if path.suffix == ".mcap":
+        return write_mcap(path, times_ns=times_ns, chunk_size=500, **options)
+    with MadeBag(path.parent / "made", Storage.SQLITE3) as bag:
+        for time_ns in times_ns:
+            bag.now_ns = time_ns
+            bag.say("/clock", CLOCK, stamp_ns=time_ns)
+    file_of(path.parent / "made").rename(path)
+    return path
+
+
+def assert_in_time_order(path: Path, times_ns: list[int], losses: list[str]) -> None:
+    messages, lost = read(path)
+    assert [m.time_ns for m in messages] == sorted(times_ns)
+    assert [m.message.clock.nanosec for m in messages] == sorted(times_ns)
+    assert lost == losses
+
+
+@pytest.mark.parametrize("has_chunks", [True, False], ids=["chunks", "no-chunks"])
+@pytest.mark.parametrize("has_summary", [True, False], ids=["summary", "no-summary"])
+def test_mcap_file_is_read_by_log_time(tmp_path: Path, has_chunks: bool, has_summary: bool) -> None:
+    options = {} if has_summary else {"repeat_channels": False, "repeat_schemas": False}
+    path = write_shuffled(tmp_path / "a.mcap", SHUFFLED, use_chunking=has_chunks, **options)
+    assert_in_time_order(path, SHUFFLED, [])
+
+
+def test_mcap_file_that_was_never_finished_is_read_by_log_time(tmp_path: Path) -> None:
+    # The channel is only in the first chunk, which is not the first to be read.
+    path = write_shuffled(tmp_path / "a.mcap", SHUFFLED[::-1], compression=CompressionType.NONE)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"\x0f\x04\x00")])  # without the end of data, and what follows
+    assert_in_time_order(
+        path, SHUFFLED, ["a.mcap: what came after the recorder's last flush: it was never finished"]
+    )
+
+
+def test_sqlite_file_is_read_by_log_time(tmp_path: Path) -> None:
+    assert_in_time_order(write_shuffled(tmp_path / "a.db3", SHUFFLED), SHUFFLED, [])
+
+
+@pytest.mark.parametrize("ending", ["mcap", "db3"])
+@pytest.mark.parametrize("has_metadata", [True, False])
+def test_split_bag_is_read_by_log_time_whatever_the_order_of_its_files(
+    tmp_path: Path, ending: str, has_metadata: bool
+) -> None:
+    folder, thirds = tmp_path / "bag", [SHUFFLED[:100], SHUFFLED[100:200], SHUFFLED[200:]]
+    folder.mkdir()
+    for number, times_ns in enumerate(thirds):
+        (tmp_path / str(number)).mkdir()
+        write_shuffled(tmp_path / str(number) / f"a.{ending}", times_ns).rename(folder / f"{number}.{ending}")
+    if has_metadata:
+        (folder / "metadata.yaml").write_text(metadata_of({f"{n}.{ending}": t for n, t in enumerate(thirds)}))
+    assert_in_time_order(folder, SHUFFLED, [])
+
+
+def metadata_of(files: dict[str, list[int]]) -> str:
+    starts = {name: {"nanoseconds_since_epoch": min(times_ns)} for name, times_ns in files.items()}
+    stated = {
+        "relative_file_paths": [*files],
+        "files": [{"path": name, "starting_time": start} for name, start in starts.items()],
+    }
+    return yaml.safe_dump({"rosbag2_bagfile_information": stated})
+
+
+def test_files_that_follow_each_other_are_not_open_at_the_same_time(tmp_path: Path) -> None:
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    for number in range(3):
+        write_mcap(folder / f"{number}.mcap", times_ns=[*range(100 * number, 100 * number + 100)])
+    files = {f"{n}.mcap": [100 * n] for n in range(3)}
+    (folder / "metadata.yaml").write_text(metadata_of(files))
+    messages = Bag(folder).messages(TYPES)
+    opened = []
+    for _ in range(300):
+        next(messages)
+        opened.append(sum("/bag/" in os.readlink(f"/proc/self/fd/{fd}") for fd in open_files()))
+    assert max(opened) == 1
+
+
+def open_files() -> list[str]:
+    return [fd for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")]
+
+
+def test_messages_of_the_same_time_come_in_the_order_of_the_files(tmp_path: Path) -> None:
     folder = tmp_path / "bag"
     folder.mkdir()
     for number in (0, 1, 2, 10, 11):
         made = make_bag(tmp_path / str(number), epochs=[number], ticks=2)
         file_of(made).rename(folder / f"bag_{number}.mcap")
-    assert ticks(read(folder)[0]) == [(n, t) for n in (0, 1, 2, 10, 11) for t in range(2)]
+    assert ticks(read(folder)[0]) == [(n, t) for t in range(2) for n in (0, 1, 2, 10, 11)]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +314,9 @@ def test_chunk_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     assert "longer than 1000 bytes" in read(path)[1][0]
 
 
-def write_mcap(path: Path, filling: bytes = b"", **options: Any) -> Path:
+def write_mcap(
+    path: Path, filling: bytes = b"", times_ns: Iterable[int] = range(100), **options: Any
+) -> Path:
     """A file of the reference implementation."""
     with path.open("wb") as file:
         writer = McapWriter(file, **options)
@@ -227,7 +330,7 @@ def write_mcap(path: Path, filling: bytes = b"", **options: Any) -> Path:
         schema = writer.register_schema(CLOCK, "ros2msg", text.encode())
         clock = writer.register_channel("/clock", "cdr", schema)
         other = writer.register_channel("/other", "json", 0)
-        for n in range(100):
+        for n in times_ns:
             writer.add_message(clock, n, serialized(CLOCK, stamp_ns=n), n)
         writer.add_message(other, 100, filling, 100)
         writer.finish()
