@@ -15,12 +15,11 @@ import torch
 from spec_control_ros.evaluation.benchmark import RobotConfig, contenders
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.controller import make_law
-from spec_control_ros.evaluation.inline_planner import InlinePlanner
 from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import Planner
+from spec_control_ros.world_model.planner import TDMPC2Planner
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "test/data/golden/episodes.json"
@@ -69,10 +68,12 @@ def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
     )
     trial, folder = contender.trials[0], ModelFolder(model)
     plant, (world_model, _) = CutPlant(task, trial.settings.action_repeat), folder.world_model()
-    planner = Planner(world_model, trial.settings.planner, trial.settings.task)
+    planner = TDMPC2Planner(
+        world_model, trial.settings.planner, trial.settings.task, control_period_s=plant.control_period_s
+    )
     return run_episode(
         plant,
-        InlinePlanner(planner, plant.control_period_s),
+        planner,
         make_law(folder, world_model, trial.settings),
         seed=SEED,
         epoch=1,

@@ -11,7 +11,8 @@ from spec_control_ros.core.decision import Decision
 from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.evaluation.inline_planner import InlinePlanner, SlowPlanner
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.evaluation.slow_planner import SlowPlanner
 from spec_control_ros.sim.plant import Plant
 
 
@@ -37,7 +38,7 @@ class EpisodeResult:
 
 def run_episode(
     plant: Plant,
-    planner: InlinePlanner | None,
+    planner: Planner | None,
     law: PlanExecutor,
     *,
     seed: int,

@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 
 from spec_control_ros.core.errors import BenchmarkError
-from spec_control_ros.evaluation.closed_loop import InlinePlanner, run_episode
+from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class EpisodeRunner:
     def __init__(self, task: str, model: Path, device: str = "cpu"):
         torch.set_num_threads(1)
         self._folder = ModelFolder(model)
-        self._model, _ = self._folder.world_model()
+        self._model, card = self._folder.world_model()
+        self._control_period_s = float(card.get("control_period_s", 0.0))
         self._planning_model = self._model if device == "cpu" else self._folder.world_model(device)[0]
         self._plant = cache(lambda action_repeat: SuitePlant(task, action_repeat))
         self._planner = cache(self._warm_planner)
@@ -68,14 +69,19 @@ class EpisodeRunner:
         law = make_law(self._folder, self._model, trial.settings)
         planner = None
         if trial.has_planner:
-            warm = self._planner(trial.settings.planner, trial.settings.task)
-            planner = InlinePlanner(warm, plant.control_period_s)
+            planner = self._planner(trial.settings.planner, trial.settings.task)
         result = run_episode(
             plant, planner, law, seed=trial.seed, epoch=trial.epoch, delay_ticks=trial.delay_ticks
         )
         return Measurement.of_result(result, trial.epoch)
 
-    def _warm_planner(self, settings: PlannerSettings, task: int | None) -> Planner:
-        planner = Planner(self._planning_model, settings, task)
+    def _warm_planner(self, settings: PlannerSettings, task: int | None) -> TDMPC2Planner:
+        planner = TDMPC2Planner(
+            self._planning_model,
+            settings,
+            task,
+            name=self._folder.path.name,
+            control_period_s=self._control_period_s,
+        )
         planner.warm_up()
         return planner

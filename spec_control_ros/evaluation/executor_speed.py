@@ -39,7 +39,7 @@ def drive(
         outcome = law.tick(observation, float(n))
         seconds = clock() - start_s
         if outcome.decision is None and outcome.request is not None:
-            plan = stand_in.answer(outcome.request)
+            plan = stand_in.plan(outcome.request)
             start_s = clock()
             outcome = law.receive(plan, float(n))
             seconds += clock() - start_s
@@ -47,7 +47,7 @@ def drive(
             raise BenchmarkError(f"tick {tick}: no decision although its plan came; drops: {law.drops}")
         yield outcome.decision, seconds
         if (request := law.prefetch(float(n))) is not None:
-            law.receive(stand_in.answer(request), float(n))
+            law.receive(stand_in.plan(request), float(n))
 
 
 def computing_times_s(

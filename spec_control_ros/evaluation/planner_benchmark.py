@@ -14,7 +14,7 @@ from spec_control_ros.evaluation.roofline import Multiplication, main_products, 
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannedQueue, Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannedQueue, PlannerSettings, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision, is_bf16_fast
 
 HUMANOID = {"obs": 67, "action": 21}  # dm_control's
@@ -28,7 +28,7 @@ class Form:
 
     name: str
     precision: Precision  # of its products
-    planner: Planner
+    planner: TDMPC2Planner
 
 
 @dataclass(slots=True)
@@ -66,10 +66,10 @@ def forms(model: WorldModel, settings: PlannerSettings, task: int | None = None)
     device = next(model.parameters()).device
     precisions = [Precision.FLOAT32, *([Precision.BFLOAT16] if is_bf16_fast(device) else [])]
 
-    def ours(precision: Precision) -> Planner:
-        return Planner(model, replace(settings, precision=precision), task)
+    def ours(precision: Precision) -> TDMPC2Planner:
+        return TDMPC2Planner(model, replace(settings, precision=precision), task)
 
-    eager = Planner(model, settings, task, search=EagerSearch(model, task))
+    eager = TDMPC2Planner(model, settings, task, search=EagerSearch(model, task))
     made = [Form(EAGER, Precision.FLOAT32, eager), *(Form(OURS, p, ours(p)) for p in precisions)]
     for form in made:
         form.planner.warm_up()
@@ -105,7 +105,7 @@ def measure(
         for form, result in zip(measured_forms, measured, strict=True):
             synchronise(device)
             start_s = clock()
-            plan = form.planner.plan(
+            plan = form.planner.plan_observation(
                 observation, epoch, start_tick=0
             )  # its arrays are on the CPU: it is done
             result.latencies_s.append(clock() - start_s)

@@ -7,7 +7,6 @@ import numpy as np
 
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
-from spec_control_ros.evaluation.inline_planner import InlinePlanner
 from spec_control_ros.evaluation.planner_benchmark import Form
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.model import WorldModel
@@ -36,8 +35,7 @@ def compare_returns(
     for epoch, seed in enumerate(seeds, start=1):
         for form, own in zip(forms, returns, strict=True):
             law = make_law(folder, model, controller)
-            planner = InlinePlanner(form.planner, plant.control_period_s)
-            own.append(run_episode(plant, planner, law, seed=seed, epoch=epoch).episode_return)
+            own.append(run_episode(plant, form.planner, law, seed=seed, epoch=epoch).episode_return)
             yield [_row(*pair, returns[0]) for pair in zip(forms, returns, strict=True)]
 
 

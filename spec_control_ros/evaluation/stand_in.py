@@ -36,7 +36,7 @@ class StandIn:
         """What is observed at a tick."""
         return self._obs[tick % VARIETY]
 
-    def answer(self, request: ReplanRequest) -> Plan:
+    def plan(self, request: ReplanRequest) -> Plan:
         """A plan as asked for."""
         return Plan(
             plan_id=next(self._plan_ids),

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -30,7 +30,7 @@ from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
 from spec_control_ros.ros.spin import run_node
 from spec_control_ros.ros.steady import every
-from spec_control_ros.world_model.planner import Planner, PlannerSettings, WarmStart
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
@@ -79,8 +79,6 @@ class PlannerNode(ManagedNode):
             self.get_logger().warning(refusal)
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
-        self._warm_start: WarmStart | None = None
-        self._iterations = 0  # of the last search
         self._offer: Service | None = None
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._publish_diagnostics)
@@ -116,7 +114,6 @@ class PlannerNode(ManagedNode):
         """Let the thread finish, and free the model."""
         self._thread.stop()
         self.destroy_publisher(self._plan_publisher)
-        self._warm_start = None
         del self._thread
 
     def _prepare(self) -> None:
@@ -124,12 +121,18 @@ class PlannerNode(ManagedNode):
         torch.set_num_threads(self._settings.threads or max(1, (os.cpu_count() or 2) // 2))
         folder = find_model(self._settings.model)
         model, card = folder.world_model(self._settings.device)
-        self._control_period_s = float(card.get("control_period_s", 0.0))
         task = None if self._settings.task_index < 0 else self._settings.task_index
-        self._planner = Planner(model, self._settings.planner, task)
+        self._planner = TDMPC2Planner(
+            model,
+            self._settings.planner,
+            task,
+            name=folder.path.name,
+            control_period_s=float(card.get("control_period_s", 0.0)),
+        )
         self._planner.warm_up()
         # A plan that is made ahead may take as long as a queue lasts; no queue lasts longer.
-        objective_s = self._settings.slo_s or self._settings.planner.queue_length * self._control_period_s
+        spec = self._planner.spec
+        objective_s = self._settings.slo_s or spec.queue_length * spec.control_period_s
         self._monitor = PlanningMonitor(objective_s or inf)
         self.get_logger().info(
             f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}"
@@ -164,10 +167,10 @@ class PlannerNode(ManagedNode):
 
     def _objection(self, request: Replan.Request) -> str:
         """Why a request cannot be planned for; empty if it can."""
-        dims, is_prefetch = self._planner.model.dims, len(request.latent) > 0
-        name, values, size = ("an observation", request.observation, dims.obs)
+        spec, is_prefetch = self._planner.spec, len(request.latent) > 0
+        name, values, size = ("an observation", request.observation, spec.obs_dim)
         if is_prefetch:
-            name, values, size = ("a latent", request.latent, dims.latent)
+            name, values, size = ("a latent", request.latent, spec.latent_dim)
         if request.reason not in set(Reason):
             return f"got reason {request.reason}, expected one of {', '.join(map(str, map(int, Reason)))}"
         if is_prefetch and len(request.observation):
@@ -190,21 +193,15 @@ class PlannerNode(ManagedNode):
             self._counts["too_late"] += 1
             return
         try:
-            queue = self._planner.answer(request, self._warm_start)
+            made = self._planner.plan(request)
         except PlanningError as error:
             self.get_logger().error(f"plan {job.plan_id}: {error}", **every(1.0))
             self._counts["failed"] += 1
             self._monitor.note_failure()
             return
-        self._warm_start, self._iterations = queue.warm_start, queue.iterations
         planning_time_s = time.monotonic() - start_s
         self._monitor.note(planning_time_s)
-        plan = queue.as_plan(
-            job.plan_id,
-            observation_tick=request.tick,
-            control_period_s=self._control_period_s,
-            planning_time_s=planning_time_s,
-        )
+        plan = replace(made, plan_id=job.plan_id, planning_time_s=planning_time_s)
         self._plan_publisher.publish(to_plan(plan, request.reason, self.get_clock().now().to_msg()))
         self._counts["published"] += 1
 
@@ -212,7 +209,7 @@ class PlannerNode(ManagedNode):
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
             planning = self._monitor.health()
-            own = {"superseded": self._thread.superseded, "iterations": self._iterations}
+            own = {"superseded": self._thread.superseded, "iterations": self._planner.iterations}
             health = Health(planning.finding, {**self._counts, **own, **planning.values})
         stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(diagnostics("planner", health, stamp))

@@ -151,7 +151,7 @@ class LatencyDriver:
             answers.decisions.append(peer.decision)
 
     def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
-        plan = self._stand_in.answer(from_replan(request))
+        plan = self._stand_in.plan(from_replan(request))
         self._plan_publisher.publish(
             to_plan(plan, Reason(request.reason), self.node.get_clock().now().to_msg())
         )

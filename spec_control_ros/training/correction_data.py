@@ -14,13 +14,12 @@ from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.inline_planner import InlinePlanner
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.nominal import open_gate
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.planner import PlannedQueue, Planner
+from spec_control_ros.world_model.planner import PlannedQueue, TDMPC2Planner
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,9 @@ class Gathering:
         self._plant, self._teacher, self._window = plant, teacher, window
         self._controller = replace(controller, gate=open_gate(controller.gate))
         self._policy = latent_policy(model, controller.task)
-        self._planner = Planner(model, controller.planner, controller.task)
+        self._planner = TDMPC2Planner(
+            model, controller.planner, controller.task, control_period_s=plant.control_period_s
+        )
 
     def first_drivers(self) -> list[Corrector | None]:
         """What acts in turn before there are correctors: the queue as it is, and the policy prior."""
@@ -130,8 +131,7 @@ class Gathering:
             self._controller.executor,
             self._window,
         )
-        planner = InlinePlanner(self._planner, self._plant.control_period_s)
-        run_episode(self._plant, planner, law, seed=seed, epoch=seed + 1)
+        run_episode(self._plant, self._planner, law, seed=seed, epoch=seed + 1)
         observed = torch.from_numpy(np.stack(latents))
         teacher = self._teacher.actions(observed, seed)
         length = self._controller.planner.queue_length
@@ -149,7 +149,7 @@ class Gathering:
         length = self._controller.planner.queue_length
         for tick, latent in enumerate(observed.numpy()):
             before = plans[tick - length].warm_start if tick >= length else None
-            plans.append(self._planner.plan_from_latent(latent, epoch, tick, before))
+            plans.append(self._planner.plan_latent(latent, epoch, tick, before))
         return plans
 
 

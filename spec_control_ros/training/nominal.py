@@ -14,14 +14,14 @@ from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Verdict
 from spec_control_ros.core.gate.tightening import error_growth
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.evaluation.closed_loop import EpisodeResult, InlinePlanner, run_episode
+from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.layers import SIMNORM_GROUP
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import Planner
+from spec_control_ros.world_model.planner import TDMPC2Planner
 from spec_control_ros.world_model.two_hot import expected_value
 
 LEAST_OF_MEDIAN = (
@@ -85,7 +85,9 @@ class NominalOperation:
         self.model, self.settings, self._plant = model, settings, plant
         self._corrector = folder.corrector(settings.corrector, model)
         self._policy = latent_policy(model, settings.task)
-        self._planner = Planner(model, settings.planner, settings.task)
+        self._planner = TDMPC2Planner(
+            model, settings.planner, settings.task, control_period_s=plant.control_period_s
+        )
 
     def observe(self, seeds: Sequence[int]) -> Iterator[GatedEpisode]:
         """Episodes with an open gate, every other one with plans made ahead of time: there predictions grow older."""
@@ -115,10 +117,9 @@ class NominalOperation:
         recording = _RecordingGate(gate, calibration, self._policy.next)
         window = self._corrector.dims.window if self._corrector is not None else 1
         law = PlanExecutor(self._policy, recording, self._corrector, executor, window)
-        planner = InlinePlanner(self._planner, self._plant.control_period_s)
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []
-            result = run_episode(self._plant, planner, law, seed=seed, epoch=epoch)
+            result = run_episode(self._plant, self._planner, law, seed=seed, epoch=epoch)
             yield GatedEpisode(result, tuple(recording.judged))
 
     def growth(self, ticks: Sequence[JudgedTick]) -> Float[np.ndarray, "tick"]:

@@ -1,4 +1,4 @@
-"""From an observation or a latent to a plan: encode, search, extend the queue by the policy prior."""
+"""TD-MPC2 as a planner: encode, search in latent space, extend the queue by the policy prior."""
 
 import time
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from torch import Tensor
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
+from spec_control_ros.core.planner import PlannerSpec
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.calls import Call, call_on
 from spec_control_ros.world_model.model import WorldModel
@@ -89,40 +90,18 @@ class PlannedQueue:
     iterations: int  # of the search
     warm_start: WarmStart
 
-    def as_plan(
-        self,
-        plan_id: int,
-        *,
-        observation_tick: int,
-        control_period_s: float,
-        planning_time_s: float = 0.0,
-    ) -> Plan:
-        """The plan that these rows make.
 
-        Raises:
-            PlanError: see `Plan`.
-        """
-        return Plan(
-            plan_id=plan_id,
-            epoch=self.warm_start.epoch,
-            start_tick=self.warm_start.start_tick,
-            observation_tick=observation_tick,
-            control_period_s=control_period_s,
-            actions=self.actions,
-            latents=self.latents,
-            optimised_horizon=self.warm_start.mean.shape[1],
-            value=self.value,
-            planning_time_s=planning_time_s,
-        )
+class TDMPC2Planner:
+    """A `core.planner.Planner`. The same settings, request and warm start give the same plan.
 
-
-class Planner:
-    """Plans from observations and latents; the same settings, identity and warm start give the same plan.
+    `plan` keeps the warm start; `plan_observation` and `plan_latent` below it are given one and keep nothing.
 
     Args:
         model: in inference mode, on the device to plan on.
         settings: of the planner.
         task: index of the task in a multi-task model.
+        name: of the model, for people.
+        control_period_s: of the plans' rows; 0: not known.
         search: in place of our own, to compare with.
         clock: in seconds; the time budget is measured by it, and nothing else.
         call: how its parts are called; None: as is fastest on the model's device.
@@ -134,6 +113,8 @@ class Planner:
         settings: PlannerSettings,
         task: int | None = None,
         *,
+        name: str = "",
+        control_period_s: float = 0.0,
         search: Search | None = None,
         clock: Callable[[], float] = time.monotonic,
         call: Call | None = None,
@@ -150,16 +131,43 @@ class Planner:
         self._call = call or call_on(self._device)
         self._search = search or _own_search(model, settings, task, self._call)
         self._clock = clock
+        dims, length = model.dims, settings.queue_length
+        self.spec = PlannerSpec(name, dims.obs, dims.action, dims.latent, length, control_period_s)
+        self.iterations = 0  # of the last search
+        self._warm_start: WarmStart | None = None
 
-    def answer(self, request: ReplanRequest, warm_start: WarmStart | None = None) -> PlannedQueue:
-        """Plan what is asked for; see `plan` and `plan_from_latent`."""
+    def plan(self, request: ReplanRequest) -> Plan:
+        """See `core.planner.Planner`."""
+        epoch, tick, warm_start = request.epoch, request.start_tick, self._warm_start
         if request.latent is not None:
-            return self.plan_from_latent(request.latent, request.epoch, request.start_tick, warm_start)
-        assert request.observation is not None  # one of both, as the request has checked
-        return self.plan(request.observation, request.epoch, request.start_tick, warm_start)
+            queue = self.plan_latent(request.latent, epoch, tick, warm_start)
+        else:
+            assert request.observation is not None  # one of both, as the request has checked
+            queue = self.plan_observation(request.observation, epoch, tick, warm_start)
+        self._warm_start, self.iterations = queue.warm_start, queue.iterations
+        return Plan(
+            plan_id=0,
+            epoch=epoch,
+            start_tick=tick,
+            observation_tick=request.tick,
+            control_period_s=self.spec.control_period_s,
+            actions=queue.actions,
+            latents=queue.latents,
+            optimised_horizon=self.settings.mppi.horizon,
+            value=queue.value,
+        )
+
+    def follow(self, plan: Plan) -> None:
+        """See `core.planner.Planner`: the next search starts from this plan's mean."""
+        mean = torch.from_numpy(plan.actions[: plan.optimised_horizon].copy()).unsqueeze(0)
+        self._warm_start = WarmStart(plan.epoch, plan.start_tick, mean.to(self._device))
+
+    def reset(self) -> None:
+        """See `core.planner.Planner`."""
+        self._warm_start = None
 
     @torch.inference_mode()
-    def plan(
+    def plan_observation(
         self,
         observation: Float32[np.ndarray, "obs"],
         epoch: int,
@@ -182,7 +190,7 @@ class Planner:
         return self._plan(z, epoch, start_tick, warm_start)
 
     @torch.inference_mode()
-    def plan_from_latent(
+    def plan_latent(
         self,
         latent: Float32[np.ndarray, "latent"],
         epoch: int,
@@ -193,9 +201,9 @@ class Planner:
 
         Args:
             latent: predicted for `start_tick`.
-            epoch: as for `plan`.
+            epoch: as for `plan_observation`.
             start_tick: of the plan's first row.
-            warm_start: as for `plan`.
+            warm_start: as for `plan_observation`.
 
         Raises:
             ObservationError: wrong size or not finite.
@@ -230,7 +238,7 @@ class Planner:
         """Plan from a zero observation, so that the first real plan pays for no initialisation."""
         # On a GPU every pair of the ensemble's members makes a graph of its own, and a plan draws some of them.
         for tick in range(WARM_UP_PLANS if self._device.type == "cuda" else 1):
-            self.plan(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=tick)
+            self.plan_observation(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=tick)
 
     def _now(self) -> float:
         if self._device.type == "cuda":

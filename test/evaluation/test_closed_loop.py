@@ -14,12 +14,12 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.evaluation.closed_loop import EpisodeResult, InlinePlanner, run_episode
+from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 
 QUEUE = 5
 TICKS = 50
@@ -40,10 +40,13 @@ def episode(small_model: Callable[..., WorldModel]) -> Callable[..., EpisodeResu
         has_planner: bool = True,
         **options: Any,
     ) -> EpisodeResult:
-        planner = Planner(model, PlannerSettings(queue_length=QUEUE, mppi=search))
-        inline = InlinePlanner(planner, plant.control_period_s) if has_planner else None
+        planner = TDMPC2Planner(
+            model,
+            PlannerSettings(queue_length=QUEUE, mppi=search),
+            control_period_s=plant.control_period_s,
+        )
         law = PlanExecutor(latent_policy(model), Gate(gate), None, settings)
-        return run_episode(plant, inline, law, seed=seed, epoch=epoch, **options)
+        return run_episode(plant, planner if has_planner else None, law, seed=seed, epoch=epoch, **options)
 
     return run
 

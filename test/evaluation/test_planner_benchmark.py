@@ -8,7 +8,7 @@ from spec_control_ros.evaluation.planner_benchmark import EAGER, OURS, Form, for
 from spec_control_ros.evaluation.roofline import Multiplication, plan_flop
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision
 
 SETTINGS = PlannerSettings(
@@ -68,7 +68,7 @@ def test_float32_plans_as_the_plain_form_does_and_times_are_the_clock_s(model: W
 
 def test_bfloat16_plans_differ_from_the_plain_form_s(model: WorldModel) -> None:
     plain, *_ = forms(model, SETTINGS)
-    rough = Planner(model, replace(SETTINGS, precision=Precision.BFLOAT16))
+    rough = TDMPC2Planner(model, replace(SETTINGS, precision=Precision.BFLOAT16))
     *_, result = measure([plain, Form(OURS, Precision.BFLOAT16, rough)], 2, Clock())
     assert result["forms"][1]["largest_difference_of_mean"] > 1e-4
 

@@ -13,7 +13,7 @@ from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision
 
 PLANNER = PlannerSettings(
@@ -28,7 +28,7 @@ def test_same_planner_returns_the_same_and_rows_grow_with_the_episodes(
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     save_world_model(tmp_path / WEIGHTS, model, {"task": plant.task})
     controller = ControllerSettings(corrector=CorrectorKind.NONE, planner=PLANNER)
-    same, other = Planner(model, PLANNER), Planner(model, replace(PLANNER, seed=7))
+    same, other = TDMPC2Planner(model, PLANNER), TDMPC2Planner(model, replace(PLANNER, seed=7))
     forms = [Form(name, Precision.FLOAT32, p) for name, p in ((EAGER, same), (OURS, same), (OURS, other))]
     rows = list(compare_returns(forms, ModelFolder(tmp_path), model, controller, plant, [3, 4]))
     assert [sum(len(row["returns"]) for row in so_far) for so_far in rows] == [1, 2, 3, 4, 5, 6]

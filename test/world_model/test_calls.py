@@ -9,7 +9,7 @@ from torch import Tensor
 from spec_control_ros.world_model.calls import CudaGraphs, Graph, call_on, plainly
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 
 SETTINGS = PlannerSettings(
     queue_length=6, mppi=MPPISettings(iterations=3, samples=32, prior_samples=4, elites=8)
@@ -86,13 +86,13 @@ def test_plans_are_those_of_plain_calls_and_captured_once_for_each_pair_of_membe
     small_model: Callable[..., WorldModel],
 ) -> None:
     model, recorder = small_model(q_members=3), Recorder()
-    plain = Planner(model, SETTINGS, call=plainly)
-    captured = Planner(model, SETTINGS, call=CudaGraphs(recorder))
+    plain = TDMPC2Planner(model, SETTINGS, call=plainly)
+    captured = TDMPC2Planner(model, SETTINGS, call=CudaGraphs(recorder))
     rng = np.random.default_rng(0)
     warm = None
     for tick in range(12):
         obs = rng.standard_normal(model.dims.obs, np.float32)
-        expected, got = (planner.plan(obs, 1, tick, warm) for planner in (plain, captured))
+        expected, got = (planner.plan_observation(obs, 1, tick, warm) for planner in (plain, captured))
         np.testing.assert_array_equal(got.actions, expected.actions)
         np.testing.assert_array_equal(got.latents, expected.latents)
         assert got.value == expected.value
@@ -108,9 +108,9 @@ def test_cpu_calls_plainly_and_a_gpu_by_graphs() -> None:
 @NEEDS_GPU
 def test_gpu_plans_the_same_by_graphs(small_model: Callable[..., WorldModel]) -> None:
     model = small_model(q_members=3).cuda()
-    plain, captured = Planner(model, SETTINGS, call=plainly), Planner(model, SETTINGS)
+    plain, captured = TDMPC2Planner(model, SETTINGS, call=plainly), TDMPC2Planner(model, SETTINGS)
     captured.warm_up()
     obs = np.random.default_rng(0).standard_normal(model.dims.obs, np.float32)
     for tick in range(5):
-        expected, got = plain.plan(obs, 1, tick), captured.plan(obs, 1, tick)
+        expected, got = plain.plan_observation(obs, 1, tick), captured.plan_observation(obs, 1, tick)
         np.testing.assert_allclose(got.actions, expected.actions, atol=1e-4)

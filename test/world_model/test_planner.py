@@ -12,7 +12,7 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannedQueue, Planner, PlannerSettings, Selection
+from spec_control_ros.world_model.planner import PlannedQueue, PlannerSettings, Selection, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision
 
 SETTINGS = PlannerSettings(
@@ -26,8 +26,8 @@ def model(small_model: Callable[..., WorldModel]) -> WorldModel:
 
 
 @pytest.fixture
-def planner(model: WorldModel) -> Planner:
-    return Planner(model, SETTINGS)
+def planner(model: WorldModel) -> TDMPC2Planner:
+    return TDMPC2Planner(model, SETTINGS)
 
 
 @pytest.fixture
@@ -40,61 +40,63 @@ def same(one: PlannedQueue, other: PlannedQueue) -> bool:
 
 
 def test_same_identity_gives_the_identical_plan_whatever_came_before(
-    model: WorldModel, planner: Planner, obs: np.ndarray
+    model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
-    first = planner.plan(obs, epoch=3, start_tick=7)
-    planner.plan(obs, epoch=1, start_tick=2)
+    first = planner.plan_observation(obs, epoch=3, start_tick=7)
+    planner.plan_observation(obs, epoch=1, start_tick=2)
     torch.manual_seed(99)
-    assert same(first, planner.plan(obs, epoch=3, start_tick=7))
-    assert same(first, Planner(model, SETTINGS).plan(obs, epoch=3, start_tick=7))
+    assert same(first, planner.plan_observation(obs, epoch=3, start_tick=7))
+    assert same(first, TDMPC2Planner(model, SETTINGS).plan_observation(obs, epoch=3, start_tick=7))
 
 
 @pytest.mark.parametrize(("epoch", "tick", "seed"), [(3, 8, 0), (4, 7, 0), (7, 3, 0), (3, 7, 1)])
 def test_other_epoch_tick_or_seed_draws_other_noise(
-    model: WorldModel, planner: Planner, obs: np.ndarray, epoch: int, tick: int, seed: int
+    model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray, epoch: int, tick: int, seed: int
 ) -> None:
-    other = Planner(model, replace(SETTINGS, seed=seed))
-    assert not same(planner.plan(obs, 3, 7), other.plan(obs, epoch, tick))
+    other = TDMPC2Planner(model, replace(SETTINGS, seed=seed))
+    assert not same(planner.plan_observation(obs, 3, 7), other.plan_observation(obs, epoch, tick))
 
 
-def test_plan_fits_the_core_s_contract(planner: Planner, obs: np.ndarray) -> None:
-    queue = planner.plan(obs, 1, 0)
+def test_plan_fits_the_core_s_contract(planner: TDMPC2Planner, obs: np.ndarray) -> None:
+    queue = planner.plan_observation(obs, 1, 0)
     assert queue.actions.dtype == queue.latents.dtype == np.float32
     assert np.abs(queue.actions).max() <= 1.0
     Plan(1, 1, 0, 0, 0.05, queue.actions, queue.latents, SETTINGS.mppi.horizon, queue.value)
     assert len(queue.actions) == 6
 
 
-def test_first_latent_is_the_observation_s(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
+def test_first_latent_is_the_observation_s(
+    model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
+) -> None:
     np.testing.assert_allclose(
-        planner.plan(obs, 1, 0).latents[0], latent_policy(model).encode(obs), atol=1e-6
+        planner.plan_observation(obs, 1, 0).latents[0], latent_policy(model).encode(obs), atol=1e-6
     )
 
 
 def test_latents_follow_the_dynamics_and_later_rows_come_from_the_prior(
-    model: WorldModel, planner: Planner, obs: np.ndarray
+    model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
-    queue = planner.plan(obs, 1, 0)
+    queue = planner.plan_observation(obs, 1, 0)
     z, action = torch.from_numpy(queue.latents), torch.from_numpy(queue.actions)
     torch.testing.assert_close(model.next(z[:-1], action), z[1:], atol=1e-6, rtol=1e-5)
     horizon = SETTINGS.mppi.horizon
     torch.testing.assert_close(model.prior(z[horizon:-1]).mean, action[horizon:], atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(planner.plan(obs, 1, 0).warm_start.mean[0], action[:horizon])
+    torch.testing.assert_close(planner.plan_observation(obs, 1, 0).warm_start.mean[0], action[:horizon])
 
 
 def test_queue_as_long_as_the_horizon_is_the_search_alone(model: WorldModel, obs: np.ndarray) -> None:
-    queue = Planner(model, replace(SETTINGS, queue_length=3)).plan(obs, 1, 0)
+    queue = TDMPC2Planner(model, replace(SETTINGS, queue_length=3)).plan_observation(obs, 1, 0)
     assert (len(queue.actions), len(queue.latents)) == (3, 4)
 
 
-def test_elite_is_chosen_when_asked_for(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
-    by_elite = Planner(model, replace(SETTINGS, selection=Selection.ELITE)).plan(obs, 1, 0)
-    assert not same(by_elite, planner.plan(obs, 1, 0))
+def test_elite_is_chosen_when_asked_for(model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray) -> None:
+    by_elite = TDMPC2Planner(model, replace(SETTINGS, selection=Selection.ELITE)).plan_observation(obs, 1, 0)
+    assert not same(by_elite, planner.plan_observation(obs, 1, 0))
 
 
 def test_precision_is_the_search_s(model: WorldModel, obs: np.ndarray) -> None:
     exact, rough = (
-        Planner(model, replace(SETTINGS, precision=p)).plan(obs, 1, 0)
+        TDMPC2Planner(model, replace(SETTINGS, precision=p)).plan_observation(obs, 1, 0)
         for p in (Precision.FLOAT32, Precision.BFLOAT16)
     )
     assert not same(exact, rough)
@@ -108,29 +110,29 @@ def test_time_budget_ends_the_search_and_the_minimum_is_done(
     mppi = replace(SETTINGS.mppi, iterations=5)
     settings = replace(SETTINGS, mppi=mppi, time_budget_s=time_budget_s, min_iterations=2)
     ticking = count()  # an iteration takes a second
-    planner = Planner(model, settings, clock=lambda: float(next(ticking)))
-    assert planner.plan(obs, 1, 0).iterations == iterations
+    planner = TDMPC2Planner(model, settings, clock=lambda: float(next(ticking)))
+    assert planner.plan_observation(obs, 1, 0).iterations == iterations
 
 
 class TestWarmStart:
-    def test_of_the_same_epoch_is_used(self, planner: Planner, obs: np.ndarray) -> None:
-        warm = planner.plan(obs, 1, 0).warm_start
-        assert not same(planner.plan(obs, 1, 2, warm), planner.plan(obs, 1, 2))
+    def test_of_the_same_epoch_is_used(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
+        warm = planner.plan_observation(obs, 1, 0).warm_start
+        assert not same(planner.plan_observation(obs, 1, 2, warm), planner.plan_observation(obs, 1, 2))
 
-    def test_of_another_epoch_is_ignored(self, planner: Planner, obs: np.ndarray) -> None:
-        warm = planner.plan(obs, 1, 0).warm_start
-        assert same(planner.plan(obs, 2, 2, warm), planner.plan(obs, 2, 2))
+    def test_of_another_epoch_is_ignored(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
+        warm = planner.plan_observation(obs, 1, 0).warm_start
+        assert same(planner.plan_observation(obs, 2, 2, warm), planner.plan_observation(obs, 2, 2))
 
-    def test_of_a_later_tick_is_ignored(self, planner: Planner, obs: np.ndarray) -> None:
-        warm = planner.plan(obs, 1, 5).warm_start
-        assert same(planner.plan(obs, 1, 2, warm), planner.plan(obs, 1, 2))
+    def test_of_a_later_tick_is_ignored(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
+        warm = planner.plan_observation(obs, 1, 5).warm_start
+        assert same(planner.plan_observation(obs, 1, 2, warm), planner.plan_observation(obs, 1, 2))
 
-    def test_older_than_the_horizon_is_as_none(self, planner: Planner, obs: np.ndarray) -> None:
-        warm = planner.plan(obs, 1, 0).warm_start
-        assert same(planner.plan(obs, 1, 3, warm), planner.plan(obs, 1, 3))
+    def test_older_than_the_horizon_is_as_none(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
+        warm = planner.plan_observation(obs, 1, 0).warm_start
+        assert same(planner.plan_observation(obs, 1, 3, warm), planner.plan_observation(obs, 1, 3))
 
-    def test_says_whose_it_is(self, planner: Planner, obs: np.ndarray) -> None:
-        warm = planner.plan(obs, 4, 9).warm_start
+    def test_says_whose_it_is(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
+        warm = planner.plan_observation(obs, 4, 9).warm_start
         assert (warm.epoch, warm.start_tick) == (4, 9)
         assert not warm.mean.requires_grad
 
@@ -143,33 +145,33 @@ class TestWarmStart:
         (np.full(5, np.inf, np.float32), "with non-finite values"),
     ],
 )
-def test_bad_observation_is_refused(planner: Planner, bad: np.ndarray, said: str) -> None:
+def test_bad_observation_is_refused(planner: TDMPC2Planner, bad: np.ndarray, said: str) -> None:
     with pytest.raises(ObservationError, match=said):
-        planner.plan(bad, 1, 0)
+        planner.plan_observation(bad, 1, 0)
 
 
 def test_latent_of_the_observation_gives_the_observation_s_plan(
-    model: WorldModel, planner: Planner, obs: np.ndarray
+    model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
     latent = latent_policy(model).encode(obs)
-    warm = planner.plan(obs, 1, 1).warm_start
-    assert same(planner.plan_from_latent(latent, 1, 2, warm), planner.plan(obs, 1, 2, warm))
+    warm = planner.plan_observation(obs, 1, 1).warm_start
+    assert same(planner.plan_latent(latent, 1, 2, warm), planner.plan_observation(obs, 1, 2, warm))
 
 
 @pytest.mark.parametrize("bad", [np.zeros(15, np.float32), np.full(16, np.nan, np.float32)])
-def test_bad_latent_is_refused(planner: Planner, bad: np.ndarray) -> None:
+def test_bad_latent_is_refused(planner: TDMPC2Planner, bad: np.ndarray) -> None:
     with pytest.raises(ObservationError, match=r"got a latent of .*, expected \(16,\) of finite values"):
-        planner.plan_from_latent(bad, 1, 0)
+        planner.plan_latent(bad, 1, 0)
 
 
-def test_non_finite_model_gives_no_plan(model: WorldModel, planner: Planner, obs: np.ndarray) -> None:
+def test_non_finite_model_gives_no_plan(model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray) -> None:
     model.dynamics.last.weight.fill_(torch.nan)
     with pytest.raises(PlanningError):
-        planner.plan(obs, 1, 0)
+        planner.plan_observation(obs, 1, 0)
 
 
 def test_non_finite_row_past_the_horizon_gives_no_plan(
-    model: WorldModel, planner: Planner, obs: np.ndarray
+    model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
     honest, calls = model.next, []
 
@@ -179,13 +181,13 @@ def test_non_finite_row_past_the_horizon_gives_no_plan(
 
     model.next = late  # type: ignore[method-assign]
     with pytest.raises(PlanningError, match="expected finite ones"):
-        planner.plan(obs, 1, 0)
+        planner.plan_observation(obs, 1, 0)
 
 
-def test_warm_up_leaves_no_trace(planner: Planner, obs: np.ndarray) -> None:
-    before = planner.plan(obs, 1, 0)
+def test_warm_up_leaves_no_trace(planner: TDMPC2Planner, obs: np.ndarray) -> None:
+    before = planner.plan_observation(obs, 1, 0)
     planner.warm_up()
-    assert same(before, planner.plan(obs, 1, 0))
+    assert same(before, planner.plan_observation(obs, 1, 0))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_task_index_must_fit_the_model(
 ) -> None:
     model = small_model(tasks=tasks, task_embedding=4 if tasks else 0)
     with pytest.raises(SettingsError, match=said):
-        Planner(model, SETTINGS, task)
+        TDMPC2Planner(model, SETTINGS, task)
 
 
 def test_multitask_model_plans_differently_for_each_task(
@@ -210,7 +212,7 @@ def test_multitask_model_plans_differently_for_each_task(
 ) -> None:
     model = small_model(tasks=2, task_embedding=4)
     model.task_embedding.copy_(torch.randn(2, 4))
-    plans = [Planner(model, SETTINGS, task).plan(obs, 1, 0) for task in (0, 1)]
+    plans = [TDMPC2Planner(model, SETTINGS, task).plan_observation(obs, 1, 0) for task in (0, 1)]
     assert not same(*plans)
 
 

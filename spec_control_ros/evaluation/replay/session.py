@@ -11,7 +11,7 @@ from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import Planner, PlannerSettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 
 NOT_OURS = ("action_repeat",)  # the plant's; what was recorded is recorded
 
@@ -87,7 +87,12 @@ class ReplaySession:
     ) -> SimulatedPlanner:
         planner = self._planners.setdefault(
             (settings.planner, settings.task),
-            RememberingPlanner(lambda: Planner(self._model, settings.planner, settings.task)),
+            RememberingPlanner(lambda: self._make_planner(settings)),
         )
-        source = PlanSource(self.recording.plans.values(), planner, self._control_period_s)
+        source = PlanSource(self.recording.plans.values(), planner)
         return SimulatedPlanner(source, delays, uses_recorded=uses_recorded)
+
+    def _make_planner(self, settings: ControllerSettings) -> TDMPC2Planner:
+        return TDMPC2Planner(
+            self._model, settings.planner, settings.task, control_period_s=self._control_period_s
+        )

@@ -6,6 +6,7 @@ What the executor node does with the law is done here on a clock of its own, so 
 import heapq
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ from spec_control_ros.core.executor_input import ExecutorInput, InputKind, Input
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
-from spec_control_ros.evaluation.inline_planner import InlinePlanner
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import Planner
+from spec_control_ros.world_model.planner import TDMPC2Planner
 
 PERIOD_S, WATCHDOG_S = 0.05, 0.02
 FIRST_S = 1234.5678  # on the executor's monotonic clock
@@ -53,7 +53,8 @@ class ImaginedRun:
         settings = ControllerSettings.of({node: nested(values) for node, values in parameters.items()})
         model, _ = ModelFolder(folder).world_model()
         self._law = make_law(ModelFolder(folder), model, settings)
-        self._planner = InlinePlanner(Planner(model, settings.planner), PERIOD_S)
+        self._planner = TDMPC2Planner(model, settings.planner, control_period_s=PERIOD_S)
+        self._plan_ids = itertools.count(1)
         self._is_lockstep = parameters.get("sim_bridge", {}).get("mode") == "lockstep"
         self._obs = model.dims.obs
         self._random, self._delay_s, self._trouble = np.random.default_rng(seed), delay_s, trouble
@@ -180,7 +181,7 @@ class ImaginedRun:
 
     def _planned(self, request: ReplanRequest) -> None:
         self._is_planning = False
-        plan = self._planner.answer(request)
+        plan = replace(self._planner.plan(request), plan_id=next(self._plan_ids))
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._plan(waiting)

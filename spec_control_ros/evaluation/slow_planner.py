@@ -1,41 +1,27 @@
-"""Planners in the process of the control law, whose time passes in ticks."""
+"""A planner in the process of the control law, whose time passes in ticks."""
+
+from dataclasses import replace
 
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.world_model.planner import Planner, WarmStart
-
-
-class InlinePlanner:
-    """Answers a request at once, as the planner node does in its own process."""
-
-    def __init__(self, planner: Planner, control_period_s: float):
-        self._planner, self._control_period_s = planner, control_period_s
-        self._warm_start: WarmStart | None = None
-        self._plan_ids = 0
-
-    def answer(self, request: ReplanRequest) -> Plan:
-        """The plan for a request."""
-        queue = self._planner.answer(request, self._warm_start)
-        self._warm_start = queue.warm_start
-        self._plan_ids += 1
-        return queue.as_plan(
-            self._plan_ids, observation_tick=request.tick, control_period_s=self._control_period_s
-        )
+from spec_control_ros.core.planner import Planner
 
 
 class SlowPlanner:
     """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
 
     Args:
-        planner: that plans.
+        planner: that plans; its earlier plans are forgotten.
         delay_ticks: from the beginning of the work on a request to its plan.
     """
 
-    def __init__(self, planner: InlinePlanner, delay_ticks: int):
+    def __init__(self, planner: Planner, delay_ticks: int):
+        planner.reset()
         self._planner, self._delay_ticks = planner, delay_ticks
         self._in_work: ReplanRequest | None = None
         self._done_tick = 0
         self._next: ReplanRequest | None = None
+        self._plan_ids = 0
 
     @property
     def is_idle(self) -> bool:
@@ -58,7 +44,8 @@ class SlowPlanner:
         if self._next is not None:
             self._begin(self._next, self._done_tick)
             self._next = None
-        return self._planner.answer(request)
+        self._plan_ids += 1
+        return replace(self._planner.plan(request), plan_id=self._plan_ids)
 
     def _begin(self, request: ReplanRequest, tick: int) -> None:
         self._in_work, self._done_tick = request, tick + self._delay_ticks

@@ -1,0 +1,48 @@
+"""What plans, as the rest of the system sees it: numpy in, numpy out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerSpec:
+    """What a planner takes and gives."""
+
+    name: str  # of its model, for people
+    obs_dim: int
+    action_dim: int
+    latent_dim: int  # components of a predicted state
+    queue_length: int  # K, rows of a plan
+    control_period_s: float  # of a row
+
+
+class Planner(Protocol):
+    """Answers requests with plans, one at a time; what helps the next search (a warm start) is its own affair.
+
+    The same requests after a `reset` give the same plans. A request of another epoch, or of an earlier tick than the
+    last one, starts from nothing.
+    """
+
+    @property
+    def spec(self) -> PlannerSpec:
+        """Sizes and names; the same for its whole life."""
+
+    def warm_up(self) -> None:
+        """Do everything that only the first plan pays for."""
+
+    def plan(self, request: ReplanRequest) -> Plan:
+        """The plan from `request.start_tick` on, with plan id 0: whoever publishes it gives it one.
+
+        Raises:
+            ObservationError: what is to be planned from has the wrong size or is not finite.
+            PlanningError: there is no plan; the planner goes on as if it had not been asked.
+        """
+
+    def follow(self, plan: Plan) -> None:
+        """Take a plan that was made elsewhere (a recorded one, say) for this planner's own last one."""
+
+    def reset(self) -> None:
+        """Forget all plans."""

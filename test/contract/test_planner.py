@@ -1,0 +1,90 @@
+"""What every planner holds to, whatever it is made of; a new one adds itself to `PLANNERS`."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.errors import ObservationError
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
+
+MakeModel = Callable[..., WorldModel]
+
+
+def tdmpc2(small_model: MakeModel) -> Planner:
+    mppi = MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)
+    return TDMPC2Planner(small_model(), PlannerSettings(mppi=mppi), name="small", control_period_s=0.05)
+
+
+PLANNERS = [tdmpc2]
+
+
+@pytest.fixture(params=PLANNERS, ids=lambda make: make.__name__)
+def planner(request: pytest.FixtureRequest, small_model: MakeModel) -> Planner:
+    planner = request.param(small_model)
+    planner.warm_up()
+    return planner
+
+
+def request(planner: Planner, tick: int, epoch: int = 1) -> ReplanRequest:
+    obs = np.random.default_rng(tick).standard_normal(planner.spec.obs_dim, np.float32)
+    return ReplanRequest(epoch, tick, tick, Reason.EMPTY, obs)
+
+
+def same(one: Plan, other: Plan) -> bool:
+    return np.array_equal(one.actions, other.actions) and np.array_equal(one.latents, other.latents)
+
+
+def test_a_plan_has_the_sizes_of_the_spec_and_answers_the_request(planner: Planner) -> None:
+    spec, plan = planner.spec, planner.plan(request(planner, tick=7, epoch=3))
+    assert plan.actions.shape == (spec.queue_length, spec.action_dim)
+    assert plan.latents.shape == (spec.queue_length + 1, spec.latent_dim)
+    assert np.abs(plan.actions).max() <= 1.0
+    assert (plan.epoch, plan.observation_tick, plan.start_tick, plan.plan_id) == (3, 7, 7, 0)
+    assert plan.control_period_s == spec.control_period_s > 0.0
+
+
+def test_the_same_requests_after_a_reset_give_the_same_plans(planner: Planner) -> None:
+    def plans() -> list[Plan]:
+        planner.reset()
+        return [planner.plan(request(planner, tick)) for tick in (0, 2, 3)]
+
+    assert all(map(same, plans(), plans()))
+
+
+@pytest.mark.parametrize(("tick", "epoch"), [(0, 1), (5, 2)])
+def test_another_epoch_or_an_earlier_tick_starts_from_nothing(
+    planner: Planner, tick: int, epoch: int
+) -> None:
+    planner.reset()
+    fresh = planner.plan(request(planner, tick, epoch))
+    planner.reset()
+    planner.plan(request(planner, tick=2))
+    assert same(planner.plan(request(planner, tick, epoch)), fresh)
+
+
+def test_a_followed_plan_counts_as_its_own(planner: Planner) -> None:
+    planner.reset()
+    first, second = planner.plan(request(planner, 0)), planner.plan(request(planner, 1))
+    planner.reset()
+    planner.follow(first)
+    assert same(planner.plan(request(planner, 1)), second)
+
+
+@pytest.mark.parametrize("is_prefetch", [False, True])
+def test_what_cannot_be_planned_from_is_refused_and_forgotten(planner: Planner, is_prefetch: bool) -> None:
+    planner.reset()
+    planner.plan(request(planner, 0))
+    after = planner.plan(request(planner, 3))
+    planner.reset()
+    planner.plan(request(planner, 0))
+    bad = np.full(planner.spec.obs_dim, np.nan, np.float32)
+    given = {"latent": np.zeros(999, np.float32)} if is_prefetch else {"observation": bad}
+    with pytest.raises(ObservationError, match="expected"):
+        planner.plan(ReplanRequest(1, 1, 2 if is_prefetch else 1, Reason.EMPTY, **given))
+    assert same(planner.plan(request(planner, 3)), after)
