@@ -7,7 +7,7 @@ models/walker-walk/temporal.safetensors      and temporal.json
 
 from contextlib import suppress
 from dataclasses import asdict
-from math import inf
+from math import inf, nan
 from pathlib import Path
 
 import torch
@@ -34,7 +34,8 @@ CORRECTORS: dict[CorrectorKind, type[LearnedCorrector]] = {
     CorrectorKind.TEMPORAL: TemporalCorrector,
     CorrectorKind.TWO_TOWER: TwoTowerCorrector,
 }
-QUICKEST_FIRST = (CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL)
+QUICKEST_FIRST = (CorrectorKind.NONE, CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL)
+UNMEASURED = (-inf, 0.0)
 
 
 class ModelFolder:
@@ -82,29 +83,37 @@ class ModelFolder:
 
     @property
     def best_corrector(self) -> CorrectorKind:
-        """The quickest of those that return as much as any in closed loop, as the cards tell; NONE where there is none.
+        """The quickest of those that return as much as any in closed loop, the bare queue (NONE) among them.
 
-        As much is what lies above the lower end of the highest return's 95 % interval.
+        The cards tell the returns. As much is what lies above the lower end of the highest return's 95 % interval.
 
         Raises:
             CheckpointError: a card cannot be read.
         """
-        returns = {kind: self._closed_loop_return(kind) for kind in QUICKEST_FIRST if kind in self.correctors}
+        returns = self._closed_loop_returns()
         mean, ci95 = max(returns.values(), default=(-inf, 0.0))
-        as_good = (kind for kind, (its_mean, _) in returns.items() if its_mean >= mean - ci95)
+        as_good = (kind for kind in QUICKEST_FIRST if returns.get(kind, (nan, 0.0))[0] >= mean - ci95)
         return next(as_good, CorrectorKind.NONE)
 
-    def _closed_loop_return(self, kind: CorrectorKind) -> tuple[float, float]:
-        """Its mean and half of its 95 % interval; no return is lower than one that was not measured."""
-        corrected = load_card(self.weights_of(kind)).get("evaluation", {}).get("corrected", {})
-        return float(corrected.get("return_mean", -inf)), float(corrected.get("return_ci95", 0.0))
+    def _closed_loop_returns(self) -> dict[CorrectorKind, tuple[float, float]]:
+        """Mean and half of its 95 % interval, by corrector; no return is lower than one that was not measured.
+
+        The bare queue was run beside every corrector, and is there only if one of the cards tells what it returned.
+        """
+        cards = {kind: load_card(self.weights_of(kind)).get("evaluation", {}) for kind in self.correctors}
+        returns = {
+            kind: _return(card["corrected"]) if "corrected" in card else UNMEASURED
+            for kind, card in cards.items()
+        }
+        bare = [_return(card["open_loop"]) for card in cards.values() if "open_loop" in card]
+        return returns | ({CorrectorKind.NONE: max(bare)} if bare else {})
 
     def weights_of(self, kind: CorrectorKind) -> Path:
         """File of a corrector's weights, whether or not there is one."""
         return self.path / f"{kind.value}.safetensors"
 
     def corrector(self, kind: CorrectorKind, model: WorldModel) -> LearnedCorrector | None:
-        """A corrector that fits `model`; None for kind NONE, or for AUTO where there is none.
+        """A corrector that fits `model`; None for kind NONE, or for AUTO where none is best.
 
         Raises:
             CheckpointError: there is none of that kind, or it does not fit.
@@ -159,3 +168,7 @@ class ModelFolder:
         """Write a corrector and its card."""
         card = {"format": kind.value, "dimensions": asdict(corrector.dims), **card}
         save_weights(self.weights_of(kind), corrector, card)
+
+
+def _return(measured: Card) -> tuple[float, float]:
+    return float(measured["return_mean"]), float(measured["return_ci95"])

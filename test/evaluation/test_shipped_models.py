@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spec_control_ros.core.correctors.corrector import CorrectorKind
 from spec_control_ros.evaluation.benchmark import RobotConfig, contenders
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
+from spec_control_ros.world_model.model_folder import ModelFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 MODES = ("replan", "open_loop_6", "two_tower", "temporal")
@@ -31,3 +33,15 @@ def test_correctors_return_more_than_open_loop_and_nearly_as_much_as_replanning(
     for corrector in ("two_tower", "temporal"):
         assert returns[corrector] > returns["open_loop_6"] + 50
         assert returns[corrector] > 0.85 * returns["replan"]
+
+
+@pytest.mark.parametrize(
+    ("task", "best"),
+    [
+        ("humanoid-walk", CorrectorKind.TWO_TOWER),
+        ("walker-walk", CorrectorKind.TWO_TOWER),
+        ("cheetah-run", CorrectorKind.NONE),  # its bare queue returns 627, the corrected one 616 and 618
+    ],
+)
+def test_robots_have_the_corrector_that_their_cards_tell_for(task: str, best: CorrectorKind) -> None:
+    assert ModelFolder(ROOT / "models" / task).best_corrector is best

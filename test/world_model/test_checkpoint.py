@@ -11,6 +11,7 @@ from spec_control_ros.core.correctors.corrector import CorrectorDimensions, Corr
 from spec_control_ros.core.correctors.temporal import TemporalCorrector
 from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model, update_card
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
@@ -186,25 +187,28 @@ class TestCorrectors:
         assert folder.corrector(CorrectorKind.NONE, model) is None
 
     @pytest.mark.parametrize(
-        ("two_tower", "temporal", "chosen"),
+        ("none", "two_tower", "temporal", "chosen"),
         [
-            (2.0, 1.0, TwoTowerCorrector),
-            (1.0, 2.0, TemporalCorrector),
-            (1.6, 2.0, TwoTowerCorrector),  # within 2.0 +- 0.5, and it takes less time
+            (0.0, 2.0, 1.0, TwoTowerCorrector),
+            (0.0, 1.0, 2.0, TemporalCorrector),
+            (0.0, 1.6, 2.0, TwoTowerCorrector),  # within 2.0 +- 0.5, and it takes less time
+            (1.4, 1.6, 2.0, TwoTowerCorrector),
+            (1.6, 2.0, 1.0, type(None)),  # within 2.0 +- 0.5, and it takes no time at all
+            (3.0, 2.0, 1.0, type(None)),
         ],
     )
     def test_auto_is_the_quickest_of_those_that_return_as_much_as_any(
-        self, folder: ModelFolder, model: WorldModel, two_tower: float, temporal: float, chosen: type
+        self,
+        folder: ModelFolder,
+        model: WorldModel,
+        none: float,
+        two_tower: float,
+        temporal: float,
+        chosen: type,
     ) -> None:
         for kind, mean in ((CorrectorKind.TWO_TOWER, two_tower), (CorrectorKind.TEMPORAL, temporal)):
-            measured = {
-                "command": "spec-control distill",
-                "seeds": [1],
-                "returns": [mean],
-                "return_mean": mean,
-                "return_ci95": 0.5,
-            }
-            update_card(folder.weights_of(kind), "evaluation", {"open_loop": measured, "corrected": measured})
+            measured = {"open_loop": _returns(none), "corrected": _returns(mean)}
+            update_card(folder.weights_of(kind), "evaluation", measured)
         assert isinstance(folder.corrector(CorrectorKind.AUTO, model), chosen)
 
     def test_auto_takes_any_that_was_not_measured_and_does_without(
@@ -268,3 +272,13 @@ class TestFinding:
     def test_unknown_model_lists_those_that_there_are(self, folder: ModelFolder, name: str) -> None:
         with pytest.raises(CheckpointError, match=f"got '{name}', expected one of cup-catch, or the path"):
             ModelFolder.find(name, folder.path.parent)
+
+
+def _returns(mean: float) -> Card:
+    return {
+        "command": "spec-control distill",
+        "seeds": [1],
+        "returns": [mean],
+        "return_mean": mean,
+        "return_ci95": 0.5,
+    }

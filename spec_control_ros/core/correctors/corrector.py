@@ -19,7 +19,7 @@ from spec_control_ros.core.traced import Network, traced
 class CorrectorKind(str, Enum):
     """The correctors there are; NONE leaves queued actions as they are."""
 
-    AUTO = "auto"  # of the model's, the quickest of those that return as much as any, as the cards tell
+    AUTO = "auto"  # the quickest of those that return as much as any, none included, as the model's cards tell
     TEMPORAL = "temporal"
     TWO_TOWER = "two_tower"
     NONE = "none"
