@@ -20,7 +20,7 @@ from spec_control_ros.bringup.system import ROBOTS, Process, processes
 from spec_control_ros.cli.bench_executor_report import show_compute, show_latency, show_rates, show_soak
 from spec_control_ros.cli.executor_processes import driven
 from spec_control_ros.cli.machine import machine
-from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.settings import settings_from

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.action_queue import QueuedAction
-from spec_control_ros.core.correctors.corrector import Corrector
-from spec_control_ros.core.correctors.features import FeatureHistory, TickFeatures
+from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
 from spec_control_ros.core.latent_policy import Dynamics
 
 

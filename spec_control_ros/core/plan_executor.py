@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import ActionQueue
-from spec_control_ros.core.correctors.corrector import Corrector
+from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.drop import Drop, Drops
 from spec_control_ros.core.execution import Executed, Execution

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters
-from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor

@@ -13,7 +13,7 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
-from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.core.correctors.corrector import Corrector
-from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow
+from spec_control_ros.core.corrector import Corrector, FeatureHistory
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.correctors.feature_window import FeatureWindow
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
@@ -73,7 +73,7 @@ class _Recording:
 
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         """The inner corrector's residual; zero where there is none."""
-        self.windows.append(history.window())
+        self.windows.append(FeatureWindow.of(history))
         return np.zeros_like(history.newest.action) if self._inner is None else self._inner.residual(history)
 
 

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spec_control_ros.core.correctors.corrector import (
-    CorrectorDimensions,
-    CorrectorKind,
-    LearnedCorrector,
-)
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model_folder import CORRECTORS

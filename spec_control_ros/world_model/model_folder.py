@@ -12,12 +12,13 @@ from pathlib import Path
 
 import torch
 
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind, LearnedCorrector
-from spec_control_ros.core.correctors.temporal import TemporalCorrector
-from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
 from spec_control_ros.core.latent_policy import LatentPolicy
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.temporal import TemporalCorrector
+from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import (
     load_card,

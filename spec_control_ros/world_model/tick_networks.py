@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from spec_control_ros.core.correctors.corrector import LearnedCorrector, Residual
-from spec_control_ros.core.correctors.features import FeatureHistory
-from spec_control_ros.core.correctors.temporal import Block, TemporalCorrector
-from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.core.corrector import FeatureHistory
+from spec_control_ros.correctors.learned_corrector import LearnedCorrector, Residual
+from spec_control_ros.correctors.temporal import Block, TemporalCorrector
+from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.layers import MLP, Layer, sim_norm
 from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.tape import LANES, LARGEST_WIDTH, LARGEST_WINDOW, Kind, Tape

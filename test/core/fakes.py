@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spec_control_ros.core.correctors.features import FeatureHistory
+from spec_control_ros.core.corrector import FeatureHistory
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.latent_policy import Dynamics, LatentPolicy
@@ -35,7 +35,7 @@ class FakeCorrector:
         self.lengths: list[int] = []
 
     def residual(self, history: FeatureHistory) -> np.ndarray:
-        self.lengths.append(int(history.window().is_real.sum()))
+        self.lengths.append(len(history))
         return np.full(ACTION, self.value, np.float32)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind
 from spec_control_ros.core.errors import BenchmarkError
 from spec_control_ros.core.executor_settings import ExecutorSettings

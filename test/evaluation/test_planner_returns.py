@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.planner_benchmark import EAGER, OURS, Form
 from spec_control_ros.evaluation.planner_returns import compare_returns

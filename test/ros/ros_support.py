@@ -29,7 +29,8 @@ from rosgraph_msgs.msg import Clock
 
 from spec_control_interfaces import msg
 from spec_control_ros.bringup.middleware import middleware_environment
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.dimensions import Dimensions

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spec_control_ros.core.correctors.corrector import CorrectorKind
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.suite_plant import SuitePlant

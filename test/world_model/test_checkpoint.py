@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind
-from spec_control_ros.core.correctors.temporal import TemporalCorrector
-from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
+from spec_control_ros.correctors.temporal import TemporalCorrector
+from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model, update_card
 from spec_control_ros.world_model.model import WorldModel

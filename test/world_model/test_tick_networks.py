@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, CorrectorKind, LearnedCorrector
-from spec_control_ros.core.correctors.features import FeatureHistory, TickFeatures
+from spec_control_ros.core.corrector import CorrectorKind, FeatureHistory, TickFeatures
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.world_model import tape
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.layers import MLP, sim_norm

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from spec_control_ros.core.correctors.corrector import CorrectorDimensions, LearnedCorrector
-from spec_control_ros.core.correctors.features import FeatureWindow
+from spec_control_ros.correctors.feature_window import FeatureWindow
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 
 
 class TwoTowerCorrector(LearnedCorrector):

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spec_control_ros.core.correctors.corrector import Corrector, CorrectorDimensions, LearnedCorrector
-from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow, TickFeatures
-from spec_control_ros.core.correctors.temporal import TemporalCorrector
-from spec_control_ros.core.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.correctors.feature_window import FeatureWindow
+from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.temporal import TemporalCorrector
+from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 
 LATENT, ACTION, WINDOW = 8, 3, 5
 DIMENSIONS = CorrectorDimensions(latent=LATENT, action=ACTION, hidden=16, window=WINDOW, layers=2, heads=2)
@@ -105,7 +106,9 @@ def test_residual_is_the_networks_own_whatever_the_history_holds(kind: type[Lear
     for tick in range(WINDOW + 1):
         history.append(features(tick))
         with torch.inference_mode():
-            assert np.array_equal(corrector.residual(history), corrector(history.window())[0].numpy())
+            assert np.array_equal(
+                corrector.residual(history), corrector(FeatureWindow.of(history))[0].numpy()
+            )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -147,7 +150,7 @@ def test_temporal_corrector_is_causal() -> None:
 
 
 def test_history_at_the_start_of_an_epoch_is_padded_and_says_so() -> None:
-    padded = history(2).window()
+    padded = FeatureWindow.of(history(2))
     assert padded.is_real.tolist() == [[False, False, False, True, True]]
     assert padded.steps_ahead.tolist() == [[0.0, 0.0, 0.0, 0.0, 1.0]]
     assert torch.equal(padded.observed[0, :3], torch.zeros(3, LATENT))
@@ -156,7 +159,7 @@ def test_history_at_the_start_of_an_epoch_is_padded_and_says_so() -> None:
 
 
 def test_history_keeps_the_newest_ticks_oldest_first() -> None:
-    full = history(WINDOW + 2).window()
+    full = FeatureWindow.of(history(WINDOW + 2))
     assert full.is_real.all()
     assert full.steps_ahead.tolist() == [[2.0, 3.0, 4.0, 5.0, 6.0]]
 
@@ -165,7 +168,7 @@ def test_cleared_history_begins_anew() -> None:
     made = history(4)
     made.clear()
     made.append(features(9))
-    assert made.window().is_real.sum() == 1
+    assert FeatureWindow.of(made).is_real.sum() == 1
 
 
 @pytest.mark.parametrize(

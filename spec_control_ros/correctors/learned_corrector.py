@@ -1,28 +1,18 @@
-"""What every corrector is, and how one is made from its description."""
+"""Correctors that are networks."""
 
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from enum import Enum
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from spec_control_ros.core.correctors.features import FeatureHistory, FeatureWindow, TickFeatures
+from spec_control_ros.core.corrector import FeatureHistory, TickFeatures
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.traced import Network, traced
-
-
-class CorrectorKind(str, Enum):
-    """The correctors there are; NONE leaves queued actions as they are."""
-
-    AUTO = "auto"  # the quickest of those that return as much as any, none included, as the model's cards tell
-    TEMPORAL = "temporal"
-    TWO_TOWER = "two_tower"
-    NONE = "none"
+from spec_control_ros.correctors.feature_window import FeatureWindow
+from spec_control_ros.correctors.torchscript import Network, traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +37,6 @@ class CorrectorDimensions:
 Residual = Callable[[FeatureHistory], np.ndarray]  # -> (action,)
 
 
-@runtime_checkable
-class Corrector(Protocol):
-    """Adds a residual to a queued action."""
-
-    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
-        """Residual for the newest tick of `history`."""
-
-
 class LearnedCorrector(nn.Module):
     """Base of the networks: batches in training, one tick in the control loop."""
 
@@ -74,7 +56,7 @@ class LearnedCorrector(nn.Module):
 
     @torch.inference_mode()
     def _residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
-        window = history.window()
+        window = FeatureWindow.of(history)
         tensors = (window.observed, window.predicted, window.action, window.steps_ahead, window.is_real)
         if self._traced is None:
             frozen = deepcopy(self).requires_grad_(False)
