@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from spec_control_ros.core.correctors.corrector import CorrectorKind
 
+from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.evaluation.benchmark import RobotConfig, contenders
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.mode import find_modes
