@@ -19,7 +19,7 @@ from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "test/data/golden/episodes.json"

@@ -29,7 +29,7 @@ from spec_control_ros.ros.model import find_model
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.planner import PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)

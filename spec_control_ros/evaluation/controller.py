@@ -13,7 +13,7 @@ from spec_control_ros.core.settings import check, setting, settings_from
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 
 @dataclass(frozen=True, slots=True)

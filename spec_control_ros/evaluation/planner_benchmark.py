@@ -14,8 +14,8 @@ from spec_control_ros.evaluation.roofline import Multiplication, main_products, 
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannedQueue, PlannerSettings, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision, is_bf16_fast
+from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, PlannerSettings, TDMPC2Planner
 
 HUMANOID = {"obs": 67, "action": 21}  # dm_control's
 OFFICIAL = MPPISettings(iterations=8)  # what the official code takes for so many actions

@@ -30,7 +30,7 @@ from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
 from spec_control_ros.ros.spin import run_node
 from spec_control_ros.ros.steady import every
-from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 

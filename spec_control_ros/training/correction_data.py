@@ -19,7 +19,7 @@ from spec_control_ros.training.nominal import open_gate
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.planner import PlannedQueue, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 
 @dataclass(frozen=True, slots=True)

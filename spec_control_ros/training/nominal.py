@@ -21,7 +21,7 @@ from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.layers import SIMNORM_GROUP
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 from spec_control_ros.world_model.two_hot import expected_value
 
 LEAST_OF_MEDIAN = (

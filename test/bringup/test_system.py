@@ -31,7 +31,7 @@ from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
 from spec_control_ros.sim.robot_bridge import RobotBridgeSettings
 from spec_control_ros.sim.sensors import SensorSettings
 from spec_control_ros.sim.suite_plant import SuitePlant, split_task
-from spec_control_ros.world_model.planner import PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
 # Settings that the nodes nest under a name; the nodes' own fields are tested with the nodes.

@@ -11,7 +11,7 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 MakeModel = Callable[..., WorldModel]
 

@@ -14,7 +14,7 @@ from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import allowed, changed, check, setting, settings_from
 from spec_control_ros.world_model.mppi import MPPISettings, Start
-from spec_control_ros.world_model.planner import PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 KINDS = (GateSettings, ExecutorSettings, SupervisionSettings, MPPISettings, PlannerSettings)
 FIELDS = [(kind, spec) for kind in KINDS for spec in dataclasses.fields(kind) if spec.metadata]

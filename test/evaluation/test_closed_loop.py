@@ -19,7 +19,7 @@ from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 QUEUE = 5
 TICKS = 50

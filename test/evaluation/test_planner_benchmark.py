@@ -8,8 +8,8 @@ from spec_control_ros.evaluation.planner_benchmark import EAGER, OURS, Form, for
 from spec_control_ros.evaluation.roofline import Multiplication, plan_flop
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 SETTINGS = PlannerSettings(
     queue_length=4, mppi=MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)

@@ -11,7 +11,7 @@ from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 NOT_OURS = ("action_repeat",)  # the plant's; what was recorded is recorded
 

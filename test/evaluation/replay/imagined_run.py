@@ -22,7 +22,7 @@ from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.planner import TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 PERIOD_S, WATCHDOG_S = 0.05, 0.02
 FIRST_S = 1234.5678  # on the executor's monotonic clock

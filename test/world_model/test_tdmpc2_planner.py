@@ -12,8 +12,13 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.planner import PlannedQueue, PlannerSettings, Selection, TDMPC2Planner
 from spec_control_ros.world_model.precision import Precision
+from spec_control_ros.world_model.tdmpc2_planner import (
+    PlannedQueue,
+    PlannerSettings,
+    Selection,
+    TDMPC2Planner,
+)
 
 SETTINGS = PlannerSettings(
     queue_length=6, mppi=MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)
