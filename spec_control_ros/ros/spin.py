@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer, TimerInfo
 
 from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.ros.clock_watch import ClockWatch
 from spec_control_ros.ros.parameters import announce
 from spec_control_ros.ros.steady import STEADY
 
@@ -108,7 +109,8 @@ def spinning(make: Callable[[], SomeNode]) -> Iterator[tuple[SomeNode, Spin]]:
         executor = EventsExecutor()
         executor.add_node(node)
         try:
-            yield node, Spin(executor, is_signalled)
+            with ClockWatch(node, executor, is_reporting=isinstance(node, ProcessNode)):
+                yield node, Spin(executor, is_signalled)
         finally:
             executor.shutdown()  # first: it must not be told of events of what is being destroyed
             node.destroy_node()

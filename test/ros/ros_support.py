@@ -365,9 +365,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Background]]:
     """Starts a node as a process of its own; none outlives the test."""
     started: list[Background] = []
 
-    def start(name: str, parameters: Mapping[str, Any], *files: Path) -> Background:
+    def start(
+        name: str, parameters: Mapping[str, Any], *files: Path, environment: Mapping[str, str] | None = None
+    ) -> Background:
         log = tmp_path / f"{name}_{len(started)}.log"
-        started.append(Background(node_command(name, parameters, *files), log, {"HOME": str(tmp_path)}))
+        own = {"HOME": str(tmp_path), **(environment or {})}
+        started.append(Background(node_command(name, parameters, *files), log, own))
         return started[-1]
 
     yield start

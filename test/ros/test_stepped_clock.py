@@ -1,0 +1,115 @@
+"""The system clock is set while nodes run: no command changes, and diagnostics tell."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ros_support import Background, Probe, write_system
+from std_msgs.msg import Float64MultiArray
+from stepped_clock import SteppedClock
+from test_bridge_node import Controller
+from test_hardware import ACTION, BRIDGE, CONTROLLER, EMULATOR, drive
+
+SILENCE_S = 1.0
+LATE_S = 3.5  # of a busy machine, and less than any step
+STEPS_S = (-5.0, -3600.0, 7200.0)
+REST = [0.0] * ACTION
+
+
+@pytest.fixture
+def make_clock(tmp_path: Path) -> Callable[[str], SteppedClock]:
+    """Makes a clock, by a name, for the processes that get its environment."""
+    return lambda name: SteppedClock(tmp_path / f"clock_{name}")
+
+
+@pytest.fixture
+def controller(probe: Probe) -> Controller:
+    """The test in the executor's place, with an ear on the robot's topics."""
+    controller = Controller(probe)
+    controller.efforts = probe.hear(Float64MultiArray, CONTROLLER, 10)
+    controller.diagnostics = probe.hear_diagnostics("hardware_bridge")
+    return controller
+
+
+def seconds_until(probe: Probe, is_true: Callable[[], object]) -> float:
+    """By the steady clock."""
+    began_s = time.monotonic()
+    probe.until(is_true)
+    return time.monotonic() - began_s
+
+
+def test_robot_is_driven_on_and_gets_the_safe_command_in_time_whatever_the_system_clock_says(
+    controller: Controller, start: Callable[..., Background], make_clock: Callable[[str], SteppedClock]
+) -> None:
+    clock, probe = make_clock("all"), controller.probe
+    start("hardware_emulator", EMULATOR, environment=clock.environment)
+    long = {"robot.silence_s": SILENCE_S, "episodes": 0, "robot.episode_ticks": 100_000}
+    bridge = start("hardware_bridge", BRIDGE | long, environment=clock.environment)
+    told = probe.hear_diagnostics("hardware_bridge: clock")
+    controller.appear()
+    for n, step_s in enumerate(STEPS_S):
+        drive(controller, 1, 5, [0.1] * ACTION)
+        clock.step(step_s)
+        count = len(controller.observations)
+        assert seconds_until(probe, lambda n=count: len(controller.observations) > n + 1) < LATE_S
+        drive(controller, 1, 5, [0.1] * ACTION)
+        clock.step(step_s)
+        assert list(controller.efforts[-1].data) != REST
+        assert seconds_until(probe, lambda: list(controller.efforts[-1].data) == REST) < LATE_S
+        probe.until(lambda n=n: told and told[-1].values[0].value == str(2 * n + 2), lambda: str(told[-1:]))
+        way = "ahead" if step_s > 0.0 else "back"
+        assert told[-1].message == f"the system clock was set {way} by {abs(step_s):.1f} s"
+        assert told[-1].message in bridge.text
+    assert "Traceback" not in bridge.text
+
+
+def test_run_goes_on_whichever_clock_is_set_and_a_planner_that_hangs_is_still_missed(
+    probe: Probe,
+    start: Callable[..., Background],
+    model: Path,
+    tmp_path: Path,
+    make_clock: Callable[[str], SteppedClock],
+) -> None:
+    params = write_system(
+        tmp_path / "params.yaml",
+        model,
+        executor={"planner_lease_s": 1.0, "executor": {"plan_wait_s": 0.2, "sensor_timeout_s": 60.0}},
+        sim_bridge={"mode": "realtime", "action_repeat": 5, "episodes": 0},
+    )
+    clocks = {name: make_clock(name) for name in ("planner", "executor", "sim_bridge")}
+    status, told = probe.hear_status(), {n: probe.hear_diagnostics(f"{n}: clock") for n in clocks}
+    processes = {name: start(name, {}, params, environment=clocks[name].environment) for name in clocks}
+    executor = processes["executor"]
+    probe.until(lambda: len(status) > 20, lambda: executor.text)
+    for stepped in ({"planner"}, {"executor"}, {"sim_bridge"}, set(clocks)):
+        for step_s in STEPS_S[:2]:
+            for name in stepped:
+                clocks[name].step(step_s)
+            count = len(status)
+            probe.spin(1.5)  # longer than a heartbeat may stay away
+            assert len(status) > count + 3, executor.text
+    assert "planner is lost" not in executor.text
+    for name, process in processes.items():
+        assert process.text.count("the system clock was set back") == 4
+        probe.until(lambda name=name: told[name][-1].values[0].value == "4")
+    for name in clocks:
+        clocks[name].step(-3600.0)
+    processes["planner"].send(signal.SIGSTOP)
+    assert seconds_until(probe, lambda: "the planner is lost" in executor.text) < 60.0
+
+
+@pytest.mark.slow
+def test_node_with_nothing_to_say_stays_known_after_its_clock_was_set_back(
+    probe: Probe, start: Callable[..., Background], model: Path, make_clock: Callable[[str], SteppedClock]
+) -> None:
+    """The middleware tells others of its node by a thread that waits by the system clock."""
+    clock = make_clock("executor")
+    start("executor", {"model": str(model)}, environment=clock.environment)
+    probe.until(lambda: "executor" in probe.node.get_node_names())
+    probe.spin(1.0)
+    clock.step(-3600.0)
+    for _ in range(80):  # longer than the participant's lease
+        probe.spin(0.1)
+        assert "executor" in probe.node.get_node_names()
