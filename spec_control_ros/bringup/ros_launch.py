@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
+from launch.utilities.signal_management import AsyncSafeSignalManager
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
-from spec_control_ros.bringup.lifeline import lifeline
+from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
 from spec_control_ros.bringup.system import (
     Process,
     arguments,
@@ -39,7 +41,7 @@ from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import ProcessError
 
 PACKAGE = "spec_control_ros"
-GRACE_S = 60  # the bridge may have a video to finish
+ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
 
 
 def launch_description(robot: str) -> LaunchDescription:
@@ -68,7 +70,7 @@ def hil_description() -> LaunchDescription:
         name="hil",
         output="screen",
         sigterm_timeout=str(GRACE_S),
-        sigkill_timeout=str(GRACE_S),
+        sigkill_timeout=str(ESCALATION_S),
     )
     return LaunchDescription(
         [
@@ -78,6 +80,7 @@ def hil_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "report", default_value="results/hil", description="folder for the reports"
             ),
+            OpaqueFunction(function=_shut_down_at_sigterm),
             run,
             RegisterEventHandler(OnProcessExit(target_action=run, on_exit=_end)),
         ]
@@ -85,6 +88,7 @@ def hil_description() -> LaunchDescription:
 
 
 def _start(context: LaunchContext, robot: str) -> list[Action]:
+    _shut_down_at_sigterm(context)
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments(robot)}
     config = Path(get_package_share_directory(PACKAGE)) / "config"
     is_respawned = given["respawn_planner"] == "true"
@@ -100,6 +104,17 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
     return [*started, *(RegisterEventHandler(OnProcessExit(target_action=a, on_exit=_end)) for a in ending)]
 
 
+def _shut_down_at_sigterm(context: LaunchContext) -> None:
+    """Let SIGTERM end the launch as Ctrl-C does: by itself launch dies of it, and does not wait for its processes.
+
+    In a container, where launch is often the first process, that would kill them in the middle of what they do.
+    """
+    manager = getattr(AsyncSafeSignalManager, "_AsyncSafeSignalManager__current", None)
+    if manager is not None:
+        manager.handle(signal.SIGTERM, lambda _: context.emit_event_sync(Shutdown(reason="SIGTERM received")))
+        signal.signal(signal.SIGTERM, lambda *_: None)  # so that the manager hears of it
+
+
 def _node(process: Process, *, respawn: bool) -> Node:
     return Node(
         package=PACKAGE,
@@ -109,7 +124,8 @@ def _node(process: Process, *, respawn: bool) -> Node:
         respawn=respawn,
         respawn_delay=1.0,
         additional_env=lifeline(),
-        sigkill_timeout=str(GRACE_S),
+        sigterm_timeout=str(GRACE_S),
+        sigkill_timeout=str(ESCALATION_S),
         remappings=process.remappings,
         parameters=[*map(str, process.parameter_files), process.parameters],
     )

@@ -10,12 +10,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from spec_control_ros.bringup.lifeline import lifeline
+from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
 from spec_control_ros.bringup.system import Process
 
-GRACE_S = 60.0  # the bridge may have a video to finish
 TAIL_LINES = 15
+# In our session, so that the kernel wakes a stopped process (SIGCONT) when we are gone, and it hears of it.
+OWN_GROUP: dict[str, Any] = (
+    {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+)
 
 
 @dataclass(slots=True)
@@ -39,10 +43,10 @@ class Child:
 
 
 class Supervisor:
-    """Runs processes of this package, each in its own session, with its output in a log file.
+    """Runs processes of this package, each in its own process group, with its output in a log file.
 
     They get signals from us alone: Ctrl-C in the terminal does not reach them directly. Should we be killed
-    ourselves, the kernel ends them.
+    ourselves, the kernel tells them to end, and wakes those that are stopped.
 
     Args:
         logs: folder for the log files.
@@ -96,7 +100,7 @@ class Supervisor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
-                start_new_session=True,
+                **OWN_GROUP,
             )
 
 

@@ -4,10 +4,11 @@ import signal
 import sys
 from pathlib import Path
 
-from spec_control_ros.bringup.lifeline import end_with_parent
+from spec_control_ros.bringup.lifeline import end_with_parent, leave_at_once
 
 # Only where a node is what runs, as `python -m` or as an installed command; not where one is imported.
 if sys.argv[0] == "-m" or Path(sys.argv[0]).parent.name == "spec_control_ros":
-    end_with_parent()
-    # Until `run_node` takes over, Ctrl-C ends the process at once and without a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent(signal.SIGTERM)
+    # Until `run_node` takes over there is nothing to finish, and to be told to end is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave_at_once())

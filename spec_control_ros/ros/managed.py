@@ -56,7 +56,14 @@ class ManagedNode(ProcessNode, LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As rclpy calls it."""
-        return self._try(self.configure)
+        self.is_loading = True  # minutes, where a library is compiled; nothing is commanded before
+        try:
+            # A signal may have come just before.
+            return (
+                TransitionCallbackReturn.FAILURE if self.interrupted.is_set() else self._try(self.configure)
+            )
+        finally:
+            self.is_loading = False
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As rclpy calls it."""

@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer, TimerInfo
 
+from spec_control_ros.bringup.lifeline import GRACE_S, leave_at_once
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.ros.clock_watch import ClockWatch
 from spec_control_ros.ros.parameters import announce
@@ -31,6 +32,7 @@ class ProcessNode(Node):
     """A node that may end its process. Its timers run on the steady clock: no step of another clock moves them."""
 
     exit_code = 0
+    is_loading = False  # a signal may end the process at once: there is nothing to finish
     interrupted = Event()  # the process is to end; of nodes that are not run by `run_node`, never
 
     def create_timer(
@@ -79,9 +81,21 @@ class Spin:
 
 
 def run_node(make: Callable[[], ProcessNode]) -> int:
-    """Make the node and spin it until it ends itself or a signal does; returns the exit code."""
+    """Make the node and spin it until it ends itself or a signal does; returns the exit code.
+
+    A node that is being made, or is loading, ends at the signal; any other finishes what it has to, within
+    `GRACE_S`. Signals are ignored from then on, so that a second Ctrl-C does not spoil a clean end.
+    """
+    made: list[ProcessNode] = []
+
+    def on_signal() -> None:
+        if not made or made[0].is_loading:
+            leave_at_once()
+        signal.alarm(GRACE_S)  # nobody handles SIGALRM, so it ends even a process that hangs
+
     try:
-        with spinning(make) as (node, spin):
+        with spinning(make, on_signal, afterwards=signal.SIG_IGN) as (node, spin):
+            made.append(node)
             node.interrupted = spin.is_signalled
             announce(node)
             with suppress(
@@ -98,13 +112,17 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
 
 
 @contextmanager
-def spinning(make: Callable[[], SomeNode]) -> Iterator[tuple[SomeNode, Spin]]:
+def spinning(
+    make: Callable[[], SomeNode],
+    on_signal: Callable[[], None] = lambda: None,
+    afterwards: signal.Handlers | None = None,
+) -> Iterator[tuple[SomeNode, Spin]]:
     """Join ROS with the node that `make` makes, and leave it at the end.
 
-    Yields the node and what lets it hear.
+    Yields the node and what lets it hear. For the other arguments see `noted_signals`.
     """
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    with noted_signals() as is_signalled:
+    with noted_signals(on_signal, afterwards) as is_signalled:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = make()
         executor = EventsExecutor()
         executor.add_node(node)
@@ -118,19 +136,32 @@ def spinning(make: Callable[[], SomeNode]) -> Iterator[tuple[SomeNode, Spin]]:
 
 
 @contextmanager
-def noted_signals() -> Iterator[Event]:
+def noted_signals(
+    on_signal: Callable[[], None] = lambda: None, afterwards: signal.Handlers | None = None
+) -> Iterator[Event]:
     """SIGINT, SIGTERM and SIGHUP only leave a note here, however often they come.
 
     An exception inside rclpy would come out as another one or abort the process, and what has to be finished must
     not be interrupted.
+
+    Args:
+        on_signal: is called at the first signal, after the note; it must not raise.
+        afterwards: what signals do at the end; None: what they did before.
     """
     is_signalled = Event()
+
+    def note(*_: object) -> None:
+        is_first = not is_signalled.is_set()
+        is_signalled.set()
+        if is_first:
+            on_signal()
+
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: is_signalled.set()) for number in numbers}
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield is_signalled
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if afterwards is None else afterwards)

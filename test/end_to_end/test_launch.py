@@ -6,12 +6,18 @@ import os
 import runpy
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import ROBOT, ROOT, SMALL_SEARCH, TASK, Background, until, write_parameters
+from ros_support import ROBOT, ROOT, SMALL_SEARCH, TASK, Background, Probe, until, write_parameters
+from rosbags.highlevel import AnyReader
+from std_msgs.msg import Float64MultiArray
+
+from spec_control_ros.bringup.topics import CONTROLLER
 
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 needs_launch = pytest.mark.skipif(
@@ -152,6 +158,48 @@ def test_launch_that_is_ended_leaves_no_process_behind(
     process.wait_for_no_descendants()
     assert "has died" not in process.text
     assert "Traceback" not in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_launch_that_is_ended_leaves_the_robot_safe_and_the_bag_closed(
+    launch: Callable[..., Background], probe: Probe, tmp_path: Path, number: signal.Signals
+) -> None:
+    efforts = probe.hear(Float64MultiArray, CONTROLLER, 10)
+    robot = {"robot": "walker", "hardware": "emulator", "mode": "realtime", "episodes": 0}
+    process = launch("hardware", record=str(tmp_path / "bag"), **robot)
+    probe.until(lambda: efforts and efforts[-1].data[0] != 0.0, lambda: process.text)
+    process.send(number)
+    assert process.wait() == (0 if number is signal.SIGTERM else -number), process.text
+    process.wait_for_no_descendants()
+    probe.spin(0.5)
+    assert list(efforts[-1].data) == [0.0]
+    with AnyReader([tmp_path / "bag"]) as reader:
+        assert reader.message_count
+    assert "has died" not in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["warm, on cpu", "episode of seed"])
+def test_ctrl_c_that_comes_again_and_again_ends_the_launch_cleanly(
+    launch: Callable[..., Background], moment: str
+) -> None:
+    process = launch(episodes=0)
+    until(lambda: moment in process.text, lambda: process.text)
+    os.killpg(process.popen.pid, signal.SIGINT)
+    while process.popen.poll() is None:
+        for pid in process.descendants(
+            "/lib/spec_control_ros/"
+        ):  # the nodes; launch itself dies of another one
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert process.wait() == 0
+    process.wait_for_no_descendants()
+    for words in ("has died", "escalating", "Traceback"):
+        assert words not in process.text
 
 
 @needs_launch

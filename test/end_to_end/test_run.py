@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 from ros_support import ROBOT, ROOT, TASK, Probe, make_model_folder, until
 from rosbags.highlevel import AnyReader
+from std_msgs.msg import Float64MultiArray
+
+from spec_control_ros.bringup.topics import CONTROLLER
 
 Run = Callable[..., Any]
 NODES = ("planner", "executor", "sim_bridge")
@@ -161,6 +164,28 @@ def test_killed_run_leaves_no_process_behind(run: Run) -> None:
     process.send(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.wait_for_no_descendants()
+
+
+@pytest.mark.slow
+def test_killed_run_leaves_the_robot_safe_the_bag_closed_and_no_process_behind(
+    run: Run, probe: Probe, tmp_path: Path
+) -> None:
+    bag, efforts = tmp_path / "bag", probe.hear(Float64MultiArray, CONTROLLER, 10)
+    words = ["--hardware", "emulator", "--mode", "realtime", "--episodes", "0", "--record", str(bag)]
+    executor = {"executor": {"hold": "policy"}}  # so that there is a torque to be taken back
+    process = run(*words, executor=executor, **ROBOT)
+    probe.until(lambda: efforts and efforts[-1].data[0] != 0.0, lambda: process.text)
+    (planner,) = process.descendants("nodes.planner ")
+    os.kill(planner, signal.SIGSTOP)  # one that hangs is woken, and ends as well
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.wait_for_no_descendants()
+    probe.spin(0.5)
+    assert list(efforts[-1].data) == [0.0]
+    with AnyReader([bag]) as reader:  # as rosbag2 reads: it needs metadata.yaml and a finished file
+        assert reader.message_count
+    for text in process.logs().values():
+        assert "Traceback" not in text
 
 
 @pytest.mark.slow

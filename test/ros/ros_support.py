@@ -383,5 +383,6 @@ def signals() -> Iterator[None]:
     """For tests that run a node in this process: it takes over the signals for good."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
+    signal.alarm(0)  # the last resort of a node that was told to end
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -3,13 +3,15 @@
 import ast
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from ros_support import Background, until
 from std_msgs.msg import String
 
 import spec_control_ros
@@ -117,3 +119,42 @@ def test_no_log_call_is_throttled_by_the_system_clock() -> None:
     for path in PACKAGE.rglob("*.py"):
         if path.name != "steady.py":
             assert "throttle_duration_sec" not in path.read_text(), path
+
+
+@pytest.mark.usefixtures("_hang_up_is_heeded")
+def test_signals_stay_ignored_where_the_process_is_about_to_end() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    told: list[str] = []
+    try:
+        with noted_signals(lambda: told.append("signal"), afterwards=signal.SIG_IGN) as is_signalled:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert is_signalled.is_set()
+        assert {signal.getsignal(number) for number in before} == {signal.SIG_IGN}
+        assert told == ["signal"], "the first one alone"
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def handles_signals(process: Background) -> bool:
+    """Whether it has got as far as to its own handlers; before, it is Python that starts."""
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", ["planner", "sim_bridge"])
+@pytest.mark.parametrize("after_s", [0.0, 1.5])
+def test_node_that_is_told_to_end_while_it_starts_ends_at_once_and_cleanly(
+    start: Callable[..., Background], number: signal.Signals, name: str, after_s: float
+) -> None:
+    process = start(name, {})
+    until(lambda: handles_signals(process))
+    time.sleep(after_s)  # wherever it is by then: imports, its own making, or its configuration
+    while process.popen.poll() is None:
+        process.send(number)
+        time.sleep(0.01)
+    assert process.popen.returncode == 0, process.text
+    assert "Traceback" not in process.text
