@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,32 +15,36 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.task import Future
 from sensor_msgs.msg import Imu, JointState
-from std_msgs.msg import Float64MultiArray
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.health import Finding, Health, Level
+from spec_control_ros.core.health import Health
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
 from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
 from spec_control_ros.ros.patience import Patience
+from spec_control_ros.ros.publisher_gid import with_publisher
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
-from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry, to_controller
+from spec_control_ros.ros.robot_controller import RobotController
+from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, Mode
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
-from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings
-from spec_control_ros.sim.sensors import SensorFault, Sensors, SensorSettings
+from spec_control_ros.sim.readings import SensorFault, SensorSettings
+from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings, Stop
+from spec_control_ros.sim.robot_health import SAFE, robot_finding, sensor_faults, why_stopped
+from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
 
 FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 CHECKS = 10  # for silence, while it lasts as long as is too long
+LOOK_S = 0.05  # at most, between two looks whether sensors and controller are right
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,11 @@ class HardwareBridgeSettings:
     shadow: bool = setting(
         False,
         "whether to observe only: nothing is sent to the robot, and no executor or controller waited for",
+    )
+    controller_node: str = setting(
+        "",
+        "absolute name of the node that drives the motors; empty: the one that its topic is named after, as "
+        "ros2_control names it or, where that one does not listen, every node that does",
     )
     controller: CommandMapSettings = field(default_factory=CommandMapSettings)
     sensors: SensorSettings = field(default_factory=SensorSettings)
@@ -90,7 +100,8 @@ class HardwareBridgeNode(ProcessNode):
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._episode_publisher = self.create_publisher(msg.Episode, "episode", RECORD)
-        self._controller_publisher = self.create_publisher(Float64MultiArray, CONTROLLER, 10)
+        self._controller = RobotController(self, self._settings.controller_node, self._look)
+        self._why_stopped = ""  # as it was told last
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._listen_to_sensors()
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
@@ -103,7 +114,7 @@ class HardwareBridgeNode(ProcessNode):
         """Leave the robot safe, then go."""
         if self._bridge.is_running and self.context.ok():
             self._send(self._bridge.stop())
-            self._controller_publisher.wait_for_all_acked(Duration(seconds=1.0))
+            self._controller.wait_until_heard(1.0)
         super().destroy_node()
 
     def _make_bridge(self) -> RobotBridge:
@@ -118,13 +129,13 @@ class HardwareBridgeNode(ProcessNode):
 
     def _listen_to_sensors(self) -> None:
         qos = QoSProfile(depth=10) if self._is_lockstep else qos_profile_sensor_data
-        sensors: tuple[tuple[Any, str, Callable[..., None]], ...] = (
+        sensors: tuple[tuple[Any, str, Callable[..., SensorFault | None]], ...] = (
             (JointState, "joint_states", hear_joint_state),
             (Imu, IMU, hear_imu),
             (Odometry, ODOMETRY, hear_odometry),
         )
         for kind, topic, hear in sensors:
-            self.create_subscription(kind, topic, lambda m, hear=hear: self._on_sensor(hear, m), qos)
+            self.create_subscription(kind, topic, with_publisher(partial(self._on_sensor, topic, hear)), qos)
 
     def _start_once_everybody_is_there(self) -> None:
         if self._patience.waited_s < DISCOVERY_S:
@@ -142,31 +153,39 @@ class HardwareBridgeNode(ProcessNode):
         else:
             self.create_timer(self._bridge.control_period_s, self._on_period)
             if not self._settings.shadow:
-                self.create_timer(self._settings.robot.silence_s / CHECKS, self._on_silence)
+                self.create_timer(min(LOOK_S, self._settings.robot.silence_s / CHECKS), self._look)
 
     def _missing(self) -> str | None:
-        fault = None if self._is_lockstep else self._bridge.sensors.fault(time.monotonic())
-        is_shadow, listeners = self._settings.shadow, self._controller_publisher.get_subscription_count()
+        is_shadow = self._settings.shadow
+        faults = "" if self._is_lockstep else sensor_faults(self._bridge.sensors, time.monotonic())
         whys = {
             "no executor publishes on `command`": not is_shadow and self.count_publishers("command") == 0,
             "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
                 self.count_publishers("observation") > 1
             ),
-            f"no controller listens on `{CONTROLLER}`": not is_shadow and listeners == 0,
+            f"no controller listens on `{CONTROLLER}`": not is_shadow and not self._controller.is_present(),
             f"no robot offers `{ROBOT_RESET}` (resets_robot)": (
                 self._resets_robot and not self._robot_reset.service_is_ready()
             ),
-            f"sensors are {fault.value if fault else ''}: joint_states, {IMU}, {ODOMETRY}": fault is not None,
+            faults: faults != "",
         }
         return next((why for why, is_so in whys.items() if is_so), None)
 
-    def _on_sensor(self, hear: Callable[[Sensors, Any, float], None], message: Any) -> None:
-        hear(self._bridge.sensors, message, time.monotonic())
+    def _on_sensor(
+        self, topic: str, hear: Callable[..., SensorFault | None], message: Any, publisher: bytes
+    ) -> None:
+        fault = hear(self._bridge.sensors, message, time.monotonic(), publisher)
+        if fault is not None:
+            self.get_logger().error(
+                f"{topic}: message refused: {fault.value} ({fault.meaning})", **every(5.0)
+            )
         if self._is_lockstep:
             self._on_period()
 
     def _on_period(self) -> None:
-        if self._bridge.tick(time.monotonic()):
+        has_begun = self._bridge.tick(time.monotonic())
+        self._look()
+        if has_begun:
             self._patience.renew()
             self._publish()
         elif not self._bridge.is_running and not self._is_lockstep:
@@ -177,6 +196,7 @@ class HardwareBridgeNode(ProcessNode):
             self._end_episode()
 
     def _on_command(self, message: msg.Command) -> None:
+        self._look()
         action, is_hold = from_floats(message.action), kind_of(message.decision) is DecisionKind.HOLD
         fate, command = self._bridge.command(
             message.epoch, message.tick, action, is_hold=is_hold, now_s=time.monotonic()
@@ -191,12 +211,27 @@ class HardwareBridgeNode(ProcessNode):
                 **every(5.0),
             )
 
-    def _on_silence(self) -> None:
-        if (command := self._bridge.safe_command(time.monotonic())) is not None:
+    def _look(self) -> None:
+        """Whether the robot is to have the safe command: sensors, controller and executor are looked at."""
+        if self._is_lockstep or self._settings.shadow:
+            return
+        now_s = time.monotonic()
+        self._bridge.controller_is(present=self._controller.is_present())
+        if (command := self._bridge.safe_command(now_s)) is not None:
             self._send(command)
-            self.get_logger().error(
-                "no command: the robot gets the safe one; is the executor alive?", **every(5.0)
+        why = why_stopped(self._bridge, self._controller.watch.missing, now_s)
+        if why != self._why_stopped:
+            self._why_stopped = why
+            self._tell_stop(why)
+
+    def _tell_stop(self, why: str) -> None:
+        if why:
+            self.get_logger().error(f"{why}: {SAFE}")
+        else:
+            self.get_logger().info(
+                "sensors, controller and executor are right again: the robot goes on from rest"
             )
+        self._publish_diagnostics()
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self._begin_episode(request.seed)
@@ -206,6 +241,7 @@ class HardwareBridgeNode(ProcessNode):
     def _begin_episode(self, seed: int) -> None:
         self._relax()
         self._bridge.reset(seed)
+        self._controller.watch.forget()
         self._episodes_begun += 1
         self._patience.renew()
         self._publish()
@@ -242,7 +278,7 @@ class HardwareBridgeNode(ProcessNode):
 
     def _send(self, command: Command) -> None:
         if not self._settings.shadow:
-            self._controller_publisher.publish(to_controller(command))
+            self._controller.send(command)
 
     def _publish(self) -> None:
         stamp = self.get_clock().now().to_msg()
@@ -258,24 +294,17 @@ class HardwareBridgeNode(ProcessNode):
         )
 
     def _publish_diagnostics(self) -> None:
-        state, sensors = self._bridge.episode, self._bridge.sensors
-        fault = None if self._is_lockstep else sensors.fault(time.monotonic())
+        bridge, state, now_s = self._bridge, self._bridge.episode, time.monotonic()
         values: dict[str, object] = {f"commands.{fate.value}": self._fates[fate] for fate in CommandFate}
-        values |= {f"sensors.{cause.value}": sensors.faults[cause] for cause in SensorFault}
+        values |= {f"sensors.{cause.value}": bridge.sensors.faults[cause] for cause in SensorFault}
+        values |= {f"stops.{stop.value}": bridge.stopped[stop] for stop in Stop}
         values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
-        values["silences"] = self._bridge.silences
-        level, text = Level.OK, "running"
-        if self._bridge.is_silent:
-            level, text = Level.ERROR, "the executor is silent: the robot has the safe command"
-        elif fault is not None:
-            level, text = Level.ERROR, f"sensors are {fault.value}"
-        elif not self._bridge.is_running:
-            level, text = Level.WARN, "waiting: " + (self._missing() or "the robot goes to its start")
-        elif state.missed_ticks or state.dropped:
-            level, text = Level.WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused"
+        values["controller"] = ", ".join(self._controller.watch.names)
+        faults = "" if self._is_lockstep or not bridge.is_running else sensor_faults(bridge.sensors, now_s)
+        missing = None if bridge.is_running else self._missing()
+        finding = robot_finding(bridge, self._why_stopped, faults, missing)
         stamp = self.get_clock().now().to_msg()
-        health = Health(Finding(level, text), values)
-        self._diagnostics_publisher.publish(diagnostics("hardware_bridge", health, stamp))
+        self._diagnostics_publisher.publish(diagnostics("hardware_bridge", Health(finding, values), stamp))
 
 
 def main() -> None:

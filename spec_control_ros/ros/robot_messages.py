@@ -13,6 +13,7 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from spec_control_ros.sim.body_state import BaseState, rotation_matrix
+from spec_control_ros.sim.readings import SensorFault
 from spec_control_ros.sim.sensors import Sensors
 
 WORLD, BASE = "odom", "base_link"
@@ -20,26 +21,30 @@ MAX_JOINTS = 10_000  # of one message; more is taken for none
 UNKNOWN = -1.0  # in the first place of a covariance: sensor_msgs' word for what is not measured
 
 
-def hear_joint_state(sensors: Sensors, message: JointState, now_s: float) -> None:
+def hear_joint_state(
+    sensors: Sensors, message: JointState, now_s: float, source: bytes = b""
+) -> SensorFault | None:
     """Take a message; sensors count what is wrong with it."""
     names = tuple(message.name) if len(message.name) <= MAX_JOINTS else ()
-    sensors.hear_joints(
-        names, np.array(message.position), np.array(message.velocity), from_stamp(message.header.stamp), now_s
-    )
+    position, velocity = np.array(message.position), np.array(message.velocity)
+    return sensors.hear_joints(names, position, velocity, from_stamp(message.header.stamp), now_s, source)
 
 
-def hear_imu(sensors: Sensors, message: Imu, now_s: float) -> None:
+def hear_imu(sensors: Sensors, message: Imu, now_s: float, source: bytes = b"") -> SensorFault | None:
     """Take orientation and angular velocity; an IMU that does not measure both is a bad one."""
     q = message.orientation
     is_measured = UNKNOWN not in (message.orientation_covariance[0], message.angular_velocity_covariance[0])
     orientation = np.array([q.w, q.x, q.y, q.z]) if is_measured else np.zeros(4)
-    sensors.hear_imu(orientation, _array(message.angular_velocity), from_stamp(message.header.stamp), now_s)
+    stamp_s = from_stamp(message.header.stamp)
+    return sensors.hear_imu(orientation, _array(message.angular_velocity), stamp_s, now_s, source)
 
 
-def hear_odometry(sensors: Sensors, message: Odometry, now_s: float) -> None:
+def hear_odometry(
+    sensors: Sensors, message: Odometry, now_s: float, source: bytes = b""
+) -> SensorFault | None:
     """Take position and linear velocity; orientation and angular velocity are the IMU's."""
     position, velocity = _array(message.pose.pose.position), _array(message.twist.twist.linear)
-    sensors.hear_odometry(position, velocity, from_stamp(message.header.stamp), now_s)
+    return sensors.hear_odometry(position, velocity, from_stamp(message.header.stamp), now_s, source)
 
 
 def to_imu(base: BaseState, stamp: Time) -> Imu:

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant import JointStates
 
+LARGEST = (
+    1e6  # of any position or velocity: far beyond a robot, far below where MuJoCo takes a state for diverged
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BaseState:

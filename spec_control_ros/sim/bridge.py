@@ -31,6 +31,7 @@ class CommandFate(Enum):
     LATE = "late"  # its tick has passed: the plant did not wait
     EARLY = "early"  # of a tick that has not come
     BAD_ACTION = "bad_action"  # wrong size or not finite
+    STOPPED = "stopped"  # the robot has the safe command, because sensors or controller are not right
     LOST = "lost"  # on its way, as a fault on demand says
 
 

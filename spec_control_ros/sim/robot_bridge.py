@@ -4,23 +4,31 @@ Time and identity are those of `PlantBridge`. What differs: a command acts from 
 the clock says so, and the robot may be silent, elsewhere, or not yet where the episode begins.
 """
 
-from contextlib import suppress
+from collections import Counter
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.core.errors import ActionError, ObservationError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate, EpisodeState, PlantBridge
 from spec_control_ros.sim.command_map import CommandMap
-from spec_control_ros.sim.plant import JointStates, Step
+from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.sensors import Sensors
-from spec_control_ros.sim.state_estimate import Estimate, StateEstimator
+from spec_control_ros.sim.state_estimate import StateEstimator
 
 Command = NDArray[np.float64]  # (joint,) in the controller's order
+
+
+class Stop(Enum):
+    """Why the robot gets the safe command while an episode is under way; the value is its name on diagnostics."""
+
+    SILENCE = "silence"  # no command for too long
+    SENSORS = "sensors"  # its state is not known
+    CONTROLLER = "controller"  # nobody, or somebody else than before, drives its motors
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,59 +48,6 @@ class RobotBridgeSettings:
 
     def __post_init__(self) -> None:
         check(self)
-
-
-class RobotPlant:
-    """A robot under the contract of plants; a step has happened already, and is what the sensors tell now.
-
-    Args:
-        estimator: of the task.
-        action_repeat: control steps of dm_control in a tick, for the reward.
-        episode_ticks: ticks of an episode.
-    """
-
-    def __init__(self, estimator: StateEstimator, action_repeat: int, episode_ticks: int):
-        self._estimator, self._action_repeat = estimator, action_repeat
-        self.obs_dim, self.action_dim = estimator.plant.obs_dim, estimator.plant.action_dim
-        self.control_period_s, self.episode_ticks = estimator.plant.control_period_s, episode_ticks
-        self.body: BodyState | None = None  # as it was sensed last; None where it was not
-        self._ticks_left = 0
-
-    def reset(self, seed: int) -> NDArray[np.float32]:
-        """Begin an episode; where the robot is not sensed, there is nothing to observe."""
-        self._ticks_left = self.episode_ticks
-        return self.observe()
-
-    def step(self, action: NDArray[np.float32]) -> Step:
-        """The tick that `action` (action,) in [-1, 1] has driven is over.
-
-        Raises:
-            ActionError: wrong size, not finite, or no episode under way.
-        """
-        if not self.is_running:
-            raise ActionError("step: the episode is over or none was started; call reset first")
-        estimate = self._observe(action)
-        self._ticks_left -= 1
-        return Step(estimate.obs, self._action_repeat * estimate.reward, self._ticks_left == 0)
-
-    def joint_states(self) -> JointStates:
-        """The joints as they were sensed last."""
-        return self._estimator.body.read().joints if self.body is None else self.body.joints
-
-    @property
-    def is_running(self) -> bool:
-        """Whether an episode is under way."""
-        return self._ticks_left > 0
-
-    def observe(self) -> NDArray[np.float32]:
-        """Observation (obs,) of the body as it is now; not numbers where it is not known."""
-        return self._observe(np.zeros(self.action_dim, np.float32)).obs
-
-    def _observe(self, action: NDArray[np.float32]) -> Estimate:
-        if self.body is not None:
-            with suppress(ObservationError):
-                return self._estimator.estimate(self.body, action)
-        return Estimate(np.full(self.obs_dim, np.nan, np.float32), 0.0)
 
 
 class RobotBridge:
@@ -131,9 +86,11 @@ class RobotBridge:
         self._settled_s = np.inf  # when the robot is at its start; inf: it is on its way there
         self._is_running = False
         self._sent = np.zeros(len(command_map.joints))
-        self._commanded_s = 0.0
-        self._is_silent = False
-        self.silences = 0
+        self._is_at_rest = True  # since the last command, the robot got the safe one
+        self._commanded_s = self._safe_s = 0.0  # when the last command, or the last safe one, was made
+        self._has_controller = True
+        self.stops: frozenset[Stop] = frozenset()  # that are under way
+        self.stopped: Counter[Stop] = Counter()  # how often each began
 
     @property
     def control_period_s(self) -> float:
@@ -156,11 +113,6 @@ class RobotBridge:
         return self._is_running
 
     @property
-    def is_silent(self) -> bool:
-        """Whether the controller has the safe command because nobody commands."""
-        return self._is_silent
-
-    @property
     def is_done(self) -> bool:
         """Whether the episode that was begun last is over."""
         return self._bridge.is_done
@@ -177,6 +129,7 @@ class RobotBridge:
         self._plant.body = None
         self._bridge.reset(seed)
         self._obs, self._is_running, self._settled_s = None, False, np.inf
+        self.stops = frozenset()
 
     def robot_is_reset(self, now_s: float) -> None:
         """The robot says that it is at its start."""
@@ -200,24 +153,53 @@ class RobotBridge:
     def command(
         self, epoch: int, tick: int, action: NDArray[np.float32], *, is_hold: bool, now_s: float
     ) -> tuple[CommandFate, Command | None]:
-        """Take the command of the present tick; what it means for the controller is None if it is refused."""
+        """Take the command of the present tick; what it means for the controller is None if it is refused.
+
+        The first one after a safe command starts from rest: from no effort, or from where the joints are now.
+        """
+        if self.stops - {Stop.SILENCE}:
+            return CommandFate.STOPPED, None
+        if not self._is_running and epoch == self.episode.epoch:
+            return CommandFate.EARLY, None
         fate = self._bridge.command(epoch, tick, action, is_hold=is_hold)
         if fate is not CommandFate.TAKEN:
             return fate, None
-        self._sent, self._commanded_s = self._map.command(action, self._sent), now_s
-        self._is_silent = False
-        return fate, self._sent
+        last = self._rest() if self._is_at_rest else self._sent
+        command = self._map.command(action, last)
+        if not np.array_equal(command, self._sent):
+            self.sensors.command_changed()
+        self._sent, self._commanded_s, self._is_at_rest = command, now_s, False
+        self.stops -= {Stop.SILENCE}
+        return fate, command
+
+    def controller_is(self, *, present: bool) -> None:
+        """Tell whether the robot's controller listens."""
+        self._has_controller = present
 
     def safe_command(self, now_s: float) -> Command | None:
-        """What the controller is to get because nobody commands; None while somebody does."""
-        if not self._is_running or now_s - self._commanded_s < self._settings.silence_s:
+        """What the controller is to get because something is wrong: at once, and again every `silence_s`."""
+        if not self._is_running:
             return None
-        self._commanded_s = now_s  # again after as long
-        if self._is_silent:
-            return self._sent
-        self._is_silent = True
-        self.silences += 1
-        return self._make_safe()
+        found = self._find_stops(now_s)
+        begun, self.stops = found - self.stops, found
+        self.stopped.update(begun)
+        if begun:
+            self._safe_s = now_s
+            return self._make_safe()
+        if not found or now_s - self._safe_s < self._settings.silence_s:
+            return None
+        self._safe_s = now_s
+        return self._sent
+
+    def _find_stops(self, now_s: float) -> frozenset[Stop]:
+        is_sensed = self._obs is not None and not self.sensors.faults_now(now_s)
+        found = {Stop.SENSORS: not is_sensed, Stop.CONTROLLER: not self._has_controller}
+        stops = frozenset(stop for stop, is_there in found.items() if is_there)
+        if stops:
+            self._commanded_s = now_s  # the executor cannot be blamed
+            return stops
+        is_silent = now_s - self._commanded_s >= self._settings.silence_s
+        return frozenset({Stop.SILENCE}) if is_silent else stops
 
     def stop(self) -> Command:
         """What the controller is to get at the end of an episode."""
@@ -230,12 +212,12 @@ class RobotBridge:
             self._settled_s = 0.0
             self.sensors.forget()  # the robot was on its way
             return False
-        if self.sensors.fault(now_s) is not None and not self._is_lockstep:
+        if self.sensors.faults_now(now_s) and not self._is_lockstep:
             return False
         self._plant.body = self._read(now_s)
         if self._plant.body is None:
             return False
-        self._is_running, self._is_silent, self._commanded_s = True, False, now_s
+        self._is_running, self._commanded_s = True, now_s
         self._make_safe()
         self._take(self._plant.observe())
         return True
@@ -247,8 +229,14 @@ class RobotBridge:
         self._obs = obs if np.isfinite(obs).all() else None
 
     def _make_safe(self) -> Command:
-        """Where the robot was sensed last: with effort, it matters not."""
+        self._is_at_rest = True
+        self._sent = self._rest()
+        return self._sent
+
+    def _rest(self) -> Command:
+        """No effort; or the positions of the joints or, where these are not known, those that were commanded."""
+        if Stop.SENSORS in self.stops:
+            return self._map.safe(self._sent)
         joints = self._plant.joint_states()
         position = dict(zip(joints.names, joints.position, strict=True))
-        self._sent = self._map.safe(np.array([position[name] for name in self._map.joints]))
-        return self._sent
+        return self._map.safe(np.array([position[name] for name in self._map.joints]))

@@ -8,13 +8,10 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.base import Base, FixedBase, find_base
-from spec_control_ros.sim.body_state import BodyState
+from spec_control_ros.sim.body_state import LARGEST, BodyState
 from spec_control_ros.sim.plant import JointStates
 from spec_control_ros.sim.suite_plant import SuitePlant
 
-LARGEST = (
-    1e6  # of any position or velocity; far beyond a robot, far below where MuJoCo takes a state for diverged
-)
 TRIAL_TICKS = 40
 
 

@@ -7,7 +7,7 @@ from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 from spec_control_ros.sim.plant import JointStates, Step
-from spec_control_ros.sim.robot_bridge import RobotPlant
+from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.state_estimate import StateEstimator
 
 

@@ -233,6 +233,7 @@ class Probe:
         self.node = Node("probe", context=self.context)
         self._executor = EventsExecutor(context=self.context)
         self._executor.add_node(self.node)
+        self._nodes = [self.node]
         self._publishers: dict[str, Any] = {}
 
     def __enter__(self) -> "Probe":
@@ -241,8 +242,14 @@ class Probe:
     def __exit__(self, *_: object) -> None:
         """Leave the domain, whatever came: what stays behind answers in the place of other tests' nodes."""
         self._executor.shutdown()
-        self.node.destroy_node()
+        for node in self._nodes:
+            node.destroy_node()
         self.context.try_shutdown()
+
+    def spin_too(self, node: Node) -> None:
+        """Let another node of the same context hear while the probe spins."""
+        self._executor.add_node(node)
+        self._nodes.append(node)
 
     def hear(self, kind: Any, topic: str, qos: QoSProfile | int = RECORD) -> list[Any]:
         """The list to which every message on `topic` is appended while the probe spins."""

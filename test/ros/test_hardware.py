@@ -18,7 +18,7 @@ from test_bridge_node import Controller
 from spec_control_interfaces import msg
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
-from spec_control_ros.sim.robot_bridge import RobotPlant
+from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.state_estimate import StateEstimator
 from spec_control_ros.world_model.latent_policy import latent_policy
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -185,7 +185,7 @@ def test_shadow_observes_without_an_executor_and_sends_nothing(
         ((), "no executor publishes on `command`"),
         (("executor",), "no controller listens on `forward_command_controller/commands`"),
         (("executor", "controller"), "no robot offers `robot/reset`"),
-        (("executor", "controller", "operator"), "sensors are missing: joint_states, imu/data, odom"),
+        (("executor", "controller", "operator"), "joint_states: missing"),
     ],
 )
 def test_bridge_says_whom_it_misses_and_ends(

@@ -12,14 +12,17 @@ from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate
 from spec_control_ros.sim.command_map import CommandKind, CommandMap, CommandMapSettings
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
-from spec_control_ros.sim.robot_bridge import RobotBridge, RobotBridgeSettings
-from spec_control_ros.sim.sensors import SensorFault, Sensors, SensorSettings
+from spec_control_ros.sim.readings import SensorFault, SensorSettings
+from spec_control_ros.sim.robot_bridge import RobotBridge, RobotBridgeSettings, Stop
+from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
 
 TASK = "walker-walk"
-SETTINGS = RobotBridgeSettings(silence_s=0.2, settle_s=0.1, episode_ticks=5)
+SETTINGS = RobotBridgeSettings(silence_s=0.2, settle_s=0.1, episode_ticks=10)
 POSITION = CommandMapSettings(kind=CommandKind.POSITION, gains=(1.0,) * 6, offsets=(0.5,) * 6)
 PERIOD_S = 0.05
+RATED = CommandMapSettings(rates=(20.0,) * 6)
+STEP = 20.0 * PERIOD_S + 1e-9  # N m that a command of those may differ from the one before
 ACTION = np.linspace(-0.5, 0.5, 6).astype(np.float32)
 
 
@@ -61,6 +64,12 @@ class World:
             self.sense()
         return self.bridge.tick(self.now_s)
 
+    def safe_after(self, seconds: float) -> NDArray[np.float64] | None:
+        """What the controller is to get after some time in which sensors speak, but no tick begins."""
+        self.now_s += seconds
+        self.sense()
+        return self.bridge.safe_command(self.now_s)
+
     def begin(self, seed: int = 0) -> None:
         """An episode, up to its first tick."""
         robot().reset(seed)
@@ -73,6 +82,14 @@ class World:
         """The executor's, for a tick of the present epoch."""
         epoch = self.bridge.episode.epoch
         return self.bridge.command(epoch, tick, action, is_hold=False, now_s=self.now_s)
+
+    def drive(self, ticks: int) -> None:
+        """So many ticks with a command; the last one is further from rest than a period's rate."""
+        for _ in range(ticks):
+            _, sent = self.command(self.bridge.episode.tick)
+            if self.bridge.episode.tick < ticks:
+                self.tick()
+        assert np.abs(sent).max() > 2 * STEP
 
 
 @pytest.fixture
@@ -138,17 +155,16 @@ def test_state_that_no_robot_has_is_not_observed(world: World) -> None:
 
 def test_silence_of_the_executor_stops_the_robot_in_time_and_again(world: World) -> None:
     world.command(0)
-    start_s = world.now_s
-    world.now_s = start_s + 0.19
-    assert world.bridge.safe_command(world.now_s) is None
-    world.now_s = start_s + 0.21
-    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
-    assert world.bridge.safe_command(world.now_s) is None
-    world.now_s += 0.21
-    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
-    assert world.bridge.silences == 1
-    world.command(0)
-    assert world.bridge.safe_command(world.now_s + 0.1) is None
+    assert world.safe_after(0.19) is None
+    assert world.safe_after(0.02).tolist() == [0.0] * 6
+    assert world.safe_after(0.0) is None
+    assert world.safe_after(0.21).tolist() == [0.0] * 6
+    assert world.bridge.stopped == {Stop.SILENCE: 1}
+    assert world.bridge.stops == {Stop.SILENCE}
+    world.tick()
+    world.command(1)
+    assert world.safe_after(0.1) is None
+    assert world.bridge.stops == frozenset()
 
 
 def test_safe_position_is_where_the_joints_were_when_silence_began() -> None:
@@ -157,10 +173,97 @@ def test_safe_position_is_where_the_joints_were_when_silence_began() -> None:
     world.command(0)
     world.tick()
     were = robot().state().joints.position.tolist()
-    assert world.bridge.safe_command(world.now_s + 0.3).tolist() == were
+    assert world.safe_after(0.3).tolist() == were
     robot().reset(8)
     world.tick()
-    assert world.bridge.safe_command(world.now_s + 0.6).tolist() == were
+    assert world.safe_after(0.3).tolist() == were
+
+
+@pytest.mark.parametrize("is_sensed_in_time", [True, False])
+def test_sensors_at_fault_stop_the_robot_at_once_and_it_comes_back_from_rest(is_sensed_in_time: bool) -> None:
+    """Be it noticed between two ticks or by the tick that has no observation."""
+    world = World(RATED)
+    world.begin()
+    world.drive(3)
+    if is_sensed_in_time:
+        world.now_s += 0.11
+    else:
+        world.bridge.sensors.forget()
+        world.tick(is_sensed=False)
+    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+    assert world.bridge.stops == {Stop.SENSORS}
+    assert world.command(world.bridge.episode.tick) == (CommandFate.STOPPED, None)
+    world.sense()
+    assert world.bridge.safe_command(world.now_s) is None
+    world.tick()
+    assert world.bridge.safe_command(world.now_s) is None
+    assert world.bridge.stopped == {Stop.SENSORS: 1}
+    fate, efforts = world.command(world.bridge.episode.tick)
+    assert fate is CommandFate.TAKEN
+    assert np.abs(efforts).max() <= STEP
+
+
+def test_frozen_sensors_stop_the_robot(world: World) -> None:
+    """The robot of this test never moves: what it senses stays the same while it is driven."""
+    for tick in range(1, 6):
+        world.command(world.bridge.episode.tick, ACTION * np.float32(0.1 * tick))
+        assert world.bridge.safe_command(world.now_s) is None
+        world.tick()
+    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+    assert world.bridge.observation is None
+    assert world.bridge.sensors.faults == {SensorFault.FROZEN: 1}
+
+
+def test_robot_that_is_held_still_is_not_taken_for_frozen(world: World) -> None:
+    for _ in range(4):
+        world.command(world.bridge.episode.tick)  # always the same
+        world.tick()
+    assert world.bridge.observation is not None
+
+
+def test_controller_that_goes_away_stops_the_robot_and_it_comes_back_from_rest() -> None:
+    world = World(RATED)
+    world.begin()
+    world.drive(3)
+    world.bridge.controller_is(present=False)
+    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+    assert world.bridge.stops == {Stop.CONTROLLER}
+    world.tick()
+    assert world.command(world.bridge.episode.tick) == (CommandFate.STOPPED, None)
+    world.bridge.controller_is(present=True)
+    assert world.bridge.safe_command(world.now_s) is None
+    assert world.bridge.stopped == {Stop.CONTROLLER: 1}
+    _, efforts = world.command(world.bridge.episode.tick)
+    assert np.abs(efforts).max() <= STEP
+
+
+def test_robot_comes_back_from_where_its_joints_are_then() -> None:
+    """Not from where they were when it was stopped: it may have sunk since."""
+    world = World(CommandMapSettings(CommandKind.POSITION, (), (1.0,) * 6, (0.5,) * 6, rates=(1.0,) * 6))
+    world.begin()
+    world.command(0)
+    world.bridge.controller_is(present=False)
+    world.bridge.safe_command(world.now_s)
+    robot().reset(8)
+    world.tick()
+    world.bridge.controller_is(present=True)
+    assert world.bridge.safe_command(world.now_s) is None
+    _, sent = world.command(world.bridge.episode.tick)
+    assert (np.abs(sent - robot().state().joints.position) <= PERIOD_S + 1e-9).all()
+
+
+def test_safe_position_of_joints_that_are_not_sensed_is_the_one_that_was_commanded() -> None:
+    world = World(POSITION)
+    world.begin()
+    _, sent = world.command(0)
+    world.now_s += 0.11
+    assert world.bridge.safe_command(world.now_s).tolist() == sent.tolist()
+    assert world.bridge.stops == {Stop.SENSORS}
+
+
+def test_command_before_the_robot_is_at_its_start_does_not_reach_it(world: World) -> None:
+    world.bridge.reset(0)
+    assert world.command(0) == (CommandFate.EARLY, None)
 
 
 def test_rate_counts_from_where_the_joints_are_at_the_start() -> None:
@@ -172,12 +275,12 @@ def test_rate_counts_from_where_the_joints_are_at_the_start() -> None:
 
 
 def test_episode_ends_and_a_new_epoch_begins_only_with_a_reset(world: World) -> None:
-    for _ in range(5):
+    for _ in range(10):
         world.tick()
     assert world.bridge.is_done
     assert world.bridge.observation is None
     assert not world.tick()
-    assert world.command(5) == (CommandFate.LATE, None)
+    assert world.command(10) == (CommandFate.LATE, None)
     assert world.bridge.stop().tolist() == [0.0] * 6
     world.begin(4)
     assert (world.bridge.episode.epoch, world.bridge.episode.tick, world.bridge.episode.seed) == (2, 0, 4)

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_control_ros.sim.sensors import SensorFault, Sensors, SensorSettings
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.sim.readings import SECOND_PUBLISHER_S, Sensor, SensorFault, SensorSettings
+from spec_control_ros.sim.sensors import Sensors
 
 JOINTS = ("hip", "knee")
 YAWED = np.array([np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
@@ -93,6 +95,7 @@ def test_sensors_that_were_taken_apart_make_no_state(skew_s: float) -> None:
         {"velocity": np.zeros(3)},
         {"position": np.array([0.0, np.nan])},
         {"velocity": np.array([0.0, np.inf])},
+        {"position": np.array([0.0, 1e9])},
     ],
 )
 def test_bad_joint_states_are_refused_counted_and_change_nothing(
@@ -128,9 +131,9 @@ def test_what_is_forgotten_must_be_heard_again(sensors: Sensors) -> None:
     hear_joints(sensors)
     sensors.forget()
     hear_joints(sensors)
-    assert sensors.fault(0.0) is SensorFault.MISSING
+    assert sensors.faults_now(0.0) == dict.fromkeys((Sensor.IMU, Sensor.ODOMETRY), SensorFault.MISSING)
     hear_base(sensors)
-    assert sensors.fault(0.0) is None
+    assert sensors.faults_now(0.0) == {}
 
 
 def test_in_lockstep_every_stamp_is_read_once_and_only_when_all_bear_it(sensors: Sensors) -> None:
@@ -144,3 +147,116 @@ def test_in_lockstep_every_stamp_is_read_once_and_only_when_all_bear_it(sensors:
     assert sensors.read_next() is None
     hear_joints(sensors, stamp_s=2.0)
     assert sensors.read_next() is not None
+
+
+def hear_all(sensors: Sensors, now_s: float, *, same: tuple[str, ...] = ()) -> None:
+    """Every sensor tells something new at every moment, but for those that stand still."""
+    t = {name: 0.0 if name in same else now_s for name in ("joint_states", "imu", "odom")}
+    hear_joints(sensors, now_s, now_s, position=np.array([t["joint_states"], 0.0]))
+    sensors.hear_imu(YAWED, np.array([t["imu"], 0.0, 0.0]), now_s, now_s)
+    sensors.hear_odometry(np.array([t["odom"], 0.0, 0.0]), np.zeros(3), now_s, now_s)
+
+
+def fly(
+    sensors: Sensors, periods: int, *, same: tuple[str, ...], start_s: float = 10.0, is_commanded: bool = True
+) -> list[dict[Sensor, SensorFault]]:
+    """What is wrong after each of some control periods of 50 ms, with three messages of each sensor."""
+    found = []
+    for period in range(periods):
+        for message in range(3):
+            hear_all(sensors, start_s + 0.05 * period + 0.015 * message, same=same)
+        found.append(sensors.faults_now(start_s + 0.05 * period + 0.04))
+        if is_commanded:
+            sensors.command_changed()
+    return found
+
+
+@pytest.mark.parametrize("same", [("joint_states",), ("imu",), ("odom",), ("joint_states", "imu", "odom")])
+def test_values_that_stand_still_while_commands_change_are_frozen_until_they_change(
+    sensors: Sensors, same: tuple[str, ...]
+) -> None:
+    frozen = {Sensor(name): SensorFault.FROZEN for name in same}
+    assert fly(sensors, 8, same=same) == [{}] * 5 + [frozen] * 3
+    assert fly(sensors, 3, same=same, start_s=20.0, is_commanded=False) == [frozen] * 3  # it is not forgotten
+    assert fly(sensors, 8, same=(), start_s=30.0) == [{}] * 8
+
+
+def test_robot_that_is_not_told_to_move_may_stand_still(sensors: Sensors) -> None:
+    assert fly(sensors, 50, same=("joint_states", "imu", "odom"), is_commanded=False) == [{}] * 50
+
+
+def test_sensor_may_be_declared_to_stand_still() -> None:
+    settings = SensorSettings(max_age_s=AGE_S, max_skew_s=SKEW_S, may_stand_still=("odom",))
+    sensors = Sensors(JOINTS, settings)
+    assert fly(sensors, 50, same=("odom",)) == [{}] * 50
+    assert fly(sensors, 8, same=("odom", "imu"), start_s=20.0)[-1] == {Sensor.IMU: SensorFault.FROZEN}
+    with pytest.raises(SettingsError, match="got 'gyro', expected some of joint_states, imu, odom"):
+        SensorSettings(may_stand_still=("gyro",))
+
+
+def test_part_of_the_joints_that_stands_still_is_frozen(sensors: Sensors) -> None:
+    """A message vouches for its joints together: one of them may be at rest, but not a whole leg's driver."""
+    for i in range(10):
+        now_s = 10.0 + 0.05 * i
+        hear_base(sensors, now_s, now_s)
+        sensors.hear_imu(YAWED, np.array([now_s, 0.0, 0.0]), now_s, now_s)
+        sensors.hear_odometry(np.array([now_s, 0.0, 0.0]), np.zeros(3), now_s, now_s)
+        for name, position in (("hip", now_s), ("knee", 0.0)):
+            hear_joints(
+                sensors, now_s, now_s, names=(name,), position=np.array([position]), velocity=np.zeros(1)
+            )
+        sensors.command_changed()
+    assert sensors.faults_now(now_s) == {Sensor.JOINTS: SensorFault.FROZEN}
+
+
+def test_stamp_that_stands_still_is_told_however_new_the_values(sensors: Sensors) -> None:
+    for i in range(10):
+        now_s = 10.0 + 0.03 * i
+        hear_joints(sensors, 5.0, now_s, position=np.full(2, now_s))
+        hear_base(sensors, 5.0 + 1e-3 * i, now_s)
+        expected = {Sensor.JOINTS: SensorFault.SAME_STAMP} if 0.03 * i > AGE_S else {}
+        assert sensors.faults_now(now_s) == expected
+    hear_joints(sensors, 4.0, now_s)  # a clock that was set back is no clock that stands still
+    hear_base(sensors, 4.0, now_s)
+    assert sensors.faults_now(now_s) == {}
+
+
+def test_sensors_without_stamps_are_believed(sensors: Sensors) -> None:
+    for i in range(10):
+        hear_joints(sensors, 0.0, 0.05 * i, position=np.full(2, 0.05 * i))
+        hear_base(sensors, 0.0, 0.05 * i)
+        assert sensors.faults_now(0.05 * i) == {}
+
+
+def test_second_publisher_of_the_same_values_is_told_until_it_is_gone(sensors: Sensors) -> None:
+    both = (("hip",), np.zeros(1), np.zeros(1), 5.0)
+    hear_base(sensors)
+    sensors.hear_joints(*both, now_s=0.0, source=b"left")
+    hear_joints(sensors, names=("knee",), position=np.zeros(1), velocity=np.zeros(1), source=b"right")
+    assert sensors.faults_now(0.0) == {}  # each has joints of its own
+    assert sensors.hear_joints(*both, now_s=0.01, source=b"right") is SensorFault.TWO_PUBLISHERS
+    assert sensors.faults_now(0.01) == {Sensor.JOINTS: SensorFault.TWO_PUBLISHERS}
+    assert sensors.faults[SensorFault.TWO_PUBLISHERS] == 1
+    now_s = 0.02 + SECOND_PUBLISHER_S
+    hear_joints(sensors, 6.0, now_s, source=b"left")
+    hear_base(sensors, 6.0, now_s)
+    assert sensors.faults_now(now_s) == {}
+
+
+def test_publisher_that_was_started_again_is_no_second_one(sensors: Sensors) -> None:
+    hear_base(sensors)
+    hear_joints(sensors, source=b"before")
+    hear_base(sensors, 6.0, AGE_S * 2)
+    hear_joints(sensors, 6.0, AGE_S * 2, source=b"after")
+    assert sensors.faults_now(AGE_S * 2) == {}
+
+
+def test_message_that_names_a_joint_twice_is_refused(sensors: Sensors) -> None:
+    hear_base(sensors)
+    hear_joints(sensors)
+    three = np.ones(3)
+    hear_joints(sensors, names=("hip", "knee", "hip"), position=three, velocity=three)
+    assert sensors.faults == {SensorFault.REPEATED_NAME: 1}
+    assert sensors.read(0.0).joints.position.tolist() == [0.1, 0.2]
+    hear_joints(sensors, names=("knee", "tail", "tail"), position=three, velocity=three)  # no joints of ours
+    assert sensors.faults == {SensorFault.REPEATED_NAME: 1}

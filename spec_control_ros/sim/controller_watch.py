@@ -1,0 +1,46 @@
+"""Whether the node that drives a robot's motors still listens to commands."""
+
+from collections.abc import Mapping
+
+
+class ControllerWatch:
+    """Notices that the controller went away, or was replaced, among all that listen to its topic.
+
+    ros2_control names a controller's topic after its node. Where no such node listens, every node that does counts,
+    but for hidden ones (their names begin with an underscore, as those of ROS's command-line tools do).
+
+    Args:
+        topic: of the commands, absolute.
+        node: absolute name of the controller's node; empty: as above.
+    """
+
+    def __init__(self, topic: str, node: str = ""):
+        self._node, self._is_given = node or topic.rpartition("/")[0], bool(node)
+        self.missing: tuple[str, ...] = ()  # nodes that listened before, as of the last look
+        self.forget()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The nodes that count as the controller."""
+        return tuple(self._known) or (self._node,)
+
+    def forget(self) -> None:
+        """Whoever listens at the next look is the controller."""
+        self._known: dict[str, set[bytes]] = {}
+
+    def look(self, listeners: Mapping[bytes, str]) -> bool:
+        """Whether the controller listens, and has listened since the last look.
+
+        Args:
+            listeners: absolute names of the nodes that listen to the topic, by subscription.
+        """
+        found: dict[str, set[bytes]] = {}
+        for subscription, name in listeners.items():
+            if not name.rpartition("/")[2].startswith("_"):
+                found.setdefault(name, set()).add(subscription)
+        if self._is_given or self._node in found or self._node in self._known:
+            found = {name: gids for name, gids in found.items() if name == self._node}
+            self._known = {name: gids for name, gids in self._known.items() if name == self._node}
+        self.missing = tuple(name for name, gids in self._known.items() if gids - found.get(name, set()))
+        self._known |= found
+        return bool(found) and not self.missing

@@ -1,0 +1,148 @@
+"""The newest values of one sensor of a robot, and whether they can be believed."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.sim.body_state import LARGEST
+
+SECOND_PUBLISHER_S = 1.0  # after its last message, it is taken to be gone
+
+
+class Sensor(str, Enum):
+    """What a robot is sensed with."""
+
+    JOINTS = "joint_states"
+    IMU = "imu"
+    ODOMETRY = "odom"
+
+
+class SensorFault(Enum):
+    """Why a sensor is not believed, or why a message was refused; the value is its name on diagnostics."""
+
+    MISSING = "missing"
+    STALE = "stale"
+    SAME_STAMP = "same_stamp"
+    FROZEN = "frozen"
+    TWO_PUBLISHERS = "two_publishers"
+    SKEWED = "skewed"
+    BAD_MESSAGE = "bad_message"
+    REPEATED_NAME = "repeated_name"
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in words."""
+        return MEANINGS[self]
+
+
+MEANINGS = {
+    SensorFault.MISSING: "not everything was heard yet",
+    SensorFault.STALE: "no new message",
+    SensorFault.SAME_STAMP: "messages come, but their stamp stands still",
+    SensorFault.FROZEN: "messages come, but their values stand still although the commands change",
+    SensorFault.TWO_PUBLISHERS: "two publishers give the same values",
+    SensorFault.SKEWED: "measured at another time than the others",
+    SensorFault.BAD_MESSAGE: "wrong length, no velocities, not finite, too large, or no unit quaternion",
+    SensorFault.REPEATED_NAME: "a joint is named twice in one message",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSettings:
+    """When sensors make an observation."""
+
+    max_age_s: float = setting(0.1, "s; a sensor that was heard longer ago is stale", above=0.0, high=60.0)
+    max_skew_s: float = setting(0.03, "s; between the stamps of one observation", above=0.0, high=60.0)
+    frozen_after: int = setting(
+        5,
+        "messages in a row with the same values, each after a change of the command, that make a sensor frozen",
+        low=2,
+        high=10**6,
+    )
+    may_stand_still: tuple[str, ...] = setting(
+        (),
+        "sensors whose values may stand still while the commands change, so that they are never frozen: "
+        "joint_states, imu, odom",
+        of=str,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        known = [sensor.value for sensor in Sensor]
+        if unknown := [name for name in self.may_stand_still if name not in known]:
+            raise SettingsError(f"may_stand_still: got {unknown[0]!r}, expected some of {', '.join(known)}")
+
+
+class Readings:
+    """Some values, each of which may come in a message of its own; times are seconds.
+
+    A message vouches for its values together: they are frozen if none of them changes.
+
+    Args:
+        values: (value, column) before anything is heard.
+        settings: when they are believed.
+        may_stand_still: whether the same values over and over are right.
+    """
+
+    def __init__(self, values: NDArray[np.float64], settings: SensorSettings, *, may_stand_still: bool):
+        self.values = values
+        self._settings, self._may_stand_still = settings, may_stand_still
+        self.forget()
+
+    def forget(self) -> None:
+        """What was heard is of no use any more."""
+        count = len(self.values)
+        self.stamp_s, self._heard_s, self._stamped_s = np.full((3, count), -np.inf)
+        self._source = np.full(count, None, object)
+        self._still = np.zeros(count, np.int64)  # messages in a row that changed nothing
+        self._is_commanded = np.zeros(count, bool)  # since the last message
+        self._doubled_s = -np.inf
+
+    def hear(
+        self, rows: list[int], values: NDArray[np.float64], stamp_s: float, now_s: float, source: bytes
+    ) -> SensorFault | None:
+        """Take the new values of some rows; returns why they are refused.
+
+        Args:
+            rows: of the values.
+            values: (row, column).
+            stamp_s: when they were measured, on the robot's clock; 0: the robot does not tell.
+            now_s: on our clock.
+            source: who publishes them.
+        """
+        if not (np.abs(values) < LARGEST).all():  # nor is a NaN
+            return SensorFault.BAD_MESSAGE
+        is_alive = now_s - self._heard_s[rows] <= self._settings.max_age_s
+        if any(known != source for known in self._source[rows][is_alive]):
+            self._doubled_s = now_s
+            return SensorFault.TWO_PUBLISHERS
+        is_still = np.array_equal(values, self.values[rows])
+        self._still[rows] = self._still[rows] + self._is_commanded[rows] if is_still else 0
+        self._is_commanded[rows] = False
+        is_new = (self.stamp_s[rows] != stamp_s) | (stamp_s == 0.0)
+        self._stamped_s[rows] = np.where(is_new, now_s, self._stamped_s[rows])
+        self.values[rows], self.stamp_s[rows], self._heard_s[rows] = values, stamp_s, now_s
+        self._source[rows] = source
+        return None
+
+    def command_changed(self) -> None:
+        """The robot was told to do something else, so that what is measured should change."""
+        self._is_commanded[:] = True
+
+    def fault(self, now_s: float) -> SensorFault | None:
+        """Why the values are not to be believed."""
+        s = self._settings
+        if now_s - self._doubled_s <= SECOND_PUBLISHER_S:
+            return SensorFault.TWO_PUBLISHERS
+        if np.isinf(self._heard_s).any():
+            return SensorFault.MISSING
+        if (now_s - self._heard_s > s.max_age_s).any():
+            return SensorFault.STALE
+        if (now_s - self._stamped_s > s.max_age_s).any():
+            return SensorFault.SAME_STAMP
+        is_frozen = not self._may_stand_still and (self._still >= s.frozen_after).any()
+        return SensorFault.FROZEN if is_frozen else None

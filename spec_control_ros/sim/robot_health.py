@@ -1,0 +1,50 @@
+"""How a robot behind a bridge does, in words."""
+
+from spec_control_ros.core.health import Finding, Level
+from spec_control_ros.sim.robot_bridge import RobotBridge, Stop
+from spec_control_ros.sim.sensors import Sensors
+
+SAFE = "the robot has the safe command"
+
+
+def sensor_faults(sensors: Sensors, now_s: float) -> str:
+    """What is wrong with the sensors; empty if they are right."""
+    faults = sensors.faults_now(now_s).items()
+    return ", ".join(f"{sensor.value}: {fault.value} ({fault.meaning})" for sensor, fault in faults)
+
+
+def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], now_s: float) -> str:
+    """Why the robot has the safe command; empty while it has not.
+
+    Args:
+        bridge: of the robot.
+        missing: nodes of the controller that listen no more.
+        now_s: on the clock of the sensors.
+    """
+    whys = {
+        Stop.CONTROLLER: f"the controller does not listen: {', '.join(missing) or 'there is none'}",
+        Stop.SENSORS: sensor_faults(bridge.sensors, now_s) or "there is no observation",
+        Stop.SILENCE: "the executor is silent: no command",
+    }
+    return "; ".join(why for stop, why in whys.items() if stop in bridge.stops)
+
+
+def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:
+    """The worst of what there is to say.
+
+    Args:
+        bridge: of the robot.
+        why_stopped: it has the safe command; empty while it has not.
+        faults: of the sensors; empty if they are right.
+        waiting_for: in words, if no episode is under way.
+    """
+    state = bridge.episode
+    if why_stopped:
+        return Finding(Level.ERROR, f"{why_stopped}: {SAFE}")
+    if faults:
+        return Finding(Level.ERROR, faults)
+    if not bridge.is_running:
+        return Finding(Level.WARN, "waiting: " + (waiting_for or "the robot goes to its start"))
+    if state.missed_ticks or state.dropped:
+        return Finding(Level.WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused")
+    return Finding(Level.OK, "running")

@@ -1,0 +1,176 @@
+"""The hardware bridge as a process, before a robot whose sensors and controller go wrong in the middle of an episode.
+
+Whatever goes wrong: it is told at once, the controller gets the safe command, and the robot comes back from rest.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from ros_support import Background, Probe
+from scripted_robot import CONTROLLER, TOPICS, EagerExecutor, ScriptedRobot
+from std_msgs.msg import Float64MultiArray
+
+TASK, ACTION, PERIOD_S = "walker-walk", 6, 0.05
+RATE = 100.0  # N m/s: nine periods from rest to what the executor wants
+BRIDGE = {
+    "task": TASK,
+    "episodes": 0,
+    "robot.episode_ticks": 1_000_000,
+    "resets_robot": False,
+    "controller.gains": [50.0] * ACTION,
+    "controller.lower": [-50.0] * ACTION,
+    "controller.upper": [50.0] * ACTION,
+    "controller.rates": [RATE] * ACTION,
+    "sensors.max_age_s": 0.3,  # other processes of a busy machine take their time
+    "sensors.max_skew_s": 0.2,
+    "robot.silence_s": 0.5,
+}
+SAFE = "the robot has the safe command"
+
+
+class World:
+    """Bridge, robot, executor, and somebody who looks on."""
+
+    def __init__(self, probe: Probe, start: Callable[..., Background]):
+        self.probe = probe
+        self.robot = ScriptedRobot(probe, TASK)
+        self.robot.appear()
+        self.executor = EagerExecutor(probe, ACTION, 0.9)
+        probe.hear(Float64MultiArray, f"{CONTROLLER}/commands", 10)  # a recorder: it drives nothing
+        self.diagnostics = probe.hear_diagnostics("hardware_bridge")
+        self.bridge = start("hardware_bridge", BRIDGE)
+        self.wait_until_driven()
+
+    @property
+    def says(self) -> str:
+        """The newest diagnostics in words."""
+        return self.diagnostics[-1].message if self.diagnostics else ""
+
+    def wait_until_driven(self) -> None:
+        """Until the robot has as much as the executor wants."""
+        self.probe.until(
+            lambda: self.robot.efforts and np.abs(self.robot.efforts[-1]).min() > 30.0,
+            lambda: f"not driven: {self.says}; {self.bridge.text}",
+        )
+
+    @contextmanager
+    def stopping(self, *said: str) -> Iterator[None]:
+        """What happens inside stops the robot, and is mended at the end; the robot comes back from rest."""
+        count = len(self.diagnostics)
+        yield
+        self.probe.until(
+            lambda: any(all(word in s.message for word in (*said, SAFE)) for s in self.diagnostics[count:]),
+            lambda: f"not told {said}: {self.says}; {self.bridge.text}",
+        )
+        assert self.diagnostics[-1].level == DiagnosticStatus.ERROR
+        self.probe.until(lambda: not self.robot.efforts[-1].any(), "not stopped")
+
+    def wait_until_back(self) -> None:
+        """Until the robot is driven again, and all is said to be well; every step on the way is within the rate."""
+        stopped_at = len(self.robot.efforts) - 1
+        assert not self.robot.efforts[stopped_at].any()
+        self.wait_until_driven()
+        steps = np.abs(np.diff(self.robot.efforts[stopped_at:], axis=0))
+        assert steps.max() <= RATE * PERIOD_S + 1e-9
+        self.probe.until(lambda: SAFE not in self.says)
+        assert self.diagnostics[-1].level < DiagnosticStatus.ERROR
+
+
+@pytest.fixture
+def world(probe: Probe, start: Callable[..., Background]) -> World:
+    return World(probe, start)
+
+
+def values_stand_still() -> Callable[[object], object]:
+    """Under stamps that go on."""
+    frozen: list[object] = []
+
+    def spoil(message: object) -> object:
+        if not frozen:
+            frozen.append(copy.deepcopy(message))
+        frozen[0].header.stamp = message.header.stamp
+        return frozen[0]
+
+    return spoil
+
+
+def stamps_stand_still() -> Callable[[object], object]:
+    """Of values that go on."""
+    stamps: list[object] = []
+
+    def spoil(message: object) -> object:
+        stamps.append(message.header.stamp)
+        message.header.stamp = stamps[0]
+        return message
+
+    return spoil
+
+
+def names_come_twice() -> Callable[[object], object]:
+    """With other values the second time."""
+
+    def spoil(message: object) -> object:
+        message.name = [*message.name, message.name[0]]
+        message.position, message.velocity = [*message.position, 0.0], [*message.velocity, 0.0]
+        return message
+
+    return spoil
+
+
+def test_sensors_that_go_wrong_stop_the_robot_and_are_told_by_sensor_and_cause(world: World) -> None:
+    said = {"joint_states": "joint_states", "imu/data": "imu", "odom": "odom"}
+    faults = [(values_stand_still, "frozen"), (stamps_stand_still, "same_stamp")]
+    for make, cause in faults:
+        for topics in [(topic,) for topic in TOPICS] + [tuple(TOPICS)]:
+            with world.probe.counting(world.diagnostics, "stops.sensors"):
+                spoilt = world.robot.spoilt({topic: make() for topic in topics})
+                with spoilt, world.stopping(*(f"{said[topic]}: {cause}" for topic in topics)):
+                    pass
+                world.wait_until_back()
+    with (
+        world.robot.spoilt({"joint_states": names_come_twice()}),
+        world.probe.counting(world.diagnostics, "sensors.repeated_name"),
+        world.stopping("joint_states: stale"),
+    ):
+        pass
+    world.wait_until_back()
+    assert "message refused: repeated_name" in world.bridge.text
+    assert "Traceback" not in world.bridge.text
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_second_publisher_stops_the_robot_until_it_is_gone(world: World, topic: str) -> None:
+    with world.robot.doubled(topic), world.stopping("two_publishers"):
+        pass
+    world.wait_until_back()
+
+
+def test_controller_that_goes_away_is_told_and_comes_back_to_a_robot_at_rest(world: World) -> None:
+    with world.probe.counting(world.diagnostics, "stops.controller"):
+        count = len(world.diagnostics)
+        world.robot.disappear()
+        world.probe.until(
+            lambda: any(
+                f"/{CONTROLLER}" in s.message and SAFE in s.message for s in world.diagnostics[count:]
+            ),
+            lambda: f"{world.says}; {world.bridge.text}",
+        )
+        world.probe.spin(3.0)
+        assert SAFE in world.says
+        world.robot.efforts.clear()
+        world.robot.appear()
+        world.wait_until_driven()
+    assert np.abs(world.robot.efforts[0]).max() <= RATE * PERIOD_S + 1e-9
+
+
+def test_executor_that_falls_silent_comes_back_to_a_robot_at_rest(world: World) -> None:
+    with world.probe.counting(world.diagnostics, "stops.silence"):
+        world.executor.is_alive = False
+        with world.stopping("the executor is silent"):
+            pass
+        world.executor.is_alive = True
+        world.wait_until_back()
