@@ -23,6 +23,7 @@ class Step:
     obs: NDArray[np.float32]  # (obs,) at the end of the tick
     reward: float  # summed over the tick's physics control steps
     is_last: bool  # the episode is over; the next call must be `reset`
+    is_terminated: bool = False  # the task ended it (a fall, say): no reward comes after; else time was up
 
 
 @runtime_checkable

@@ -2,19 +2,14 @@
 
 from functools import cache
 
-import numpy as np
-from dm_control import mujoco, rl, suite
-from dm_control.mujoco.wrapper.mjbindings import enums
-from numpy.typing import NDArray
+from dm_control import suite
 
-from spec_control_ros.core.errors import ActionError, TaskError
-from spec_control_ros.sim.plant import JointStates, Step
+from spec_control_ros.core.errors import TaskError
+from spec_control_ros.sim.control_plant import ControlPlant
 
 
-class SuitePlant:
-    """One dm_control task; an action is held for `action_repeat` of its control steps.
-
-    A seed gives the same episode whatever came before it.
+class SuitePlant(ControlPlant):
+    """One task of the suite.
 
     Args:
         task: `domain-task` as in `humanoid-walk`; `cup-catch` and `ball_in_cup-catch` are one.
@@ -25,110 +20,7 @@ class SuitePlant:
     """
 
     def __init__(self, task: str, action_repeat: int = 2):
-        if action_repeat < 1:
-            raise TaskError(f"action_repeat: got {action_repeat}, expected at least 1")
-        self.task = task
-        self._action_repeat = action_repeat
-        self._env: rl.control.Environment = suite.load(*split_task(task), task_kwargs={"random": 0})
-        if not np.isfinite(self._env._step_limit):
-            raise TaskError(f"task {task}: its episodes have no end; expected a task with a time limit")
-        spec = self._env.action_spec()
-        self._low, self._high = spec.minimum, spec.maximum
-        self._obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
-        self._joints = _scalar_joints(self.physics)
-        self._is_running = False
-        model = self.physics.model
-        self.actuator_names = tuple(str(model.id2name(i, "actuator")) for i in range(model.nu))
-        self.body_names = tuple(
-            str(model.id2name(i, "body")) for i in range(1, model.nbody)
-        )  # 0 is the world
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-        return self._obs_dim
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return len(self._low)
-
-    @property
-    def control_period_s(self) -> float:
-        """Duration of a tick."""
-        return self._env.control_timestep() * self._action_repeat
-
-    @property
-    def episode_ticks(self) -> int:
-        """Ticks until an episode ends; the last one may be cut short by dm_control's time limit."""
-        return int(np.ceil(self._env._step_limit / self._action_repeat))
-
-    @property
-    def physics(self) -> mujoco.Physics:
-        """MuJoCo's state, for rendering and for curricula of starts."""
-        return self._env.physics
-
-    def reset(self, seed: int) -> NDArray[np.float32]:
-        """Start the episode that `seed` stands for; returns its first observation (obs,)."""
-        self._env.task.random.seed(seed)
-        self._is_running = True
-        return _concatenate(self._env.reset().observation)
-
-    def observe(self) -> NDArray[np.float32]:
-        """Observation (obs,) of the physics' present state, as after setting it from outside."""
-        return _concatenate(self._env.task.get_observation(self.physics))
-
-    def reward(self) -> float:
-        """Of one control step that ends in the physics' present state, under its present control."""
-        return float(self._env.task.get_reward(self.physics))
-
-    def step(self, action: NDArray[np.float32]) -> Step:
-        """Hold `action` (action,) in [-1, 1] for one tick.
-
-        Raises:
-            ActionError: wrong size, not finite, or no episode under way.
-        """
-        control = self.control_of(action)
-        if not self._is_running:
-            raise ActionError("step: the episode is over or none was started; call reset first")
-        reward = 0.0
-        for _ in range(self._action_repeat):
-            time_step = self._env.step(control)
-            reward += float(time_step.reward)
-            if time_step.last():
-                self._is_running = False
-                break
-        return Step(_concatenate(time_step.observation), reward, time_step.last())
-
-    def control_of(self, action: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The actuators' control (action,) for `action` (action,) in [-1, 1].
-
-        Raises:
-            ActionError: wrong size or not finite.
-        """
-        action = np.asarray(action, dtype=np.float64)
-        if action.shape != self._low.shape or not np.isfinite(action).all():
-            raise ActionError(
-                f"action: got shape {action.shape}{'' if np.isfinite(action).all() else ' with non-finite values'}, "
-                f"expected {self._low.shape} of finite values"
-            )
-        return self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
-
-    def push(self, body: str, wrench: NDArray[np.float64]) -> None:
-        """Let a wrench (6,) act on a body until the next push or reset: force (N), then torque (N m), world's axes.
-
-        Raises:
-            TaskError: there is no such body.
-        """
-        if body not in self.body_names:
-            raise TaskError(f"body: got {body!r}, expected one of {', '.join(self.body_names)}")
-        self.physics.named.data.xfrc_applied[body] = wrench
-
-    def joint_states(self) -> JointStates:
-        """The hinges and slides as they are now; free and ball joints have no scalar position."""
-        names, qpos, qvel = self._joints
-        data = self.physics.data
-        return JointStates(names, data.qpos[qpos].copy(), data.qvel[qvel].copy())
+        super().__init__(suite.load(*split_task(task), task_kwargs={"random": 0}), task, action_repeat)
 
 
 def split_task(task: str) -> tuple[str, str]:
@@ -150,18 +42,3 @@ def _task_names() -> dict[str, tuple[str, str]]:
     for short, domain in (("cup", "ball_in_cup"), ("pointmass", "point_mass")):
         names |= {f"{short}-{t}".replace("_", "-"): (d, t) for d, t in suite.ALL_TASKS if d == domain}
     return names
-
-
-def _concatenate(observation: dict[str, NDArray[np.float64]]) -> NDArray[np.float32]:
-    return np.concatenate([np.ravel(v) for v in observation.values()]).astype(np.float32)
-
-
-def _scalar_joints(physics: mujoco.Physics) -> tuple[tuple[str, ...], NDArray[np.int32], NDArray[np.int32]]:
-    model = physics.model
-    scalar = [
-        j
-        for j in range(model.njnt)
-        if model.jnt_type[j] in (enums.mjtJoint.mjJNT_HINGE, enums.mjtJoint.mjJNT_SLIDE)
-    ]
-    names = tuple(model.id2name(j, "joint") for j in scalar)
-    return names, model.jnt_qposadr[scalar], model.jnt_dofadr[scalar]

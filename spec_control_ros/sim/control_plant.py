@@ -1,0 +1,142 @@
+"""Any environment of dm_control as a plant."""
+
+import numpy as np
+from dm_control import mujoco, rl
+from numpy.typing import NDArray
+
+from spec_control_ros.core.errors import ActionError, TaskError
+from spec_control_ros.sim.plant import JointStates, Step
+from spec_control_ros.sim.scalar_joints import ScalarJoints
+
+
+class ControlPlant:
+    """An environment of dm_control, of its suite or anybody's; an action is held for `action_repeat` control steps.
+
+    A seed gives the same episode whatever came before it.
+
+    Args:
+        env: whose task draws all its chance from `task.random`.
+        task: its name, for messages.
+        action_repeat: control steps in a tick.
+
+    Raises:
+        TaskError: its episodes never end, its actions have no bounds, or its task has no `random`.
+    """
+
+    def __init__(self, env: rl.control.Environment, task: str, action_repeat: int = 2):
+        if action_repeat < 1:
+            raise TaskError(f"action_repeat: got {action_repeat}, expected at least 1")
+        self.task = task
+        self._action_repeat = action_repeat
+        self._env = env
+        if not isinstance(getattr(env.task, "random", None), np.random.RandomState):
+            raise TaskError(
+                f"task {task}: its {type(env.task).__name__} has no RandomState `random`, which seeds fix; expected a "
+                "subclass of dm_control.suite.base.Task"
+            )
+        if not np.isfinite(self._env._step_limit):
+            raise TaskError(f"task {task}: its episodes have no end; expected a task with a time limit")
+        spec = self._env.action_spec()
+        self._low, self._high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
+        if not np.isfinite([self._low, self._high]).all():
+            raise TaskError(f"task {task}: its actions have no bounds; give every actuator a ctrlrange")
+        self._obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
+        self._joints = ScalarJoints(self.physics.model.ptr)
+        self._is_running = False
+        model = self.physics.model
+        self.actuator_names = tuple(str(model.id2name(i, "actuator")) for i in range(model.nu))
+        self.body_names = tuple(
+            str(model.id2name(i, "body")) for i in range(1, model.nbody)
+        )  # 0 is the world
+
+    @property
+    def obs_dim(self) -> int:
+        """Length of an observation."""
+        return self._obs_dim
+
+    @property
+    def action_dim(self) -> int:
+        """Length of an action."""
+        return len(self._low)
+
+    @property
+    def control_period_s(self) -> float:
+        """Duration of a tick."""
+        return self._env.control_timestep() * self._action_repeat
+
+    @property
+    def episode_ticks(self) -> int:
+        """Ticks until an episode ends; the last one may be cut short by dm_control's time limit."""
+        return int(np.ceil(self._env._step_limit / self._action_repeat))
+
+    @property
+    def physics(self) -> mujoco.Physics:
+        """MuJoCo's state, for rendering and for curricula of starts."""
+        return self._env.physics
+
+    def reset(self, seed: int) -> NDArray[np.float32]:
+        """Start the episode that `seed` stands for; returns its first observation (obs,)."""
+        self._env.task.random.seed(seed)
+        self._is_running = True
+        return _concatenate(self._env.reset().observation)
+
+    def observe(self) -> NDArray[np.float32]:
+        """Observation (obs,) of the physics' present state, as after setting it from outside."""
+        return _concatenate(self._env.task.get_observation(self.physics))
+
+    def reward(self) -> float:
+        """Of one control step that ends in the physics' present state, under its present control."""
+        return float(self._env.task.get_reward(self.physics))
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        """Hold `action` (action,) in [-1, 1] for one tick.
+
+        Raises:
+            ActionError: wrong size, not finite, or no episode under way.
+        """
+        control = self.control_of(action)
+        if not self._is_running:
+            raise ActionError("step: the episode is over or none was started; call reset first")
+        reward = 0.0
+        for _ in range(self._action_repeat):
+            time_step = self._env.step(control)
+            reward += float(time_step.reward)
+            if time_step.last():
+                self._is_running = False
+                break
+        is_last = time_step.last()
+        # dm_env: a discount of 0 says that nothing comes after; a time limit leaves it at 1.
+        is_terminated = is_last and time_step.discount == 0.0
+        return Step(_concatenate(time_step.observation), reward, is_last, is_terminated)
+
+    def control_of(self, action: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The actuators' control (action,) for `action` (action,) in [-1, 1].
+
+        Raises:
+            ActionError: wrong size or not finite.
+        """
+        action = np.asarray(action, dtype=np.float64)
+        if action.shape != self._low.shape or not np.isfinite(action).all():
+            raise ActionError(
+                f"action: got shape {action.shape}{'' if np.isfinite(action).all() else ' with non-finite values'}, "
+                f"expected {self._low.shape} of finite values"
+            )
+        return self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
+
+    def push(self, body: str, wrench: NDArray[np.float64]) -> None:
+        """Let a wrench (6,) act on a body until the next push or reset: force (N), then torque (N m), world's axes.
+
+        Raises:
+            TaskError: there is no such body.
+        """
+        if body not in self.body_names:
+            raise TaskError(f"body: got {body!r}, expected one of {', '.join(self.body_names)}")
+        self.physics.named.data.xfrc_applied[body] = wrench
+
+    def joint_states(self) -> JointStates:
+        """The hinges and slides as they are now."""
+        return self._joints.read(self.physics.data)
+
+
+def _concatenate(observation: dict[str, NDArray[np.float64]]) -> NDArray[np.float32]:
+    return np.concatenate([np.ravel(v) for v in observation.values()]).astype(np.float32)

@@ -1,0 +1,124 @@
+"""Environments by name, and what is said of those that are none."""
+
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Dict, Discrete
+
+from spec_control_ros.core.errors import TaskError
+from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.plant import Plant, Step
+
+BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
+
+
+def last_step(plant: Plant, value: float = 1.0) -> Step:
+    plant.reset(0)
+    while not (step := plant.step(np.full(plant.action_dim, value, np.float32))).is_last:
+        pass
+    return step
+
+
+class Small(gymnasium.Env):
+    """A dictionary of observations, bounds of all kinds, an end when it goes too far."""
+
+    metadata = {"render_fps": 20}  # noqa: RUF012
+    observation_space = Dict({"place": Box(-9, 9, (2,)), "phase": Discrete(3)})
+    action_space = Box(np.array([-1.0, 0.0], np.float32), np.array([3.0, 4.0], np.float32))
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
+        super().reset(seed=seed)
+        self.place, self.given = self.np_random.uniform(-1, 1, 2).astype(np.float32), []
+        return self._obs(), {}
+
+    def step(self, action: np.ndarray) -> tuple:
+        self.given.append(action)
+        self.place = self.place + 0.1 * action
+        return self._obs(), 1.0, bool(self.place[0] > 2.0), False, {}
+
+    def _obs(self) -> dict:
+        return {"place": self.place.astype(np.float32), "phase": 1}
+
+
+class Endless(Small):
+    pass
+
+
+class Buttons(Small):
+    action_space = Discrete(2)
+
+
+gymnasium.register("Small-v0", Small, max_episode_steps=30)
+gymnasium.register("Endless-v0", Endless)
+gymnasium.register("Buttons-v0", Buttons, max_episode_steps=30)
+
+
+def test_the_suite_is_meant_where_nothing_else_is_said() -> None:
+    one, other = make_env("walker-walk"), make_env("dm_control:walker-walk", 2)
+    assert np.array_equal(one.reset(3), other.reset(3))
+    assert one.control_period_s == other.control_period_s == pytest.approx(0.05)
+
+
+def test_gymnasium_s_own_period_length_and_joints() -> None:
+    plant = make_env("gymnasium:HalfCheetah-v5", 2)
+    assert (plant.obs_dim, plant.action_dim, plant.episode_ticks) == (17, 6, 500)
+    assert plant.control_period_s == pytest.approx(0.1)
+    assert plant.joint_states().names[:3] == ("rootx", "rootz", "rooty")
+
+
+def test_dictionaries_are_flattened_and_actions_are_scaled_to_the_space() -> None:
+    plant = make_env("gymnasium:Small-v0")
+    assert (plant.obs_dim, plant.action_dim, plant.control_period_s) == (5, 2, 0.05)
+    plant.reset(0)
+    for value in (-1.0, 0.0, 1.0):
+        plant.step(np.full(2, value, np.float32))
+    given = plant._env.unwrapped.given
+    np.testing.assert_allclose(given, [[-1.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
+
+
+def test_an_early_end_is_told_from_a_time_limit() -> None:
+    assert last_step(make_env("gymnasium:Small-v0"), value=1.0).is_terminated
+    assert not last_step(make_env("gymnasium:Small-v0"), value=-1.0).is_terminated
+    assert last_step(make_env(f"mjcf:{BODY}@own_body:impatient")).is_terminated
+    assert not last_step(make_env(f"mjcf:{BODY}@own_body:raise_links")).is_terminated
+
+
+def test_own_body_has_its_own_period_and_bounds() -> None:
+    plant = make_env(f"mjcf:{BODY}@own_body:raise_links")
+    assert (plant.obs_dim, plant.action_dim, plant.episode_ticks) == (4, 2, 25)
+    assert plant.control_period_s == pytest.approx(0.02)
+    np.testing.assert_allclose(plant.control_of(np.zeros(2, np.float32)), [0.5, 0.0])
+
+
+def test_a_plant_of_one_s_own_is_taken_as_it_is() -> None:
+    assert make_env("python:short_plant:ShortPlant").episode_ticks == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mujoco:Ant", "environment: got 'mujoco:Ant', expected `dm_control:walker-walk`"),
+        ("walker-fly", "task: got 'walker-fly', expected one of .*walker-walk"),
+        ("gymnasium:Nothing-v0", "which Gymnasium does not make"),
+        ("gymnasium:Endless-v0", "its episodes have no end"),
+        ("gymnasium:Buttons-v0", r"got actions in Discrete\(2\), expected a box"),
+        (f"mjcf:{BODY}", "without a task, expected mjcf:FILE@MODULE:FACTORY"),
+        ("mjcf:nowhere.xml@own_body:raise_links", "nowhere.xml is not a file"),
+        (f"mjcf:{__file__}@own_body:raise_links", "no model for MuJoCo"),
+        (f"mjcf:{BODY}@own_body:nothing", "cannot be imported"),
+        (f"mjcf:{BODY}@nowhere:nothing", "cannot be imported"),
+        (f"mjcf:{BODY}@own_body", "cannot be imported"),
+        ("python:collections:OrderedDict", "its factory gave a OrderedDict, expected"),
+    ],
+)
+def test_what_is_no_environment_is_refused(name: str, said: str) -> None:
+    with pytest.raises(TaskError, match=said):
+        make_env(name)
+
+
+@pytest.mark.parametrize("name", ["gymnasium:Small-v0", "walker-walk"])
+def test_no_repeat_is_refused(name: str) -> None:
+    with pytest.raises(TaskError, match="action_repeat: got 0, expected at least 1"):
+        make_env(name, 0)
