@@ -10,7 +10,7 @@ from spec_control_ros.core.errors import BenchmarkError
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_env
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
@@ -31,7 +31,7 @@ class EpisodeRunner:
     """Keeps what episodes share: models, planners that have warmed up, plants.
 
     Args:
-        task: of dm_control's suite.
+        task: name of an environment, see `make_env`.
         model: folder of the model.
         device: to plan on.
 
@@ -41,11 +41,11 @@ class EpisodeRunner:
 
     def __init__(self, task: str, model: Path, device: str = "cpu"):
         torch.set_num_threads(1)
-        self._folder = ModelFolder(model)
+        self._task, self._folder = task, ModelFolder(model)
         self._model, card = self._folder.world_model()
         self._control_period_s = float(card.get("control_period_s", 0.0))
         self._planning_model = self._model if device == "cpu" else self._folder.world_model(device)[0]
-        self._plant = cache(lambda action_repeat: SuitePlant(task, action_repeat))
+        self._plant = cache(lambda action_repeat: make_env(task, action_repeat))
         self._planner = cache(self._warm_planner)
 
     def check(self, trial: Trial) -> None:
@@ -58,7 +58,7 @@ class EpisodeRunner:
         if (plant.obs_dim, plant.action_dim) != (dims.obs, dims.action) and not dims.tasks:
             raise BenchmarkError(
                 f"model {self._folder.path.name}: made for observations of {dims.obs} and actions of {dims.action}, "
-                f"expected {plant.obs_dim} and {plant.action_dim}, as {plant.task} has; name another with --model"
+                f"expected {plant.obs_dim} and {plant.action_dim}, as {self._task} has; name another with --model"
             )
         make_law(self._folder, self._model, trial.settings)
         self._planner(trial.settings.planner, trial.settings.task)
