@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from spec_control_ros.bringup.parameter_files import read_system_file
 from spec_control_ros.bringup.process_faults import FAR, LINK_FAULTS, PROCESS_FAULTS, kinds_in
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
@@ -104,6 +105,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
     if values["params"]:
         if not Path(values["params"]).is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
+        read_system_file(Path(values["params"]))  # a section that is for no node of the system ends it here
         files += (Path(values["params"]).absolute(),)
     faults = fault_file(values["faults"], config)
     is_linked = not kinds_in(faults).isdisjoint(LINK_FAULTS)

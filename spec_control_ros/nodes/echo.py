@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from spec_control_interfaces import msg
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.spin import ProcessNode, run_node
@@ -29,7 +29,6 @@ class EchoNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("echo")
         settings = declare_settings(self, EchoSettings)
-        refuse_unknown(self)
         self._command = msg.Command(action=array("f", [0.0] * settings.action_dim))
         self._publisher = self.create_publisher(msg.Command, "echo/command", LATEST)
         self.create_subscription(msg.Observation, "echo/observation", self._on_observation, LATEST)

@@ -36,7 +36,7 @@ from spec_control_ros.ros.messages import (
     write_command,
 )
 from spec_control_ros.ros.model import find_model
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
@@ -85,7 +85,6 @@ class ExecutorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("executor")
         self._settings = declare_settings(self, ExecutorNodeSettings)
-        refuse_unknown(self)
         torch.set_num_threads(1)  # one observation at a time: threads would only add latency
         # What the clock says where time is not simulated; asking it takes ten times as long.
         is_simulated = self.get_parameter("use_sim_time").value

@@ -24,7 +24,7 @@ from spec_control_ros.core.health import Health
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.publisher_gid import with_publisher
 from spec_control_ros.ros.qos import LATEST, RECORD
@@ -89,7 +89,6 @@ class HardwareBridgeNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("hardware_bridge")
         self._settings = declare_settings(self, HardwareBridgeSettings)
-        refuse_unknown(self)
         self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()

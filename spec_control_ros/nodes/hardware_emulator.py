@@ -18,7 +18,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.ros.spin import ProcessNode, run_node
@@ -53,7 +53,6 @@ class HardwareEmulatorNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("hardware_emulator")
         self._settings = declare_settings(self, EmulatorSettings)
-        refuse_unknown(self)
         self._robot = EmulatedRobot(self._settings.task, self._settings.joints)
         self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
         self._steps = 0  # of the physics' time, over resets

@@ -17,7 +17,7 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.process_faults import FAR, Cut, Delay, LinkFault
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.sim.faults.schedule import read_faults
@@ -41,7 +41,6 @@ class LinkNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("link")
         settings = declare_settings(self, LinkSettings)
-        refuse_unknown(self)
         self._schedule = read_faults(Path(settings.faults))
         self._epoch = self._tick = 0
         self._begun_at_s, self._period_s = 0.0, USUAL_PERIOD_S

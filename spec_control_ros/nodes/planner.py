@@ -24,7 +24,7 @@ from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.model import find_model
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
@@ -73,7 +73,6 @@ class PlannerNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("planner")
         self._settings = declare_settings(self, PlannerNodeSettings)
-        refuse_unknown(self)
         _check_device(self._settings.device)
         for refusal in pin_to(self._settings.cpus):
             self.get_logger().warning(refusal)

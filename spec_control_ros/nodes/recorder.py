@@ -14,7 +14,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from spec_control_ros.analysis.bag.writer import BagWriter, Storage
 from spec_control_ros.core.errors import BagError, SettingsError
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.ros.topics import TOPICS, Topic, find_topic
 
@@ -42,7 +42,6 @@ class RecorderNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("recorder")
         settings = declare_settings(self, RecorderSettings)
-        refuse_unknown(self)
         others = self._resolve(settings.topics)
         self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage)
         self._subscribed: dict[str, Subscription] = {}

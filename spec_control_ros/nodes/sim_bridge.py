@@ -25,7 +25,7 @@ from spec_control_ros.ros.messages import (
     to_observation,
     to_stamp,
 )
-from spec_control_ros.ros.parameters import declare_settings, refuse_unknown
+from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, RECORD
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
@@ -71,7 +71,6 @@ class SimBridgeNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("sim_bridge")
         self._settings = declare_settings(self, BridgeSettings)
-        refuse_unknown(self)
         plant = SuitePlant(self._settings.task, self._settings.action_repeat)
         faults = read_faults(Path(self._settings.faults)) if self._settings.faults else NO_FAULTS
         self._bridge = PlantBridge(

@@ -1,5 +1,6 @@
 """Settings dataclasses as ROS parameters: declared, described, ranged, and read back."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
@@ -8,8 +9,10 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterEvent
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
+from spec_control_ros.bringup.given_parameters import CommandLine, Given, told
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import allowed
 from spec_control_ros.ros.qos import LATEST
@@ -19,20 +22,52 @@ LARGEST_INTEGER = 2**63 - 1
 LARGEST_FLOAT = 1.7976931348623157e308
 
 
-def declare_settings(node: Node, kind: type[Settings], prefix: str = "") -> Settings:
+def take_given(node: Node, kind: str) -> None:
+    """Let a node have what its process's command line gives to it, and tell it: whoever comes later there wins.
+
+    ROS itself goes by where a section first appears among all files, so that an earlier file may win, or a file
+    over -p. What was given otherwise, by whoever made the node in a process of theirs, stays.
+
+    Args:
+        node: that has declared nothing yet.
+        kind: the name that it has by itself.
+
+    Raises:
+        SettingsError: a file cannot be read, or is for other nodes only that are not the system's.
+    """
+    words = CommandLine(sys.argv, node.get_fully_qualified_name(), kind)
+    given = words.given()
+    for name, value in given.items():
+        parameter = Parameter(name, value=value.value)
+        node._parameter_overrides[name] = parameter
+        if node.has_parameter(name) and node.get_parameter(name).value != value.value:  # use_sim_time
+            node.set_parameters([parameter])
+    for stranger in words.strangers():
+        node.get_logger().warning(f"ignored, as no node of the system is called so: {stranger}")
+    others = {name: Given(p.value, "its maker") for name, p in node._parameter_overrides.items()}
+    node.get_logger().info(f"parameters of {words.node}, by who gave them:{told(others | given)}")
+
+
+def declare_settings(node: Node, kind: type[Settings]) -> Settings:
     """Declare the fields of a settings dataclass as read-only parameters and return what they hold.
 
     Nested dataclasses become dotted names. A whole number is taken for a float.
 
     Raises:
-        SettingsError: a value has the wrong type or is out of range.
+        SettingsError: a value has the wrong type or is out of range, or a parameter was given that is none.
     """
+    settings = _declare_all(node, kind, "")
+    _refuse_unknown(node)
+    return settings
+
+
+def _declare_all(node: Node, kind: type[Settings], prefix: str) -> Settings:
     values = {}
     for spec in fields(kind):  # type: ignore[arg-type]
         name = prefix + spec.name
         nested: Any = spec.default_factory
         if isinstance(nested, type) and is_dataclass(nested):
-            values[spec.name] = declare_settings(node, nested, f"{name}.")
+            values[spec.name] = _declare_all(node, nested, f"{name}.")
         else:
             values[spec.name] = _declare(node, name, spec)
     try:
@@ -41,12 +76,7 @@ def declare_settings(node: Node, kind: type[Settings], prefix: str = "") -> Sett
         raise SettingsError(f"parameter {prefix}{error}") from None
 
 
-def refuse_unknown(node: Node) -> None:
-    """Refuse parameters that were given but that the node does not have; call once all are declared.
-
-    Raises:
-        SettingsError: names them and lists those that there are.
-    """
+def _refuse_unknown(node: Node) -> None:
     declared = set(node._parameters)
     unknown = sorted(set(node._parameter_overrides) - declared)
     if unknown:

@@ -1,5 +1,6 @@
 """Lets a node hear: clear errors, clean exits, and signals that raise nothing inside rclpy."""
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from threading import Event
 from typing import TypeVar
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
 from rclpy.executors import Executor, ExternalShutdownException
@@ -17,14 +19,15 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer, TimerInfo
 
 from spec_control_ros.bringup.lifeline import GRACE_S, leave_at_once
-from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.ros.clock_watch import ClockWatch
-from spec_control_ros.ros.parameters import announce
+from spec_control_ros.ros.parameters import announce, take_given
 from spec_control_ros.ros.steady import STEADY
 
 SETTINGS_EXIT_CODE = 2
 DISCOVERY_S = 0.5  # a node that is that old knows who else is there
 SPIN_S = 0.1  # a signal is noticed that soon
+IN_ITS_SOURCES = re.compile(r", at \S+:\d+")  # where rcl found an error
 SomeNode = TypeVar("SomeNode", bound=Node)
 
 
@@ -34,6 +37,10 @@ class ProcessNode(Node):
     exit_code = 0
     is_loading = False  # a signal may end the process at once: there is nothing to finish
     interrupted = Event()  # the process is to end; of nodes that are not run by `run_node`, never
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        take_given(self, name)
 
     def create_timer(
         self,
@@ -120,9 +127,12 @@ def spinning(
     """Join ROS with the node that `make` makes, and leave it at the end.
 
     Yields the node and what lets it hear. For the other arguments see `noted_signals`.
+
+    Raises:
+        SettingsError: ROS refuses the command line, a parameter file or the environment.
     """
     with noted_signals(on_signal, afterwards) as is_signalled:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        _join_ros()
         node = make()
         executor = EventsExecutor()
         executor.add_node(node)
@@ -133,6 +143,15 @@ def spinning(
             executor.shutdown()  # first: it must not be told of events of what is being destroyed
             node.destroy_node()
             rclpy.try_shutdown()
+
+
+def _join_ros() -> None:
+    try:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except UnknownROSArgsError as error:
+        raise SettingsError(f"unknown ROS arguments: {error}") from None
+    except RCLError as error:
+        raise SettingsError(IN_ITS_SOURCES.sub("", str(error))) from None
 
 
 @contextmanager

@@ -205,9 +205,9 @@ def test_robot_behind_its_topics_has_another_bridge_and_files_of_its_own(robot: 
 
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_shipped_controller_commands_the_efforts_of_the_robots_model(robot: str) -> None:
-    nodes = yaml.safe_load((CONFIG / f"hardware_{robot}.yaml").read_text())
-    values = nodes["hardware_bridge"]["ros__parameters"]["controller"]
-    assert nodes["hardware_emulator"]["ros__parameters"]["joints"] == values["joints"]
+    nodes = read_parameters([CONFIG / f"hardware_{robot}.yaml"])
+    values = nodes["hardware_bridge"]["controller"]
+    assert nodes["hardware_emulator"]["joints"] == values["joints"]
     actuators = find_actuators(SuitePlant(ROBOTS[robot]).physics)
     shipped = CommandMap(settings_from(CommandMapSettings, values), actuators, 0.05)
     own = CommandMap(CommandMapSettings(), actuators, 0.05)
@@ -272,10 +272,13 @@ def test_command_line_survives_quotes_in_a_value() -> None:
     "path", sorted([*CONFIG.glob("*.yaml"), *CONFIG.glob("modes/*.yaml")]), ids=lambda p: p.stem
 )
 def test_config_holds_values_that_the_settings_allow(path: Path) -> None:
-    content = yaml.safe_load(path.read_text())
-    assert set(content) <= {"planner", "executor", "sim_bridge", "hardware_bridge", "hardware_emulator"}
-    for node, body in content.items():
-        assert set(body) == {"ros__parameters"}
-        for name, values in body["ros__parameters"].items():
+    for node, parameters in read_parameters([path]).items():
+        for name, values in parameters.items():
             if (node, name) in NESTED:
                 settings_from(NESTED[node, name], values)
+
+
+def test_section_that_is_for_no_node_of_the_system_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("{exekutor: {ros__parameters: {a: 1}}}")
+    with pytest.raises(SettingsError, match="got section exekutor, but the system has no such node"):
+        by_name(params=str(tmp_path / "p.yaml"))

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import rclpy
-import yaml
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, ListParameters, SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter
-from ros_support import ROOT, TASK, Background, Probe, arguments_of, make_model_folder
+from ros_scalars import READ
+from ros_support import ROOT, TASK, Background, Probe, arguments_of, make_model_folder, write_parameters
 
+from spec_control_ros.bringup.parameter_files import read_file
 from spec_control_ros.nodes.executor import ExecutorNode
 from spec_control_ros.nodes.hardware_bridge import HardwareBridgeNode
 from spec_control_ros.nodes.hardware_emulator import HardwareEmulatorNode
@@ -35,15 +37,16 @@ NODES: dict[str, type[ProcessNode]] = {
 def refusal(
     signals: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
-    """Runs a node that must end by itself with exit code 2; returns what it printed."""
+    """Runs a node that must end by itself with exit code 2; returns what it printed beside who gave its parameters."""
 
-    def refusal(node: str, parameters: dict[str, Any]) -> str:
-        monkeypatch.setattr(sys, "argv", [node, *arguments_of(parameters)])
+    def refusal(node: str, parameters: dict[str, Any], *words: str) -> str:
+        monkeypatch.setattr(sys, "argv", [node, *arguments_of(parameters), *words])
         assert run_node(NODES[node]) == 2
         printed = "".join(capfd.readouterr())
         assert "Traceback" not in printed
-        assert len(printed.splitlines()) == 1, printed
-        return printed
+        lines = [line for line in printed.splitlines() if not line.startswith(("[INFO]", "  "))]
+        assert len(lines) == 1, printed
+        return lines[0]
 
     return refusal
 
@@ -148,8 +151,9 @@ def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Process
     """A node in this process, of the default context."""
     made: list[ProcessNode] = []
 
-    def make(name: str, parameters: dict[str, Any]) -> ProcessNode:
-        rclpy.init(args=arguments_of(parameters))
+    def make(name: str, parameters: dict[str, Any], *words: str) -> ProcessNode:
+        monkeypatch.setattr(sys, "argv", [name, *arguments_of(parameters), *words])
+        rclpy.init()
         made.append(NODES[name]())
         return made[-1]
 
@@ -175,22 +179,110 @@ def test_list_is_taken_and_its_whole_numbers_are_floats(make_node: Callable[...,
     assert node._settings.controller.rates == ()
 
 
+LIMITS = {"shadow": True, "controller.lower": [-5.0], "controller.upper": [5.0]}
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [(["-r", "__ns:=/left"], "/left/hardware_bridge"), (["-r", "__node:=my_bridge"], "/my_bridge")],
+)
+def test_bridge_whose_limits_are_another_nodes_does_not_run(
+    refusal: Callable[..., str], tmp_path: Path, words: list[str], name: str
+) -> None:
+    file = write_parameters(tmp_path / "p.yaml", hardware_bridge=LIMITS)
+    printed = refusal("hardware_bridge", {"task": TASK}, *words, "--params-file", str(file))
+    assert f"got section hardware_bridge, which ROS does not apply to the node {name}" in printed
+
+
+@pytest.mark.parametrize("key", ["/**/hardware_bridge", "/left/hardware_bridge", "/left/*", "/**"])
+def test_bridge_in_a_namespace_has_the_limits_that_ros_matches_to_it(
+    make_node: Callable[..., ProcessNode], tmp_path: Path, key: str
+) -> None:
+    file = write_parameters(tmp_path / "p.yaml", **{key: LIMITS})
+    node = make_node("hardware_bridge", {"task": TASK}, "-r", "__ns:=/left", "--params-file", str(file))
+    assert isinstance(node, HardwareBridgeNode)
+    assert node._settings.shadow
+    assert (node._settings.controller.lower, node._settings.controller.upper) == ((-5.0,), (5.0,))
+
+
+@pytest.mark.parametrize("remapped", ["__ns:=/left", "__ns:=/a/left"])
+def test_shipped_file_counts_in_a_namespace(
+    make_node: Callable[..., ProcessNode], model: Path, remapped: str
+) -> None:
+    file = ROOT / "config" / "realtime.yaml"
+    node = make_node("executor", {"model": str(model)}, "-r", remapped, "--params-file", str(file))
+    assert node.get_parameter("executor.plan_wait_s").value == 0.02
+    assert node.get_parameter("executor.prefetch").value is True
+
+
+def test_misspelt_section_ends_the_node(refusal: Callable[..., str], tmp_path: Path) -> None:
+    file = write_parameters(tmp_path / "p.yaml", planner={"threads": 1}, exekutor={"shadow": True})
+    printed = refusal("executor", {}, "--params-file", str(file))
+    words = [str(file), "exekutor, planner", "the node /executor", "`/**/executor:`"]
+    assert [word for word in words if word not in printed] == []
+
+
+def test_file_for_other_nodes_of_the_system_is_fine(
+    make_node: Callable[..., ProcessNode], tmp_path: Path, model: Path
+) -> None:
+    file = write_parameters(tmp_path / "p.yaml", planner={"threads": 1}, hardware_bridge=LIMITS)
+    node = make_node("executor", {"model": str(model)}, "--params-file", str(file))
+    assert node.get_parameter("shadow").value is False
+
+
+@pytest.mark.parametrize(
+    "words", [["-p", "shadow"], ["--params-file", "/nowhere.yaml"], ["--bogus"], ["-p", "other:shadow:=true"]]
+)
+def test_wrong_command_line_is_no_traceback(
+    signals: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["executor", "--ros-args", *words])
+    assert run_node(ExecutorNode) == 2
+    printed = "".join(capfd.readouterr())
+    assert "Traceback" not in printed
+    assert "error: " in printed
+    assert words[-1] in printed
+
+
+def test_node_tells_once_who_gave_which_value(
+    make_node: Callable[..., ProcessNode], tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = write_parameters(
+        tmp_path / "a.yaml", **{"/**/executor": {"gate": {"accept": 0.1, "replan": 0.4}}}
+    )
+    second = write_parameters(tmp_path / "b.yaml", **{"/**": {"gate": {"replan": 0.5}, "use_sim_time": True}})
+    words = ["-r", "__ns:=/left", "--params-file", str(second), "--params-file", str(first)]
+    node = make_node("executor", {"model": str(model)}, *words, "-p", "gate.replan:=0.6")
+    printed = "".join(capfd.readouterr())
+    lines = [line.strip() for line in printed.splitlines()]
+    assert printed.count("parameters of /left/executor") == 1
+    assert f"{first}: gate.accept = 0.1" in lines
+    assert f"{second}: use_sim_time = true" in lines
+    assert any(line.startswith("-p: ") and "gate.replan = 0.6" in line for line in lines)
+    assert node.get_parameter("gate.replan").value == 0.6  # ROS would take the first file's
+    assert node.get_parameter("use_sim_time").value is True
+
+
+def test_scalars_are_read_as_ros_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = "".join(f"\n    v{n}: {text}" for n, text in enumerate(READ) if text != "[]")
+    (tmp_path / "p.yaml").write_text(f"any:\n  ros__parameters:{listed}")
+    rclpy.init(args=["--ros-args", "--params-file", str(tmp_path / "p.yaml")])
+    node = Node("any")
+    by_ros = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
+    node.destroy_node()
+    rclpy.shutdown()
+    own = read_file(tmp_path / "p.yaml").sections[0].values
+    assert {name: (v, type(v)) for name, v in own.items()} == {n: (v, type(v)) for n, v in by_ros.items()}
+
+
 def given(folder: Path) -> list[Any]:
     """(file, node, parameter) of every key in the shipped parameter files."""
     return [
-        pytest.param(node, key, id=f"{path.name}-{node}.{key}")
+        pytest.param(section.name, key, id=f"{path.name}-{section.name}.{key}")
         for path in sorted(folder.glob("*.yaml"))
-        for node, content in yaml.safe_load(path.read_text()).items()
-        for key in flat(content["ros__parameters"])
+        for section in read_file(path).sections
+        for key in section.values
     ]
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of a tree's leaves."""
-    names: list[str] = []
-    for key, value in tree.items():
-        names += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
-    return names
 
 
 @pytest.fixture(scope="module")

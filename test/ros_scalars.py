@@ -1,0 +1,40 @@
+"""Scalars of parameter files, as written, and what rcl takes them for."""
+
+from math import inf
+from typing import Any
+
+READ: dict[str, Any] = {
+    "1e5": 1e5,
+    "1e-3": 1e-3,
+    "1.": 1.0,
+    ".5": 0.5,
+    "0x1p3": 8.0,
+    ".inf": inf,
+    "-.inf": -inf,
+    "infinity": inf,
+    "3": 3,
+    "+3": 3,
+    "-0x10": -16,
+    "010": 8,
+    "09": 9.0,
+    "99999999999999999999": 1e20,
+    "1e400": "1e400",
+    "1_000": "1_000",
+    "0b11": "0b11",
+    "1:30": "1:30",
+    "2020-01-01": "2020-01-01",
+    "1e": "1e",
+    "y": True,
+    "on": True,
+    "TRUE": True,
+    "No": False,
+    "tRue": "tRue",
+    "~": "~",
+    "null": "null",
+    "'true'": "true",
+    '"1"': "1",
+    "!!str 5": "5",
+    "hello world": "hello world",
+    "[1e2, 2.0]": [100.0, 2.0],
+    "[]": [],
+}
