@@ -121,6 +121,8 @@ class HardwareBridgeNode(ProcessNode):
         estimator = StateEstimator(s.task, s.action_repeat)
         plant, body = estimator.plant, estimator.body
         command_map = CommandMap(s.controller, find_actuators(plant.physics), plant.control_period_s)
+        if not s.shadow:
+            command_map.refuse_without_limits()
         sensors = Sensors(body.joint_names, s.sensors, has_base=not body.is_fixed)
         return RobotBridge(
             estimator, s.action_repeat, command_map, sensors, s.robot, is_lockstep=self._is_lockstep

@@ -19,6 +19,9 @@ class CommandKind(str, Enum):
     POSITION = "position"  # rad, or m; safe is where the joints are
 
 
+UNITS = {CommandKind.EFFORT: "N m", CommandKind.POSITION: "rad"}
+
+
 @dataclass(frozen=True, slots=True)
 class CommandMapSettings:
     """Lists have one value a joint, in the order of `joints`; an empty list is the default that is told."""
@@ -34,10 +37,10 @@ class CommandMapSettings:
         (), "N m or rad for an action of 0; none: the task's motors'", of=float
     )
     lower: tuple[float, ...] = setting(
-        (), "N m or rad that a command never goes below; none: no limit", of=float
+        (), "N m or rad that a command never goes below; none: only where nothing is commanded", of=float
     )
     upper: tuple[float, ...] = setting(
-        (), "N m or rad that a command never exceeds; none: no limit", of=float
+        (), "N m or rad that a command never exceeds; none: only where nothing is commanded", of=float
     )
     rates: tuple[float, ...] = setting(
         (), "N m/s or rad/s that a command never changes faster than; none: no limit", of=float
@@ -60,7 +63,7 @@ class CommandMap:
     """
 
     def __init__(self, settings: CommandMapSettings, actuators: Actuators, period_s: float):
-        self.kind = settings.kind
+        self._settings, self.kind = settings, settings.kind
         self.joints = settings.joints or actuators.joints
         if sorted(self.joints) != sorted(actuators.joints):
             raise SettingsError(
@@ -79,6 +82,21 @@ class CommandMap:
         if not (self._lower <= self._upper).all() or not (self._step > 0).all():
             raise SettingsError(
                 "lower, upper, rates: expected lower limits up to the upper ones, and positive rates"
+            )
+
+    def refuse_without_limits(self) -> None:
+        """Look whether every joint has a lower and an upper limit, as it must before anything is commanded.
+
+        Raises:
+            SettingsError: limits are missing.
+        """
+        given = {"lower": self._settings.lower, "upper": self._settings.upper}
+        if missing := [f"controller.{name}" for name, values in given.items() if not values]:
+            some = ["5.0"] * len(self.joints)
+            raise SettingsError(
+                f"{' and '.join(missing)}: got none, expected a limit for each of {', '.join(self.joints)}, in this "
+                f"order and in {UNITS[self.kind]}, for example controller.lower: [-{', -'.join(some)}] and "
+                f"controller.upper: [{', '.join(some)}]; without limits only `shadow: true` is possible, which commands nothing"
             )
 
     def command(
@@ -114,6 +132,7 @@ class CommandMap:
         column = np.array(values, np.float64) if values else np.broadcast_to(default, len(self.joints)).copy()
         if column.shape != (len(self.joints),) or (values and not np.isfinite(column).all()):
             raise SettingsError(
-                f"{name}: got {list(values)}, expected {len(self.joints)} finite values or none"
+                f"{name}: got {list(values)}, expected {len(self.joints)} finite values or none, for "
+                f"{', '.join(self.joints)} in this order"
             )
         return column

@@ -32,6 +32,8 @@ BRIDGE = {
     "task": TASK,
     "controller.joints": ORDER,
     "controller.gains": [GEARS[name] for name in ORDER],
+    "controller.lower": [-GEARS[name] for name in ORDER],
+    "controller.upper": [GEARS[name] for name in ORDER],
     "sensors.max_age_s": 0.5,
     "sensors.max_skew_s": 0.3,
     "robot.silence_s": 1.0,

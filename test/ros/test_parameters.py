@@ -171,12 +171,35 @@ def test_whole_number_is_taken_for_a_float(make_node: Callable[..., ProcessNode]
 
 def test_list_is_taken_and_its_whole_numbers_are_floats(make_node: Callable[..., ProcessNode]) -> None:
     node = make_node(
-        "hardware_bridge", {"task": TASK, "controller.gains": [3], "controller.joints": ["elbow"]}
+        "hardware_bridge",
+        {"task": TASK, "shadow": True, "controller.gains": [3], "controller.joints": ["elbow"]},
     )
     assert isinstance(node, HardwareBridgeNode)
     assert node._settings.controller.gains == (3.0,)
     assert node._settings.controller.joints == ("elbow",)
     assert node._settings.controller.rates == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ["controller.lower and controller.upper: got none", "each of elbow"]),
+        ({"controller.upper": [5.0]}, ["controller.lower: got none", "controller.lower: [-5.0]"]),
+        (
+            {"controller.lower": [-5.0, -5.0]},
+            ["lower: got [-5.0, -5.0], expected 1 finite values", "for elbow"],
+        ),
+    ],
+)
+def test_bridge_commands_nothing_without_limits_for_every_joint(
+    refusal: Callable[..., str], given: dict[str, Any], words: list[str]
+) -> None:
+    printed = refusal("hardware_bridge", {"task": TASK, **given})
+    assert [word for word in words if word not in printed] == []
+
+
+def test_shadow_needs_no_limits(make_node: Callable[..., ProcessNode]) -> None:
+    assert make_node("hardware_bridge", {"task": TASK, "shadow": True}).get_parameter("shadow").value
 
 
 LIMITS = {"shadow": True, "controller.lower": [-5.0], "controller.upper": [5.0]}
@@ -290,8 +313,14 @@ def declared(domain: int, model: Path, tmp_path_factory: pytest.TempPathFactory)
     """Names of every node's parameters."""
     names = {}
     for name, kind in NODES.items():
-        own = {"model": str(model), "task": TASK, "folder": str(tmp_path_factory.mktemp("bag") / "bag")}
+        own = {
+            "model": str(model),
+            "task": TASK,
+            "folder": str(tmp_path_factory.mktemp("bag") / "bag"),
+            "shadow": True,
+        }
         uses = {"planner": ["model"], "executor": ["model"], "recorder": ["folder"]}
+        uses["hardware_bridge"] = ["task", "shadow"]
         rclpy.init(args=arguments_of({key: own[key] for key in uses.get(name, ["task"])}))
         node = kind()
         names[name] = set(node._parameters)
@@ -313,7 +342,8 @@ def test_every_shipped_parameter_is_one_of_its_node(
 def test_every_parameter_is_described_ranged_and_read_only(
     probe: Probe, start: Callable[..., Background], model: Path, name: str
 ) -> None:
-    start(name, {"model": str(model)} if name in ("executor", "planner") else {"task": TASK})
+    given: dict[str, Any] = {"model": str(model)} if name in ("executor", "planner") else {"task": TASK}
+    start(name, given | ({"shadow": True} if name == "hardware_bridge" else {}))
 
     def ask(kind: Any, service: str, request: Any) -> Any:
         return probe.call(probe.node.create_client(kind, f"/{name}/{service}"), request)

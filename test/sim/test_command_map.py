@@ -123,3 +123,21 @@ def test_safe_effort_is_none_and_a_safe_position_is_where_the_joints_are() -> No
 def test_settings_that_do_not_fit_the_robot_are_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         CommandMap(CommandMapSettings(**given), ACTUATORS, PERIOD_S)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({}, "lower and controller.upper"), ({"lower": (-1.0,) * 3}, "upper"), ({"upper": (1.0,) * 3}, "lower")],
+)
+def test_limits_that_are_missing_are_told_with_an_example(given: dict[str, Any], missing: str) -> None:
+    said = (
+        f"^controller.{missing}: got none, expected a limit for each of hip, knee, ankle, in this order and in N m, "
+        "for example controller.lower: \\[-5.0, -5.0, -5.0\\] and controller.upper: \\[5.0, 5.0, 5.0\\]"
+    )
+    with pytest.raises(SettingsError, match=said):
+        CommandMap(CommandMapSettings(**given), ACTUATORS, PERIOD_S).refuse_without_limits()
+
+
+def test_limits_for_every_joint_are_enough() -> None:
+    limited = CommandMapSettings(lower=(-1.0,) * 3, upper=(1.0,) * 3)
+    CommandMap(limited, ACTUATORS, PERIOD_S).refuse_without_limits()
