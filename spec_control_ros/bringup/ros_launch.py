@@ -33,6 +33,7 @@ from spec_control_ros.bringup.system import (
     Process,
     arguments,
     bag_folder,
+    heard,
     processes,
     recorded_topics,
     recorder,
@@ -91,14 +92,18 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
     _shut_down_at_sigterm(context)
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments(robot)}
     config = Path(get_package_share_directory(PACKAGE)) / "config"
+    folder = bag_folder(given["record"])
+    recorders = (
+        [] if folder is None else ["rosbag2_recorder" if _has_rosbag2(given["storage"]) else "recorder"]
+    )
     is_respawned = given["respawn_planner"] == "true"
     nodes = {
         process.executable: _node(process, respawn=is_respawned and process.executable == "planner")
-        for process in processes(robot, given, config)
+        for process in heard(processes(robot, given, config), *recorders)
     }
     ending: list[Action] = [node for name, node in nodes.items() if not (is_respawned and name == "planner")]
     started: list[Action] = [*nodes.values()]
-    if (folder := bag_folder(given["record"])) is not None:
+    if folder is not None:
         started.insert(0, _recording(folder, given))
         ending.append(started[0])
     return [*started, *(RegisterEventHandler(OnProcessExit(target_action=a, on_exit=_end)) for a in ending)]

@@ -1,7 +1,7 @@
 """Which processes make the system, and what the user may say about them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Process:
 ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
 YES_NO = ("true", "false")
 BRIDGES = ("sim_bridge", "hardware_bridge")  # the system has one of them, and is over when it is done
+LISTENERS = ("recorder", "link")  # that are to hear all that these report:
+TELLERS = ("executor", *BRIDGES)
 
 
 def arguments(robot: str) -> tuple[Argument, ...]:
@@ -209,6 +211,23 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
         (),
         {"folder": str(folder), "topics": recorded_topics(values), "storage": values["storage"]},
     )
+
+
+def heard(system: Sequence[Process], *listeners: str) -> list[Process]:
+    """The processes such that a run begins once those who are to hear all of it do: its own listeners, and others.
+
+    Args:
+        system: the processes.
+        listeners: names of further nodes.
+    """
+    own = [process.executable for process in system if process.executable in LISTENERS]
+    names: dict[str, str | int | bool] = {"listeners": " ".join([*listeners, *own])}
+    return [
+        replace(process, parameters={**process.parameters, **names})
+        if process.executable in TELLERS
+        else process
+        for process in system
+    ]
 
 
 def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:

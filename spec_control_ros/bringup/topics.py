@@ -11,6 +11,14 @@ IMU, ODOMETRY, CONTROLLER, ROBOT_RESET = (
 )
 HARDWARE_TOPICS = (IMU, ODOMETRY, CONTROLLER)
 
+# Of the listeners that a system waits for, those that do not hear all topics.
+HEARD = {
+    "monitor": ("status", "episode"),
+    "link": ("episode",),
+    # rosbag2 subscribes to what somebody publishes already.
+    "rosbag2_recorder": ("status", "inputs", "replan_event", "plan", "observation", "episode", "/clock"),
+}
+
 TOPICS = {
     "observation": f"{INTERFACES}/msg/Observation",
     "plan": f"{INTERFACES}/msg/Plan",

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.bringup.supervisor import Child, Supervisor
-from spec_control_ros.bringup.system import BRIDGES, Process
+from spec_control_ros.bringup.system import BRIDGES, Process, heard
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.ros.monitor import Monitor
@@ -62,7 +62,7 @@ def run_system(
     supervisor = Supervisor(logs, environment())
     try:
         with spinning(lambda: monitor(log)) as (_, spin):
-            for process in system:
+            for process in heard(system, "monitor"):
                 supervisor.start(process)
             with disturb(supervisor):
                 while not _is_over(supervisor, log, say, respawn=respawn):

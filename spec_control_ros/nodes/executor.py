@@ -29,6 +29,7 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
+from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import (
     to_inputs,
@@ -37,7 +38,7 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.spin import DISCOVERY_S, run_node
@@ -70,6 +71,7 @@ class ExecutorNodeSettings:
         False,
         "whether everything is decided and reported, but nothing commanded: for a robot that another commands",
     )
+    listeners: str = LISTENERS
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
@@ -111,8 +113,11 @@ class ExecutorNode(ManagedNode):
         )
         self._heartbeat = HeartbeatMonitor(self, s.planner_lease_s, self._on_planner_lost)
         self._clear_fault = self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
-        self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", RECORD)
-        self._input_publisher = self.create_publisher(msg.ExecutorInputs, "inputs", RECORD)
+        self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", STREAM)
+        self._listeners = Listeners(
+            self, s.listeners, ("plan", "command", "status", "inputs", "replan_event")
+        )
+        self._input_publisher = self.create_publisher(msg.ExecutorInputs, "inputs", STREAM)
 
     def activate(self) -> None:
         """Begin, once the planner is there."""
@@ -168,6 +173,8 @@ class ExecutorNode(ManagedNode):
             self.get_logger().warning(
                 "another executor publishes on `command`: waiting until it is gone", **every(5.0)
             )
+            return
+        if not self._listeners.are_there():
             return
         self._end_running()
         if self._law.is_stopped:

@@ -23,11 +23,12 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Health
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.publisher_gid import with_publisher
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_controller import RobotController
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
@@ -74,6 +75,7 @@ class HardwareBridgeSettings:
         "absolute name of the node that drives the motors; empty: the one that its topic is named after, as "
         "ros2_control names it or, where that one does not listen, every node that does",
     )
+    listeners: str = LISTENERS
     controller: CommandMapSettings = field(default_factory=CommandMapSettings)
     sensors: SensorSettings = field(default_factory=SensorSettings)
     robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)
@@ -98,7 +100,8 @@ class HardwareBridgeNode(ProcessNode):
         self._patience = Patience(self)
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
-        self._episode_publisher = self.create_publisher(msg.Episode, "episode", RECORD)
+        self._episode_publisher = self.create_publisher(msg.Episode, "episode", STREAM)
+        self._listeners = Listeners(self, self._settings.listeners, ("observation", "episode"))
         self._controller = RobotController(self, self._settings.controller_node, self._look)
         self._why_stopped = ""  # as it was told last
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -143,6 +146,8 @@ class HardwareBridgeNode(ProcessNode):
             return
         if (missing := self._missing()) is not None:
             self._patience.end_after(self._settings.start_timeout_s, missing)
+            return
+        if not self._listeners.are_there():
             return
         self._start_timer.cancel()
         for refusal in enter_real_time(self._settings.real_time):

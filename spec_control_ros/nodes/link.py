@@ -18,7 +18,7 @@ from spec_control_ros.bringup.process_faults import FAR, Cut, Delay, LinkFault
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.sim.faults.schedule import read_faults
 
@@ -48,7 +48,7 @@ class LinkNode(ProcessNode):
         self._client: Client = self.create_client(Replan, f"{FAR}/replan")
         self._publisher = self.create_publisher(msg.Plan, "plan", LATEST)
         self.create_subscription(msg.Plan, f"{FAR}/plan", self._on_plan, LATEST)
-        self.create_subscription(msg.Episode, "episode", self._on_episode, RECORD)
+        self.create_subscription(msg.Episode, "episode", self._on_episode, STREAM)
         self._ready_timer = self.create_timer(0.05, self._offer_service_once_planner_is_there)
 
     def _offer_service_once_planner_is_there(self) -> None:

@@ -17,6 +17,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import (
     from_floats,
     kind_of,
@@ -27,7 +28,7 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.patience import Patience
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
 from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.bridge import CommandFate, Mode, PlantBridge
@@ -59,6 +60,7 @@ class BridgeSettings:
     )
     faults: str = setting("", "file of faults on demand; empty: none")
     headless: bool = setting(True, "whether to do without a window")
+    listeners: str = LISTENERS
     video: str = setting("", "mp4 file to render the episodes to; empty: none")
 
     def __post_init__(self) -> None:
@@ -87,7 +89,10 @@ class SimBridgeNode(ProcessNode):
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
-        self._episode_publisher = self.create_publisher(msg.Episode, "episode", RECORD)
+        self._episode_publisher = self.create_publisher(msg.Episode, "episode", STREAM)
+        self._listeners = Listeners(
+            self, self._settings.listeners, ("observation", "episode", "joint_states", "/clock")
+        )
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
         self.create_service(Reset, "reset", self._on_reset)
@@ -110,6 +115,8 @@ class SimBridgeNode(ProcessNode):
                 self._settings.start_timeout_s,
                 "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID",
             )
+            return
+        if not self._listeners.are_there():
             return
         self._start_timer.cancel()
         if self._episodes_begun == 0:  # unless a call of `reset` was first

@@ -7,7 +7,7 @@ from rclpy.node import Node
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.ros.qos import RECORD
+from spec_control_ros.ros.qos import EVERY_LATEST, STREAM
 
 
 class Monitor(Node):
@@ -16,8 +16,8 @@ class Monitor(Node):
     def __init__(self, log: RunLog) -> None:
         super().__init__("monitor")
         self._log = log
-        self.create_subscription(msg.ExecutorStatus, "status", self._on_status, RECORD)
-        self.create_subscription(msg.Episode, "episode", log.add_episode, RECORD)
+        self.create_subscription(msg.ExecutorStatus, "status", self._on_status, STREAM)
+        self.create_subscription(msg.Episode, "episode", log.add_episode, STREAM)
 
     def _on_status(self, message: msg.ExecutorStatus) -> None:
         with suppress(ValueError):  # not ours
@@ -29,4 +29,4 @@ class CommandMonitor(Monitor):
 
     def __init__(self, log: Any) -> None:
         super().__init__(log)
-        self.create_subscription(msg.Command, "command", log.add_command, RECORD)
+        self.create_subscription(msg.Command, "command", log.add_command, EVERY_LATEST)

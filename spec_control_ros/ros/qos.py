@@ -11,10 +11,18 @@ LATEST = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
-# Every message counts: a reader that lags for seconds, or whose discovery takes as long, still gets all of them.
-RECORD = QoSProfile(
+# Every message counts for who is there: a reader may lag for seconds. Who comes later gets what is new, nothing old.
+STREAM = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=2000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+
+# A subscription to what is published as LATEST that wants every message, and the newest from before it was there.
+EVERY_LATEST = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=STREAM.depth,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )

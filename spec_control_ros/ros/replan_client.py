@@ -11,7 +11,7 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.ros.messages import to_replan, to_replan_event
-from spec_control_ros.ros.qos import RECORD
+from spec_control_ros.ros.qos import STREAM
 from spec_control_ros.ros.steady import every
 
 
@@ -38,7 +38,7 @@ class ReplanClient:
         self._asked_s = 0.0
         self._answer: Future | None = None
         self._client: Client = node.create_client(Replan, "replan")
-        self._events = node.create_publisher(msg.ReplanEvent, "replan_event", RECORD)
+        self._events = node.create_publisher(msg.ReplanEvent, "replan_event", STREAM)
 
     @property
     def has_planner(self) -> bool:

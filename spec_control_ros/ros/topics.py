@@ -9,11 +9,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from spec_control_ros.bringup import topics
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.ros.qos import RECORD
+from spec_control_ros.ros.qos import EVERY_LATEST, STREAM
 
-# Published as everybody does: a listener that asked for more than that would get nothing.
-STANDARD = QoSProfile(depth=RECORD.depth, durability=DurabilityPolicy.VOLATILE)
-LATCHED = (f"{topics.INTERFACES}/", "rcl_interfaces/")
+# Of them, the newest message is kept for whoever joins late.
+LATCHED = ("observation", "plan", "command", "parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Topic:
 
 
 TOPICS = tuple(
-    Topic(name, type_name, RECORD if type_name.startswith(LATCHED) else STANDARD)
+    Topic(name, type_name, EVERY_LATEST if name in LATCHED else STREAM)
     for name, type_name in topics.TOPICS.items()
 )
 
@@ -56,7 +55,7 @@ def find_topic(node: Node, name: str) -> Topic | None:
     is_reliable = all(o.reliability == ReliabilityPolicy.RELIABLE for o in offered)
     is_latched = all(o.durability == DurabilityPolicy.TRANSIENT_LOCAL for o in offered)
     qos = QoSProfile(
-        depth=RECORD.depth,
+        depth=STREAM.depth,
         reliability=ReliabilityPolicy.RELIABLE if is_reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if is_latched else DurabilityPolicy.VOLATILE,
     )

@@ -16,6 +16,7 @@ from spec_control_ros.bringup.system import (
     Process,
     arguments,
     bag_folder,
+    heard,
     processes,
     recorded_topics,
     recorder,
@@ -170,6 +171,16 @@ def test_emulator_takes_faults_of_processes_and_of_the_link_alone(tmp_path: Path
 def test_damaged_fault_file_is_left_to_the_bridge(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("faults: [")
     assert "link" not in by_name(faults=str(tmp_path / "x.yaml"))
+
+
+def test_who_reports_waits_for_the_systems_own_listeners() -> None:
+    system = processes("walker", {"faults": "network_cut"}, CONFIG)
+    system.append(recorder(Path("bag"), {"hardware": "none", "topics": "", "storage": "mcap"}))
+    awaited = {p.executable: p.parameters.get("listeners") for p in heard(system, "monitor")}
+    assert awaited == {
+        **dict.fromkeys(("planner", "link", "recorder")),
+        **dict.fromkeys(("executor", "sim_bridge"), "monitor link recorder"),
+    }
 
 
 def test_bag_is_recorded_on_demand_and_named_by_the_time(

@@ -61,8 +61,8 @@ def test_run_records_every_topic(run: Run, tmp_path: Path) -> None:
     assert process.wait() == 0, process.text
     with AnyReader([bag]) as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
-    assert counts["/status"] == counts["/command"] == 50
-    assert counts["/episode"] == 51
+    assert counts["/status"] == counts["/command"] == counts["/observation"] == 50
+    assert counts["/episode"] == counts["/clock"] == counts["/joint_states"] == 51
     assert {"/observation", "/plan", "/joint_states", "/clock", "/diagnostics"} <= counts.keys()
     assert all(counts.values()), counts
 

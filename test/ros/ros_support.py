@@ -31,7 +31,8 @@ from spec_control_interfaces import msg
 from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
+from spec_control_ros.ros.topics import find_topic
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
@@ -251,11 +252,17 @@ class Probe:
         self._executor.add_node(node)
         self._nodes.append(node)
 
-    def hear(self, kind: Any, topic: str, qos: QoSProfile | int = RECORD) -> list[Any]:
+    def hear(self, kind: Any, topic: str, qos: QoSProfile | int = STREAM) -> list[Any]:
         """The list to which every message on `topic` is appended while the probe spins."""
         heard: list[Any] = []
         self.node.create_subscription(kind, topic, heard.append, qos)
         return heard
+
+    def hear_as_offered(self, topic: str) -> list[Any]:
+        """Every message from now on, with the quality of service of its publishers, as `ros2 topic echo` does it."""
+        found = find_topic(self.node, topic)
+        assert found is not None
+        return self.hear(found.kind, topic, found.qos)
 
     def hear_status(self) -> list[msg.ExecutorStatus]:
         """Every status from now on."""

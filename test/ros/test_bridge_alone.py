@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from ros_support import TASK, Background, Probe
+from ros_support import TASK, Background, Probe, until
 from test_bridge_node import LOCKSTEP, TICKS, Controller
 
+from spec_control_interfaces import msg
 from spec_control_ros.core.decision import DecisionKind
 
 
@@ -18,6 +19,27 @@ def test_plant_without_an_executor_ends_with_a_message(start: Callable[..., Back
     process = start("sim_bridge", {**LOCKSTEP, "start_timeout_s": 0.5})
     assert process.wait() == 1
     assert "no executor publishes on `command`; giving up" in process.text
+
+
+def test_plant_begins_once_its_listeners_hear_everything_and_a_late_one_hears_the_present_alone(
+    probe: Probe, start: Callable[..., Background]
+) -> None:
+    probe.publisher(msg.Command, "command")
+    process = start("sim_bridge", {**LOCKSTEP, "listeners": "probe"})
+    until(lambda: "probe does not listen to `observation`: waiting" in process.text, lambda: process.text)
+    controller = Controller(probe)
+    for tick in range(3):
+        controller.observation(1, tick)
+        controller.command(1, tick)
+    controller.state(1, 3)
+    assert [episode.tick for episode in controller.episodes] == [0, 1, 2, 3]
+    probe.until(lambda: len(controller.clock) == len(controller.joints) == 4)
+    late = probe.hear_as_offered("episode")
+    probe.spin(0.5)
+    assert late == []
+    controller.command(1, 3)
+    probe.until(lambda: late)
+    assert [episode.tick for episode in late] == [4]
 
 
 def test_plant_whose_executor_falls_silent_ends_with_a_message(

@@ -56,6 +56,48 @@ def test_executor_without_a_planner_starts_after_a_while_and_holds(alone: Alone)
     world.probe.until(lambda: world.tick(next(ticks)).decision == REPLAN)
 
 
+def test_executor_begins_once_its_listeners_hear_everything(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    process = begin(listeners="probe")
+    until(lambda: "probe does not listen to `plan`: waiting" in process.text, lambda: process.text)
+    world.probe.hear(msg.Plan, "plan")
+    world.probe.spin(0.5)
+    assert world.probe.node.count_publishers("command") == 0
+    inputs = world.probe.hear(msg.ExecutorInputs, "inputs")
+    assert [world.tick(tick).tick for tick in range(3)] == [0, 1, 2]
+    world.probe.until(lambda: observed(inputs) == [0, 1, 2], lambda: f"{inputs}")
+    assert [command.tick for command in world.commands] == [0, 1, 2]
+
+
+def test_late_listener_hears_the_present_alone(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    begin()
+    for tick in range(10):
+        world.tick(tick)
+    late = {name: world.probe.hear_as_offered(name) for name in ("status", "inputs", "replan_event")}
+    world.probe.spin(0.5)
+    assert late == {"status": [], "inputs": [], "replan_event": []}
+    world.tick(10)
+    world.tick(12)  # no row is left for it
+    world.probe.until(
+        lambda: late["replan_event"] and observed(late["inputs"])[-1:] == [12], lambda: f"{late}"
+    )
+    assert [status.tick for status in late["status"]] == observed(late["inputs"]) == [10, 12]
+    assert [event.tick for event in late["replan_event"]] == [12]
+
+
+def observed(inputs: list[msg.ExecutorInputs]) -> list[int]:
+    """Ticks of the observations that the executor was given."""
+    return [
+        given.tick
+        for message in inputs
+        for given in message.inputs
+        if given.kind == msg.ExecutorInput.OBSERVATION
+    ]
+
+
 def test_next_plan_is_asked_for_ahead_and_takes_over_at_its_start(alone: Alone) -> None:
     world, begin = alone
     world.offer_replan()

@@ -8,7 +8,7 @@ from ros_support import Background, Probe
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
 
 FAULTS = """
 faults:
@@ -33,7 +33,7 @@ def test_link_passes_on_what_no_fault_has(
     probe.node.create_service(Replan, "far/replan", answered)
     plans = probe.hear(msg.Plan, "plan", LATEST)
     far = probe.publisher(msg.Plan, "far/plan")
-    episode = probe.publisher(msg.Episode, "episode", RECORD)
+    episode = probe.publisher(msg.Episode, "episode", STREAM)
     assert probe.call(client, Replan.Request(epoch=1, tick=9)).plan_id == 109
     probe.until(lambda: far.get_subscription_count())
     far.publish(msg.Plan(plan_id=1))

@@ -13,7 +13,7 @@ from rosbags.highlevel import AnyReader
 from std_msgs.msg import String
 
 from spec_control_interfaces import msg
-from spec_control_ros.ros.qos import LATEST, RECORD
+from spec_control_ros.ros.qos import LATEST, STREAM
 
 RATE_HZ = 1000
 MESSAGES = 3000
@@ -48,7 +48,7 @@ def test_status_at_1_khz_is_recorded_without_loss_until_ctrl_c(
     record: Callable[..., Background], probe: Probe, bag: Path, storage: str
 ) -> None:
     process = record(storage=storage)
-    publisher = probe.publisher(msg.ExecutorStatus, "status", RECORD)
+    publisher = probe.publisher(msg.ExecutorStatus, "status", STREAM)
     next_s = time.monotonic()
     for tick in range(MESSAGES):
         publisher.publish(msg.ExecutorStatus(epoch=1, tick=tick, mismatch=tick / 8))
@@ -68,7 +68,7 @@ def test_recorder_that_is_killed_leaves_what_it_has_flushed(
     record: Callable[..., Background], probe: Probe, bag: Path, storage: str
 ) -> None:
     process = record(storage=storage, flush_period_s=0.1)
-    publisher = probe.publisher(msg.ExecutorStatus, "status", RECORD)
+    publisher = probe.publisher(msg.ExecutorStatus, "status", STREAM)
     for tick in range(50):
         publisher.publish(msg.ExecutorStatus(epoch=1, tick=tick))
     until(lambda: has_grown(bag), "nothing was flushed")
