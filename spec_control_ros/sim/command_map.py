@@ -96,7 +96,7 @@ class CommandMap:
             raise SettingsError(
                 f"{' and '.join(missing)}: got none, expected a limit for each of {', '.join(self.joints)}, in this "
                 f"order and in {UNITS[self.kind]}, for example controller.lower: [-{', -'.join(some)}] and "
-                f"controller.upper: [{', '.join(some)}]; without limits only `shadow: true` is possible, which commands nothing"
+                f"controller.upper: [{', '.join(some)}]; only `shadow: true`, which commands nothing, needs no limits"
             )
 
     def command(
