@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 
 import torch
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -27,11 +26,12 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
-from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import (
+    BASE,
     to_inputs,
     to_status,
     write_command,
@@ -93,11 +93,12 @@ class ExecutorNode(ManagedNode):
         self._now_ns = (lambda: self.get_clock().now().nanoseconds) if is_simulated else time.time_ns
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
+        self._command.header.frame_id = BASE
         self._command_publisher: Publisher | None = None
         self._observations: Subscription | None = None  # from when it has begun
         self._plans: Subscription | None = None
         self._running: list[Timer | Subscription] = []
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = Diagnostics(self, "control law")
         self.create_timer(1.0, self._publish_diagnostics)
         if self._settings.autostart:
             self.manage_itself()
@@ -111,7 +112,9 @@ class ExecutorNode(ManagedNode):
         self._planner = ReplanClient(
             self, s.executor.replan_timeout_s, s.answer_timeout_s, self._on_replan_failed
         )
-        self._heartbeat = HeartbeatMonitor(self, s.planner_lease_s, self._on_planner_lost)
+        self._heartbeat = HeartbeatMonitor(
+            self, s.planner_lease_s, self._on_planner_lost, self._on_planner_back
+        )
         self._clear_fault = self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", STREAM)
         self._listeners = Listeners(
@@ -260,6 +263,9 @@ class ExecutorNode(ManagedNode):
         self._law.planner_lost(now_s)
         self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, now_s), Outcome())
 
+    def _on_planner_back(self) -> None:
+        self.get_logger().info("the planner is back")
+
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
         response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
@@ -311,8 +317,7 @@ class ExecutorNode(ManagedNode):
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
             health = self._health()
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("executor", health, stamp))
+        self._diagnostics.publish(health)
 
     def _health(self) -> Health:
         newest, law, period_s = self._decision, self._law, self._control_period_s

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rclpy.client import Client
 from rclpy.duration import Duration
@@ -22,7 +21,7 @@ from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RES
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Health
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
 from spec_control_ros.ros.parameters import declare_settings
@@ -104,7 +103,7 @@ class HardwareBridgeNode(ProcessNode):
         self._listeners = Listeners(self, self._settings.listeners, ("observation", "episode"))
         self._controller = RobotController(self, self._settings.controller_node, self._look)
         self._why_stopped = ""  # as it was told last
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = Diagnostics(self, "robot")
         self._listen_to_sensors()
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
         self._robot_reset: Client = self.create_client(Reset, ROBOT_RESET)
@@ -309,8 +308,7 @@ class HardwareBridgeNode(ProcessNode):
         faults = "" if self._is_lockstep or not bridge.is_running else sensor_faults(bridge.sensors, now_s)
         missing = None if bridge.is_running else self._missing()
         finding = robot_finding(bridge, self._why_stopped, faults, missing)
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("hardware_bridge", Health(finding, values), stamp))
+        self._diagnostics.publish(Health(finding, values))
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
@@ -16,7 +15,7 @@ from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RES
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
@@ -63,7 +62,7 @@ class HardwareEmulatorNode(ProcessNode):
         self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._imu_publisher = self.create_publisher(Imu, IMU, 10)
         self._odometry_publisher = self.create_publisher(Odometry, ODOMETRY, 10)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = Diagnostics(self, "robot")
         self.create_subscription(Float64MultiArray, CONTROLLER, self._on_command, 10)
         self.create_service(Reset, ROBOT_RESET, self._on_reset)
         self.create_timer(1.0, self._publish_diagnostics)
@@ -142,9 +141,8 @@ class HardwareEmulatorNode(ProcessNode):
             "commands.refused": self._refused,
             "left_out_s": f"{self._left_out_s:.2f}",
         }
-        stamp = self.get_clock().now().to_msg()
         health = Health(Finding(Level.WARN if is_losing else Level.OK, text), values)
-        self._diagnostics_publisher.publish(diagnostics("hardware_emulator", health, stamp))
+        self._diagnostics.publish(health)
 
 
 def main() -> None:

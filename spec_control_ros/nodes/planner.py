@@ -9,7 +9,6 @@ from math import inf
 
 import numpy as np
 import torch
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.service import Service
 
 from spec_control_interfaces import msg
@@ -19,7 +18,7 @@ from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import from_replan, to_plan
@@ -79,7 +78,7 @@ class PlannerNode(ManagedNode):
         self._plan_ids = 0
         self._counts: Counter[str] = Counter()
         self._offer: Service | None = None
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = Diagnostics(self, "planning")
         self.create_timer(1.0, self._publish_diagnostics)
         if self._settings.autostart:
             self.manage_itself()
@@ -210,8 +209,7 @@ class PlannerNode(ManagedNode):
             planning = self._monitor.health()
             own = {"superseded": self._thread.superseded, "iterations": self._planner.iterations}
             health = Health(planning.finding, {**self._counts, **own, **planning.values})
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("planner", health, stamp))
+        self._diagnostics.publish(health)
 
 
 def _check_device(device: str) -> None:

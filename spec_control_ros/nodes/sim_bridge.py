@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
@@ -16,7 +15,7 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import (
     from_floats,
@@ -93,7 +92,7 @@ class SimBridgeNode(ProcessNode):
         self._listeners = Listeners(
             self, self._settings.listeners, ("observation", "episode", "joint_states", "/clock")
         )
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = Diagnostics(self, "plant")
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
         self.create_service(Reset, "reset", self._on_reset)
         self.create_timer(1.0, self._publish_diagnostics)
@@ -245,8 +244,7 @@ class SimBridgeNode(ProcessNode):
             f"{state.missed_ticks} ticks missed, {state.dropped} commands refused" if is_losing else "running"
         )
         health = Health(Finding(Level.WARN if is_losing else Level.OK, text), values)
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(diagnostics("sim_bridge", health, stamp))
+        self._diagnostics.publish(health)
 
 
 def main() -> None:

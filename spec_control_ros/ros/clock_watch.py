@@ -4,14 +4,13 @@ import threading
 import time
 from typing import cast
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import ROSClock
 from rclpy.executors import Executor
 from rclpy.node import Node
 from std_msgs.msg import Empty
 
 from spec_control_ros.core.clock_steps import ClockSteps, SimulatedClock, told
-from spec_control_ros.ros.diagnostics import diagnostics
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.steady import STEADY
 
 LOOK_S = 0.05  # between two looks at the system clock
@@ -36,7 +35,7 @@ class ClockWatch:
     def __init__(self, node: Node, executor: Executor, *, is_reporting: bool):
         self._node, self._executor = node, executor
         self._system, self._simulated = ClockSteps(), SimulatedClock()
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10) if is_reporting else None
+        self._diagnostics = Diagnostics(node, "clock") if is_reporting else None
         self._timer = node.create_timer(REPORT_S, self._report, clock=STEADY)
         self._is_stepped = False  # and the middleware does not know yet
         self._is_over = False
@@ -80,6 +79,5 @@ class ClockWatch:
         if clock.ros_time_is_active:
             self._simulated.look(clock.now().nanoseconds / 1e9, now_s)
             health = self._simulated.health(now_s)
-        name = f"{self._node.get_name()}: clock"
-        if self._publisher is not None:
-            self._publisher.publish(diagnostics(name, health, clock.now().to_msg()))
+        if self._diagnostics is not None:
+            self._diagnostics.publish(health)

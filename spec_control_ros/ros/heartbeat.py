@@ -50,10 +50,13 @@ class HeartbeatMonitor:
         node: whose callbacks tell.
         lease_s: without a beat for that long, it is lost; `LEASE_S` or more.
         on_lost: called then.
+        on_return: called when one that was lost, or another one, beats.
     """
 
-    def __init__(self, node: Node, lease_s: float, on_lost: Callable[[], None]):
-        self._node, self._on_lost = node, on_lost
+    def __init__(
+        self, node: Node, lease_s: float, on_lost: Callable[[], None], on_return: Callable[[], None]
+    ):
+        self._node, self._on_lost, self._on_return = node, on_lost, on_return
         self.is_lost = False
         events = SubscriptionEventCallbacks(liveliness=self._on_change)
         self._subscription = node.create_subscription(
@@ -66,5 +69,5 @@ class HeartbeatMonitor:
 
     def _on_change(self, change: Any) -> None:
         was_lost, self.is_lost = self.is_lost, change.alive_count == 0
-        if self.is_lost and not was_lost:
-            self._on_lost()
+        if self.is_lost is not was_lost:
+            self._on_lost() if self.is_lost else self._on_return()

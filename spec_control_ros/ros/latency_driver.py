@@ -160,5 +160,5 @@ class LatencyDriver:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == "executor":
+            if status.name.endswith("/executor: control law"):
                 self.diagnosed = {value.key: value.value for value in status.values}

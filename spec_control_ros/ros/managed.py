@@ -48,10 +48,12 @@ class ManagedNode(ProcessNode, LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop if it is active, then go."""
-        if self.state == "active":
+        state = self.state
+        if state == "active":
             self.deactivate()
-        if self.state in ("active", "inactive"):
+        if state in ("active", "inactive"):
             self.cleanup()
+            self._tell_transition(state, "finalized")
         super().destroy_node()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -59,30 +61,42 @@ class ManagedNode(ProcessNode, LifecycleNode):
         self.is_loading = True  # minutes, where a library is compiled; nothing is commanded before
         try:
             # A signal may have come just before.
-            return (
-                TransitionCallbackReturn.FAILURE if self.interrupted.is_set() else self._try(self.configure)
-            )
+            if self.interrupted.is_set():
+                return TransitionCallbackReturn.FAILURE
+            return self._go(self.configure, state, "inactive")
         finally:
             self.is_loading = False
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As rclpy calls it."""
-        return self._try(self.activate)
+        return self._go(self.activate, state, "active")
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As rclpy calls it."""
-        return self._try(self.deactivate)
+        return self._go(self.deactivate, state, "inactive")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As rclpy calls it."""
-        return self._try(self.cleanup)
+        return self._go(self.cleanup, state, "unconfigured")
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As rclpy calls it; the process stays until it is ended."""
         stops = {"active": [self.deactivate, self.cleanup], "inactive": [self.cleanup]}.get(state.label, [])
         for stop in stops:
             self._try(stop)
+        self._tell_transition(state.label, "finalized")
         return TransitionCallbackReturn.SUCCESS
+
+    def _go(self, step: Callable[[], None], state: LifecycleState, target: str) -> TransitionCallbackReturn:
+        result = self._try(step)
+        is_there = result is TransitionCallbackReturn.SUCCESS
+        self._tell_transition(
+            state.label, target if is_there else f"{state.label}, as it could not {step.__name__}"
+        )
+        return result
+
+    def _tell_transition(self, start: str, end: str) -> None:
+        self.get_logger().info(f"life cycle: {start} -> {end}")
 
     def _try(self, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:

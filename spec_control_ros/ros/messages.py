@@ -17,6 +17,8 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.sim.bridge import EpisodeState
 from spec_control_ros.sim.plant import JointStates
 
+BASE = "base_link"  # frame of what is sensed of the robot and commanded to it, by REP-105
+
 
 def to_stamp(time_s: float) -> Time:
     """Seconds as a stamp."""
@@ -39,7 +41,7 @@ def to_observation(observation: Observation, stamp: Time) -> msg.Observation:
     message = msg.Observation(
         epoch=observation.epoch, tick=observation.tick, data=to_floats(observation.data)
     )
-    message.header.stamp = stamp
+    message.header.stamp, message.header.frame_id = stamp, BASE
     return message
 
 
@@ -60,7 +62,7 @@ def to_plan(plan: Plan, reason: Reason, stamp: Time) -> msg.Plan:
         planning_time=plan.planning_time_s,
         reason=int(reason),
     )
-    message.header.stamp = stamp
+    message.header.stamp, message.header.frame_id = stamp, BASE
     return message
 
 
@@ -186,7 +188,7 @@ def to_joint_state(joints: JointStates, stamp: Time) -> JointState:
     message = JointState(
         name=list(joints.names), position=joints.position.tolist(), velocity=joints.velocity.tolist()
     )
-    message.header.stamp = stamp
+    message.header.stamp, message.header.frame_id = stamp, BASE
     return message
 
 

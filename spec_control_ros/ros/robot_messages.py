@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
+from spec_control_ros.ros.messages import BASE
 from spec_control_ros.sim.body_state import BaseState, rotation_matrix
 from spec_control_ros.sim.readings import SensorFault
 from spec_control_ros.sim.sensors import Sensors
 
-WORLD, BASE = "odom", "base_link"
+WORLD = "odom"
 MAX_JOINTS = 10_000  # of one message; more is taken for none
 UNKNOWN = -1.0  # in the first place of a covariance: sensor_msgs' word for what is not measured
 

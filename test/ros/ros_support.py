@@ -53,6 +53,13 @@ ROBOT = {  # parameters of the nodes that put that task behind a robot's topics
     },
     "hardware_emulator": {"action_repeat": 20, "joints": ["elbow"]},
 }
+TASKS = {  # what nodes tell on diagnostics, beside their clock
+    "planner": "planning",
+    "executor": "control law",
+    "sim_bridge": "plant",
+    "hardware_bridge": "robot",
+    "hardware_emulator": "robot",
+}
 SMALL_SEARCH = {"horizon": 2, "iterations": 2, "samples": 16, "prior_samples": 4, "elites": 4}
 
 # --- A domain that nobody else on this machine uses
@@ -276,8 +283,9 @@ class Probe:
         """The plant's clock from now on."""
         return self.hear(Clock, "/clock", 100)
 
-    def hear_diagnostics(self, name: str) -> list[DiagnosticStatus]:
-        """Diagnostics of one node from now on."""
+    def hear_diagnostics(self, node: str, task: str = "") -> list[DiagnosticStatus]:
+        """Diagnostics of one task of a node from now on, or of its main one."""
+        name = f"/{node}: {task or TASKS[node]}"
         heard: list[DiagnosticStatus] = []
 
         def keep(array: DiagnosticArray) -> None:

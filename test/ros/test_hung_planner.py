@@ -40,6 +40,8 @@ def test_planner_that_hangs_is_missed_by_its_heartbeat_alone(
     probe.until(lambda: any(s.reason == Reason.PLANNER_SILENT for s in status), lambda: executor.text)
     assert all(s.decision == DecisionKind.HOLD for s in status)
     assert "the planner is lost" in executor.text
+    assert "the planner is back" not in executor.text
     planner.send(signal.SIGCONT)
     probe.until(lambda: any(s.decision != DecisionKind.HOLD for s in status), lambda: executor.text)
     probe.until(lambda: not is_lost(), lambda: executor.text)
+    assert "the planner is back" in executor.text

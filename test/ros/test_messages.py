@@ -93,6 +93,7 @@ def test_observation_survives_also_where_it_is_not_finite() -> None:
     back = Observation.of_message(message)
     assert (back.epoch, back.tick, back.data.tobytes()) == (3, 4, FLOATS.tobytes())
     assert message.header.stamp == STAMP
+    assert message.header.frame_id == "base_link"
 
 
 def test_observation_beyond_all_bounds_comes_in_empty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,3 +216,4 @@ def test_joints_survive() -> None:
     np.testing.assert_array_equal(message.position, joints.position)
     np.testing.assert_array_equal(message.velocity, joints.velocity)
     assert message.header.stamp == STAMP
+    assert message.header.frame_id == "base_link"

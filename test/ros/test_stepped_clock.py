@@ -47,7 +47,7 @@ def test_robot_is_driven_on_and_gets_the_safe_command_in_time_whatever_the_syste
     start("hardware_emulator", EMULATOR, environment=clock.environment)
     long = {"robot.silence_s": SILENCE_S, "episodes": 0, "robot.episode_ticks": 100_000}
     bridge = start("hardware_bridge", BRIDGE | long, environment=clock.environment)
-    told = probe.hear_diagnostics("hardware_bridge: clock")
+    told = probe.hear_diagnostics("hardware_bridge", "clock")
     controller.appear()
     for n, step_s in enumerate(STEPS_S):
         drive(controller, 1, 5, [0.1] * ACTION)
@@ -79,7 +79,7 @@ def test_run_goes_on_whichever_clock_is_set_and_a_planner_that_hangs_is_still_mi
         sim_bridge={"mode": "realtime", "action_repeat": 5, "episodes": 0},
     )
     clocks = {name: make_clock(name) for name in ("planner", "executor", "sim_bridge")}
-    status, told = probe.hear_status(), {n: probe.hear_diagnostics(f"{n}: clock") for n in clocks}
+    status, told = probe.hear_status(), {n: probe.hear_diagnostics(n, "clock") for n in clocks}
     processes = {name: start(name, {}, params, environment=clocks[name].environment) for name in clocks}
     executor = processes["executor"]
     probe.until(lambda: len(status) > 20, lambda: executor.text)
