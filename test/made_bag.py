@@ -123,6 +123,7 @@ class MadeBag:
                 "latent_dim": 4,
                 "actions": np.zeros(2 * QUEUE, np.float32),
                 "latents": np.zeros(4 * (QUEUE + 1), np.float32),
+                "gains": np.zeros(0, np.float32),
                 "optimised_horizon": 3,
                 "planning_time": 0.015,
                 "reason": Reason.EMPTY,

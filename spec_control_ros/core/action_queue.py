@@ -13,9 +13,16 @@ class QueuedAction:
     """One row of a plan."""
 
     action: Float32[np.ndarray, "action"]
-    latent: Float32[np.ndarray, "latent"]  # predicted for the tick at which the action is due
+    latent: Float32[
+        np.ndarray, "latent"
+    ]  # predicted for the tick at which the action is due; empty: nothing is
     steps_ahead: int  # ticks after the plan's start
     plan: Plan
+
+    @property
+    def gain(self) -> Float32[np.ndarray, "action latent"] | None:
+        """Of the feedback on the latent's error, if the plan has one."""
+        return None if self.plan.gains is None else self.plan.gains[self.steps_ahead]
 
     @property
     def tick(self) -> int:

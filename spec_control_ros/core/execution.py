@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
-from spec_control_ros.core.latent_policy import Dynamics
+from spec_control_ros.core.tick_model import Dynamics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Execution:
     """Executes rows tick after tick, corrected where that is asked for.
 
     Args:
-        corrector: adds residuals; None leaves actions as they are.
+        corrector: adds residuals; None leaves that to the plans' own feedback gains, if they have any.
         history_window: ticks that the corrector looks back.
     """
 
@@ -34,10 +34,9 @@ class Execution:
         self._corrector = corrector
         self._history = FeatureHistory(history_window)
 
-    @property
-    def can_correct(self) -> bool:
-        """Whether there is a corrector."""
-        return self._corrector is not None
+    def can_correct(self, row: QueuedAction) -> bool:
+        """Whether there is something to correct a row with: a corrector and a prediction, or the plan's own gains."""
+        return row.plan.predicts and (self._corrector is not None or row.gain is not None)
 
     def interrupt(self) -> None:
         """A tick is left out: the corrector looks back at consecutive ones only."""
@@ -47,7 +46,7 @@ class Execution:
         self, latent: Float32[np.ndarray, "latent"], row: QueuedAction, *, is_corrected: bool
     ) -> Executed:
         """Make the action of a tick from its row and its real latent."""
-        self._history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
+        _note(self._history, latent, row)
         action = self._action(row, self._history, is_corrected)
         correction = action - row.action
         norm = sqrt(correction @ correction) if is_corrected else 0.0
@@ -69,14 +68,24 @@ class Execution:
         history = self._history.copy()
         latent = dynamics(newest.latent, newest.action)
         for row in rows:
-            history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
+            _note(history, latent, row)
             latent = dynamics(latent, self._action(row, history, newest.is_corrected))
         return latent
 
     def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:
-        if not is_corrected or self._corrector is None:
+        if not is_corrected:
             return _clipped(row.action)
-        return _clipped(row.action + self._corrector.residual(history))
+        if self._corrector is not None:
+            return _clipped(row.action + self._corrector.residual(history))
+        if row.gain is None:
+            return _clipped(row.action)
+        return _clipped(row.action + row.gain @ (history.newest.observed - row.latent))
+
+
+def _note(history: FeatureHistory, latent: Float32[np.ndarray, "latent"], row: QueuedAction) -> None:
+    """Add a tick to a history, if something had been predicted for it."""
+    if row.plan.predicts:
+        history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
 
 
 def _clipped(action: np.ndarray) -> np.ndarray:

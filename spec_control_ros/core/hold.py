@@ -6,14 +6,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
-from spec_control_ros.core.latent_policy import LatentPolicy
+from spec_control_ros.core.tick_model import TickModel
 
 REST = 1e-3  # a damped action that small is zero: it comes to an end
 
 
 def hold_action(
     settings: ExecutorSettings,
-    policy: LatentPolicy,
+    model: TickModel,
     last_action: Float32[np.ndarray, "action"],
     latent: Float32[np.ndarray, "latent"] | None,
     *,
@@ -23,10 +23,10 @@ def hold_action(
 
     Args:
         settings: how to hold.
-        policy: whose prior may be asked.
+        model: whose policy may be asked.
         last_action: the last command.
         latent: real, of this tick; None where it is not known.
-        to_rest: after a fault and at the end, neither the last command nor the prior will do.
+        to_rest: after a fault and at the end, neither the last command nor the policy will do.
     """
     hold = settings.hold
     if hold is HoldPolicy.DAMPING:
@@ -34,8 +34,8 @@ def hold_action(
         return np.where(np.abs(damped) < REST, np.float32(0.0), damped)
     if hold is HoldPolicy.LAST and not to_rest:
         return last_action
-    if hold is HoldPolicy.POLICY and not to_rest and policy.prior is not None and latent is not None:
-        action = policy.prior(latent)
+    if hold is HoldPolicy.POLICY and not to_rest and model.policy is not None and latent is not None:
+        action = model.policy(latent)
         if np.isfinite(action).all():
             return np.clip(action, -1.0, 1.0)
-    return np.zeros(policy.action_dim, np.float32)
+    return np.zeros(model.action_dim, np.float32)

@@ -1,4 +1,4 @@
-"""A plan: actions for coming ticks and the latents that they are expected to lead through."""
+"""A plan: actions for coming ticks, the latents that they are expected to lead through, and feedback gains."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,9 @@ MAX_QUEUE_LENGTH = 1000  # a message that claims more is refused before anything
 class Plan:
     """Row i of `actions` is for tick `start_tick + i`; row i of `latents` is expected at that tick.
 
+    A plan that predicts nothing has latents of length 0. With gains, the action for a real latent z is
+    actions[i] + gains[i] (z - latents[i]).
+
     Raises:
         PlanError: sizes disagree, the horizon does not fit or a value is not finite.
     """
@@ -29,6 +32,7 @@ class Plan:
     optimised_horizon: int  # rows that MPPI optimised; the rest comes from the policy prior
     value: float = 0.0
     planning_time_s: float = 0.0
+    gains: Float32[np.ndarray, "queue action latent"] | None = None
 
     @classmethod
     def of_message(cls, message: Any) -> "Plan":
@@ -39,16 +43,23 @@ class Plan:
         """
         a, latent = message.action_dim, message.latent_dim
         rows = len(message.actions) // a if a else 0
-        if not 1 <= rows <= MAX_QUEUE_LENGTH or latent == 0 or len(message.actions) != rows * a:
+        if not 1 <= rows <= MAX_QUEUE_LENGTH or len(message.actions) != rows * a:
             raise PlanError(
-                f"plan {message.plan_id}: got {len(message.actions)} action values for action_dim {a} and latent_dim "
-                f"{latent}, expected 1 to {MAX_QUEUE_LENGTH} whole rows"
+                f"plan {message.plan_id}: got {len(message.actions)} action values for action_dim {a}, expected 1 to "
+                f"{MAX_QUEUE_LENGTH} whole rows"
             )
         if len(message.latents) != (rows + 1) * latent:
             raise PlanError(
                 f"plan {message.plan_id}: got {len(message.latents)} latent values, expected ({rows} + 1) x {latent}"
             )
+        if len(message.gains) not in (0, rows * a * latent):
+            raise PlanError(
+                f"plan {message.plan_id}: got {len(message.gains)} gain values, expected none or "
+                f"{rows} x {a} x {latent}"
+            )
+        gains = np.array(message.gains, np.float32).reshape(rows, a, latent) if len(message.gains) else None
         return cls(
+            gains=gains,
             plan_id=message.plan_id,
             epoch=message.epoch,
             start_tick=message.start_tick,
@@ -60,6 +71,11 @@ class Plan:
             value=message.value,
             planning_time_s=message.planning_time,
         )
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it says where its actions lead."""
+        return self.latents.shape[1] > 0
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -83,6 +99,10 @@ class Plan:
                 f"plan {self.plan_id}: starts at tick {self.start_tick}, before its observation "
                 f"of tick {self.observation_tick}"
             )
-        for name in ("actions", "latents"):
-            if not np.isfinite(getattr(self, name)).all():
+        shape = (rows, self.actions.shape[1], self.latents.shape[1])
+        if self.gains is not None and self.gains.shape != shape:
+            raise PlanError(f"plan {self.plan_id}: got gains of shape {self.gains.shape}, expected {shape}")
+        for name in ("actions", "latents", "gains"):
+            values = getattr(self, name)
+            if values is not None and not np.isfinite(values).all():
                 raise PlanError(f"plan {self.plan_id}: {name} hold non-finite values; the plan is refused")

@@ -22,11 +22,11 @@ from spec_control_ros.core.fault_latch import FaultLatch
 from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.gate import EMPTY, Gate, Verdict
 from spec_control_ros.core.hold import hold_action
-from spec_control_ros.core.latent_policy import LatentPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_requests import PlanRequests
 from spec_control_ros.core.prefetcher import Prefetcher
+from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.core.tick_order import TickOrder
 
 
@@ -44,7 +44,7 @@ class PlanExecutor:
     """Executes, corrects or replans, and asks for the next plan ahead of time.
 
     Args:
-        policy: encoder, prior and dynamics of the world model that the planner uses.
+        model: encoder, policy and dynamics of the model that the planner uses.
         gate: judges every tick.
         corrector: adds residuals; None executes queued actions as they are up to the replan threshold.
         settings: of limits, waiting, holding and asking ahead.
@@ -56,13 +56,13 @@ class PlanExecutor:
 
     def __init__(
         self,
-        policy: LatentPolicy,
+        model: TickModel,
         gate: Gate,
         corrector: Corrector | None,
         settings: ExecutorSettings,
         history_window: int = 1,
     ):
-        self._policy, self._gate, self.settings = policy, gate, settings
+        self._model, self._gate, self.settings = model, gate, settings
         self._order = TickOrder()
         self._execution = Execution(corrector, history_window)
         self._queue = ActionQueue()
@@ -71,11 +71,11 @@ class PlanExecutor:
         self._prefetcher: Prefetcher | None = None
         if settings.prefetch:
             max_steps_ahead = gate.settings.max_steps_ahead
-            self._prefetcher = Prefetcher(policy.next, self._queue, self._execution, max_steps_ahead)
+            self._prefetcher = Prefetcher(model.step, self._queue, self._execution, max_steps_ahead)
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
-        self._commands = ActionLimiter(settings, policy.action_dim)
+        self._commands = ActionLimiter(settings, model.action_dim)
         self._silent_at_s = inf  # when the sensor has been silent for too long
         self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
@@ -132,7 +132,7 @@ class PlanExecutor:
         self._silent_at_s = now_s + self.settings.sensor_timeout_s
         self._pending = self._executed = self._kept_back = None
         self._queue.discard_before(observation.tick)
-        latent = self._policy.latent_of(observation.data)
+        latent = self._model.latent_of(observation.data)
         if latent is None:
             self.drops[Drop.BAD_OBSERVATION] += 1
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
@@ -144,7 +144,7 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        objection = self._order.objection_to_plan(plan) if self._policy.fits(plan) else Drop.BAD_PLAN
+        objection = self._order.objection_to_plan(plan) if self._model.fits(plan) else Drop.BAD_PLAN
         if objection is not None:
             return self._drop(objection)
         self._control_period_s = plan.control_period_s
@@ -222,7 +222,7 @@ class PlanExecutor:
             if tick.verdict is not None and row.plan.observation_tick == tick.observation.tick:
                 verdict = tick.verdict  # the plan was made for this very observation
             else:
-                verdict = self._gate.judge(tick.latent, row, can_correct=self._execution.can_correct)
+                verdict = self._gate.judge(tick.latent, row, can_correct=self._execution.can_correct(row))
                 row = None if verdict.kind is DecisionKind.REPLAN else row
         if row is None:
             return self._await_plan(tick, verdict, now_s)
@@ -283,7 +283,7 @@ class PlanExecutor:
 
     def _hold_action(self, latent: Float32[np.ndarray, "latent"] | None) -> Float32[np.ndarray, "action"]:
         to_rest = self.is_stopped or self.fault is not None
-        return hold_action(self.settings, self._policy, self._commands.last_action, latent, to_rest=to_rest)
+        return hold_action(self.settings, self._model, self._commands.last_action, latent, to_rest=to_rest)
 
     def _decision(
         self, observed_at_s: float, verdict: Verdict, action: np.ndarray, correction_norm: float

@@ -6,7 +6,7 @@ from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.execution import Executed, Execution
-from spec_control_ros.core.latent_policy import Dynamics
+from spec_control_ros.core.tick_model import Dynamics
 
 
 class Prefetcher:

@@ -10,7 +10,7 @@ from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting, settings_from
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
@@ -68,5 +68,5 @@ def make_law(folder: ModelFolder, model: WorldModel, settings: ControllerSetting
     """
     corrector = folder.corrector(settings.corrector, model)
     window = corrector.dims.window if corrector is not None else 1
-    policy = latent_policy(model, settings.task)
-    return PlanExecutor(policy, folder.gate(settings.gate, policy), corrector, settings.executor, window)
+    parts = tick_model(model, settings.task)
+    return PlanExecutor(parts, folder.gate(settings.gate, parts), corrector, settings.executor, window)

@@ -43,7 +43,7 @@ from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, me
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.spin import DISCOVERY_S, run_node
 from spec_control_ros.ros.steady import every
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.tick_networks import why_not_native
 
 REST_S = 5.0  # at most, on the way to rest at the end
@@ -157,15 +157,15 @@ class ExecutorNode(ManagedNode):
         self._control_period_s = s.supervision.control_period_s or float(card.get("control_period_s", 0.0))
         corrector = folder.corrector(s.corrector, model)
         window = corrector.dims.window if corrector is not None else 1
-        policy = latent_policy(model, None if s.task_index < 0 else s.task_index)
-        gate = folder.gate(s.gate, policy)
+        parts = tick_model(model, None if s.task_index < 0 else s.task_index)
+        gate = folder.gate(s.gate, parts)
         if why := why_not_native():
             self.get_logger().warning(f"networks run in PyTorch, several times slower: {why}")
         self.get_logger().info(
             f"{folder.path.name}, corrector: {type(corrector).__name__ if corrector else 'none'}, "
             f"gate: {gate.mode.value}"
         )
-        return PlanExecutor(policy, gate, corrector, s.executor, window)
+        return PlanExecutor(parts, gate, corrector, s.executor, window)
 
     def _begin_once_planner_is_there(self) -> None:
         waited_s = time.monotonic() - self._activated_s

@@ -57,6 +57,7 @@ def to_plan(plan: Plan, reason: Reason, stamp: Time) -> msg.Plan:
         latent_dim=plan.latents.shape[1],
         actions=to_floats(plan.actions),
         latents=to_floats(plan.latents),
+        gains=to_floats(np.zeros(0, np.float32) if plan.gains is None else plan.gains),
         optimised_horizon=plan.optimised_horizon,
         value=plan.value,
         planning_time=plan.planning_time_s,

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError, SettingsError
-from spec_control_ros.core.gate import GateCalibration, GateMode, Metric, mismatch
+from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.nominal import GatedEpisode, NominalOperation, nominal
@@ -84,7 +84,7 @@ def fit(
     weights = np.round(operation.value_weights(ticks), 3)
 
     def table(metric: Metric) -> tuple[tuple[float, ...], ...]:
-        distance = np.array([mismatch(t.observed, t.row.latent, metric, weights) for t in ticks])
+        distance = np.array([operation.mismatch(t, metric, weights) for t in ticks])
         rows = {
             age: tuple(_four_digits(conformal_quantile(distance[ages == age], rate)) for rate in rates)
             for age in known

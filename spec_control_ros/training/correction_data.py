@@ -17,7 +17,7 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.nominal import open_gate
 from spec_control_ros.training.teacher import Teacher
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
@@ -98,14 +98,15 @@ class Gathering:
     ):
         self._plant, self._teacher, self._window = plant, teacher, window
         self._controller = replace(controller, gate=open_gate(controller.gate))
-        self._policy = latent_policy(model, controller.task)
+        self._tick_model = tick_model(model, controller.task)
         self._planner = TDMPC2Planner(
             model, controller.planner, controller.task, control_period_s=plant.control_period_s
         )
 
     def first_drivers(self) -> list[Corrector | None]:
         """What acts in turn before there are correctors: the queue as it is, and the policy prior."""
-        return [None] if self._policy.prior is None else [None, ToPrior(self._policy.prior)]
+        policy = self._tick_model.policy
+        return [None] if policy is None else [None, ToPrior(policy)]
 
     def episode(
         self, corrector: Corrector | None, seed: int, *, with_other_phases: bool = False
@@ -121,11 +122,11 @@ class Gathering:
         recording, latents = _Recording(corrector), list[np.ndarray]()
 
         def encode(obs: np.ndarray) -> np.ndarray:
-            latents.append(self._policy.encode(obs))
+            latents.append(self._tick_model.encode(obs))
             return latents[-1]
 
         law = PlanExecutor(
-            replace(self._policy, encode=encode),
+            replace(self._tick_model, encode=encode),
             Gate(self._controller.gate),
             recording,
             self._controller.executor,

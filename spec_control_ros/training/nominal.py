@@ -12,12 +12,13 @@ from torch import Tensor
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Verdict
+from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
 from spec_control_ros.core.gate.tightening import error_growth
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import SIMNORM_GROUP
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -84,7 +85,7 @@ class NominalOperation:
     def __init__(self, folder: ModelFolder, model: WorldModel, plant: Plant, settings: ControllerSettings):
         self.model, self.settings, self._plant = model, settings, plant
         self._corrector = folder.corrector(settings.corrector, model)
-        self._policy = latent_policy(model, settings.task)
+        self._tick_model = tick_model(model, settings.task)
         self._planner = TDMPC2Planner(
             model, settings.planner, settings.task, control_period_s=plant.control_period_s
         )
@@ -114,17 +115,25 @@ class NominalOperation:
         executor = self.settings.executor
         if prefetch is not None:
             executor = replace(executor, prefetch=prefetch)
-        recording = _RecordingGate(gate, calibration, self._policy.next)
+        recording = _RecordingGate(gate, calibration, self._tick_model)
         window = self._corrector.dims.window if self._corrector is not None else 1
-        law = PlanExecutor(self._policy, recording, self._corrector, executor, window)
+        law = PlanExecutor(self._tick_model, recording, self._corrector, executor, window)
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []
             result = run_episode(self._plant, self._planner, law, seed=seed, epoch=epoch)
             yield GatedEpisode(result, tuple(recording.judged))
 
+    def mismatch(self, tick: JudgedTick, metric: Metric, value_weights: Float[np.ndarray, "latent"]) -> float:
+        """How far a tick was from what its plan took for granted."""
+        if metric is not Metric.ACTION:
+            return mismatch(tick.observed, tick.row.latent, metric, value_weights)
+        policy = self._tick_model.policy
+        assert policy is not None  # a world model has one
+        return action_distance(tick.row.action, policy(tick.observed))
+
     def growth(self, ticks: Sequence[JudgedTick]) -> Float[np.ndarray, "tick"]:
         """By what factor the dynamics lets each tick's error grow."""
-        dynamics = self._policy.next
+        dynamics = self._tick_model.step
         assert dynamics is not None
         return np.array([error_growth(t.observed, t.row, dynamics) for t in ticks])
 

@@ -15,7 +15,7 @@ import torch
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
-from spec_control_ros.core.latent_policy import LatentPolicy
+from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
@@ -150,7 +150,7 @@ class ModelFolder:
         corrector.warm_up()
         return corrector
 
-    def gate(self, settings: GateSettings, policy: LatentPolicy) -> Gate:
+    def gate(self, settings: GateSettings, model: TickModel) -> Gate:
         """A gate with the thresholds that the model's card has, where the settings leave them to it.
 
         Raises:
@@ -158,12 +158,12 @@ class ModelFolder:
             SettingsError: see `Gate`.
         """
         calibration = GateCalibration.of(self.card(), self.path.name)
-        if calibration is not None and len(calibration.value_weights) != policy.latent_dim:
+        if calibration is not None and len(calibration.value_weights) != model.latent_dim:
             raise CheckpointError(
                 f"{self.path.name}: its card has {len(calibration.value_weights)} value weights, expected "
-                f"{policy.latent_dim}; `spec-control calibrate` it again"
+                f"{model.latent_dim}; `spec-control calibrate` it again"
             )
-        return Gate(settings, calibration, policy.next)
+        return Gate(settings, calibration, model)
 
     def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""

@@ -7,13 +7,13 @@ import numpy as np
 from spec_control_ros.core.corrector import FeatureHistory
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateSettings
-from spec_control_ros.core.latent_policy import Dynamics, LatentPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.tick_model import Dynamics, TickModel
 
 OBS, ACTION = 3, 2
-PRIOR_ACTION = np.array([0.25, -0.25], np.float32)
+POLICY_ACTION = np.array([0.25, -0.25], np.float32)
 PREDICTED = np.array([1.0, 0.0, 0.0], np.float32)  # every plan's latents; of length 1
 
 GATE = GateSettings(accept=0.1, replan=1.0, hysteresis=0.0, max_corrections=3)
@@ -39,14 +39,14 @@ class FakeCorrector:
         return np.full(ACTION, self.value, np.float32)
 
 
-def policy(
+def tick_model(
     *,
     encode: Callable[[np.ndarray], np.ndarray] = lambda obs: obs,
-    prior: Callable[[np.ndarray], np.ndarray] | None = lambda _: PRIOR_ACTION,
-    next: Dynamics | None = None,
-) -> LatentPolicy:
-    """An encoder that takes the observation for the latent, and a prior that has one action."""
-    return LatentPolicy(OBS, OBS, ACTION, encode, prior, next)
+    policy: Callable[[np.ndarray], np.ndarray] | None = lambda _: POLICY_ACTION,
+    step: Dynamics | None = None,
+) -> TickModel:
+    """An encoder that takes the observation for the latent, and a policy that has one action."""
+    return TickModel(OBS, OBS, ACTION, encode, policy, step)
 
 
 def executor(
@@ -57,7 +57,7 @@ def executor(
     **functions: Callable[..., np.ndarray] | None,
 ) -> PlanExecutor:
     """The control law in fake surroundings."""
-    return PlanExecutor(policy(**functions), Gate(gate), corrector, settings, history_window)
+    return PlanExecutor(tick_model(**functions), Gate(gate), corrector, settings, history_window)
 
 
 def observation(tick: int, *, epoch: int = 1, off: float = 0.0) -> Observation:
@@ -79,7 +79,7 @@ def plan(
     actions = np.zeros((rows, action), np.float32)
     actions[:, 0] = 0.01 * (start_tick + np.arange(rows))
     latents = np.zeros((rows + 1, latent), np.float32)
-    latents[:, 0] = 1.0
+    latents[:, :1] = 1.0
     return Plan(
         plan_id=plan_id,
         epoch=epoch,

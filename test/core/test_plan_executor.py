@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import ACTION, GATE, OBS, PRIOR_ACTION, WAITING, FakeCorrector, executor, observation, plan
+from fakes import ACTION, GATE, OBS, POLICY_ACTION, WAITING, FakeCorrector, executor, observation, plan
 
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
-from spec_control_ros.core.latent_policy import Dynamics
 from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.tick_model import Dynamics
 
 NOTHING = Outcome()
 
@@ -47,10 +48,10 @@ def driving(law: PlanExecutor) -> PlanExecutor:
     return law
 
 
-def executing(rows: int = 200, next: Dynamics | None = None, **settings: Any) -> PlanExecutor:
+def executing(rows: int = 200, step: Dynamics | None = None, **settings: Any) -> PlanExecutor:
     """Has executed tick 0 and may execute all rows of a long plan."""
     law = executor(
-        dataclasses.replace(WAITING, **settings), dataclasses.replace(GATE, max_steps_ahead=1000), next=next
+        dataclasses.replace(WAITING, **settings), dataclasses.replace(GATE, max_steps_ahead=1000), step=step
     )
     law.tick(observation(0), 0.0)
     law.receive(plan(0, rows=rows), 0.0)
@@ -306,7 +307,7 @@ class TestHolding:
     def test_command_does_not_wait_for_a_plan_ahead_of_a_planner_that_is_lost(self) -> None:
         law = executing(
             rows=2,
-            next=lambda latent, _: latent,
+            step=lambda latent, _: latent,
             prefetch=True,
             prefetch_lead_ticks=1,
             wait_for_prefetch=True,
@@ -341,7 +342,7 @@ class TestHolding:
 
     @pytest.mark.parametrize(
         ("hold", "expected"),
-        [(HoldPolicy.ZERO, (0.0, 0.0)), (HoldPolicy.LAST, (0.01, 0.0)), (HoldPolicy.POLICY, PRIOR_ACTION)],
+        [(HoldPolicy.ZERO, (0.0, 0.0)), (HoldPolicy.LAST, (0.01, 0.0)), (HoldPolicy.POLICY, POLICY_ACTION)],
         ids=lambda value: getattr(value, "value", ""),
     )
     def test_hold_action_is_the_chosen_one(self, hold: HoldPolicy, expected: tuple[float, float]) -> None:
@@ -352,9 +353,9 @@ class TestHolding:
         law.tick(observation(2), 0.2)
         np.testing.assert_allclose(decided(law.poll(1.2)).action, expected)
 
-    @pytest.mark.parametrize("prior", [None, lambda _: np.full(ACTION, np.nan, np.float32)])
-    def test_missing_or_non_finite_prior_holds_zeros(self, prior: object) -> None:
-        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY), prior=prior)  # type: ignore[arg-type]
+    @pytest.mark.parametrize("policy", [None, lambda _: np.full(ACTION, np.nan, np.float32)])
+    def test_missing_or_non_finite_policy_holds_zeros(self, policy: object) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY), policy=policy)  # type: ignore[arg-type]
         law.tick(observation(0), 0.0)
         np.testing.assert_array_equal(decided(law.poll(1.0)).action, [0.0, 0.0])
 
@@ -379,7 +380,7 @@ class TestHolding:
         settings = dataclasses.replace(
             WAITING, hold=HoldPolicy.LAST, prefetch=True, prefetch_lead_ticks=1, wait_for_prefetch=True
         )
-        law = executor(settings, next=lambda latent, _: latent)
+        law = executor(settings, step=lambda latent, _: latent)
         law.tick(observation(0), 0.0)
         law.receive(plan(0, rows=2), 0.0)
         assert law.tick(observation(1), 0.1).decision is None  # kept back
@@ -418,11 +419,11 @@ class TestLimits:
     def test_plan_ahead_is_rolled_through_what_was_commanded(self) -> None:
         rolled = []
 
-        def next(latent: np.ndarray, action: np.ndarray) -> np.ndarray:
+        def step(latent: np.ndarray, action: np.ndarray) -> np.ndarray:
             rolled.append(action[0])
             return latent
 
-        law = executing(rows=91, next=next, max_action=0.25, prefetch=True, prefetch_lead_ticks=1)
+        law = executing(rows=91, step=step, max_action=0.25, prefetch=True, prefetch_lead_ticks=1)
         law.tick(observation(90), 0.1)
         assert law.prefetch(0.1) is not None
         assert rolled == [0.25]
@@ -489,7 +490,7 @@ class TestStopping:
     def test_command_that_was_kept_back_goes_out(self) -> None:
         law = executing(
             rows=2,
-            next=lambda latent, _: latent,
+            step=lambda latent, _: latent,
             prefetch=True,
             prefetch_lead_ticks=1,
             wait_for_prefetch=True,
@@ -636,3 +637,46 @@ class TestHistory:
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=name):
         ExecutorSettings(**{name: value})
+
+
+class TestFeedbackGains:
+    """Gain 0.5 from the second latent component, which `observation(off=)` changes, to the second action component."""
+
+    def plan(self, start_tick: int = 0) -> Plan:
+        made = plan(start_tick)
+        gains = np.zeros((len(made.actions), ACTION, OBS), np.float32)
+        gains[:, 1, 1] = 0.5
+        return dataclasses.replace(made, gains=gains)
+
+    def test_correct_by_the_error_of_the_prediction_where_no_corrector_does(self) -> None:
+        law = executor()
+        law.tick(observation(0), 0.0)
+        law.receive(self.plan(), 0.0)
+        decision = decided(law.tick(observation(1, off=0.4), 0.1))
+        assert decision.kind is DecisionKind.CORRECT
+        np.testing.assert_allclose(decision.action, [0.01, 0.5 * 0.4], atol=1e-6)
+        assert decision.correction_norm == pytest.approx(0.2)
+
+    def test_a_corrector_goes_before(self) -> None:
+        law = executor(corrector=FakeCorrector(0.05))
+        law.tick(observation(0), 0.0)
+        law.receive(self.plan(), 0.0)
+        np.testing.assert_allclose(decided(law.tick(observation(1, off=0.4), 0.1)).action, [0.06, 0.05])
+
+    def test_do_nothing_at_a_small_mismatch(self) -> None:
+        law = executor()
+        law.tick(observation(0), 0.0)
+        law.receive(self.plan(), 0.0)
+        decision = decided(law.tick(observation(1, off=0.05), 0.1))
+        assert (decision.kind, decision.correction_norm) == (DecisionKind.ACCEPT, 0.0)
+
+
+class TestPlansThatPredictNothing:
+    def test_are_executed_as_they_are_until_they_end(self) -> None:
+        law = executor(corrector=FakeCorrector())
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, rows=3, latent=0), 0.0)
+        kinds = [law.tick(observation(tick, off=9.0), 0.1 * tick).decision for tick in (1, 2)]
+        assert [d.kind for d in kinds if d is not None] == [DecisionKind.ACCEPT] * 2
+        assert all(np.isnan(d.mismatch) for d in kinds if d is not None)
+        assert law.tick(observation(3), 0.4).request is not None

@@ -55,7 +55,7 @@ class ExecutorMachine(RuleBasedStateMachine):
             dataclasses.replace(GATE, max_steps_ahead=5),
             FakeCorrector(residual),
             history_window=4,
-            next=lambda latent, action: latent + np.float32(action[0]),
+            step=lambda latent, action: latent + np.float32(action[0]),
         )
         self.now = 0.0
         self.epoch, self.tick = 0, -1
@@ -261,7 +261,7 @@ def replayed(seed: int) -> list[str]:
         dataclasses.replace(WAITING, prefetch=True),
         corrector=FakeCorrector(),
         history_window=3,
-        next=lambda latent, action: latent + np.float32(0.1 * action[0]),
+        step=lambda latent, action: latent + np.float32(0.1 * action[0]),
     )
     epoch, tick, now, requests, said = 1, -1, 0.0, [], []
     for _ in range(400):

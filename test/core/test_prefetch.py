@@ -25,7 +25,7 @@ def law_after(
     ticks: int, *, gate: GateSettings = GATE, corrector: FakeCorrector | None = None
 ) -> PlanExecutor:
     """Has executed so many ticks of a plan of four rows that starts at tick 0; asks ahead by two ticks."""
-    law = executor(AHEAD, gate, corrector, next=drift)
+    law = executor(AHEAD, gate, corrector, step=drift)
     law.tick(observation(0), 0.0)
     law.receive(plan(0), 0.0)
     assert law.prefetch(0.0) is None
@@ -56,7 +56,7 @@ class TestAsking:
         assert request.reason is Reason.EMPTY
 
     def test_nothing_is_asked_for_unless_the_settings_say_so(self) -> None:
-        law = executor(next=drift)
+        law = executor(step=drift)
         law.tick(observation(0), 0.0)
         law.receive(plan(0, rows=1), 0.0)
         assert law.prefetch(0.0) is None
@@ -78,13 +78,13 @@ class TestAsking:
         assert (request.start_tick, request.reason) == (3, Reason.STALE)
 
     def test_held_tick_asks_for_nothing_ahead(self) -> None:
-        law = executor(AHEAD, next=drift)
+        law = executor(AHEAD, step=drift)
         law.tick(observation(0), 0.0)
         assert law.poll(1.0).decision is not None
         assert law.prefetch(1.0) is None
 
     def test_lead_follows_the_slowest_of_the_last_plans(self) -> None:
-        law = executor(AHEAD, next=drift)
+        law = executor(AHEAD, step=drift)
         for tick in range(4):
             law.tick(observation(tick), 0.05 * tick)
         law.receive(plan(0, rows=9), 0.16)  # there for tick 3: three ticks after it was asked for
@@ -118,7 +118,7 @@ class TestForesight:
         lengths = []
         for settings in (WAITING, AHEAD):
             corrector = FakeCorrector()
-            law = executor(settings, GATE, corrector, history_window=4, next=drift)
+            law = executor(settings, GATE, corrector, history_window=4, step=drift)
             law.tick(observation(0), 0.0)
             law.receive(plan(0), 0.0)
             law.tick(observation(2, off=0.5), 0.1)
@@ -129,7 +129,7 @@ class TestForesight:
         assert lengths[0] == lengths[1] == [2]
 
     def test_latent_that_is_not_finite_is_not_planned_from(self) -> None:
-        law = executor(AHEAD, next=lambda z, a: z * np.float32(np.nan))
+        law = executor(AHEAD, step=lambda z, a: z * np.float32(np.nan))
         law.tick(observation(0), 0.0)
         law.receive(plan(0, rows=1), 0.0)
         assert law.prefetch(0.0) is None
@@ -271,7 +271,7 @@ class TestKeepingBack:
 
     @pytest.fixture
     def law(self) -> PlanExecutor:
-        law = executor(dataclasses.replace(AHEAD, wait_for_prefetch=True), next=drift)
+        law = executor(dataclasses.replace(AHEAD, wait_for_prefetch=True), step=drift)
         law.tick(observation(0), 0.0)
         assert law.receive(plan(0), 0.0).decision is not None
         return law

@@ -16,7 +16,7 @@ from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
@@ -45,7 +45,7 @@ def episode(small_model: Callable[..., WorldModel]) -> Callable[..., EpisodeResu
             PlannerSettings(queue_length=QUEUE, mppi=search),
             control_period_s=plant.control_period_s,
         )
-        law = PlanExecutor(latent_policy(model), Gate(gate), None, settings)
+        law = PlanExecutor(tick_model(model), Gate(gate), None, settings)
         return run_episode(plant, planner if has_planner else None, law, seed=seed, epoch=epoch, **options)
 
     return run

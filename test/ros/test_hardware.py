@@ -20,7 +20,7 @@ from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.state_estimate import StateEstimator
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 TASK, OBS, ACTION = "walker-walk", 24, 6
@@ -54,7 +54,7 @@ def controller(probe: Probe) -> Controller:
 
 def expected_rewards(folder: Path) -> list[float]:
     """Of the same loop without ROS: emulated robot, estimate, prior."""
-    policy = latent_policy(ModelFolder(folder).world_model()[0], None)
+    policy = tick_model(ModelFolder(folder).world_model()[0], None)
     estimator, robot = StateEstimator(TASK), EmulatedRobot(TASK)
     gains = find_actuators(robot.plant.physics).gains
     plant = RobotPlant(estimator, 2, TICKS)
@@ -62,7 +62,7 @@ def expected_rewards(folder: Path) -> list[float]:
     plant.body = robot.state()
     obs, rewards = plant.reset(3), []
     for _ in range(TICKS):
-        action = np.clip(policy.prior(policy.latent_of(obs)), -1.0, 1.0)
+        action = np.clip(policy.policy(policy.latent_of(obs)), -1.0, 1.0)
         robot.command(gains * action)
         robot.advance(round(plant.control_period_s / robot.step_s))
         plant.body = robot.state()

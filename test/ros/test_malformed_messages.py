@@ -5,6 +5,8 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import rclpy
 from fuzzer import Fuzzer
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.service import Service
 from ros_support import ACTION, LATENT, OBS, ROOT, TASK, Background, Probe, arguments_of, until
 from std_msgs.msg import Float64MultiArray
 
@@ -72,7 +75,7 @@ class NodeHere:
         services = {
             s.srv_name.lstrip("/"): (
                 s.srv_type.Request,
-                lambda request, s=s: s.callback(request, s.srv_type.Response()),
+                partial(_serve, s),
             )
             for s in self.node.services
             if s.srv_type.__module__.startswith(("spec_control_interfaces", "std_srvs"))
@@ -102,6 +105,10 @@ def node_here(
         here.close()
 
 
+def _serve(service: Service, request: Any) -> Any:
+    return service.callback(request, service.srv_type.Response())
+
+
 def bombard(here: NodeHere, valid: dict[type, Callable[[int], Any]], *sizes: int) -> None:
     """Send messages to every entrance, in random order: valid ones, and spoilt ones."""
     fuzzer, entrances = Fuzzer(0, sizes), here.entrances
@@ -109,7 +116,8 @@ def bombard(here: NodeHere, valid: dict[type, Callable[[int], Any]], *sizes: int
     names = sorted(entrances)
     for i in range(MESSAGES):
         kind, take = entrances[order.choice(names)]
-        take(fuzzer.spoil(valid[kind](i) if kind in valid else kind()))
+        message = fuzzer.spoil(valid[kind](i) if kind in valid else kind())
+        take(*(message, {})[: len(signature(take).parameters)])  # some are told of the publisher as well
         if i % 20 == 0:
             here.spin_once()
 

@@ -1,5 +1,7 @@
 """Conversion to messages and back keeps every value; what does not fit is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
@@ -109,6 +111,17 @@ def test_plan_survives(plan: Plan) -> None:
     assert message.reason == Reason.MISMATCH
 
 
+def test_plan_that_predicts_nothing_and_one_with_gains_survive(plan: Plan) -> None:
+    silent = replace(plan, latents=np.zeros((len(plan.actions) + 1, 0), np.float32))
+    shape = (*plan.actions.shape, plan.latents.shape[1])
+    guided = replace(plan, gains=np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+    for given in (silent, guided):
+        back = Plan.of_message(sent(messages.to_plan(given, Reason.EMPTY, STAMP)))
+        np.testing.assert_array_equal(back.latents, given.latents)
+        np.testing.assert_array_equal(back.gains, given.gains)
+        assert back.predicts == given.predicts == (given is guided)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -126,6 +139,8 @@ def test_plan_survives(plan: Plan) -> None:
         {"observation_tick": 12},
         {"actions": [float("nan")] * 12},
         {"latents": [float("inf")] * 40},
+        {"gains": [0.0] * 7},
+        {"gains": [float("nan")] * 96},
     ],
     ids=str,
 )

@@ -29,7 +29,7 @@ from spec_control_ros.training.calibrate import (
 from spec_control_ros.training.distill import DistillSettings, new_corrector
 from spec_control_ros.training.nominal import GatedEpisode, NominalOperation, nominal, open_gate
 from spec_control_ros.world_model.checkpoint import save_world_model, update_card
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import SIMNORM_GROUP
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
@@ -215,7 +215,7 @@ def test_thresholds_of_the_card_reach_the_gate_of_the_model(
     copied: ModelFolder, model: WorldModel, calibration: GateCalibration, episodes: list[GatedEpisode]
 ) -> None:
     update_card(copied.path / WEIGHTS, "gate", calibration.as_card())
-    policy = latent_policy(model)
+    policy = tick_model(model)
     tick = episodes[0].judged[1]
     assert tick.age == 2
     verdict = copied.gate(GateSettings(), policy).judge(tick.observed, tick.row)
@@ -232,7 +232,7 @@ def test_thresholds_of_another_model_are_refused(
     other = dataclasses.replace(calibration, value_weights=(1.0, 1.0))
     update_card(copied.path / WEIGHTS, "gate", other.as_card())
     with pytest.raises(CheckpointError, match="has 2 value weights, expected 16"):
-        copied.gate(GateSettings(), latent_policy(model))
+        copied.gate(GateSettings(), tick_model(model))
 
 
 @pytest.mark.parametrize(

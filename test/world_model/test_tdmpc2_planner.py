@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.precision import Precision
@@ -74,7 +74,7 @@ def test_first_latent_is_the_observation_s(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
     np.testing.assert_allclose(
-        planner.plan_observation(obs, 1, 0).latents[0], latent_policy(model).encode(obs), atol=1e-6
+        planner.plan_observation(obs, 1, 0).latents[0], tick_model(model).encode(obs), atol=1e-6
     )
 
 
@@ -158,7 +158,7 @@ def test_bad_observation_is_refused(planner: TDMPC2Planner, bad: np.ndarray, sai
 def test_latent_of_the_observation_gives_the_observation_s_plan(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
-    latent = latent_policy(model).encode(obs)
+    latent = tick_model(model).encode(obs)
     warm = planner.plan_observation(obs, 1, 1).warm_start
     assert same(planner.plan_latent(latent, 1, 2, warm), planner.plan_observation(obs, 1, 2, warm))
 
@@ -222,10 +222,10 @@ def test_multitask_model_plans_differently_for_each_task(
 
 
 def test_latent_policy_gives_what_the_model_gives(model: WorldModel, obs: np.ndarray) -> None:
-    policy = latent_policy(model)
+    policy = tick_model(model)
     assert (policy.obs_dim, policy.latent_dim, policy.action_dim) == (5, 16, 2)
     latent = policy.encode(obs)
     assert latent.shape == (16,)
     assert latent.dtype == np.float32
-    assert policy.prior is not None
-    assert policy.prior(latent).shape == (2,)
+    assert policy.policy is not None
+    assert policy.policy(latent).shape == (2,)

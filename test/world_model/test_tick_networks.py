@@ -9,7 +9,7 @@ import torch
 from spec_control_ros.core.corrector import CorrectorKind, FeatureHistory, TickFeatures
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.world_model import tape
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import MLP, sim_norm
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import CORRECTORS
@@ -71,7 +71,7 @@ def test_without_a_library_pytorch_computes_and_the_reason_is_known(
     model = small_model()
     obs = np.ones(model.dims.obs, np.float32)
     expected = model.encode(torch.from_numpy(obs).unsqueeze(0))[0].numpy()
-    np.testing.assert_array_equal(latent_policy(model).encode(obs), expected)
+    np.testing.assert_array_equal(tick_model(model).encode(obs), expected)
 
 
 def test_mlp_lets_nan_through(rng: np.random.Generator) -> None:

@@ -10,12 +10,12 @@ from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.calibration import GateCalibration
-from spec_control_ros.core.gate.metric import Metric, mismatch
+from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
 from spec_control_ros.core.gate.settings import GateMode, GateSettings
 from spec_control_ros.core.gate.thresholds import Thresholds, effective_mode, thresholds_by_age
 from spec_control_ros.core.gate.tightening import Tightening
-from spec_control_ros.core.latent_policy import Dynamics
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.tick_model import TickModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Verdict:
 
 
 EMPTY = Verdict(DecisionKind.REPLAN, Reason.EMPTY, nan)
+STALE = Verdict(DecisionKind.REPLAN, Reason.STALE, nan)
+UNCOMPARED = Verdict(DecisionKind.ACCEPT, Reason.NONE, nan)
 
 
 class Gate:
@@ -40,7 +42,8 @@ class Gate:
     Args:
         settings: of the gate.
         calibration: of the model; None where there is none.
-        dynamics: the model's, which the adaptive mode measures its sensitivity with.
+        model: whose dynamics the adaptive mode measures its sensitivity with, and whose policy the metric `action`
+            compares with; None: there is none.
 
     Raises:
         SettingsError: the mode or the metric needs what is not there.
@@ -50,11 +53,14 @@ class Gate:
         self,
         settings: GateSettings,
         calibration: GateCalibration | None = None,
-        dynamics: Dynamics | None = None,
+        model: TickModel | None = None,
     ):
         self.settings = settings
         self.mode = effective_mode(settings, calibration)  # never AUTO
         self._thresholds = thresholds_by_age(settings, calibration, self.mode)
+        self._policy = None if model is None else model.policy
+        if settings.metric is Metric.ACTION and self._policy is None:
+            raise SettingsError("metric: got action, but there is no policy to compare actions with")
         self._value_weights: np.ndarray | None = None
         if settings.metric is Metric.VALUE:
             if calibration is None:
@@ -66,7 +72,7 @@ class Gate:
         self._tightening: Tightening | None = None
         if self.mode is GateMode.ADAPTIVE:
             usual_growth = 1.0 if calibration is None else calibration.sensitivity
-            self._tightening = Tightening(settings, usual_growth, dynamics)
+            self._tightening = Tightening(settings, usual_growth, None if model is None else model.step)
         self._plan: Plan | None = None
         self._taken_over_at = 0  # tick
         self._replanned_at = -inf  # tick
@@ -85,10 +91,11 @@ class Gate:
     def judge(
         self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
     ) -> Verdict:
-        """Compare a real latent with the one that was predicted for it.
+        """Compare a real latent with the one that was predicted for it, or the action with the policy's there.
 
         A mismatch that is not a number is a replan: it must never look small. In the same state a larger mismatch
-        never leads to a milder verdict.
+        never leads to a milder verdict. A plan that predicts nothing is judged by its age alone, unless the metric is
+        `action`.
 
         Args:
             observed: the real latent of the row's tick.
@@ -96,7 +103,10 @@ class Gate:
             can_correct: where nothing can, all that is not a replan is accepted.
         """
         self.follow(row)
-        distance = mismatch(observed, row.latent, self.settings.metric, self._value_weights)
+        if not self._can_compare(row):
+            is_stale = row.steps_ahead > self.settings.max_steps_ahead
+            return STALE if is_stale else UNCOMPARED
+        distance = self._mismatch(observed, row)
         age = row.tick - row.plan.observation_tick
         base = self._thresholds[min(max(age, 1), len(self._thresholds)) - 1]
         accept, replan = self._limits(base, observed, row)
@@ -107,6 +117,15 @@ class Gate:
         if kind is DecisionKind.REPLAN and reason is Reason.MISMATCH:
             self._replanned_at = row.tick
         return Verdict(kind, reason, distance, accept, replan)
+
+    def _can_compare(self, row: QueuedAction) -> bool:
+        return self.settings.metric is Metric.ACTION or row.plan.predicts
+
+    def _mismatch(self, observed: Float32[np.ndarray, "latent"], row: QueuedAction) -> float:
+        if self.settings.metric is not Metric.ACTION:
+            return mismatch(observed, row.latent, self.settings.metric, self._value_weights)
+        assert self._policy is not None  # as the constructor has made sure
+        return action_distance(row.action, self._policy(observed))
 
     def _take_over(self, plan: Plan | None, tick: int) -> None:
         self._plan, self._taken_over_at = plan, tick
@@ -119,7 +138,9 @@ class Gate:
     ) -> tuple[float, float]:
         """The accept and replan thresholds of this tick."""
         s = self.settings
-        factor = 1.0 if self._tightening is None else self._tightening.factor(observed, row)
+        factor = 1.0
+        if self._tightening is not None and row.plan.predicts:
+            factor = self._tightening.factor(observed, row)
         replan = s.large * base.replan if self._is_committed(row.tick) else base.replan / factor
         accept = base.accept / factor * (1.0 - s.hysteresis if self._corrections else 1.0)
         return accept, replan

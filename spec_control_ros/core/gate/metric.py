@@ -1,4 +1,4 @@
-"""How far an observed latent is from the predicted one."""
+"""How far reality is from what a plan takes for granted."""
 
 from enum import Enum
 from math import sqrt
@@ -8,11 +8,15 @@ from jaxtyping import Float, Float32
 
 
 class Metric(str, Enum):
-    """Distance of two latents."""
+    """Distances of two latents, and one of two actions."""
 
     L2 = "l2"  # |observed - predicted|
     RELATIVE_L2 = "relative_l2"  # the same over |predicted|
     VALUE = "value"  # relative as well, every component weighted by how much the value depends on it
+    ACTION = "action"  # root mean square of queued action - policy(observed): for plans that predict nothing
+
+
+LATENT_METRICS = (Metric.L2, Metric.RELATIVE_L2, Metric.VALUE)
 
 
 def mismatch(
@@ -26,7 +30,7 @@ def mismatch(
     Args:
         observed: the real latent.
         predicted: the plan's, for the same tick.
-        metric: which distance.
+        metric: which distance of latents.
         value_weights: of the components, for `Metric.VALUE`; None: all alike.
     """
     # Squares of float32 neither overflow nor vanish in float64: an infinite scale would make any mismatch small.
@@ -41,3 +45,9 @@ def mismatch(
     if scale == 0.0:
         return 0.0 if distance == 0.0 else float("inf")
     return distance / scale
+
+
+def action_distance(queued: Float32[np.ndarray, "action"], chosen: Float32[np.ndarray, "action"]) -> float:
+    """Root mean square over the components of two actions' difference; from 0 to 2 for actions in [-1, 1]."""
+    difference = queued.astype(np.float64) - chosen
+    return sqrt(difference @ difference / len(difference))

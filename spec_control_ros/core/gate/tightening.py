@@ -20,7 +20,7 @@ from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.settings import GateSettings
 from spec_control_ros.core.gate.thresholds import Thresholds
-from spec_control_ros.core.latent_policy import Dynamics
+from spec_control_ros.core.tick_model import Dynamics
 
 
 def error_growth(observed: Float32[np.ndarray, "latent"], row: QueuedAction, dynamics: Dynamics) -> float:

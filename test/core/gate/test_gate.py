@@ -10,7 +10,9 @@ from rows import PLAN, PREDICTED, off, plan, row
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric, Verdict
+from spec_control_ros.core.gate.metric import LATENT_METRICS, action_distance
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.tick_model import TickModel
 
 ACCEPT, CORRECT, REPLAN = DecisionKind.ACCEPT, DecisionKind.CORRECT, DecisionKind.REPLAN
 RATES = (0.01, 0.1, 0.5, 0.9)
@@ -30,7 +32,7 @@ histories = st.lists(st.tuples(st.integers(1, 3), st.floats(0.0, 2.0, width=32))
 manners = st.fixed_dictionaries(
     {
         "mode": st.sampled_from([GateMode.FIXED, GateMode.QUANTILE, GateMode.ADAPTIVE]),
-        "metric": st.sampled_from(Metric),
+        "metric": st.sampled_from(LATENT_METRICS),
         "hysteresis": st.sampled_from([0.0, 0.5]),
         "max_corrections": st.integers(0, 3),
         "max_steps_ahead": st.sampled_from([4, 50]),
@@ -50,7 +52,8 @@ def fixed(accept: float = 0.25, replan: float = 1.0, **more: Any) -> Gate:
 
 def calibrated(dynamics: Any = lambda z, _: z, **settings: Any) -> Gate:
     """By default its dynamics keeps errors as they are, which is usual."""
-    return Gate(GateSettings(**{"metric": Metric.L2, "hysteresis": 0.0, **settings}), CALIBRATION, dynamics)
+    model = TickModel(2, 2, 1, lambda obs: obs, policy=lambda z: z[:1], step=dynamics)
+    return Gate(GateSettings(**{"metric": Metric.L2, "hysteresis": 0.0, **settings}), CALIBRATION, model)
 
 
 def judge(gate: Gate, distance: float, steps_ahead: int = 1, of: Plan = PLAN) -> DecisionKind:
@@ -140,7 +143,7 @@ def test_adaptive_gate_is_never_milder_than_the_calibrated_one(
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("value", [nan, inf, -inf])
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", LATENT_METRICS)
 def test_gate_replans_when_a_prediction_is_not_finite(value: float, metric: Metric) -> None:
     bad = np.array([value, 0.0], np.float32)
     for observed in (PREDICTED, bad):
@@ -148,7 +151,7 @@ def test_gate_replans_when_a_prediction_is_not_finite(value: float, metric: Metr
         assert (verdict.kind, verdict.reason) == (REPLAN, Reason.MISMATCH)
 
 
-@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("metric", LATENT_METRICS)
 def test_gate_is_not_blinded_by_latents_whose_squares_overflow(metric: Metric) -> None:
     huge = np.full(2, 1e30, np.float32)
     assert calibrated(metric=metric).judge(-huge, row(predicted=huge)).kind is REPLAN
@@ -377,3 +380,36 @@ def test_gate_refuses_what_needs_more_than_it_has(settings: dict[str, Any], said
 def test_settings_out_of_range_are_refused(values: dict[str, float], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         GateSettings(**values)
+
+
+class TestPlansThatPredictNothing:
+    NOTHING = plan(predicted=np.zeros(0, np.float32))
+
+    def test_are_judged_by_their_age_alone(self) -> None:
+        gate = fixed(accept=0.0, replan=0.0, max_steps_ahead=3)
+        verdicts = [gate.judge(off(9.0), row(steps, self.NOTHING)) for steps in (1, 3, 4)]
+        assert [v.kind for v in verdicts] == [ACCEPT, ACCEPT, REPLAN]
+        assert [v.reason for v in verdicts] == [Reason.NONE, Reason.NONE, Reason.STALE]
+        assert all(np.isnan(v.mismatch) for v in verdicts)
+
+    # The queued action is 0, the policy's is the latent's first component.
+    @pytest.mark.parametrize(("distance", "kind"), [(0.2, ACCEPT), (0.5, ACCEPT), (1.5, REPLAN)])
+    def test_or_by_the_distance_of_their_action_to_the_policy_s(
+        self, distance: float, kind: DecisionKind
+    ) -> None:
+        gate = calibrated(mode=GateMode.FIXED, metric=Metric.ACTION, accept=0.3, replan=1.0)
+        verdict = gate.judge(off(distance), row(1, self.NOTHING), can_correct=False)
+        assert (verdict.kind, verdict.mismatch) == (kind, pytest.approx(distance))
+
+    def test_a_gate_by_actions_needs_a_policy(self) -> None:
+        with pytest.raises(SettingsError, match="metric: got action, but there is no policy"):
+            Gate(GateSettings(metric=Metric.ACTION))
+
+    def test_a_policy_that_gives_no_number_is_a_replan(self) -> None:
+        model = TickModel(2, 2, 1, lambda obs: obs, policy=lambda z: z[:1] * np.float32(nan))
+        gate = Gate(GateSettings(metric=Metric.ACTION, replan=1e9), None, model)
+        assert gate.judge(off(0.0), row(1, self.NOTHING)).kind is REPLAN
+
+    def test_several_components_count_by_their_mean_square(self) -> None:
+        queued, chosen = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
+        assert action_distance(queued, chosen) == 1.0

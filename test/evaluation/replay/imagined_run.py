@@ -224,6 +224,7 @@ class ImaginedRun:
             latent_dim=plan.latents.shape[1],
             actions=plan.actions.ravel(),
             latents=plan.latents.ravel(),
+            gains=np.zeros(0, np.float32) if plan.gains is None else plan.gains.ravel(),
             optimised_horizon=plan.optimised_horizon,
             value=plan.value,
         )

@@ -1,4 +1,4 @@
-"""What the executor needs of the world model."""
+"""What the executor needs of a model at every tick."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.plan import Plan
 
 Dynamics = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (latent,), (action,) -> (latent,)
+Policy = Callable[[np.ndarray], np.ndarray]  # (latent,) -> (action,)
 
 
 @dataclass(frozen=True, slots=True)
-class LatentPolicy:
-    """The parts of the world model that the executor needs, as functions of arrays."""
+class TickModel:
+    """Parts of a model, as functions of arrays; those that may be None are not there."""
 
     obs_dim: int
     latent_dim: int
     action_dim: int
     encode: Callable[[np.ndarray], np.ndarray]  # (obs,) -> (latent,)
-    prior: Callable[[np.ndarray], np.ndarray] | None = None  # (latent,) -> (action,)
-    next: Dynamics | None = None
+    policy: Policy | None = None  # quick and good enough to compare with, or to hold by
+    step: Dynamics | None = None
 
     def latent_of(self, obs: np.ndarray) -> Float32[np.ndarray, "latent"] | None:
         """The latent of an observation; None when the observation or what the encoder makes of it is no good."""
@@ -31,5 +32,6 @@ class LatentPolicy:
         return latent if is_finite(latent) else None
 
     def fits(self, plan: Plan) -> bool:
-        """Whether a plan has the sizes of this model."""
-        return (plan.actions.shape[1], plan.latents.shape[1]) == (self.action_dim, self.latent_dim)
+        """Whether a plan has the sizes of this model; it may predict nothing."""
+        latent_dim = plan.latents.shape[1]
+        return plan.actions.shape[1] == self.action_dim and latent_dim in (0, self.latent_dim)

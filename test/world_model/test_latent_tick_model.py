@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_control_ros.world_model.latent_policy import latent_policy
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 
 
@@ -15,7 +15,7 @@ from spec_control_ros.world_model.model import WorldModel
 def test_rows_are_the_models_own(small_model: Callable[..., WorldModel], tasks: int, is_native: bool) -> None:
     model = small_model(tasks=tasks, task_embedding=4 if tasks else 0)
     task = 1 if tasks else None
-    policy, rng = latent_policy(model, task, is_native=is_native), np.random.default_rng(0)
+    policy, rng = tick_model(model, task, is_native=is_native), np.random.default_rng(0)
     tolerance = 2e-6 if is_native else 0.0
     for _ in range(3):
         obs, action = (rng.standard_normal(size, np.float32) for size in (policy.obs_dim, policy.action_dim))
@@ -27,11 +27,11 @@ def test_rows_are_the_models_own(small_model: Callable[..., WorldModel], tasks: 
             rtol=0.0,
             atol=tolerance,
         )
-        assert policy.prior is not None
-        assert policy.next is not None
+        assert policy.policy is not None
+        assert policy.step is not None
         np.testing.assert_allclose(
-            policy.prior(latent), model.prior(z, task).mean[0].numpy(), rtol=0.0, atol=tolerance
+            policy.policy(latent), model.prior(z, task).mean[0].numpy(), rtol=0.0, atol=tolerance
         )
         np.testing.assert_allclose(
-            policy.next(latent, action), model.next(z, a, task)[0].numpy(), rtol=0.0, atol=tolerance
+            policy.step(latent, action), model.next(z, a, task)[0].numpy(), rtol=0.0, atol=tolerance
         )

@@ -1,4 +1,4 @@
-"""The parts of a world model that the executor needs, as functions of arrays."""
+"""The tick model of a TD-MPC2 world model: encoder, policy prior and latent dynamics, as functions of arrays."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spec_control_ros.core.latent_policy import LatentPolicy
+from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.correctors.torchscript import Network, traced
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.tick_networks import Rows, native_mlp
 
 
-def latent_policy(model: WorldModel, task: int | None = None, *, is_native: bool = True) -> LatentPolicy:
+def tick_model(model: WorldModel, task: int | None = None, *, is_native: bool = True) -> TickModel:
     """Encoder, policy prior and dynamics of `model`, which must be in inference mode on the CPU.
 
     They keep the weights as they are now, and are for one thread.
@@ -25,7 +25,7 @@ def latent_policy(model: WorldModel, task: int | None = None, *, is_native: bool
     """
     networks = _native_networks(model, task) if is_native else None
     dims = model.dims
-    return LatentPolicy(dims.obs, dims.latent, dims.action, *(networks or _traced_networks(model, task)))
+    return TickModel(dims.obs, dims.latent, dims.action, *(networks or _traced_networks(model, task)))
 
 
 @torch.inference_mode()
