@@ -42,9 +42,10 @@ def test_rosbags_reads_what_we_read_and_resolves_every_definition(bag: Path) -> 
     with AnyReader([bag], default_typestore=get_typestore(Stores.EMPTY)) as reader:
         assert {c.topic: c.msgtype for c in reader.connections} == ours.topics
         assert {c.msgtype for c in reader.connections if not c.msgdef.data} == set()
-        assert {c.msgtype: c.digest for c in reader.connections} == {
-            c.msgtype: types().hash_rihs01(c.msgtype) for c in reader.connections
-        }
+        if bag not in GOLDEN.values():  # these are of the messages as they were then
+            assert {c.msgtype: c.digest for c in reader.connections} == {
+                c.msgtype: types().hash_rihs01(c.msgtype) for c in reader.connections
+            }
         found = [
             (connection.topic, time_ns, plain(reader.deserialize(data, connection.msgtype)))
             for connection, time_ns, data in reader.messages()
