@@ -91,6 +91,7 @@ class RunLog:
 
     def __init__(self) -> None:
         self._episodes: dict[int, EpisodeRecord] = {}
+        self.losses: list[str] = []  # what should have been kept of the run and was not, in words
 
     def episode(self, epoch: int) -> EpisodeRecord:
         """The record of an epoch, begun if need be."""
@@ -127,7 +128,13 @@ class RunLog:
 
     def report(self, task: str, model: str, mode: str) -> dict[str, Any]:
         """The run as the JSON report has it."""
-        return {"task": task, "model": model, "mode": mode, "episodes": [e.summary() for e in self.episodes]}
+        return {
+            "task": task,
+            "model": model,
+            "mode": mode,
+            "losses": self.losses,
+            "episodes": [e.summary() for e in self.episodes],
+        }
 
 
 def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -> dict[str, Any]:

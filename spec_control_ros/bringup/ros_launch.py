@@ -17,6 +17,7 @@ from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
     ExecuteProcess,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
 )
@@ -42,6 +43,7 @@ from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import ProcessError
 
 PACKAGE = "spec_control_ros"
+REFUSED = 2  # exit code of a node whose settings are wrong
 ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
 
 
@@ -103,10 +105,11 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
     }
     ending: list[Action] = [node for name, node in nodes.items() if not (is_respawned and name == "planner")]
     started: list[Action] = [*nodes.values()]
+    handlers = [OnProcessExit(target_action=node, on_exit=_end) for node in ending]
     if folder is not None:
         started.insert(0, _recording(folder, given))
-        ending.append(started[0])
-    return [*started, *(RegisterEventHandler(OnProcessExit(target_action=a, on_exit=_end)) for a in ending)]
+        handlers.append(OnProcessExit(target_action=started[0], on_exit=_go_on_unrecorded))
+    return [*started, *map(RegisterEventHandler, handlers)]
 
 
 def _shut_down_at_sigterm(context: LaunchContext) -> None:
@@ -159,3 +162,16 @@ def _end(event: ProcessExited, context: LaunchContext) -> list[Action]:
     if event.returncode and not context.is_shutdown:
         raise ProcessError(f"{event.process_name} died with exit code {event.returncode}")
     return [EmitEvent(event=Shutdown(reason=f"{event.process_name} is done"))]
+
+
+def _go_on_unrecorded(event: ProcessExited, context: LaunchContext) -> list[Action]:
+    """A robot does not stop because nobody records it; a recorder that refuses its settings ends the launch."""
+    if event.returncode == REFUSED:
+        return _end(event, context)
+    if context.is_shutdown:
+        return []
+    return [
+        LogInfo(
+            msg=f"ERROR: recording has ended with exit code {event.returncode}; the run goes on without it"
+        )
+    ]

@@ -64,6 +64,7 @@ def arguments(robot: str) -> tuple[Argument, ...]:
             "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
         ),
         Argument("topics", "", "further topics to record, separated by spaces or commas"),
+        Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
         Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
         Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
         Argument("video", "", "mp4 file to render the episodes to; empty: none"),
@@ -209,7 +210,12 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
     return Process(
         "recorder",
         (),
-        {"folder": str(folder), "topics": recorded_topics(values), "storage": values["storage"]},
+        {
+            "folder": str(folder),
+            "topics": recorded_topics(values),
+            "storage": values["storage"],
+            "reserve_mb": int(values["reserve_mb"]),
+        },
     )
 
 
@@ -239,7 +245,7 @@ def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:
         choices = known[name].choices
         if choices and value not in choices:
             raise SettingsError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
-    for name in ("episodes", "seed"):
+    for name in ("episodes", "seed", "reserve_mb"):
         if not values[name].isdecimal() or int(values[name]) > 2**31 - 1:
             raise SettingsError(f"{name}: got {values[name]!r}, expected a whole number from 0 to 2147483647")
     return values

@@ -33,6 +33,12 @@ def run(
     record: Annotated[str, typer.Option(help="folder to record a bag to; true: named by the time")] = "",
     topics: Annotated[str, typer.Option(help="further topics to record, with commas")] = "",
     storage: Annotated[str, typer.Option(help="of the bag: mcap or sqlite3")] = "mcap",
+    reserve_mb: Annotated[
+        int,
+        typer.Option(
+            help="MB of disk that are left free: with less, the bag ends, and the run goes on", min=0
+        ),
+    ] = 100,
     headless: Annotated[bool, typer.Option(help="without MuJoCo's window")] = True,
     video: Annotated[str, typer.Option(help="mp4 file to render the episodes to")] = "",
     respawn_planner: Annotated[bool, typer.Option(help="start a planner that died again")] = False,
@@ -56,6 +62,7 @@ def run(
         "record": record,
         "topics": topics,
         "storage": storage,
+        "reserve_mb": str(reserve_mb),
         "headless": str(headless).lower(),
         "video": video,
         "respawn_planner": str(respawn_planner).lower(),

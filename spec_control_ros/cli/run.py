@@ -9,6 +9,7 @@ from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
@@ -54,7 +55,9 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
     )
     model = values["model"] or values["task"]
     _report(log, console, values | {"model": model}, json_file, plot_file)
-    return 0 if is_whole else INTERRUPTED
+    if not is_whole:
+        return INTERRUPTED
+    return 1 if log.losses else 0
 
 
 def _live_line(log: RunLog, console: Console) -> Callable[[], None]:
@@ -98,6 +101,8 @@ def _report(
             console.print(
                 f"[yellow]seed {e['seed']}: {count} ticks held, {why}[/]", highlight=False, soft_wrap=True
             )
+    for loss in log.losses:
+        console.print(f"[red]lost:[/] {escape(loss)}", highlight=False, soft_wrap=True)
     if json_file is not None:
         json_file.write_text(json.dumps(report, indent=2) + "\n")
         console.print(f"report: {json_file}", highlight=False)

@@ -19,7 +19,7 @@ from spec_control_ros.bringup.system import BRIDGES, Process, heard
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.ros.monitor import Monitor
-from spec_control_ros.ros.spin import Spin, spinning
+from spec_control_ros.ros.spin import SETTINGS_EXIT_CODE, Spin, spinning
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -74,6 +74,7 @@ def run_system(
         return False
     finally:
         supervisor.stop()
+        log.losses += _losses(supervisor)
     return True
 
 
@@ -94,6 +95,8 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     for child in supervisor.ended():
         if child.name in BRIDGES and child.popen.returncode == 0:
             return True
+        if child.name == "recorder" and child.popen.returncode != SETTINGS_EXIT_CODE:
+            continue  # a robot does not stop because nobody records it
         if not (respawn and child.name == "planner" and child.restarts < RESTARTS):
             raise ProcessError(
                 f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
@@ -108,6 +111,15 @@ def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
     if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
         executor = next(child for child in supervisor.children if child.name == "executor")
         raise ProcessError(f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}")
+
+
+def _losses(supervisor: Supervisor) -> list[str]:
+    """What the recorder could not keep, as its last words say."""
+    return [
+        f"recorder ended with {_how(child)}: {child.tail().rpartition('[recorder]: ')[2].strip()}"
+        for child in supervisor.children
+        if child.name == "recorder" and child.popen.returncode
+    ]
 
 
 def _how(child: Child) -> str:

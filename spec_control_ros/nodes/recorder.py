@@ -12,12 +12,16 @@ from rclpy.subscription import Subscription
 from rclpy.validate_topic_name import validate_topic_name
 
 from spec_control_ros.analysis.bag.writer import BagWriter, Storage
-from spec_control_ros.core.errors import BagError, SettingsError
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.qos import recorded_qos
 from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.ros.topics import TOPICS, Topic, find_topic
 
+INCOMPLETE = 3  # exit code: messages are lost
 SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 
 
@@ -28,6 +32,11 @@ class RecorderSettings:
     folder: str = setting("bag", "of the bag; must not exist yet")
     topics: str = setting("", "further topics, separated by spaces or commas")
     storage: Storage = setting(Storage.MCAP, "file format of the bag")
+    reserve_mb: float = setting(
+        100.0,
+        "MB of the disk that are left free: with less, the bag ends, and what comes later is lost",
+        low=0,
+    )
     flush_period_s: float = setting(
         1.0, "s; what is older than that survives the node's sudden death", above=0
     )
@@ -37,34 +46,47 @@ class RecorderSettings:
 
 
 class RecorderNode(ProcessNode):
-    """Writes serialized messages as they come; the bag is whole once the node has ended."""
+    """Writes serialized messages as they come; the bag is whole once the node has ended.
+
+    A full disk ends the bag, not the node: it counts what is lost, and tells it at its end.
+    """
 
     def __init__(self) -> None:
         super().__init__("recorder")
         settings = declare_settings(self, RecorderSettings)
         others = self._resolve(settings.topics)
-        self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage)
+        reserve_bytes = round(settings.reserve_mb * 1e6)
+        self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage, reserve_bytes)
         self._subscribed: dict[str, Subscription] = {}
+        self._is_end_told = False
+        self._unannounced: dict[str, str] = {}  # types of topics, until their first message
+        self._diagnostics = Diagnostics(self, "recording")
         for topic in TOPICS:
             self._record(topic)
         self._awaited = [name for name in others if name not in self._subscribed]
         self._search = self.create_timer(SEARCH_PERIOD_S, self._record_those_that_came)
-        self.create_timer(settings.flush_period_s, self._bag.flush)
+        self.create_timer(settings.flush_period_s, self._flush)
+        self.create_timer(1.0, self._publish_diagnostics)
 
     def destroy_node(self) -> None:
         """Write what has already come, finish the bag, then go."""
-        try:
-            for name, subscription in self._subscribed.items():
-                while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
-                    self._bag.write(name, time.time_ns(), taken[0])
-            self._bag.close()
-        except BagError as error:
-            self.fail(error)
+        for name, subscription in self._subscribed.items():
+            while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
+                self._write(name, taken[0])
+        for name in tuple(self._unannounced):
+            self._announce(name)
+        self._bag.close()
+        self._tell_end()
+        super().destroy_node()
+
+    def _tell_end(self) -> None:
         counts = self._bag.counts
         self.get_logger().info(f"recorded {sum(counts.values())} messages of {len(counts)} topics")
         if self._awaited:
             self.get_logger().warning(f"nobody published {', '.join(self._awaited)}")
-        super().destroy_node()
+        if self._bag.why_ended:
+            self.exit_code = INCOMPLETE
+            self.get_logger().error(f"the bag is incomplete: {self._losses()}: {self._bag.why_ended}")
 
     def _resolve(self, names: str) -> list[str]:
         try:
@@ -91,12 +113,40 @@ class RecorderNode(ProcessNode):
     def _record(self, topic: Topic) -> None:
         name = self.resolve_topic_name(topic.name)
         kind = topic.kind
-        self._bag.add_topic(name, topic.type_name)
+        self._bag.add_type(topic.type_name)
+        self._unannounced[name] = topic.type_name
+        self._subscribed[name] = self.create_subscription(
+            kind, topic.name, lambda data: self._write(name, data), topic.qos, raw=True
+        )
 
-        def write(data: bytes) -> None:
-            self._bag.write(name, time.time_ns(), data)
+    def _write(self, name: str, data: bytes) -> None:
+        if name in self._unannounced:
+            self._announce(name)
+        self._bag.write(name, time.time_ns(), data)
 
-        self._subscribed[name] = self.create_subscription(kind, topic.name, write, topic.qos, raw=True)
+    def _announce(self, name: str) -> None:
+        """Only now it is known who publishes, and how."""
+        publishers = self.get_publishers_info_by_topic(name) if self.context.ok() else []
+        offered = [recorded_qos(publisher.qos_profile) for publisher in publishers]
+        self._bag.add_topic(name, self._unannounced.pop(name), offered)
+
+    def _flush(self) -> None:
+        self._bag.flush()
+        if self._bag.why_ended and not self._is_end_told:
+            self._is_end_told = True
+            self.get_logger().error(f"recording has ended: {self._bag.why_ended}")
+
+    def _losses(self) -> str:
+        lost = {topic: count for topic, count in self._bag.lost.items() if count}
+        return f"{sum(lost.values())} messages of {len(lost)} topics are lost"
+
+    def _publish_diagnostics(self) -> None:
+        bag = self._bag
+        finding = Finding(Level.OK, "recording")
+        if bag.why_ended:
+            finding = Finding(Level.ERROR, f"{self._losses()}: {bag.why_ended}")
+        values: dict[str, object] = {"recorded": sum(bag.counts.values()), "lost": sum(bag.lost.values())}
+        self._diagnostics.publish(Health(finding, values))
 
 
 def installed_definition(type_name: str) -> str:

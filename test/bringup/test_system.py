@@ -175,7 +175,9 @@ def test_damaged_fault_file_is_left_to_the_bridge(tmp_path: Path) -> None:
 
 def test_who_reports_waits_for_the_systems_own_listeners() -> None:
     system = processes("walker", {"faults": "network_cut"}, CONFIG)
-    system.append(recorder(Path("bag"), {"hardware": "none", "topics": "", "storage": "mcap"}))
+    system.append(
+        recorder(Path("bag"), {"hardware": "none", "topics": "", "storage": "mcap", "reserve_mb": "7"})
+    )
     awaited = {p.executable: p.parameters.get("listeners") for p in heard(system, "monitor")}
     assert awaited == {
         **dict.fromkeys(("planner", "link", "recorder")),
@@ -193,7 +195,8 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
     assert named.parent == tmp_path
     assert re.fullmatch(r"bag_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", named.name)
     values = {"topics": "/tf", "storage": "sqlite3"}
-    assert recorder(named, {**values, "hardware": "none"}).parameters == {"folder": str(named), **values}
+    given = {**values, "hardware": "none", "reserve_mb": "7"}
+    assert recorder(named, given).parameters == {"folder": str(named), "reserve_mb": 7, **values}
 
 
 @pytest.mark.parametrize("robot", ROBOTS)

@@ -53,7 +53,8 @@ ROBOT = {  # parameters of the nodes that put that task behind a robot's topics
     },
     "hardware_emulator": {"action_repeat": 20, "joints": ["elbow"]},
 }
-TASKS = {  # what nodes tell on diagnostics, beside their clock
+TASKS = {
+    "recorder": "recording",  # what nodes tell on diagnostics, beside their clock
     "planner": "planning",
     "executor": "control law",
     "sim_bridge": "plant",

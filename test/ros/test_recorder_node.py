@@ -1,5 +1,8 @@
 """The recorder as a process: nothing is lost, and what it leaves can be read however it ends."""
 
+import itertools
+import re
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -7,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import ParameterEvent
 from ros_support import Background, Probe, until
 from rosbags.highlevel import AnyReader
 from std_msgs.msg import String
 
 from spec_control_interfaces import msg
+from spec_control_ros.analysis.bag.reader import Bag
+from spec_control_ros.nodes.recorder import INCOMPLETE
 from spec_control_ros.ros.qos import LATEST, STREAM
 
 RATE_HZ = 1000
@@ -59,7 +65,8 @@ def test_status_at_1_khz_is_recorded_without_loss_until_ctrl_c(
     recorded = read(bag, "/status")
     assert [s.tick for s in recorded] == list(range(MESSAGES))
     assert recorded[9].mismatch == 9 / 8
-    assert f"recorded {MESSAGES + 1} messages" in process.text  # and its own parameters
+    told = re.search(r"recorded (\d+) messages", process.text)
+    assert int(told[1]) > MESSAGES  # with its own parameters and diagnostics
     assert "Traceback" not in process.text
 
 
@@ -98,6 +105,60 @@ def test_topics_that_were_named_are_recorded_whenever_they_come(
     assert "nobody published /never" in process.text
 
 
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_offered_quality_of_service_is_recorded(
+    record: Callable[..., Background], probe: Probe, bag: Path, storage: str
+) -> None:
+    process = record(storage=storage)
+    probe.publisher(msg.Command, "command", LATEST).publish(msg.Command(epoch=1))
+    probe.publisher(msg.ExecutorStatus, "status", STREAM).publish(msg.ExecutorStatus(epoch=1))
+    probe.spin(0.5)
+    process.send(signal.SIGINT)
+    assert process.wait() == 0, process.text
+    with AnyReader([bag]) as reader:
+        offered = {c.topic: c.ext.offered_qos_profiles for c in reader.connections}
+    (command,), (status,) = offered["/command"], offered["/status"]
+    assert (command.reliability.name, command.durability.name) == ("RELIABLE", "TRANSIENT_LOCAL")
+    assert (status.reliability.name, status.durability.name) == ("RELIABLE", "VOLATILE")
+    assert command.deadline == (9223372036, 854775807)  # none
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_disk_that_fills_up_ends_the_bag_and_not_the_recorder(
+    record: Callable[..., Background], probe: Probe, bag: Path, storage: str
+) -> None:
+    process = record(storage=storage, flush_period_s=0.1)
+    publisher = probe.publisher(msg.ExecutorStatus, "status", STREAM)
+    diagnosed = probe.hear_diagnostics("recorder")
+    ticks = itertools.count()
+
+    def publish() -> None:
+        for _ in range(20):
+            publisher.publish(msg.ExecutorStatus(epoch=1, tick=next(ticks)))
+        probe.spin(0.02)
+
+    publish()
+    until(lambda: has_grown(bag), "nothing was flushed")
+    size = max(path.stat().st_size for path in bag.iterdir())
+    resource.prlimit(process.popen.pid, resource.RLIMIT_FSIZE, (size + 200_000,) * 2)
+    while not any(status.level == DiagnosticStatus.ERROR for status in diagnosed):
+        publish()
+    publish()
+    probe.spin(1.5)
+    assert process.popen.poll() is None
+    process.send(signal.SIGINT)
+    assert process.wait() == INCOMPLETE, process.text
+    assert process.text.count("recording has ended: ") == 1
+    assert len(process.text.splitlines()) < 10
+    assert "Traceback" not in process.text
+    told = re.search(r"the bag is incomplete: (\d+) messages of \d+ topics are lost", process.text)
+    rest = Bag(bag)  # too full for an index
+    kept = [m.message.tick for m in rest.messages({"spec_control_interfaces/msg/ExecutorStatus"})]
+    assert rest.losses in ([], ["bag.mcap: what came after the recorder's last flush: it was never finished"])
+    assert kept == list(range(len(kept)))
+    assert int(told[1]) >= next(ticks) - len(kept) > 0
+
+
 def test_parameters_of_nodes_are_recorded(record: Callable[..., Background], probe: Probe, bag: Path) -> None:
     process = record()
     heard = probe.hear(ParameterEvent, "parameters", LATEST)
@@ -117,6 +178,7 @@ def test_parameters_of_nodes_are_recorded(record: Callable[..., Background], pro
     [
         ({"folder": "/nowhere/bag"}, "/nowhere/bag: a bag's folder must not exist yet, and its parent must"),
         ({"storage": "csv"}, "got 'csv', expected one of mcap, sqlite3"),
+        ({"reserve_mb": 1e12}, "of free disk, expected the reserve of 1000000000000 MB (reserve_mb)"),
         ({"topics": "a b!"}, "topics: got 'a b!', expected names of topics"),
     ],
     ids=str,

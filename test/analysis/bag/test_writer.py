@@ -1,17 +1,22 @@
-import errno
-import io
+import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from spec_control_ros.analysis.bag import writer
+from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag.writer import BagWriter, Storage
-from spec_control_ros.core.errors import BagError, SettingsError
+from spec_control_ros.core.errors import SettingsError
 
 DEFINITIONS = {
     "demo/msg/Pair": "uint32 a   # first\nfloat32 b  # half of it",
@@ -35,11 +40,6 @@ for i in range(5000):
         bag.flush()
 os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-class FullDisk(io.BytesIO):
-    def write(self, _: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def pair(a: int) -> bytes:
@@ -88,13 +88,112 @@ def test_writer_that_is_killed_leaves_what_it_has_flushed(tmp_path: Path, storag
     assert file.stat().st_size > 0
 
 
-def test_disk_that_fails_is_said_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bag = BagWriter(tmp_path / "bag", DEFINITIONS.__getitem__)
+OFFERED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    QosTime(9223372036, 854775807),
+    QosTime(9223372036, 854775807),
+    QosLiveliness.AUTOMATIC,
+    QosTime(9223372036, 854775807),
+    avoid_ros_namespace_conventions=False,
+)
+# As rosbag2 has it since version 9 of metadata.yaml: rosbag2_storage/src/rosbag2_storage/qos.cpp
+AS_YAML = [
+    {
+        "history": "keep_last",
+        "depth": 1,
+        "reliability": "reliable",
+        "durability": "transient_local",
+        "deadline": {"sec": 9223372036, "nsec": 854775807},
+        "lifespan": {"sec": 9223372036, "nsec": 854775807},
+        "liveliness": "automatic",
+        "liveliness_lease_duration": {"sec": 9223372036, "nsec": 854775807},
+        "avoid_ros_namespace_conventions": False,
+    }
+]
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_offered_quality_of_service_is_where_rosbag2_looks_for_it(tmp_path: Path, storage: Storage) -> None:
+    with BagWriter(tmp_path / "bag", DEFINITIONS.__getitem__, storage) as bag:
+        bag.add_topic("/pair", "demo/msg/Pair", [OFFERED])
+        bag.write("/pair", 0, pair(0))
+    with Reader(tmp_path / "bag") as reader:
+        assert reader.connections[0].ext.offered_qos_profiles == [OFFERED]
+    stated = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert stated["topics_with_message_count"][0]["topic_metadata"]["offered_qos_profiles"] == AS_YAML
+    if storage is Storage.MCAP:
+        with (tmp_path / "bag" / "bag.mcap").open("rb") as file:
+            (channel,) = make_reader(file).get_summary().channels.values()
+        text = channel.metadata["offered_qos_profiles"]
+    else:
+        with sqlite3.connect(tmp_path / "bag" / "bag.db3") as database:
+            ((text,),) = database.execute("SELECT offered_qos_profiles FROM topics")
+    assert yaml.safe_load(text) == AS_YAML
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_bag_ends_whole_while_there_is_room_and_what_comes_later_is_counted(
+    tmp_path: Path, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 3_000_000
+    monkeypatch.setattr(writer, "free_bytes", lambda _: free)
+    bag = BagWriter(tmp_path / "bag", DEFINITIONS.__getitem__, storage, reserve_bytes=2_000_000)
     bag.add_topic("/pair", "demo/msg/Pair")
-    bag.write("/pair", 0, pair(0))
-    monkeypatch.setattr(bag._writer.storage, "bio", FullDisk())
-    with pytest.raises(BagError, match="No space left"):
-        bag.flush()
+    for i in range(10):
+        bag.write("/pair", i, pair(i))
+    free = 1_000_000
+    bag.flush()
+    assert bag.why_ended.startswith("got 1 MB of free disk, expected the reserve of 2 MB (reserve_mb)")
+    bag.add_topic("/other", "demo/msg/Pair")
+    for i in range(3):
+        bag.write("/pair", i, pair(i))
+        bag.write("/other", i, pair(i))
+    bag.close()
+    assert (bag.counts, bag.lost) == ({"/pair": 10}, {"/pair": 3, "/other": 3})
+    whole = Bag(tmp_path / "bag")
+    assert [m.message.a for m in whole.messages({"demo/msg/Pair"})] == list(range(10))
+    assert whole.losses == []
+
+
+def test_room_is_looked_at_also_between_two_flushes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    monkeypatch.setattr(writer, "free_bytes", lambda _: looks.append(0) or 10**9)
+    with BagWriter(tmp_path / "bag", DEFINITIONS.__getitem__, reserve_bytes=1) as bag:
+        bag.add_topic("/pair", "demo/msg/Pair")
+        for i in range(100):
+            bag.write("/pair", i, bytes(100_000))
+    assert 9 < len(looks) < 15
+
+
+@pytest.mark.parametrize("storage", Storage)
+def test_file_that_cannot_grow_any_more_keeps_what_was_flushed(tmp_path: Path, storage: Storage) -> None:
+    bag = BagWriter(tmp_path / "bag", DEFINITIONS.__getitem__, storage)
+    bag.add_topic("/pair", "demo/msg/Pair")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, before[1]))
+    try:
+        for i in range(30_000):
+            bag.write("/pair", i, pair(i))
+            if i % 1000 == 999:
+                bag.flush()
+        bag.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "cannot be written any more" in bag.why_ended
+    kept = bag.counts["/pair"]
+    assert 1000 <= kept == 30_000 - bag.lost["/pair"]
+    rest = Bag(tmp_path / "bag")
+    assert [m.message.a for m in rest.messages({"demo/msg/Pair"})] == list(range(kept))
+    assert rest.losses in ([], ["bag.mcap: what came after the recorder's last flush: it was never finished"])
+
+
+def test_full_disk_is_refused_before_anything_is_recorded(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="of free disk, expected the reserve"):
+        BagWriter(tmp_path / "bag", DEFINITIONS.__getitem__, reserve_bytes=10**18)
+    assert not (tmp_path / "bag").exists()
 
 
 def test_folder_that_exists_is_refused(tmp_path: Path) -> None:
