@@ -27,6 +27,7 @@ REASONS = (
     "BAD_OBSERVATION",
     "SENSOR_SILENT",
     "FAULT",
+    "SENSOR_FROZEN",
 )
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the latter from Python 3.14 on
 # The distribution of a module, where it has another name.

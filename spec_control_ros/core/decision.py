@@ -30,6 +30,7 @@ class Reason(IntEnum):
     BAD_OBSERVATION = 6  # wrong size or not finite
     SENSOR_SILENT = 7  # no observation for longer than the time-out
     FAULT = 8  # latched until cleared
+    SENSOR_FROZEN = 9  # observations repeat although the commands change
 
 
 # In every picture

@@ -40,6 +40,13 @@ class ExecutorSettings:
     replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
     retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)
     sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
+    frozen_after_ticks: int = setting(
+        5,
+        "observations in a row that are the same to the last bit, each after a change of the command, after which the "
+        "hold action is published; 0: never",
+        low=0,
+        high=10**6,
+    )
     fault_after_bad_observations: int = setting(
         20, "bad observations in a row that latch a fault", low=1, high=10**6
     )

@@ -26,6 +26,7 @@ from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_requests import PlanRequests
 from spec_control_ros.core.prefetcher import Prefetcher
+from spec_control_ros.core.repeated_observations import RepeatedObservations
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.core.tick_order import TickOrder
 
@@ -75,6 +76,7 @@ class PlanExecutor:
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
+        self._repeated = RepeatedObservations(settings.frozen_after_ticks)
         self._commands = ActionLimiter(settings, model.action_dim)
         self._silent_at_s = inf  # when the sensor has been silent for too long
         self.is_stopped = False  # on the way to rest, or there
@@ -137,6 +139,10 @@ class PlanExecutor:
             self.drops[Drop.BAD_OBSERVATION] += 1
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
         self._faults.note_good_observation()
+        is_frozen = self._repeated.is_frozen(observation.data, self._commands.last_action)
+        if is_frozen and self.fault is None and not self.is_stopped:
+            self._queue.clear()  # planned from what is not so
+            return Outcome(self._hold(Reason.SENSOR_FROZEN, now_s, None))
         return self._keep_back(self._decide(_Tick(observation, latent, now_s), now_s), now_s)
 
     def receive(self, plan: Plan, now_s: float) -> Outcome:
@@ -320,6 +326,7 @@ class PlanExecutor:
         self._queue.clear()
         self._execution.interrupt()
         self._commands.begin_epoch()
+        self._repeated.begin_epoch()
 
     def _drop(self, cause: Drop) -> Outcome:
         self.drops[cause] += 1

@@ -309,6 +309,8 @@ class ExecutorNode(ManagedNode):
     def _why(self, decision: Decision) -> str:
         if decision.reason is Reason.BAD_OBSERVATION:
             return f"bad observation (expected {self._obs_dim} finite values: does the model fit the task?)"
+        if decision.reason is Reason.SENSOR_FROZEN:
+            return "sensor frozen: observations repeat although the commands change (executor.frozen_after_ticks)"
         if decision.reason is Reason.STALE:
             return "plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
         return self._law.fault or decision.reason.name.lower().replace("_", " ")

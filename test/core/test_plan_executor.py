@@ -388,6 +388,50 @@ class TestHolding:
         np.testing.assert_array_equal(held.action, [0.0, 0.0])
 
 
+class TestFrozenSensor:
+    def test_observations_that_repeat_while_commands_change_are_held_until_they_change(self) -> None:
+        law = executing(frozen_after_ticks=3)
+        reasons = [said(law.tick(observation(tick), 0.1 * tick))[1] for tick in range(1, 6)]
+        assert (
+            reasons == [Reason.NONE] * 3 + [Reason.SENSOR_FROZEN] * 2
+        )  # the first command is that of a start
+        outcome = law.tick(observation(6, off=0.01), 0.6)
+        assert asked(outcome).tick == 6  # what was planned from what is not so is not executed
+        law.receive(plan(6), 0.6)
+        assert said(law.tick(observation(7, off=0.02), 0.7)) == (DecisionKind.ACCEPT, Reason.NONE)
+
+    def test_robot_that_is_told_nothing_new_may_stand_still(self) -> None:
+        law = executor(dataclasses.replace(WAITING, plan_wait_s=0.1, frozen_after_ticks=3))
+        for tick in range(20):
+            law.tick(observation(tick), float(tick))
+            held = decided(law.poll(tick + 0.5))
+            assert (held.kind, held.reason is Reason.SENSOR_FROZEN) == (DecisionKind.HOLD, False)
+
+    def test_new_epoch_begins_afresh(self) -> None:
+        law = executing(frozen_after_ticks=3)
+        for tick in range(1, 6):
+            law.tick(observation(tick), 0.1 * tick)
+        assert asked(law.tick(observation(0, epoch=2), 1.0)).tick == 0
+
+    def test_prior_of_a_latent_that_is_not_so_is_not_held(self) -> None:
+        law = executing(frozen_after_ticks=3, hold=HoldPolicy.POLICY)
+        held = [decided(law.tick(observation(tick), 0.1 * tick)) for tick in range(1, 5)][-1]
+        assert held.reason is Reason.SENSOR_FROZEN
+        assert held.action.tolist() == [0.0, 0.0]
+
+    def test_sensor_may_be_allowed_to_stand_still(self) -> None:
+        law = executing(frozen_after_ticks=0)
+        for tick in range(1, 50):
+            assert said(law.tick(observation(tick), 0.1 * tick)) == (DecisionKind.ACCEPT, Reason.NONE)
+
+    def test_fault_and_stop_are_the_reason_before_it(self) -> None:
+        law = executing(frozen_after_ticks=3)
+        for tick in range(1, 5):
+            law.tick(observation(tick), 0.1 * tick)
+        law.stop(0.5)
+        assert said(law.tick(observation(5), 0.5)) == (DecisionKind.HOLD, Reason.NONE)
+
+
 class TestLimits:
     def test_command_beyond_the_range_is_cut_and_counted(self) -> None:
         law = executing(max_action=0.5)

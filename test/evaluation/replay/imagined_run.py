@@ -25,6 +25,7 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 PERIOD_S, WATCHDOG_S = 0.05, 0.02
+FROZEN_TICKS = range(2, 12)  # of every epoch in real time
 FIRST_S = 1234.5678  # on the executor's monotonic clock
 
 Parameters = dict[str, dict[str, Any]]  # nodes, dotted names
@@ -127,6 +128,8 @@ class ImaginedRun:
             return
         wrong = not self._is_lockstep and self._happens()
         data = self._random.normal(size=self._obs - wrong).astype(np.float32)
+        if not self._is_lockstep and tick in FROZEN_TICKS and not wrong:
+            data = np.full(self._obs, 0.5, np.float32)
         same = {"epoch": epoch, "tick": tick}
         self._say("observation", **same, data=data)
         observation = Observation(epoch, tick, data)

@@ -31,6 +31,7 @@ REALTIME = {
     "executor.replan_timeout_s": 0.2,
     "executor.retry_s": 0.03,
     "executor.sensor_timeout_s": 0.08,
+    "executor.frozen_after_ticks": 2,
     "executor.fault_after_bad_observations": 2,
     "executor.prefetch": True,
 }
@@ -66,7 +67,7 @@ def refuse_planning(session: ReplaySession, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("spec_control_ros.evaluation.replay.plan_source.PlanSource.new", fail)
 
 
-@pytest.mark.parametrize("seed", [2, 6])
+@pytest.mark.parametrize("seed", [9, 21])
 def test_realtime_run_in_trouble_is_reproduced_to_the_last_bit(
     model: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
