@@ -53,6 +53,14 @@ class RobotLog:
         self.changes: list[str] = []  # of parameters, in words: by somebody, or by another node of that name
         self.unknown_statuses = 0
 
+    @property
+    def has_even_ticks(self) -> bool:
+        """Whether stamps are a control period apart: a tick of lockstep lasts as it does, unless time is simulated."""
+        return not any(
+            settings.get("mode") == "lockstep" and not settings.get("use_sim_time")
+            for settings in self.parameters.values()
+        )
+
     def add(self, recorded: Recorded, kind: str) -> None:
         """Take in a message of ours."""
         message = recorded.message

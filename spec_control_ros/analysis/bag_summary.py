@@ -32,7 +32,7 @@ COUNTS = (
 
 def bag_summary(log: BagLog, robot: RobotLog) -> Summary:
     """All of it; every number is finite, None stands for what is not known."""
-    epochs = [epoch_summary(e, robot.epochs[e.epoch]) for e in robot.run.episodes]
+    epochs = [_epoch_summary(e, robot) for e in robot.run.episodes]
     summary = {
         "bag": str(log.bag.path),
         "start_ns": log.recorder.first_ns,
@@ -47,8 +47,8 @@ def bag_summary(log: BagLog, robot: RobotLog) -> Summary:
     return finite(summary)
 
 
-def epoch_summary(episode: EpisodeRecord, epoch: EpochLog) -> Summary:
-    """An epoch."""
+def _epoch_summary(episode: EpisodeRecord, robot: RobotLog) -> Summary:
+    epoch = robot.epochs[episode.epoch]
     is_known = "episode" in epoch.sequences
     plans = epoch.plans.columns
     observations = epoch.observations.columns
@@ -63,8 +63,13 @@ def epoch_summary(episode: EpisodeRecord, epoch: EpochLog) -> Summary:
         "longest_silence_s": float(periods_s.max(initial=0)),
         "gaps": {topic: s.gaps for topic, s in sorted(epoch.sequences.items()) if s.gaps},
         "repeated": {topic: s.repeated for topic, s in sorted(epoch.sequences.items()) if s.repeated},
-        "clock": stamp_trouble(observations["tick"], observations["stamp_ns"]),
+        "clock": _stamp_trouble(epoch, robot),
     }
+
+
+def _stamp_trouble(epoch: EpochLog, robot: RobotLog) -> list[str]:
+    columns = epoch.observations.columns
+    return stamp_trouble(columns["tick"], columns["stamp_ns"], is_even=robot.has_even_ticks)
 
 
 def _by_reason(plans: NDArray[np.void]) -> dict[str, int]:
@@ -104,9 +109,8 @@ def _trouble(log: BagLog, robot: RobotLog) -> list[str]:
     told += robot.changes
     for episode in robot.run.episodes:
         epoch = robot.epochs[episode.epoch]
-        observations = epoch.observations.columns
-        stamps = stamp_trouble(observations["tick"], observations["stamp_ns"])
-        told += [f"epoch {episode.epoch}: {what}" for what in (*_sequence_trouble(epoch), *stamps)]
+        trouble = (*_sequence_trouble(epoch), *_stamp_trouble(epoch, robot))
+        told += [f"epoch {episode.epoch}: {what}" for what in trouble]
     return told[:MAX_TROUBLE] + ([f"and {len(told) - MAX_TROUBLE} more"] if len(told) > MAX_TROUBLE else [])
 
 

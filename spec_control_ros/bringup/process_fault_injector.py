@@ -103,8 +103,9 @@ def injecting(injector: ProcessFaultInjector) -> Iterator[None]:
     is_over = threading.Event()
 
     def run() -> None:
-        while not is_over.wait(CHECK_S):
+        while not is_over.is_set():
             injector.step(time.monotonic())
+            time.sleep(CHECK_S)
 
     thread = threading.Thread(target=run, name="faults", daemon=True)
     thread.start()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
+from rclpy.subscription_content_filter_options import ContentFilterOptions
 from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
@@ -88,14 +89,12 @@ class ExecutorNode(ManagedNode):
         super().__init__("executor")
         self._settings = declare_settings(self, ExecutorNodeSettings)
         torch.set_num_threads(1)  # one observation at a time: threads would only add latency
-        # What the clock says where time is not simulated; asking it takes ten times as long.
-        is_simulated = self.get_parameter("use_sim_time").value
-        self._now_ns = (lambda: self.get_clock().now().nanoseconds) if is_simulated else time.time_ns
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command.header.frame_id = BASE
         self._command_publisher: Publisher | None = None
         self._observations: Subscription | None = None  # from when it has begun
+        self._over_epoch = -1  # of the newest episode that has ended
         self._plans: Subscription | None = None
         self._running: list[Timer | Subscription] = []
         self._diagnostics = Diagnostics(self, "control law")
@@ -121,6 +120,11 @@ class ExecutorNode(ManagedNode):
             self, s.listeners, ("plan", "command", "status", "inputs", "replan_event")
         )
         self._input_publisher = self.create_publisher(msg.ExecutorInputs, "inputs", STREAM)
+        # Of all that a plant tells of its episode, only the end is for us, and passes the middleware's filter.
+        is_over = ContentFilterOptions("done = TRUE", [])
+        self._ends = self.create_subscription(
+            msg.Episode, "episode", self._on_end_of_episode, STREAM, content_filter_options=is_over
+        )
 
     def activate(self) -> None:
         """Begin, once the planner is there."""
@@ -144,6 +148,7 @@ class ExecutorNode(ManagedNode):
         self.destroy_service(self._clear_fault)
         self.destroy_publisher(self._status_publisher)
         self.destroy_publisher(self._input_publisher)
+        self.destroy_subscription(self._ends)
         if self._plans is not None:
             self.destroy_subscription(self._plans)
         self._plans = self._decision = None
@@ -266,6 +271,14 @@ class ExecutorNode(ManagedNode):
     def _on_planner_back(self) -> None:
         self.get_logger().info("the planner is back")
 
+    def _on_end_of_episode(self, message: msg.Episode) -> None:
+        if message.done:  # also where the middleware does not filter
+            self._over_epoch = message.epoch
+
+    def _is_over(self, decision: Decision) -> bool:
+        """Whether it is only held because the episode has ended: no sensor is silent."""
+        return decision.reason is Reason.SENSOR_SILENT and decision.epoch == self._over_epoch
+
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
         response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
@@ -286,6 +299,11 @@ class ExecutorNode(ManagedNode):
         if outcome.decision is not None and self._settings.real_time.freeze_garbage:
             gc.collect()  # of this tick alone: microseconds
 
+    def _now_ns(self) -> int:
+        """What the clock says; asking it takes ten times as long, which only simulated time is worth."""
+        is_simulated = self._time_source.ros_time_is_active
+        return int(self.get_clock().now().nanoseconds) if is_simulated else time.time_ns()
+
     def _publish(self, decision: Decision) -> None:
         write_command(self._command, decision, self._now_ns())
         if self._command_publisher is not None:
@@ -295,7 +313,7 @@ class ExecutorNode(ManagedNode):
         self._status_publisher.publish(to_status(decision, now_s - decision.observed_at_s, stamp))
         self._monitor.note_decision(decision, now_s)
         self._decision = decision
-        if decision.kind is DecisionKind.HOLD:
+        if decision.kind is DecisionKind.HOLD and not self._is_over(decision):
             self.get_logger().warning(
                 f"holding at epoch {decision.epoch}, tick {decision.tick}: {self._why(decision)}",
                 **every(1.0),
@@ -328,6 +346,8 @@ class ExecutorNode(ManagedNode):
         finding = executor_finding(
             report, newest, why_held, law.fault, is_lost, period_s, self._settings.supervision
         )
+        if law.fault is None and newest is not None and self._is_over(newest):
+            finding = Finding(Level.OK, "the episode is over")
         values = executor_values(report, newest, period_s)
         values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()

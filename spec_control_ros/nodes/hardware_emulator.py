@@ -6,7 +6,9 @@ from array import array
 from dataclasses import dataclass, field
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -57,11 +59,14 @@ class HardwareEmulatorNode(ProcessNode):
         self._steps = 0  # of the physics' time, over resets
         self._began_s = time.monotonic()
         self._left_out_s = 0.0
+        self._is_simulated = bool(self.get_parameter("use_sim_time").value)
         self._refused = 0
 
         self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._imu_publisher = self.create_publisher(Imu, IMU, 10)
         self._odometry_publisher = self.create_publisher(Odometry, ODOMETRY, 10)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 10) if self._is_simulated else None
+        self._sense()
         self._diagnostics = Diagnostics(self, "robot")
         self.create_subscription(Float64MultiArray, CONTROLLER, self._on_command, 10)
         self.create_service(Reset, ROBOT_RESET, self._on_reset)
@@ -92,6 +97,7 @@ class HardwareEmulatorNode(ProcessNode):
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self._tell_return()
         self._robot.reset(request.seed)
+        self._sense()
         self._publish()
         return response
 
@@ -117,15 +123,23 @@ class HardwareEmulatorNode(ProcessNode):
     def _advance(self, steps: int) -> None:
         self._robot.advance(steps)
         self._steps += steps
+        self._sense()
         self._publish()
 
+    def _sense(self) -> None:
+        """What is published from now on, each time with the same stamp: in lockstep that is the state's identity."""
+        self._state, self._stamp = self._robot.state(), self._now()
+
+    def _now(self) -> Time:
+        """Where time is simulated, its source is here."""
+        if self._is_simulated:
+            return to_stamp(self._steps * self._robot.step_s)
+        return self.get_clock().now().to_msg()
+
     def _publish(self) -> None:
-        state = self._robot.state()
-        stamp = (
-            to_stamp(self._steps * self._robot.step_s)
-            if self._is_lockstep
-            else self.get_clock().now().to_msg()
-        )
+        state, stamp = self._state, self._stamp
+        if self._clock_publisher is not None:
+            self._clock_publisher.publish(Clock(clock=stamp))
         self._joint_publisher.publish(to_joint_state(state.joints, stamp))
         self._imu_publisher.publish(to_imu(state.base, stamp))
         self._odometry_publisher.publish(to_odometry(state.base, stamp))

@@ -43,7 +43,7 @@ class LinkNode(ProcessNode):
         settings = declare_settings(self, LinkSettings)
         self._schedule = read_faults(Path(settings.faults))
         self._epoch = self._tick = 0
-        self._begun_at_s, self._period_s = 0.0, USUAL_PERIOD_S
+        self._period_s = USUAL_PERIOD_S
         self._delays: list[Timer] = []
         self._client: Client = self.create_client(Replan, f"{FAR}/replan")
         self._publisher = self.create_publisher(msg.Plan, "plan", LATEST)
@@ -57,11 +57,7 @@ class LinkNode(ProcessNode):
             self.create_service(Replan, "replan", self._on_replan)
 
     def _on_episode(self, message: msg.Episode) -> None:
-        now_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        if message.tick == 0:
-            self._begun_at_s = now_s
-        else:
-            self._period_s = (now_s - self._begun_at_s) / message.tick
+        self._period_s = message.control_period or USUAL_PERIOD_S
         self._note(message.epoch, message.tick)
 
     async def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:

@@ -88,11 +88,12 @@ class PlannerNode(ManagedNode):
         self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
         self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
         self._thread.start()
-        while not self._thread.is_ready.wait(WARM_UP_LOOK_S):
+        while not self._thread.is_ready.is_set():
             error = InterruptedError("warm-up") if self.interrupted.is_set() else self._thread.error
             if error is not None:
                 self.cleanup()
                 raise error
+            time.sleep(WARM_UP_LOOK_S)  # an event's wait with a time-out may go by the system clock
 
     def activate(self) -> None:
         """Offer plans, once nobody else does."""

@@ -56,6 +56,8 @@ class RecorderNode(ProcessNode):
         settings = declare_settings(self, RecorderSettings)
         others = self._resolve(settings.topics)
         reserve_bytes = round(settings.reserve_mb * 1e6)
+        # Of the steady clock: where the system clock is set meanwhile, messages stay in the order in which they came.
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
         self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage, reserve_bytes)
         self._subscribed: dict[str, Subscription] = {}
         self._is_end_told = False
@@ -122,7 +124,7 @@ class RecorderNode(ProcessNode):
     def _write(self, name: str, data: bytes) -> None:
         if name in self._unannounced:
             self._announce(name)
-        self._bag.write(name, time.time_ns(), data)
+        self._bag.write(name, self._ahead_ns + time.monotonic_ns(), data)
 
     def _announce(self, name: str) -> None:
         """Only now it is known who publishes, and how."""

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
@@ -83,6 +84,7 @@ class SimBridgeNode(ProcessNode):
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
         self._pause_timer: Timer | None = None
+        self._is_simulated = bool(self.get_parameter("use_sim_time").value)
         self._patience = Patience(self)
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
@@ -186,8 +188,7 @@ class SimBridgeNode(ProcessNode):
     def _send_late(self) -> bool:
         late = self._bridge.delivery.later
         for observation in late:
-            stamp = to_stamp(self._bridge.sim_time_s)
-            self._observation_publisher.publish(to_observation(observation, stamp))
+            self._observation_publisher.publish(to_observation(observation, self._now()))
         return bool(late)
 
     def _end_pause(self) -> None:
@@ -218,9 +219,13 @@ class SimBridgeNode(ProcessNode):
         self._episode_publisher.wait_for_all_acked(Duration(seconds=FAREWELL_S))
         self.end()
 
+    def _now(self) -> Time:
+        """For stamps: the clock that all nodes of the run have. Where that is /clock, its source is here."""
+        return to_stamp(self._bridge.sim_time_s) if self._is_simulated else self.get_clock().now().to_msg()
+
     def _publish(self) -> None:
-        stamp = to_stamp(self._bridge.sim_time_s)
-        self._clock_publisher.publish(Clock(clock=stamp))
+        self._clock_publisher.publish(Clock(clock=to_stamp(self._bridge.sim_time_s)))
+        stamp = self._now()
         self._episode_publisher.publish(to_episode(self._bridge.episode, stamp))
         self._joint_publisher.publish(to_joint_state(self._bridge.plant.joint_states(), stamp))
         if not self._bridge.is_done and (observation := self._bridge.delivery.observation) is not None:

@@ -179,6 +179,7 @@ def to_episode(state: EpisodeState, stamp: Time) -> msg.Episode:
         held_ticks=state.held_ticks,
         missed_ticks=state.missed_ticks,
         dropped=state.dropped,
+        control_period=state.control_period_s,
     )
     message.header.stamp = stamp
     return message

@@ -49,6 +49,7 @@ class EpisodeState:
     held_ticks: int  # driven by their own command, which was the hold action
     missed_ticks: int  # driven by the last command, or a hold since, because theirs did not come
     dropped: int  # commands refused in this epoch
+    control_period_s: float
 
 
 class PlantBridge:
@@ -123,6 +124,7 @@ class PlantBridge:
             held_ticks=self._held,
             missed_ticks=self._missed,
             dropped=self._dropped,
+            control_period_s=self.plant.control_period_s,
         )
 
     def reset(self, seed: int) -> None:

@@ -106,7 +106,7 @@ class Sensors:
     def read_next(self) -> BodyState | None:
         """The state of the body once all sensors bear one stamp that was not read before; for lockstep."""
         stamp_s = self.stamp_s
-        if stamp_s <= self._taken_s or self._skew_s() > 0.0:
+        if stamp_s == self._taken_s or self._skew_s() > 0.0:
             return None
         self._taken_s = stamp_s
         return self._state()

@@ -37,6 +37,12 @@ def test_stamps_must_advance_evenly_over_the_ticks(stamps_ms: list[int], told: l
     assert all(line.endswith(end) for line, end in zip(found, told, strict=True))
 
 
+def test_stamps_of_ticks_that_last_as_they_do_must_only_advance() -> None:
+    stamps_ns = np.array([0, 50, 90, 900, 890], np.int64) * 10**6
+    told = stamp_trouble(TICKS, stamps_ns, is_even=False)
+    assert told == ["the stamps of observations did not advance at 1 of 5 ticks, first at tick 6"]
+
+
 def test_periods_are_those_of_ticks_that_follow_each_other() -> None:
     assert periods(TICKS, np.array([0, 50, 90, 900, 960], np.int64) * 10**6) == pytest.approx(
         [0.05, 0.04, 0.06]

@@ -43,6 +43,23 @@ def test_silent_sensor_is_held_reported_and_recovered_from(alone: Alone) -> None
     assert world.tick(1).decision == ACCEPT
 
 
+def test_end_of_an_episode_is_no_silent_sensor(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    process = begin(executor__sensor_timeout_s=0.3)
+    episode = world.probe.publisher(msg.Episode, "episode", 10)
+    world.probe.until(episode.get_subscription_count)
+    for tick in range(2):
+        world.tick(tick)
+        episode.publish(msg.Episode(epoch=world.epoch, tick=tick + 1, done=tick == 1))
+    world.probe.until(lambda: any(s.reason == Reason.SENSOR_SILENT for s in world.status))
+    world.diagnosed(level=b"\x00", message="the episode is over")
+    assert "sensor silent" not in process.text
+    world.begin()
+    assert world.tick(0).decision == REPLAN
+    world.diagnosed(level=b"\x01", message="holding: sensor silent")
+
+
 def test_executor_without_a_planner_starts_after_a_while_and_holds(alone: Alone) -> None:
     world, begin = alone
     process = begin(planner_wait_s=0.5)

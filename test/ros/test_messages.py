@@ -218,10 +218,11 @@ def test_inputs_survive_to_the_last_bit_and_their_kinds_have_the_numbers_of_the_
 
 
 def test_episode_survives() -> None:
-    state = EpisodeState(1, 9, 2**31, 0.5, 4.5, True, 5, 3, 1, 2)
+    state = EpisodeState(1, 9, 2**31, 0.5, 4.5, True, 5, 3, 1, 2, 0.05)
     message = sent(messages.to_episode(state, STAMP))
+    renamed = {"is_done": "done", "control_period_s": "control_period"}
     for name in EpisodeState.__dataclass_fields__:
-        assert getattr(message, {"is_done": "done"}.get(name, name)) == getattr(state, name), name
+        assert getattr(message, renamed.get(name, name)) == getattr(state, name), name
 
 
 def test_joints_survive() -> None:

@@ -17,7 +17,7 @@ class SensedObservation:
 
     observation: Observation
     time_s: float  # of its arrival, since the first one
-    stamp_ns: int  # of the measurement, on the clock of the plant
+    stamp_ns: int  # of the measurement, on the clock of the run
 
 
 def read_observations(path: Path, namespace: str = "") -> list[SensedObservation]:

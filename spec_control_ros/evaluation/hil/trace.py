@@ -43,7 +43,6 @@ class EpisodeTrace:
 
     epoch: int
     seed: int = 0
-    begun_at_s: float = 0.0  # on the plant's clock
     plant: list[PlantReport] = field(default_factory=list)  # tick after tick
     decisions: list[DecisionReport] = field(default_factory=list)  # as they came
 
@@ -70,7 +69,7 @@ class Trace(RunLog):
         self._clock = clock
         self._traces: dict[int, EpisodeTrace] = {}
         self.commands = self.bad_commands = 0
-        self.period_s: float | None = None  # of a tick, once two of them were heard of
+        self.period_s: float | None = None  # of a tick, once the plant was heard
         self.place: tuple[int, int, float] | None = (
             None  # episode, tick, period: replaced as one, for threads
         )
@@ -104,11 +103,7 @@ class Trace(RunLog):
         if trace.plant and message.tick <= trace.plant[-1].tick:
             return
         trace.seed = message.seed
-        now_s = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
-        if trace.plant:  # on average, as a robot's ticks may be stamped late
-            self.period_s = (now_s - trace.begun_at_s) / (message.tick - trace.plant[0].tick)
-        else:
-            trace.begun_at_s = now_s
+        self.period_s = message.control_period
         trace.plant.append(
             PlantReport(
                 message.tick,
@@ -121,8 +116,7 @@ class Trace(RunLog):
                 self._clock(),
             )
         )
-        if self.period_s is not None:
-            self.place = (trace.number, message.tick, self.period_s)
+        self.place = (trace.number, message.tick, self.period_s)
 
     def add_command(self, message: Any) -> None:
         """Take in a `Command`: its values are looked at."""

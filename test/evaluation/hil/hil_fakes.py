@@ -17,7 +17,6 @@ class Run:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.trace = Trace(lambda: self.now_s)
-        self.plant_s = 0.0
 
     def episode(
         self,
@@ -26,12 +25,10 @@ class Run:
         epoch: int = 1,
         is_done: bool = True,
         unheard: Sequence[int] = (),
-        late_s: float = 0.0,
     ) -> "Run":
         counts = {"c": 0, "h": 0, "m": 0}
         total = 0.0
         self._episode(epoch, 0, 0.0, total, counts, done=False)
-        self.plant_s += late_s  # of the second stamp
         for tick, letter in enumerate(ticks):
             kind = letter.lower()
             if kind != "m" and tick not in unheard:
@@ -40,7 +37,6 @@ class Run:
             reward = DOWN if letter.isupper() else UP
             total += reward
             self.now_s += PERIOD_S
-            self.plant_s += PERIOD_S
             self._episode(epoch, tick + 1, reward, total, counts, done=is_done and tick == len(ticks) - 1)
         return self
 
@@ -77,9 +73,7 @@ class Run:
     def _episode(
         self, epoch: int, tick: int, reward: float, total: float, counts: dict[str, int], *, done: bool
     ) -> None:
-        stamp = SimpleNamespace(sec=int(self.plant_s), nanosec=round(1e9 * (self.plant_s % 1.0)))
         message: Any = SimpleNamespace(
-            header=SimpleNamespace(stamp=stamp),
             epoch=epoch,
             tick=tick,
             seed=10 + epoch,
@@ -90,5 +84,6 @@ class Run:
             held_ticks=counts["h"],
             missed_ticks=counts["m"],
             dropped=0,
+            control_period=PERIOD_S,
         )
         self.trace.add_episode(message)
