@@ -19,13 +19,14 @@ from spec_control_ros.analysis.bag_table import HEADER, comparison, different_se
 from spec_control_ros.analysis.bag_timeline import SIDE_COLOURS, Side, overview, timeline
 from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
 from spec_control_ros.core.decision import DECISION_COLOURS
+from spec_control_ros.core.output import write_text
 
 Report = dict[str, Any]
 MAX_TIMELINES = 100  # epochs; more would make a page that no browser opens
 
 
-def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: Path) -> None:
-    """Write the page of one or two bags.
+def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: Path) -> Path:
+    """Write the page of one or two bags; returns its path.
 
     Args:
         reports: of `bag_summary`.
@@ -61,7 +62,7 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
         figures={name: _json(figure) for name, figure in figures.items()},
         plotly=Markup(get_plotlyjs()),
     )
-    page.write_text(text, encoding="utf-8")
+    return write_text(page, text)
 
 
 def _labels(paths: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from spec_control_ros.analysis.bag_log import RobotLog
 from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.output import written
 
 HEADER = (
     "epoch",
@@ -79,11 +80,11 @@ def write_csv(folder: Path, reports: Sequence[dict[str, Any]], robots: Sequence[
     epochs, ticks = folder / "epochs.csv", folder / "ticks.csv"
     rows = [{"bag": r["bag"], **_columns(epoch)} for r in reports for epoch in r["epochs"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with epochs.open("w", newline="", encoding="utf-8") as file:
+    with written(epochs) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    with ticks.open("w", newline="", encoding="utf-8") as file:
+    with written(ticks) as part, part.open("w", newline="", encoding="utf-8") as file:
         tick_writer = csv.writer(file)
         for number, (report, robot) in enumerate(zip(reports, robots, strict=True)):
             for row in _tick_rows(report["bag"], robot, with_header=number == 0):

@@ -7,6 +7,7 @@ from jinja2 import Environment
 
 from spec_control_ros.analysis.benchmark_plot import plot_benchmark
 from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, LEGEND, Row, changes, table
+from spec_control_ros.core.output import write_text
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -52,7 +53,8 @@ def write_page(result: Row, folder: Path) -> Path:
     }
     template = Environment(autoescape=True, trim_blocks=True).from_string(TABLE + PAGE)
     page = folder / "report.html"
-    page.write_text(
+    write_text(
+        page,
         template.render(
             result=result,
             legend=LEGEND,
@@ -61,6 +63,6 @@ def write_page(result: Row, folder: Path) -> Path:
             changes_header=CHANGES_HEADER,
             changes=changes(result),
             pictures=pictures,
-        )
+        ),
     )
     return page

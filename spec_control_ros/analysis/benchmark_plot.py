@@ -22,6 +22,7 @@ from spec_control_ros.analysis.benchmark_table import (
     rows_of,
 )
 from spec_control_ros.core.decision import DECISION_COLOURS, DecisionKind
+from spec_control_ros.core.output import written
 
 COLOURS = {
     "replan": "#24292f",
@@ -73,7 +74,8 @@ def colour(mode: str) -> str:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=120)
+    with written(path) as part:
+        figure.savefig(part, dpi=120)
     plt.close(figure)
     return path
 

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+from spec_control_ros.core.output import written
+
 
 def write_junit(result: dict[str, Any], path: Path) -> None:
     """Write a test suite with a case for each scenario."""
@@ -31,4 +33,5 @@ def write_junit(result: dict[str, Any], path: Path) -> None:
     suites = Xml.Element("testsuites")
     suites.append(suite)
     Xml.indent(suites)
-    Xml.ElementTree(suites).write(path, encoding="utf-8", xml_declaration=True)
+    with written(path) as part:
+        Xml.ElementTree(suites).write(part, encoding="utf-8", xml_declaration=True)

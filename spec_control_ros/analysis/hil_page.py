@@ -9,6 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from spec_control_ros.analysis.hil_figures import figure_by_size, figure_of_episode
+from spec_control_ros.core.output import write_text
 
 Row = dict[str, Any]
 MAX_EPISODES = 4  # with a timeline, of each scenario; more would make the page slow
@@ -57,7 +58,8 @@ def write_page(result: Row, path: Path) -> None:
     """Write the report with its plots."""
     names = [name for s in result["scenarios"] if s["measured"] for name in s["measured"]]
     template = Environment(autoescape=True, trim_blocks=True).from_string(PAGE)
-    path.write_text(
+    write_text(
+        path,
         template.render(
             result=result,
             columns=list(dict.fromkeys(names)),
@@ -66,7 +68,7 @@ def write_page(result: Row, path: Path) -> None:
             number=lambda value: "never" if value is None else f"{value:.4g}",
             faults=_faults_text,
             figures=_figures,
-        )
+        ),
     )
 
 

@@ -15,12 +15,13 @@ from matplotlib.patches import Patch
 from spec_control_ros.analysis.run_log import EpisodeRecord, RunLog
 from spec_control_ros.core.decision import DECISION_COLOURS as COLOURS
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.output import written
 
 UNKNOWN_COLOUR = "#d0d7de"
 MAX_EPISODES = 8  # more would make the picture too wide to read
 
 
-def plot_run(log: RunLog, title: str, path: Path) -> None:
+def plot_run(log: RunLog, title: str, path: Path) -> Path:
     """Write a PNG with a column for each of the first episodes.
 
     Rows: mismatch with its thresholds, the decision at every tick, queue depth, latency.
@@ -44,8 +45,10 @@ def plot_run(log: RunLog, title: str, path: Path) -> None:
         ncols=len(COLOURS),
         frameon=False,
     )
-    figure.savefig(path, dpi=110)
+    with written(path) as part:
+        figure.savefig(part, dpi=110)
     plt.close(figure)
+    return path
 
 
 def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode: EpisodeRecord) -> None:

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 
 from spec_control_ros.core.decision import DECISION_COLOURS as COLOURS
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.output import written
 
 
 def plot_sweep(
@@ -48,7 +49,8 @@ def plot_sweep(
     agreement_axis.set_ylim(0, 102)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle("Replayed on the recorded observations")
-    figure.savefig(path, dpi=110)
+    with written(path) as part:
+        figure.savefig(part, dpi=110)
     plt.close(figure)
 
 

@@ -9,6 +9,7 @@ from spec_control_ros.bringup.parameter_files import read_system_file
 from spec_control_ros.bringup.process_faults import FAR, LINK_FAULTS, PROCESS_FAULTS, kinds_in
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import VIDEOS, refuse_bag, refuse_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             raise SettingsError(f"params: {values['params']} is not a file")
         read_system_file(Path(values["params"]))  # a section that is for no node of the system ends it here
         files += (Path(values["params"]).absolute(),)
+    refuse_bag(bag_folder(values["record"]))
+    refuse_file(Path(values["video"]) if values["video"] else None, VIDEOS)
     faults = fault_file(values["faults"], config)
     is_linked = not kinds_in(faults).isdisjoint(LINK_FAULTS)
     model = values["model"] or values["task"]

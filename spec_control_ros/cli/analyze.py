@@ -1,7 +1,8 @@
 """`spec-control analyze`: what happened in a bag, or in two."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from spec_control_ros.analysis.bag_log import BagLog, RobotLog
 from spec_control_ros.analysis.bag_summary import bag_summary
 from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import write_all, write_text
 
 MAX_EPOCHS = 40  # in the terminal's table
 
@@ -32,9 +34,6 @@ def analyze(
     """
     if not 1 <= len(paths) <= 2:
         raise SettingsError(f"got {len(paths)} bags, expected one, or two to compare")
-    for file in filter(None, (page, json_file, csv_folder)):
-        if not file.absolute().parent.is_dir():
-            raise SettingsError(f"{file}: its folder does not exist; make it first")
     logs = [BagLog(Bag(path)) for path in paths]
     robots = [log.robot(namespace) for log in logs]
     reports = [bag_summary(log, robot) for log, robot in zip(logs, robots, strict=True)]
@@ -43,10 +42,7 @@ def analyze(
         _print(report, console)
     if len(reports) == 2:
         _print_comparison(reports, console)
-    try:
-        _write(reports, robots, page, json_file, csv_folder, console)
-    except OSError as error:
-        raise SettingsError(f"{error.filename}: cannot be written: {error.strerror}") from None
+    _write(reports, robots, page, json_file, csv_folder, console)
 
 
 def _write(
@@ -57,20 +53,23 @@ def _write(
     csv_folder: Path | None,
     console: Console,
 ) -> None:
-    written = []
+    steps: list[Callable[[], list[Path]]] = []
     if json_file is not None:
         report = reports[0] if len(reports) == 1 else {"bags": reports}
-        json_file.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-        written.append(json_file)
+        text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+        steps.append(lambda: [write_text(json_file, text)])
     if csv_folder is not None:
-        written += write_csv(csv_folder, reports, robots)
+        steps.append(lambda: write_csv(csv_folder, reports, robots))
     if page is not None:
         from spec_control_ros.analysis.bag_page import write_bag_page
 
-        write_bag_page(reports, robots, page)
-        written.append(page)
-    for path in written:
-        console.print(f"written: {path}", highlight=False, soft_wrap=True)
+        steps.append(lambda: [write_bag_page(reports, robots, page)])
+    write_all(*(partial(_tell_written, step, console) for step in steps))
+
+
+def _tell_written(write: Callable[[], list[Path]], console: Console) -> None:
+    for path in write():
+        console.print(f"written: {path}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _print(report: dict[str, Any], console: Console) -> None:

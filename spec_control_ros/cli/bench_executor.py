@@ -23,6 +23,7 @@ from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.executor_speed import ALWAYS_CORRECT, computing_times_s, correcting
@@ -99,8 +100,6 @@ def bench_executor(options: BenchExecutorOptions) -> int:
     Raises:
         SpecControlError: an argument is wrong, a model is missing or a process died.
     """
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise SettingsError(f"{options.json}: its folder does not exist; make it first")
     rates_hz = parse_rates(options.rates)
     if 0 < options.soak < MIN_SOAK:
         raise SettingsError(
@@ -121,7 +120,7 @@ def bench_executor(options: BenchExecutorOptions) -> int:
         _speed(bench, options, rates_hz, result, console)
         is_good = True
     if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+        write_text(options.json, json.dumps(result, indent=1, allow_nan=False) + "\n")
     return 0 if is_good else 1
 
 

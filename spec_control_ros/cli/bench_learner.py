@@ -10,6 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.core.output import write_text
 from spec_control_ros.training.allocation import keep_freed_memory
 from spec_control_ros.training.update_benchmark import UpdateBenchmark, medians
 
@@ -38,4 +39,4 @@ def bench_learner(benchmark: UpdateBenchmark, threads: int, report: Path | None)
             "seconds_per_update": {form: [row[form] for row in rounds] for form in rounds[0]},
             "medians": figures,
         }
-        report.write_text(json.dumps(told, indent=2) + "\n")
+        write_text(report, json.dumps(told, indent=2) + "\n")

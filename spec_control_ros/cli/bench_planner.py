@@ -20,6 +20,7 @@ from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.mode import BASELINE
 from spec_control_ros.evaluation.planner_benchmark import OFFICIAL, Form, forms, measure, random_model
@@ -53,8 +54,6 @@ def bench_planner(options: BenchPlannerOptions) -> None:
         SpecControlError: an argument is wrong or the model is missing; nothing was measured.
     """
     console = Console()
-    if options.json and not options.json.absolute().parent.is_dir():
-        raise SettingsError(f"{options.json}: its folder does not exist; make it first")
     torch.set_num_threads(options.threads)
     model, controller = _subject(options)
     settings = PlannerSettings() if controller is None else controller.planner
@@ -70,7 +69,7 @@ def bench_planner(options: BenchPlannerOptions) -> None:
     if controller is not None and options.episodes:
         result["returns"] = _returns(options, controller, measured_forms, console)
     if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+        write_text(options.json, json.dumps(result, indent=2) + "\n")
 
 
 def _clock(options: BenchPlannerOptions) -> tuple[Callable[[], float], str]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from spec_control_ros.analysis.benchmark_page import write_page
 from spec_control_ros.analysis.benchmark_table import HEADER, LEGEND, rows_of, table
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.benchmark import Contender
 from spec_control_ros.evaluation.mode import BASELINE, PRIOR
 from spec_control_ros.world_model.checkpoint import update_card
@@ -32,15 +34,15 @@ def report_result(
     for row in table(result):
         cells.add_row(*row)
     console.print(cells)
-    page = write_page(result, folder)
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     lists = ("returns", "latency_percentiles_s", "mismatch_by_steps_ahead")
-    frame = pd.json_normalize(rows_of(result)).drop(columns=list(lists))
-    for file in filter(None, (folder / "benchmark.json", json_file)):
-        file.write_text(text)
-    for file in filter(None, (folder / "benchmark.csv", csv_file)):
-        frame.to_csv(file, index=False)
-    console.print(f"report: {page}", highlight=False)
+    rows = pd.json_normalize(rows_of(result)).drop(columns=list(lists)).to_csv(index=False)
+    told = [(file, text) for file in (folder / "benchmark.json", json_file) if file is not None]
+    told += [(file, rows) for file in (folder / "benchmark.csv", csv_file) if file is not None]
+    write_all(
+        *(partial(write_text, file, content) for file, content in told),
+        lambda: console.print(f"report: {write_page(result, folder)}", highlight=False, markup=False),
+    )
 
 
 def refuse_card(measured: Sequence[Contender]) -> None:

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import write_text, written
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.curriculum import StartKind
@@ -157,7 +158,8 @@ def write_expert(
 ) -> None:
     """Write the best actor, and what it returns on seeds that it was not chosen by."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(trainer.best_path, out)
+    with written(out) as part:
+        shutil.copyfile(trainer.best_path, part)
     plants = [SuitePlant(settings.task) for _ in SCORED_SEEDS]
     returns = episode_returns(ExpertActor.load(out), plants, SCORED_SEEDS)
     training = {
@@ -176,7 +178,7 @@ def write_expert(
         "return_ci95": interval(returns.tolist()),
     }
     card = {"task": settings.task, "training": training, "evaluation": {"deterministic": evaluation}}
-    out.with_suffix(".json").write_text(json.dumps(card, indent=2, default=lambda kind: kind.value) + "\n")
+    write_text(out.with_suffix(".json"), json.dumps(card, indent=2, default=lambda kind: kind.value) + "\n")
     console.print(
         f"{out}: returns {returns.mean():.1f} ± {evaluation['return_ci95']:.1f} "
         f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})",

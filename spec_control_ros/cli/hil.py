@@ -19,6 +19,7 @@ from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import Verdict, judge
@@ -62,10 +63,12 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     }
     for file in (html, json_file, junit):
         file.absolute().parent.mkdir(parents=True, exist_ok=True)
-    json_file.write_text(json.dumps(result, indent=1) + "\n")
-    write_junit(result, junit)
-    write_page(result, html)
     console.print(_table(verdicts))
+    write_all(
+        lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"),
+        lambda: write_junit(result, junit),
+        lambda: write_page(result, html),
+    )
     console.print(f"reports: {html}, {json_file}, {junit}", highlight=False, soft_wrap=True)
     return PASSED if result["passed"] else FAILED
 

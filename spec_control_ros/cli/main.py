@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 app = typer.Typer(
     help="Speculative control: a large planner drives a robot in real time.",
@@ -51,6 +52,8 @@ def run(
     plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
 ) -> None:
     """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
+    refuse_file(json)
+    refuse_file(plot, PICTURES)
     from spec_control_ros.cli.run import run as run_system
 
     given = {
@@ -86,6 +89,7 @@ def convert(
     ] = "",
 ) -> None:
     """Make a model folder (safetensors and a JSON card) of an official checkpoint."""
+    refuse_folder(folder)
     from spec_control_ros.cli.convert import convert as convert_checkpoint
 
     convert_checkpoint(checkpoint, folder, task, control_period, action_dims)
@@ -103,11 +107,13 @@ def download(
     ] = None,
 ) -> None:
     """Fetch an official TD-MPC2 checkpoint from the Hugging Face hub, verify it and make a model folder of it."""
+    folder = folder or Path("official") / task
+    refuse_folder(folder)
     from huggingface_hub import HfApi
 
     from spec_control_ros.cli.download import download as download_checkpoint
 
-    download_checkpoint(HfApi(token=False), task, size, seed, folder or Path("official") / task)
+    download_checkpoint(HfApi(token=False), task, size, seed, folder)
 
 
 @app.command()
@@ -160,6 +166,9 @@ def train(
     export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
 ) -> None:
     """Train a TD-MPC2 world model; an interrupted run goes on where it was."""
+    folder = folder or Path("results/train") / task
+    refuse_folder(folder)
+    refuse_folder(export)
     from spec_control_ros.cli.train import train as train_model
     from spec_control_ros.core.settings import settings_from
     from spec_control_ros.training.trainer_settings import Resources
@@ -186,7 +195,6 @@ def train(
         },
     )
     chosen = {name: value for name, value in given.items() if value is not None}
-    folder = folder or Path("results/train") / task
     train_model(task, folder, recipe, chosen, resources, minutes=minutes, threads=threads, export=export)
 
 
@@ -203,6 +211,7 @@ def bench_learner(
     json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
 ) -> None:
     """Measure updates a second of the learner and of the update's plain form, side by side."""
+    refuse_file(json)
     from spec_control_ros.cli.bench_learner import bench_learner as measure
     from spec_control_ros.core.settings import settings_from
     from spec_control_ros.training.update_benchmark import UpdateBenchmark
@@ -242,10 +251,13 @@ def expert(
     threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
 ) -> None:
     """Make a policy that demonstrates a task; an interrupted run goes on where it was."""
+    folder = folder or Path("results/expert") / task
+    refuse_folder(folder)
+    refuse_file(out, (".npz",), makes_folder=True)
     from spec_control_ros.cli.expert import expert as make_expert
 
     given = {"seed": seed, **({} if ticks is None else {"ticks": ticks})}
-    make_expert(task, out, recipe, given, folder or Path("results/expert") / task, start, minutes, threads)
+    make_expert(task, out, recipe, given, folder, start, minutes, threads)
 
 
 @app.command()
@@ -331,6 +343,9 @@ def bench(
     card: Annotated[bool, typer.Option("--card", help="tell the returns in the model's card")] = False,
 ) -> None:
     """Compare controllers on the same model and seeds; an interrupted benchmark goes on where it was."""
+    refuse_folder(report)
+    refuse_file(json)
+    refuse_file(csv)
     from spec_control_ros.cli.bench import BenchOptions
     from spec_control_ros.cli.bench import bench as run_benchmark
 
@@ -369,6 +384,7 @@ def bench_executor(
     json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
 ) -> None:
     """Measure the executor: computing time, latency beside a bare ROS echo, highest rate, growth of memory."""
+    refuse_file(json)
     from spec_control_ros.cli.bench_executor import BenchExecutorOptions
     from spec_control_ros.cli.bench_executor import bench_executor as run_benchmark
 
@@ -385,6 +401,9 @@ def analyze(
     namespace: Annotated[str | None, typer.Option(help="of the robot, where a bag holds several")] = None,
 ) -> None:
     """Report what happened in a recorded bag, or compare two; damaged bags as far as they go."""
+    refuse_file(html)
+    refuse_file(json)
+    refuse_folder(csv)
     from spec_control_ros.cli.analyze import analyze as analyze_bags
 
     analyze_bags(bags, namespace, html, json, csv)
@@ -408,10 +427,11 @@ def hil(
     from spec_control_ros.cli.hil import hil as run_scenarios
     from spec_control_ros.core.errors import SettingsError
 
+    html, json, junit = html or report / "hil.html", json or report / "hil.json", junit or report / "hil.xml"
     try:
-        code = run_scenarios(
-            scenarios, html or report / "hil.html", json or report / "hil.json", junit or report / "hil.xml"
-        )
+        for file in (html, json, junit):
+            refuse_file(file, makes_folder=True)
+        code = run_scenarios(scenarios, html, json, junit)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -436,6 +456,7 @@ def bench_planner(
     json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
 ) -> None:
     """Measure the planner beside a plain form of the official algorithm and the machine's own rate."""
+    refuse_file(json)
     from spec_control_ros.cli.bench_planner import BenchPlannerOptions
     from spec_control_ros.cli.bench_planner import bench_planner as run_benchmark
 
@@ -454,6 +475,8 @@ def replay(
     plot: Annotated[Path | None, typer.Option(help="PNG file for the sweep's picture")] = None,
 ) -> None:
     """Decide a recorded run again with other settings, named as the parameters: --gate.accept 0.2 --corrector none."""
+    refuse_file(json)
+    refuse_file(plot, PICTURES)
     from spec_control_ros.cli.replay import ReplayOptions, given_settings
     from spec_control_ros.cli.replay import replay as replay_bag
 
@@ -499,6 +522,9 @@ def main() -> None:
         app()
     except SpecControlError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # of a file that is not written as a whole, as logs are
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
 
 

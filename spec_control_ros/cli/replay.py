@@ -1,8 +1,9 @@
 """`spec-control replay`: what a recorded run would have decided with other settings."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from spec_control_ros.analysis.sweep_plot import plot_sweep
 from spec_control_ros.core.errors import BagError, SettingsError
+from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
@@ -80,9 +82,12 @@ def replay(options: ReplayOptions) -> None:
     _show(report, changes, console)
     if sweep is not None:
         _show_sweep(sweep, points, console)
-        _plot(sweep, points, changes, options.plot)
+    steps: list[Callable[[], object]] = []
+    if sweep is not None and options.plot is not None:
+        steps.append(partial(_plot, sweep, points, changes, options.plot))
     if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        steps.append(partial(write_text, options.json, json.dumps(report, indent=2) + "\n"))
+    write_all(*steps)
 
 
 def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
@@ -96,9 +101,6 @@ def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
 
 
 def _refuse_files(options: ReplayOptions) -> None:
-    for file in filter(None, (options.json, options.plot)):
-        if not file.absolute().parent.is_dir():
-            raise SettingsError(f"{file}: its folder does not exist; make it first")
     if options.plot is not None and not options.sweep:
         raise SettingsError("plot: got a file, expected --sweep as well, which it is drawn of")
 

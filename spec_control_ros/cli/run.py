@@ -17,7 +17,7 @@ from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.system import arguments, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 
@@ -32,9 +32,6 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
     values = {a.name: a.default for a in arguments(robot)} | given
-    for file in filter(None, (json_file, plot_file)):
-        if not file.absolute().parent.is_dir():
-            raise SettingsError(f"{file}: its folder does not exist; make it first")
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     system = processes(robot, given, config)
     faults = fault_file(values["faults"], config)
@@ -103,14 +100,19 @@ def _report(
             )
     for loss in log.losses:
         console.print(f"[red]lost:[/] {escape(loss)}", highlight=False, soft_wrap=True)
+
+    def tell(name: str, path: object) -> None:
+        console.print(f"{name}: {path}", highlight=False, markup=False)
+
+    title = f"{values['task']}, {values['mode']}, corrector {values['corrector']}"
+    steps: list[Callable[[], None]] = []
     if json_file is not None:
-        json_file.write_text(json.dumps(report, indent=2) + "\n")
-        console.print(f"report: {json_file}", highlight=False)
+        steps.append(lambda: tell("report", write_text(json_file, json.dumps(report, indent=2) + "\n")))
     if plot_file is not None and log.episodes:
-        plot_run(log, f"{values['task']}, {values['mode']}, corrector {values['corrector']}", plot_file)
-        console.print(f"plot: {plot_file}", highlight=False)
-    if values["video"]:
-        console.print(f"video: {values['video']}", highlight=False)
+        steps.append(lambda: tell("plot", plot_run(log, title, plot_file)))
+    if values["video"] and Path(values["video"]).is_file():
+        steps.append(lambda: tell("video", values["video"]))
+    write_all(*steps)
     sys.stdout.flush()
 
 

@@ -19,7 +19,7 @@ from spec_control_ros.bringup.system import BRIDGES, Process, heard
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.ros.monitor import Monitor
-from spec_control_ros.ros.spin import SETTINGS_EXIT_CODE, Spin, spinning
+from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, Spin, spinning
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -93,7 +93,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     """
     _refuse_fault(log, supervisor)
     for child in supervisor.ended():
-        if child.name in BRIDGES and child.popen.returncode == 0:
+        if child.name in BRIDGES and child.popen.returncode in (0, INCOMPLETE_EXIT_CODE):
             return True
         if child.name == "recorder" and child.popen.returncode != SETTINGS_EXIT_CODE:
             continue  # a robot does not stop because nobody records it
@@ -114,11 +114,12 @@ def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
 
 
 def _losses(supervisor: Supervisor) -> list[str]:
-    """What the recorder could not keep, as its last words say."""
+    """What recorder and bridge could not keep, as their last words say."""
     return [
-        f"recorder ended with {_how(child)}: {child.tail().rpartition('[recorder]: ')[2].strip()}"
+        f"{child.name} ended with {_how(child)}: {child.tail().rpartition(f'{child.name}]: ')[2].strip()}"
         for child in supervisor.children
-        if child.name == "recorder" and child.popen.returncode
+        if child.popen.returncode == INCOMPLETE_EXIT_CODE
+        or (child.name == "recorder" and child.popen.returncode)
     ]
 
 

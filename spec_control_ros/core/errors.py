@@ -63,3 +63,7 @@ class InputLogError(SpecControlError, ValueError):
 
 class BagError(SpecControlError):
     """A bag is missing, empty, damaged beyond use, or holds nothing of ours."""
+
+
+class OutputError(SpecControlError):
+    """A file could not be written; what was there before is untouched."""

@@ -18,10 +18,9 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import recorded_qos
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.topics import TOPICS, Topic, find_topic
 
-INCOMPLETE = 3  # exit code: messages are lost
 SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 
 
@@ -87,7 +86,7 @@ class RecorderNode(ProcessNode):
         if self._awaited:
             self.get_logger().warning(f"nobody published {', '.join(self._awaited)}")
         if self._bag.why_ended:
-            self.exit_code = INCOMPLETE
+            self.exit_code = INCOMPLETE_EXIT_CODE
             self.get_logger().error(f"the bag is incomplete: {self._losses()}: {self._bag.why_ended}")
 
     def _resolve(self, names: str) -> list[str]:

@@ -14,6 +14,7 @@ from sensor_msgs.msg import JointState
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import OutputError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
@@ -29,7 +30,7 @@ from spec_control_ros.ros.messages import (
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
+from spec_control_ros.ros.spin import DISCOVERY_S, INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.bridge import CommandFate, Mode, PlantBridge
 from spec_control_ros.sim.camera import Camera
@@ -102,7 +103,11 @@ class SimBridgeNode(ProcessNode):
 
     def destroy_node(self) -> None:
         """Finish the video, then go."""
-        self._camera.close()
+        try:
+            self._camera.close()
+        except OutputError as error:
+            self.exit_code = INCOMPLETE_EXIT_CODE
+            self.get_logger().error(str(error))
         super().destroy_node()
 
     def _start_once_executor_is_there(self) -> None:

@@ -25,6 +25,7 @@ from spec_control_ros.ros.parameters import announce, take_given
 from spec_control_ros.ros.steady import STEADY
 
 SETTINGS_EXIT_CODE = 2
+INCOMPLETE_EXIT_CODE = 3  # all went well, but a bag or a video is not whole
 DISCOVERY_S = 0.5  # a node that is that old knows who else is there
 SPIN_S = 0.1  # a signal is noticed that soon
 IN_ITS_SOURCES = re.compile(r", at \S+:\d+")  # where rcl found an error

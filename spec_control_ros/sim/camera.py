@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import imageio.v2 as imageio
+import imageio_ffmpeg
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from PIL import Image, ImageColor, ImageDraw
 
 from spec_control_ros.core.decision import DECISION_COLOURS, DecisionKind
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import VIDEOS, refuse_file, written
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 WIDTH, HEIGHT = 480, 360
@@ -27,7 +29,7 @@ class Camera:
         is_window_open: shows MuJoCo's viewer meanwhile.
 
     Raises:
-        SettingsError: a window is asked for where there is no display, or the video's folder is missing.
+        SettingsError: a window is asked for where there is no display, or the video cannot be written.
     """
 
     def __init__(self, plant: SuitePlant, video: str, *, is_window_open: bool):
@@ -36,8 +38,7 @@ class Camera:
         self._decision: DecisionKind | None = None
         self._tick = 0
         self._window = None
-        if self._video is not None and not self._video.parent.is_dir():
-            raise SettingsError(f"video: {self._video.parent} is not a folder; make it first")
+        refuse_file(self._video, VIDEOS)
         if is_window_open:
             if not os.environ.get("DISPLAY"):
                 raise SettingsError("headless: got false, but there is no display (DISPLAY is not set)")
@@ -59,7 +60,11 @@ class Camera:
         self._tick += 1
 
     def close(self) -> None:
-        """Write the video and close the window."""
+        """Write the video and close the window.
+
+        Raises:
+            OutputError: the video could not be written.
+        """
         if self._window is not None:
             self._window.close()
         if self._video is None or not self._shots:
@@ -68,14 +73,33 @@ class Camera:
         _cheapen(physics.model)
         fps = max(1, round(1.0 / self._plant.control_period_s))
         camera = 2 if self._plant.task.startswith("quadruped") else 0
-        writer: Any = imageio.get_writer(self._video, fps=fps, macro_block_size=1)
-        with writer:
+        with written(self._video) as part, _video_writer(part, fps) as writer:
             for state, decision, tick in self._shots:
                 physics.set_state(state)
                 physics.forward()
                 frame = physics.render(HEIGHT, WIDTH, camera_id=camera)
                 writer.append_data(_overlaid(frame, decision, tick))
+            writer.close()
+            _check_video(part, len(self._shots))
         self._shots.clear()
+
+
+def _video_writer(path: Path, fps: int) -> Any:
+    return imageio.get_writer(path, fps=fps, macro_block_size=1)
+
+
+def _check_video(path: Path, frames: int) -> None:
+    """The encoder does not tell that the disk was full.
+
+    Raises:
+        OSError: frames are missing.
+    """
+    try:
+        found, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
+    except RuntimeError:
+        found = 0
+    if found < frames:
+        raise OSError(f"{frames - found} of {frames} frames are missing; is the disk full?")
 
 
 def _cheapen(model: "mujoco.MjModel") -> None:

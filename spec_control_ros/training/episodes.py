@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spec_control_ros.core.errors import DatasetError, SettingsError
+from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import check, setting, settings_from
 from spec_control_ros.sim.plant import Plant
 
@@ -168,7 +169,7 @@ def array_shapes(spec: TaskSpec) -> dict[str, tuple[int, ...]]:
 
 def write_spec(folder: Path, spec: TaskSpec) -> None:
     """Say whose episodes a folder holds."""
-    (folder / ABOUT).write_text(json.dumps({"format": "episodes", **asdict(spec)}, indent=2) + "\n")
+    write_text(folder / ABOUT, json.dumps({"format": "episodes", **asdict(spec)}, indent=2) + "\n")
 
 
 def _read_spec(folder: Path) -> TaskSpec:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.output import written
 
 LAYER_NORM_EPS = 1e-5
 HIDDEN = 256
@@ -72,7 +73,8 @@ class ExpertActor(nn.Module):
     def save(self, path: Path) -> None:
         """Write an actor that `load` reads."""
         arrays = {_array(name): value.numpy() for name, value in self.state_dict().items()}
-        np.savez(path, **arrays)
+        with written(path) as part, part.open("wb") as file:
+            np.savez(file, **arrays)
 
     def check_fits(self, obs_dim: int, action_dim: int) -> None:
         """Hold the actor against a body.

@@ -99,7 +99,7 @@ def test_what_cannot_be_analyzed_is_one_clear_error(
         ([tmp_path / "empty.mcap"], "lost: empty.mcap: everything: the file is empty"),
         ([bag, bag, bag], "got 3 bags, expected one, or two to compare"),
         ([bag, "--html", tmp_path / "none" / "a.html"], "its folder does not exist; make it first"),
-        ([bag, "--html", tmp_path / "empty"], "cannot be written"),
+        ([bag, "--html", tmp_path / "empty"], "is a folder, expected the name of a file"),
     ):
         assert call(*words) == 1
         error = capsys.readouterr().err

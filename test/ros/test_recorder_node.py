@@ -18,8 +18,8 @@ from std_msgs.msg import String
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.reader import Bag
-from spec_control_ros.nodes.recorder import INCOMPLETE
 from spec_control_ros.ros.qos import LATEST, STREAM
+from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE
 
 RATE_HZ = 1000
 MESSAGES = 3000
@@ -147,7 +147,7 @@ def test_disk_that_fills_up_ends_the_bag_and_not_the_recorder(
     probe.spin(1.5)
     assert process.popen.poll() is None
     process.send(signal.SIGINT)
-    assert process.wait() == INCOMPLETE, process.text
+    assert process.wait() == INCOMPLETE_EXIT_CODE, process.text
     assert process.text.count("recording has ended: ") == 1
     assert len(process.text.splitlines()) < 10
     assert "Traceback" not in process.text
@@ -178,7 +178,7 @@ def test_parameters_of_nodes_are_recorded(record: Callable[..., Background], pro
     [
         ({"folder": "/nowhere/bag"}, "/nowhere/bag: a bag's folder must not exist yet, and its parent must"),
         ({"storage": "csv"}, "got 'csv', expected one of mcap, sqlite3"),
-        ({"reserve_mb": 1e12}, "of free disk, expected the reserve of 1000000000000 MB (reserve_mb)"),
+        ({"reserve_mb": 1e12}, "of free disk, expected the reserve of 1000000000000.0 MB (reserve_mb)"),
         ({"topics": "a b!"}, "topics: got 'a b!', expected names of topics"),
     ],
     ids=str,

@@ -19,7 +19,7 @@ def plant() -> SuitePlant:
 
 
 def test_video_in_a_missing_folder_is_refused(plant: SuitePlant, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is not a folder; make it first"):
+    with pytest.raises(SettingsError, match="its folder does not exist; make it first"):
         Camera(plant, str(tmp_path / "none" / "x.mp4"), is_window_open=False)
 
 

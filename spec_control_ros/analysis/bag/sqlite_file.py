@@ -47,7 +47,9 @@ class SqliteFile:
             self._lose(f"everything: {error}")
 
     def _note_cut(self) -> None:
-        """SQLite itself notices only once it needs a page that is not there."""
+        """SQLite itself notices only once it needs a page that is not there, which may be in the journal."""
+        if self._path.with_name(self._path.name + "-wal").is_file():
+            return
         with self._path.open("rb") as file:
             page_size, pages = HEADER.unpack(file.read(HEADER.size).ljust(HEADER.size, b"\0"))
         page_size = 2**16 if page_size == 1 else page_size

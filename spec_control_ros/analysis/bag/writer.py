@@ -16,6 +16,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from spec_control_ros.analysis.bag.storage import stored_file
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import refuse_bag
 
 SEPARATOR = "=" * 80  # between the definitions of a message and of those that it consists of
 CHECKED_BYTES = 2**20  # written between two looks at how much room is left
@@ -51,8 +52,7 @@ class BagWriter:
         storage: Storage = Storage.MCAP,
         reserve_bytes: int = 0,
     ):
-        if folder.exists() or not folder.absolute().parent.is_dir():
-            raise SettingsError(f"{folder}: a bag's folder must not exist yet, and its parent must")
+        refuse_bag(folder)
         self._definition_of, self._reserve_bytes = definition_of, reserve_bytes
         self._types = get_typestore(Stores.EMPTY)
         self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin[storage.name])
@@ -157,7 +157,7 @@ class BagWriter:
         free = free_bytes(folder)
         if free >= self._reserve_bytes:
             return ""
-        got, reserve = (f"{size / 1e6:.0f} MB" for size in (free, self._reserve_bytes))
+        got, reserve = (f"{size / 1e6:.1f} MB" for size in (free, self._reserve_bytes))
         return f"got {got} of free disk, expected the reserve of {reserve} (reserve_mb): make room, or set another one"
 
     @contextmanager

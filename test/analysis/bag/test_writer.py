@@ -146,7 +146,7 @@ def test_bag_ends_whole_while_there_is_room_and_what_comes_later_is_counted(
         bag.write("/pair", i, pair(i))
     free = 1_000_000
     bag.flush()
-    assert bag.why_ended.startswith("got 1 MB of free disk, expected the reserve of 2 MB (reserve_mb)")
+    assert bag.why_ended.startswith("got 1.0 MB of free disk, expected the reserve of 2.0 MB (reserve_mb)")
     bag.add_topic("/other", "demo/msg/Pair")
     for i in range(3):
         bag.write("/pair", i, pair(i))

@@ -1,0 +1,99 @@
+"""Every command refuses an output that it could not write, before it does anything else."""
+
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from spec_control_ros.cli.main import app
+from spec_control_ros.core.errors import SettingsError
+
+# By command: the arguments that it needs, none of which there is; by option: what cannot be written.
+NEEDED = {
+    "run": ["walker"],
+    "convert": ["none.pt"],
+    "download": ["walker-walk"],
+    "train": ["no-task"],
+    "bench-learner": [],
+    "expert": ["no-task"],
+    "bench": ["no-task"],
+    "bench-executor": [],
+    "analyze": ["none"],
+    "hil": ["none"],
+    "bench-planner": [],
+    "replay": ["none"],
+}
+FILE, FOLDER = "{tmp}/none/a.json", "{tmp}/file/deep"
+BAD = {
+    ("run", "--json"): FILE,
+    ("run", "--plot"): "{tmp}/a.xyz",
+    ("run", "--video"): "{tmp}/a.xyz",
+    ("run", "--record"): "{tmp}/file",
+    ("convert", "folder"): FOLDER,
+    ("download", "--folder"): FOLDER,
+    ("train", "--folder"): FOLDER,
+    ("train", "--export"): FOLDER,
+    ("bench-learner", "--json"): FILE,
+    ("expert", "--out"): "{tmp}/a.xyz",
+    ("expert", "--folder"): FOLDER,
+    ("bench", "--report"): FOLDER,
+    ("bench", "--json"): FILE,
+    ("bench", "--csv"): FILE,
+    ("bench-executor", "--json"): FILE,
+    ("analyze", "--html"): FILE,
+    ("analyze", "--json"): FILE,
+    ("analyze", "--csv"): FOLDER,
+    ("hil", "--report"): FOLDER,
+    ("hil", "--html"): FOLDER,
+    ("hil", "--json"): FOLDER,
+    ("hil", "--junit"): FOLDER,
+    ("bench-planner", "--json"): FILE,
+    ("replay", "--json"): FILE,
+    ("replay", "--plot"): "{tmp}/a.xyz",
+}
+OUTPUTS = {"json", "plot", "video", "record", "folder", "export", "out", "report", "csv", "html", "junit"}
+OTHERS = {("convert", "--task"): "walker-walk", ("expert", "--out"): "{tmp}/a.npz"}
+
+
+def test_no_output_option_is_forgotten() -> None:
+    commands = get_command(app).commands
+    found = {
+        (command, parameter.name)
+        for command, known in commands.items()
+        for parameter in known.params
+        if parameter.name in OUTPUTS
+    }
+    assert found == {(command, option.removeprefix("--")) for command, option in BAD}
+
+
+@pytest.mark.parametrize(("command", "option"), BAD, ids="".join)
+def test_output_that_cannot_be_written_is_refused_before_anything_else(
+    command: str,
+    option: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("kept")
+    bad = BAD[command, option].format(tmp=tmp_path)
+    words = [command, *NEEDED[command]]
+    for (other, name), value in OTHERS.items():
+        words += (
+            [name, value.format(tmp=tmp_path)]
+            if (other, name) != (command, option) and other == command
+            else []
+        )
+    words += [option, bad] if option.startswith("--") else [bad]
+    assert refusal(words, capsys).startswith(bad)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said; `hil` has an exit code of its own for it."""
+    try:
+        app(words, standalone_mode=False)
+    except SettingsError as error:
+        return str(error)
+    return capsys.readouterr().err.removeprefix("error: ")
