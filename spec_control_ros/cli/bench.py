@@ -15,6 +15,7 @@ from spec_control_ros.cli.bench_report import refuse_card, report_result, write_
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.mode import MODES, find_modes
@@ -55,6 +56,7 @@ def bench(options: BenchOptions) -> int:
     """
     split_task(options.task)
     folder = find_model(options.model or options.task)
+    refuse_folder(folder.path if options.has_card else None)
     report = options.report or Path("results") / f"bench-{options.task}"
     subject, console = Subject(options.task, folder.path, options.device), Console()
     in_process, through_nodes = _contenders(options, subject, report / "episodes", console)

@@ -22,6 +22,7 @@ from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.settings import NOT_GIVEN
+from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.ros.model import find_model
@@ -52,6 +53,7 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     torch.set_num_threads(1)
     started_s, console = time.monotonic(), Console()
     folder = find_model(model)
+    refuse_folder(folder.path)
     world_model, card = folder.world_model()
     if "task" not in card:
         raise CheckpointError(f"{folder.path.name}: its card names no task, expected `task`, as walker-walk")

@@ -18,6 +18,7 @@ from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.parallel import Subject, measure
@@ -57,6 +58,7 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     torch.set_num_threads(1)
     started_s, console = time.monotonic(), Console()
     folder = find_model(options.model)
+    refuse_folder(folder.path)
     model, card = folder.world_model()
     controller = _controller(card["task"], options)
     plant = SuitePlant(card["task"], controller.action_repeat)

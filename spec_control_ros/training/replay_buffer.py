@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import written
 from spec_control_ros.training.array_file import open_array
 from spec_control_ros.training.episodes import (
     EpisodeArrays,
@@ -102,7 +103,8 @@ class ReplayBuffer(Episodes):
         for array in (arrays.obs, arrays.action, arrays.reward):
             assert isinstance(array, np.memmap)
             array.flush()
-        np.save(self._folder / "length.npy", arrays.length)
+        with written(self._folder / "length.npy") as part:
+            np.save(part, arrays.length)
 
     def state_dict(self) -> dict[str, Any]:
         """What goes with the arrays on disk; tells nothing of arrays in memory."""

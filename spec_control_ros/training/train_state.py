@@ -1,7 +1,6 @@
 """The file that a run goes on from."""
 
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 
 import torch
 
-from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
+from spec_control_ros.core.output import written
 
 FORMAT = 1
 
@@ -22,12 +22,10 @@ def save_state(path: Path, settings: Any, state: State) -> None:
     Raises:
         CheckpointError: it could not be written; the old file is as it was.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        torch.save({"format": FORMAT, "settings": _told(settings), **state}, part)
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch raises either
-        part.unlink(missing_ok=True)
+        with written(path) as part:
+            torch.save({"format": FORMAT, "settings": _told(settings), **state}, part)
+    except (OutputError, RuntimeError) as error:  # torch raises what it likes
         raise CheckpointError(
             f"{path}: could not be written ({error}); make room; the same command goes on from the last save"
         ) from None

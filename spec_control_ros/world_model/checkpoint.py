@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
+from spec_control_ros.core.output import written
 from spec_control_ros.world_model.card import Card, check_card, with_part
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
@@ -60,17 +61,13 @@ def _json(card_path: Path, card: Card) -> str:
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a new file in the place of `path`, which is never seen half written."""
     # An installation of links leads to the source: there it is renewed, and the link stays.
-    path = path.resolve()
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(part)
-        part.chmod(0o644)  # safetensors writes for its owner only
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
+        with written(path) as part:
+            write(part)
+            part.chmod(0o644)  # safetensors writes for its owner only
+    except (OSError, OutputError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def load_card(path: Path) -> Card:

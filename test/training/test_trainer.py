@@ -15,6 +15,7 @@ from short_plant import ShortPlant
 from tensorboardX.proto.event_pb2 import Event
 
 from spec_control_ros.core.errors import CheckpointError, DatasetError, SettingsError, TrainingError
+from spec_control_ros.core.output import UNFINISHED
 from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_log import Progress
@@ -317,7 +318,7 @@ class TestErrors:
             patch.setattr(torch, "save", full)
             with pytest.raises(CheckpointError, match="No space left on device"):
                 list(trainer.run(rounds(6)))
-        assert not list((tmp_path / "run").glob("*.part"))
+        assert not list((tmp_path / "run").glob(f"{UNFINISHED}*"))
         continued = train()
         list(continued.run())
         whole = train(folder="whole")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.output import UNFINISHED
 from spec_control_ros.world_model.card import WORLD_MODEL, check_card, contents, missing
 from spec_control_ros.world_model.checkpoint import load_card, save_world_model, update_card
 from spec_control_ros.world_model.model import WorldModel
@@ -60,7 +61,7 @@ def test_updated_part_is_set_and_all_others_stay(weights: Path) -> None:
         "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
         "gate": {"replan": [0.5]},
     }
-    assert [p.name for p in weights.parent.iterdir() if p.suffix == ".part"] == []
+    assert [p.name for p in weights.parent.iterdir() if p.name.startswith(UNFINISHED)] == []
 
 
 def test_card_behind_a_link_is_renewed_where_it_lies(weights: Path, tmp_path: Path) -> None:
