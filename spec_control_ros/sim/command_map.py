@@ -100,13 +100,19 @@ class CommandMap:
             )
 
     def command(
-        self, action: NDArray[np.float32], last: Float64[np.ndarray, "joint"]
+        self,
+        action: NDArray[np.float32],
+        last: Float64[np.ndarray, "joint"],
+        rest: Float64[np.ndarray, "joint"] | None = None,
+        share: float = 1.0,
     ) -> Float64[np.ndarray, "joint"]:
         """The command (joint,), in the controller's order, for `action` (action,) in [-1, 1], clipped to that.
 
         Args:
             action: in the task's order.
             last: command, which this one may differ from by a period's rate.
+            rest: command that the robot comes back from; None: it does not.
+            share: of the way from `rest` to what the action wants.
 
         Raises:
             ActionError: wrong size or not finite.
@@ -117,6 +123,8 @@ class CommandMap:
             )
         clipped = np.clip(action.astype(np.float64), -1.0, 1.0)
         wanted = self._offsets + self._gains * clipped[self._order]
+        if rest is not None:
+            wanted = rest + share * (wanted - rest)
         return self._limited(np.clip(wanted, last - self._step, last + self._step))
 
     def safe(self, positions: Float64[np.ndarray, "joint"]) -> Float64[np.ndarray, "joint"]:

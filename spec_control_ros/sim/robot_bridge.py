@@ -44,6 +44,12 @@ class RobotBridgeSettings:
         low=0.0,
         high=60.0,
     )
+    return_s: float = setting(
+        0.25,
+        "s; after a safe command in an episode, commands grow in that time from rest to what the executor wants",
+        low=0.0,
+        high=60.0,
+    )
     episode_ticks: int = setting(0, "ticks of an episode; 0: the task's", low=0, high=10**9)
 
     def __post_init__(self) -> None:
@@ -87,6 +93,8 @@ class RobotBridge:
         self._is_running = False
         self._sent = np.zeros(len(command_map.joints))
         self._is_at_rest = True  # since the last command, the robot got the safe one
+        self._rest: Command | None = None  # where it comes back from; None: it does not
+        self._returned_s = 0.0  # when it began to
         self._commanded_s = self._safe_s = 0.0  # when the last command, or the last safe one, was made
         self._has_controller = True
         self.stops: frozenset[Stop] = frozenset()  # that are under way
@@ -164,8 +172,7 @@ class RobotBridge:
         fate = self._bridge.command(epoch, tick, action, is_hold=is_hold)
         if fate is not CommandFate.TAKEN:
             return fate, None
-        last = self._rest() if self._is_at_rest else self._sent
-        command = self._map.command(action, last)
+        command = self._map.command(action, self._last(now_s), self._rest, self._share(now_s))
         if not np.array_equal(command, self._sent):
             self.sensors.command_changed()
         self._sent, self._commanded_s, self._is_at_rest = command, now_s, False
@@ -184,8 +191,8 @@ class RobotBridge:
         begun, self.stops = found - self.stops, found
         self.stopped.update(begun)
         if begun:
-            self._safe_s = now_s
-            return self._make_safe()
+            self._safe_s, self._rest = now_s, self._make_safe()
+            return self._sent
         if not found or now_s - self._safe_s < self._settings.silence_s:
             return None
         self._safe_s = now_s
@@ -217,7 +224,7 @@ class RobotBridge:
         self._plant.body = self._read(now_s)
         if self._plant.body is None:
             return False
-        self._is_running, self._commanded_s = True, now_s
+        self._is_running, self._commanded_s, self._rest = True, now_s, None
         self._make_safe()
         self._take(self._plant.observe())
         return True
@@ -230,10 +237,27 @@ class RobotBridge:
 
     def _make_safe(self) -> Command:
         self._is_at_rest = True
-        self._sent = self._rest()
+        self._sent = self._safe()
         return self._sent
 
-    def _rest(self) -> Command:
+    def _last(self, now_s: float) -> Command:
+        """What the robot has; it may have sunk since it got the safe command."""
+        if not self._is_at_rest:
+            return self._sent
+        last = self._safe()
+        if self._rest is not None:
+            self._rest, self._returned_s = last, now_s
+        return last
+
+    def _share(self, now_s: float) -> float:
+        """How far the robot has come back from rest, from 0 to 1."""
+        elapsed_s, all_s = now_s - self._returned_s, self._settings.return_s
+        if self._rest is None or elapsed_s >= all_s:
+            self._rest = None
+            return 1.0
+        return elapsed_s / all_s
+
+    def _safe(self) -> Command:
         """No effort; or the positions of the joints or, where these are not known, those that were commanded."""
         if Stop.SENSORS in self.stops:
             return self._map.safe(self._sent)

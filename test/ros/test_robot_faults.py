@@ -24,25 +24,26 @@ BRIDGE = {
     "controller.gains": [50.0] * ACTION,
     "controller.lower": [-50.0] * ACTION,
     "controller.upper": [50.0] * ACTION,
-    "controller.rates": [RATE] * ACTION,
     "sensors.max_age_s": 0.3,  # other processes of a busy machine take their time
     "sensors.max_skew_s": 0.2,
     "robot.silence_s": 0.5,
 }
+RATED = {"controller.rates": [RATE] * ACTION, "robot.return_s": 0.0}
+RETURNING = {"robot.return_s": 0.5}
 SAFE = "the robot has the safe command"
 
 
 class World:
     """Bridge, robot, executor, and somebody who looks on."""
 
-    def __init__(self, probe: Probe, start: Callable[..., Background]):
+    def __init__(self, probe: Probe, start: Callable[..., Background], **settings: object):
         self.probe = probe
         self.robot = ScriptedRobot(probe, TASK)
         self.robot.appear()
         self.executor = EagerExecutor(probe, ACTION, 0.9)
         probe.hear(Float64MultiArray, f"{CONTROLLER}/commands", 10)  # a recorder: it drives nothing
         self.diagnostics = probe.hear_diagnostics("hardware_bridge")
-        self.bridge = start("hardware_bridge", BRIDGE)
+        self.bridge = start("hardware_bridge", BRIDGE | settings)
         self.wait_until_driven()
 
     @property
@@ -82,7 +83,7 @@ class World:
 
 @pytest.fixture
 def world(probe: Probe, start: Callable[..., Background]) -> World:
-    return World(probe, start)
+    return World(probe, start, **RATED)
 
 
 def values_stand_still() -> Callable[[object], object]:
@@ -149,7 +150,11 @@ def test_second_publisher_stops_the_robot_until_it_is_gone(world: World, topic: 
     world.wait_until_back()
 
 
-def test_controller_that_goes_away_is_told_and_comes_back_to_a_robot_at_rest(world: World) -> None:
+@pytest.mark.parametrize("settings", [RATED, RETURNING], ids=["rate", "growth"])
+def test_controller_that_goes_away_is_told_and_comes_back_to_a_robot_at_rest(
+    probe: Probe, start: Callable[..., Background], settings: dict[str, object]
+) -> None:
+    world = World(probe, start, **settings)
     with world.probe.counting(world.diagnostics, "stops.controller"):
         count = len(world.diagnostics)
         world.robot.disappear()

@@ -1,6 +1,6 @@
 """The bridge of a real robot, with a robot that is as simple as can be and a clock that the test moves."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -18,7 +18,7 @@ from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
 
 TASK = "walker-walk"
-SETTINGS = RobotBridgeSettings(silence_s=0.2, settle_s=0.1, episode_ticks=10)
+SETTINGS = RobotBridgeSettings(silence_s=0.2, settle_s=0.1, return_s=0.0, episode_ticks=10)
 POSITION = CommandMapSettings(kind=CommandKind.POSITION, gains=(1.0,) * 6, offsets=(0.5,) * 6)
 PERIOD_S = 0.05
 RATED = CommandMapSettings(rates=(20.0,) * 6)
@@ -42,12 +42,13 @@ class World:
 
     map_settings: CommandMapSettings = field(default_factory=CommandMapSettings)
     is_lockstep: bool = False
+    settings: RobotBridgeSettings = SETTINGS
     now_s: float = 100.0
 
     def __post_init__(self) -> None:
         made = CommandMap(self.map_settings, find_actuators(estimator().plant.physics), PERIOD_S)
         sensors = Sensors(estimator().body.joint_names, SensorSettings(max_age_s=0.1, max_skew_s=0.01))
-        self.bridge = RobotBridge(estimator(), 2, made, sensors, SETTINGS, is_lockstep=self.is_lockstep)
+        self.bridge = RobotBridge(estimator(), 2, made, sensors, self.settings, is_lockstep=self.is_lockstep)
 
     def sense(self, state: BodyState | None = None, stamp_s: float | None = None) -> None:
         """Every sensor says how the robot is."""
@@ -235,6 +236,25 @@ def test_controller_that_goes_away_stops_the_robot_and_it_comes_back_from_rest()
     assert world.bridge.stopped == {Stop.CONTROLLER: 1}
     _, efforts = world.command(world.bridge.episode.tick)
     assert np.abs(efforts).max() <= STEP
+
+
+def test_without_rates_too_commands_grow_from_rest_after_a_safe_command() -> None:
+    world = World(settings=replace(SETTINGS, return_s=0.2, episode_ticks=100))
+    world.begin()
+    _, full = world.command(0)
+    assert np.abs(full).max() == 50.0  # an episode begins as the executor wants
+    for _ in range(2):  # again after every safe command
+        world.bridge.controller_is(present=False)
+        assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+        world.bridge.controller_is(present=True)
+        assert world.bridge.safe_command(world.now_s) is None
+        shares = []
+        for _ in range(5):
+            world.bridge.sensors.forget()  # of this test's robot, which never moves
+            world.tick()
+            _, sent = world.command(world.bridge.episode.tick)
+            shares.append((sent / full).tolist())
+        np.testing.assert_allclose(shares, np.outer([0.0, 0.25, 0.5, 0.75, 1.0], np.ones(6)), atol=1e-6)
 
 
 def test_robot_comes_back_from_where_its_joints_are_then() -> None:
