@@ -14,6 +14,7 @@ from spec_control_ros.cli.bench_progress import BenchProgress
 from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
@@ -21,7 +22,6 @@ from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.mode import MODES, find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
-from spec_control_ros.ros.model import find_model
 from spec_control_ros.sim.suite_plant import split_task
 
 INTERRUPTED = 130

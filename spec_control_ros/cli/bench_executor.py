@@ -20,6 +20,7 @@ from spec_control_ros.bringup.system import ROBOTS, Process, processes
 from spec_control_ros.cli.bench_executor_report import show_compute, show_latency, show_rates, show_soak
 from spec_control_ros.cli.executor_processes import driven
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
@@ -30,7 +31,6 @@ from spec_control_ros.evaluation.executor_speed import ALWAYS_CORRECT, computing
 from spec_control_ros.evaluation.memory_growth import MemoryGrowth, MemorySample
 from spec_control_ros.evaluation.stand_in import StandIn
 from spec_control_ros.ros.latency_driver import Answers, LatencyDriver
-from spec_control_ros.ros.model import find_model
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.world_model.model_folder import ModelFolder
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -26,7 +27,6 @@ from spec_control_ros.evaluation.mode import BASELINE
 from spec_control_ros.evaluation.planner_benchmark import OFFICIAL, Form, forms, measure, random_model
 from spec_control_ros.evaluation.planner_returns import compare_returns
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.ros.model import find_model
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel

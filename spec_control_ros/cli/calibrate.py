@@ -18,6 +18,7 @@ from rich.table import Table
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
@@ -25,7 +26,6 @@ from spec_control_ros.core.gate.settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.ros.model import find_model
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.calibrate import (
     CalibrationSettings,

@@ -17,13 +17,13 @@ from rich.table import Table
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.ros.model import find_model
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.correction_data import Gathering, concatenate
 from spec_control_ros.training.distill import CorrectorScore, DistillSettings, Round, distill, score

@@ -14,13 +14,13 @@ from rich.progress import track
 from rich.table import Table
 
 from spec_control_ros.analysis.sweep_plot import plot_sweep
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.errors import BagError, SettingsError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
 from spec_control_ros.evaluation.replay.sweep import Sweep, SweepPoint, run_sweep
-from spec_control_ros.ros.model import find_model
 
 CAVEAT = (
     "The observations are the recorded ones, whatever is commanded: from the first differing command of an epoch on, "

@@ -63,7 +63,7 @@ class PlanExecutor:
         settings: ExecutorSettings,
         history_window: int = 1,
     ):
-        self._model, self._gate, self.settings = model, gate, settings
+        self.model, self.gate, self.settings, self.corrector = model, gate, settings, corrector
         self._order = TickOrder()
         self._execution = Execution(corrector, history_window)
         self._queue = ActionQueue()
@@ -115,7 +115,7 @@ class PlanExecutor:
         """Go on with the next observation; a latched fault stays."""
         self.is_stopped = False
         self._silent_at_s = inf
-        self._gate.reset()
+        self.gate.reset()
 
     def clear_fault(self) -> None:
         """Unlatch; the cause, if it is still there, latches again."""
@@ -134,7 +134,7 @@ class PlanExecutor:
         self._silent_at_s = now_s + self.settings.sensor_timeout_s
         self._pending = self._executed = self._kept_back = None
         self._queue.discard_before(observation.tick)
-        latent = self._model.latent_of(observation.data)
+        latent = self.model.latent_of(observation.data)
         if latent is None:
             self.drops[Drop.BAD_OBSERVATION] += 1
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
@@ -150,12 +150,12 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        objection = self._order.objection_to_plan(plan) if self._model.fits(plan) else Drop.BAD_PLAN
+        objection = self._order.objection_to_plan(plan) if self.model.fits(plan) else Drop.BAD_PLAN
         if objection is not None:
             return self._drop(objection)
         self._control_period_s = plan.control_period_s
         due = self._order.tick + (self._pending is None)
-        may_be_used = due - plan.start_tick <= self._gate.settings.max_steps_ahead
+        may_be_used = due - plan.start_tick <= self.gate.settings.max_steps_ahead
         is_late = not (may_be_used and self._queue.merge(plan, due))
         self._requests.answer(plan, due, now_s, is_late=is_late)
         if is_late:
@@ -224,11 +224,11 @@ class PlanExecutor:
         row = self._queue.at(tick.observation.tick)
         verdict = EMPTY
         if row is not None:
-            self._gate.follow(row)
+            self.gate.follow(row)
             if tick.verdict is not None and row.plan.observation_tick == tick.observation.tick:
                 verdict = tick.verdict  # the plan was made for this very observation
             else:
-                verdict = self._gate.judge(tick.latent, row, can_correct=self._execution.can_correct(row))
+                verdict = self.gate.judge(tick.latent, row, can_correct=self._execution.can_correct(row))
                 row = None if verdict.kind is DecisionKind.REPLAN else row
         if row is None:
             return self._await_plan(tick, verdict, now_s)
@@ -289,7 +289,7 @@ class PlanExecutor:
 
     def _hold_action(self, latent: Float32[np.ndarray, "latent"] | None) -> Float32[np.ndarray, "action"]:
         to_rest = self.is_stopped or self.fault is not None
-        return hold_action(self.settings, self._model, self._commands.last_action, latent, to_rest=to_rest)
+        return hold_action(self.settings, self.model, self._commands.last_action, latent, to_rest=to_rest)
 
     def _decision(
         self, observed_at_s: float, verdict: Verdict, action: np.ndarray, correction_norm: float
@@ -322,7 +322,7 @@ class PlanExecutor:
         self._order.begin_epoch(epoch)
         self._requests.begin_epoch()
         self.drops.begin_epoch()
-        self._gate.reset()
+        self.gate.reset()
         self._queue.clear()
         self._execution.interrupt()
         self._commands.begin_epoch()

@@ -1,7 +1,7 @@
 """What plans, as the rest of the system sees it: numpy in, numpy out."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.plan import Plan
@@ -19,6 +19,7 @@ class PlannerSpec:
     control_period_s: float  # of a row
 
 
+@runtime_checkable
 class Planner(Protocol):
     """Answers requests with plans, one at a time; what helps the next search (a warm start) is its own affair.
 
@@ -46,3 +47,6 @@ class Planner(Protocol):
 
     def reset(self) -> None:
         """Forget all plans."""
+
+    def statistics(self) -> dict[str, object]:
+        """What diagnostics are to show of the last plan, by name; may be called from another thread."""

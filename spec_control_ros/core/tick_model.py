@@ -23,6 +23,7 @@ class TickModel:
     encode: Callable[[np.ndarray], np.ndarray]  # (obs,) -> (latent,)
     policy: Policy | None = None  # quick and good enough to compare with, or to hold by
     step: Dynamics | None = None
+    warning: str = ""  # what its user should know
 
     def latent_of(self, obs: np.ndarray) -> Float32[np.ndarray, "latent"] | None:
         """The latent of an observation; None when the observation or what the encoder makes of it is no good."""

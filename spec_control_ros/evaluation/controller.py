@@ -7,7 +7,7 @@ from typing import Any
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.executor_settings import ExecutorSettings
-from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import check, setting, settings_from
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -69,4 +69,6 @@ def make_law(folder: ModelFolder, model: WorldModel, settings: ControllerSetting
     corrector = folder.corrector(settings.corrector, model)
     window = corrector.dims.window if corrector is not None else 1
     parts = tick_model(model, settings.task)
-    return PlanExecutor(parts, folder.gate(settings.gate, parts), corrector, settings.executor, window)
+    return PlanExecutor(
+        parts, Gate(settings.gate, folder.calibration(), parts), corrector, settings.executor, window
+    )

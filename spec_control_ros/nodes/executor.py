@@ -5,7 +5,6 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-import torch
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.subscription_content_filter_options import ContentFilterOptions
@@ -25,6 +24,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner_format import make_executor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import Diagnostics
@@ -37,15 +37,14 @@ from spec_control_ros.ros.messages import (
     to_status,
     write_command,
 )
-from spec_control_ros.ros.model import find_model
+from spec_control_ros.ros.model import format_of, model_folder
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.spin import DISCOVERY_S, run_node
 from spec_control_ros.ros.steady import every
-from spec_control_ros.world_model.latent_tick_model import tick_model
-from spec_control_ros.world_model.tick_networks import why_not_native
+from spec_control_ros.world_model.card import folder_card
 
 REST_S = 5.0  # at most, on the way to rest at the end
 REST_LOOK_S = 0.002
@@ -88,7 +87,6 @@ class ExecutorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("executor")
         self._settings = declare_settings(self, ExecutorNodeSettings)
-        torch.set_num_threads(1)  # one observation at a time: threads would only add latency
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command.header.frame_id = BASE
@@ -156,21 +154,22 @@ class ExecutorNode(ManagedNode):
 
     def _make_law(self) -> PlanExecutor:
         s = self._settings
-        folder = find_model(s.model)
-        model, card = folder.world_model()
-        self._obs_dim = model.dims.obs
-        self._control_period_s = s.supervision.control_period_s or float(card.get("control_period_s", 0.0))
-        corrector = folder.corrector(s.corrector, model)
-        window = corrector.dims.window if corrector is not None else 1
-        parts = tick_model(model, None if s.task_index < 0 else s.task_index)
-        gate = folder.gate(s.gate, parts)
-        if why := why_not_native():
-            self.get_logger().warning(f"networks run in PyTorch, several times slower: {why}")
-        self.get_logger().info(
-            f"{folder.path.name}, corrector: {type(corrector).__name__ if corrector else 'none'}, "
-            f"gate: {gate.mode.value}"
+        folder = model_folder(s.model)
+        card_period_s = float(folder_card(folder).get("control_period_s", 0.0))
+        self._control_period_s = s.supervision.control_period_s or card_period_s
+        law = make_executor(
+            format_of(s.model),
+            folder,
+            corrector=s.corrector,
+            gate=s.gate,
+            settings=s.executor,
+            task=None if s.task_index < 0 else s.task_index,
         )
-        return PlanExecutor(parts, gate, corrector, s.executor, window)
+        if law.model.warning:
+            self.get_logger().warning(law.model.warning)
+        corrector = "none" if law.corrector is None else type(law.corrector).__name__
+        self.get_logger().info(f"{folder.name}, corrector: {corrector}, gate: {law.gate.mode.value}")
+        return law
 
     def _begin_once_planner_is_there(self) -> None:
         waited_s = time.monotonic() - self._activated_s
@@ -326,7 +325,7 @@ class ExecutorNode(ManagedNode):
 
     def _why(self, decision: Decision) -> str:
         if decision.reason is Reason.BAD_OBSERVATION:
-            return f"bad observation (expected {self._obs_dim} finite values: does the model fit the task?)"
+            return f"bad observation (expected {self._law.model.obs_dim} finite values: does the model fit the task?)"
         if decision.reason is Reason.SENSOR_FROZEN:
             return "sensor frozen: observations repeat although the commands change (executor.frozen_after_ticks)"
         if decision.reason is Reason.STALE:

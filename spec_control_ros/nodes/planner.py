@@ -4,39 +4,39 @@ import os
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
 
 import numpy as np
-import torch
 from rclpy.service import Service
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason, ReplanRequest
-from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.health import Finding, Health, Level
+from spec_control_ros.core.planner_format import Resources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import from_replan, to_plan
-from spec_control_ros.ros.model import find_model
+from spec_control_ros.ros.model import format_of, model_folder
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
 from spec_control_ros.ros.spin import run_node
 from spec_control_ros.ros.steady import every
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
 
 @dataclass(frozen=True, slots=True)
 class PlannerNodeSettings:
-    """Parameters of the node; those of the planner itself are nested."""
+    """Parameters of the node; those of the planner itself lie below `planner.`, as its kind has them."""
 
     model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
     device: str = setting("cpu", "torch device to plan on: cpu, cuda, cuda:1, ...")
@@ -49,7 +49,6 @@ class PlannerNodeSettings:
         low=0.0,
     )
     autostart: bool = setting(True, "whether the node configures and activates itself")
-    planner: PlannerSettings = field(default_factory=PlannerSettings)
 
     def __post_init__(self) -> None:
         check(self)
@@ -71,8 +70,13 @@ class PlannerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("planner")
-        self._settings = declare_settings(self, PlannerNodeSettings)
-        _check_device(self._settings.device)
+        self._settings = declare_settings(self, PlannerNodeSettings, has_more=True)
+        self._format = format_of(self._settings.model)
+        self._planner_settings: Any = declare_settings(self, self._format.settings, "planner.")
+        # Not all CPUs: threads that wait for each other on a busy one make a plan many times slower.
+        threads = self._settings.threads or max(1, (os.cpu_count() or 2) // 2)
+        self._resources = Resources(self._settings.device, threads)
+        self._format.check_resources(self._resources)
         for refusal in pin_to(self._settings.cpus):
             self.get_logger().warning(refusal)
         self._plan_ids = 0
@@ -116,26 +120,15 @@ class PlannerNode(ManagedNode):
         del self._thread
 
     def _prepare(self) -> None:
-        # Not all of them: threads that wait for each other on a busy CPU make a plan many times slower.
-        torch.set_num_threads(self._settings.threads or max(1, (os.cpu_count() or 2) // 2))
-        folder = find_model(self._settings.model)
-        model, card = folder.world_model(self._settings.device)
+        folder = model_folder(self._settings.model)
         task = None if self._settings.task_index < 0 else self._settings.task_index
-        self._planner = TDMPC2Planner(
-            model,
-            self._settings.planner,
-            task,
-            name=folder.path.name,
-            control_period_s=float(card.get("control_period_s", 0.0)),
-        )
+        self._planner = self._format.load_planner(folder, self._planner_settings, self._resources, task)
         self._planner.warm_up()
         # A plan that is made ahead may take as long as a queue lasts; no queue lasts longer.
         spec = self._planner.spec
         objective_s = self._settings.slo_s or spec.queue_length * spec.control_period_s
         self._monitor = PlanningMonitor(objective_s or inf)
-        self.get_logger().info(
-            f"{folder.path.name}: size {model.dims.size}, warm, on {self._settings.device}"
-        )
+        self.get_logger().info(f"{spec.name}: warm, on {self._settings.device}")
 
     def _offer_once_alone(self) -> None:
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
@@ -208,17 +201,9 @@ class PlannerNode(ManagedNode):
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
             planning = self._monitor.health()
-            own = {"superseded": self._thread.superseded, "iterations": self._planner.iterations}
+            own = {"superseded": self._thread.superseded, **self._planner.statistics()}
             health = Health(planning.finding, {**self._counts, **own, **planning.values})
         self._diagnostics.publish(health)
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(f"device: got {device!r}, expected one that torch has here ({reason})") from None
 
 
 def main() -> None:

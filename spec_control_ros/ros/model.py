@@ -1,16 +1,33 @@
-"""Finds the model that a node's parameter names."""
+"""Finds the model that a node's or a command's parameter names."""
 
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.planner_format import PlannerFormat, find_format
+from spec_control_ros.world_model.card import find_folder, folder_card
+
+OURS = "tdmpc2"
 
 
-def find_model(name: str) -> ModelFolder:
-    """A model by the name under which it is shipped, or by its path.
+def model_folder(name: str) -> Path:
+    """The folder of a model, by the name under which it is shipped or by its path.
 
     Raises:
         CheckpointError: there is none.
     """
-    return ModelFolder.find(name, Path(get_package_share_directory("spec_control_ros")) / "models")
+    return find_folder(name, Path(get_package_share_directory("spec_control_ros")) / "models")
+
+
+def format_of(name: str) -> PlannerFormat:
+    """The kind of planner that a model is for; our own where there is no such model, which loading it will tell.
+
+    Raises:
+        SettingsError: its card names a kind that nobody offers.
+    """
+    try:
+        card = folder_card(model_folder(name))
+    except CheckpointError:
+        return find_format(OURS)
+    return find_format(str(card.get("format", OURS)))

@@ -48,16 +48,25 @@ def take_given(node: Node, kind: str) -> None:
     node.get_logger().info(f"parameters of {words.node}, by who gave them:{told(others | given)}")
 
 
-def declare_settings(node: Node, kind: type[Settings]) -> Settings:
+def declare_settings(
+    node: Node, kind: type[Settings], prefix: str = "", *, has_more: bool = False
+) -> Settings:
     """Declare the fields of a settings dataclass as read-only parameters and return what they hold.
 
     Nested dataclasses become dotted names. A whole number is taken for a float.
 
+    Args:
+        node: whose parameters they are.
+        kind: of settings.
+        prefix: of the parameters' names.
+        has_more: whether it is called again for the rest of the node's parameters.
+
     Raises:
         SettingsError: a value has the wrong type or is out of range, or a parameter was given that is none.
     """
-    settings = _declare_all(node, kind, "")
-    _refuse_unknown(node)
+    settings = _declare_all(node, kind, prefix)
+    if not has_more:
+        _refuse_unknown(node)
     return settings
 
 

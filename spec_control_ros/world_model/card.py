@@ -1,11 +1,14 @@
 """What a model's card may hold: how its weights came about, and what they were measured to do."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from spec_control_ros.core.errors import CheckpointError
 
 Card = dict[str, Any]
+CARDS = ("planner.json", "world_model.json")  # of a model's folder, whose `format` names the kind of planner
 
 NUMBER = (int, float)
 RETURNS = {
@@ -42,6 +45,8 @@ WORLD_MODEL: dict[str, Any] = {
     "gate": dict,
     "source": {"file": str, "sha256": str},
 }
+# Of any other planner's model.
+PLANNER: dict[str, Any] = {"task": str, "control_period_s": NUMBER}
 # Of a corrector.
 CORRECTOR: dict[str, Any] = {
     "dimensions": dict,
@@ -49,6 +54,59 @@ CORRECTOR: dict[str, Any] = {
     "held_out": [HELD_OUT],
     "evaluation": {"open_loop": RETURNS, "corrected": RETURNS},
 }
+
+
+def load_card(path: Path) -> Card:
+    """The card of the weights at `path`.
+
+    Raises:
+        CheckpointError: missing, not a JSON object, or a part of it is not what docs/models.md tells.
+    """
+    card_path = path.with_suffix(".json")
+    try:
+        card = json.loads(card_path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{card_path}: no such file; expected the card of {path.name} beside it"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{card_path}: not JSON ({error})") from None
+    except OSError as error:
+        raise CheckpointError(f"{card_path}: cannot be read ({error})") from None
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{card_path}: got a {type(card).__name__}, expected an object")
+    check_card(card, str(card_path))
+    return card
+
+
+def find_folder(name: str, models: Path) -> Path:
+    """The folder of a shipped model by its name, or of any other by its path.
+
+    Args:
+        name: `walker-walk`, or a folder.
+        models: where shipped models lie.
+
+    Raises:
+        CheckpointError: there is no such model; the message lists those that there are.
+    """
+    for path in (models / name, Path(name).expanduser()):
+        if name and any((path / card).is_file() for card in CARDS):
+            return path.resolve()
+    known = sorted(path.name for path in models.glob("*") if any((path / card).is_file() for card in CARDS))
+    raise CheckpointError(
+        f"model: got {name!r}, expected one of {', '.join(known) or '(none shipped)'}, or the path of a folder that "
+        f"holds {' or '.join(CARDS)}; `spec-control convert` makes one of an official checkpoint"
+    )
+
+
+def folder_card(folder: Path) -> Card:
+    """The card of a model's folder.
+
+    Raises:
+        CheckpointError: see `load_card`.
+    """
+    names = [name for name in CARDS if (folder / name).is_file()]
+    return load_card(folder / (names or CARDS)[0])
 
 
 def check_card(card: Card, name: str) -> None:
@@ -66,7 +124,8 @@ def check_card(card: Card, name: str) -> None:
 
 def contents(card: Card) -> dict[str, Any]:
     """All that a card of this `format` should have in the end."""
-    return WORLD_MODEL if card.get("format") == "tdmpc2" else CORRECTOR
+    known = {"tdmpc2": WORLD_MODEL, "two_tower": CORRECTOR, "temporal": CORRECTOR}
+    return known.get(str(card.get("format")), PLANNER)
 
 
 def missing(card: Card, expected: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
 from spec_control_ros.core.output import written
-from spec_control_ros.world_model.card import Card, check_card, with_part
+from spec_control_ros.world_model.card import Card, check_card, load_card, with_part
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
 
@@ -68,29 +68,6 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
             part.chmod(0o644)  # safetensors writes for its owner only
     except (OSError, OutputError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from None
-
-
-def load_card(path: Path) -> Card:
-    """The card of the weights at `path`.
-
-    Raises:
-        CheckpointError: missing, not a JSON object, or a part of it is not what docs/models.md tells.
-    """
-    card_path = path.with_suffix(".json")
-    try:
-        card = json.loads(card_path.read_text())
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{card_path}: no such file; expected the card of {path.name} beside it"
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{card_path}: not JSON ({error})") from None
-    except OSError as error:
-        raise CheckpointError(f"{card_path}: cannot be read ({error})") from None
-    if not isinstance(card, dict):
-        raise CheckpointError(f"{card_path}: got a {type(card).__name__}, expected an object")
-    check_card(card, str(card_path))
-    return card
 
 
 def load_weights(path: Path, module: nn.Module) -> None:

@@ -14,14 +14,12 @@ import torch
 
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
-from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
-from spec_control_ros.world_model.card import Card
+from spec_control_ros.world_model.card import Card, find_folder, load_card
 from spec_control_ros.world_model.checkpoint import (
-    load_card,
     load_weights,
     load_world_model,
     save_weights,
@@ -56,14 +54,7 @@ class ModelFolder:
         Raises:
             CheckpointError: there is no such model; the message lists those that there are.
         """
-        for path in (models / name, Path(name).expanduser()):
-            if name and (path / WEIGHTS).is_file():
-                return cls(path.resolve())
-        known = sorted(p.parent.name for p in models.glob(f"*/{WEIGHTS}"))
-        raise CheckpointError(
-            f"model: got {name!r}, expected one of {', '.join(known) or '(none shipped)'}, or the path of a folder "
-            f"that holds {WEIGHTS}; `spec-control convert` makes one of an official checkpoint"
-        )
+        return cls(find_folder(name, models))
 
     def world_model(self, device: torch.device | str = "cpu") -> tuple[WorldModel, Card]:
         """The world model in inference mode, and its card.
@@ -150,20 +141,20 @@ class ModelFolder:
         corrector.warm_up()
         return corrector
 
-    def gate(self, settings: GateSettings, model: TickModel) -> Gate:
-        """A gate with the thresholds that the model's card has, where the settings leave them to it.
+    def calibration(self) -> GateCalibration | None:
+        """Thresholds of the gate, as the model's card has them; None where it has none.
 
         Raises:
-            CheckpointError: the card's thresholds cannot be read, or are another model's.
-            SettingsError: see `Gate`.
+            CheckpointError: they cannot be read, or are another model's.
         """
-        calibration = GateCalibration.of(self.card(), self.path.name)
-        if calibration is not None and len(calibration.value_weights) != model.latent_dim:
+        card = self.card()
+        calibration, latent_dim = GateCalibration.of(card, self.path.name), card["dimensions"]["latent"]
+        if calibration is not None and len(calibration.value_weights) != latent_dim:
             raise CheckpointError(
                 f"{self.path.name}: its card has {len(calibration.value_weights)} value weights, expected "
-                f"{model.latent_dim}; `spec-control calibrate` it again"
+                f"{latent_dim}; `spec-control calibrate` it again"
             )
-        return Gate(settings, calibration, model)
+        return calibration
 
     def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""

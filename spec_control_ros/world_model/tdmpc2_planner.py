@@ -133,7 +133,7 @@ class TDMPC2Planner:
         self._clock = clock
         dims, length = model.dims, settings.queue_length
         self.spec = PlannerSpec(name, dims.obs, dims.action, dims.latent, length, control_period_s)
-        self.iterations = 0  # of the last search
+        self._iterations = 0  # of the last search
         self._warm_start: WarmStart | None = None
 
     def plan(self, request: ReplanRequest) -> Plan:
@@ -144,7 +144,7 @@ class TDMPC2Planner:
         else:
             assert request.observation is not None  # one of both, as the request has checked
             queue = self.plan_observation(request.observation, epoch, tick, warm_start)
-        self._warm_start, self.iterations = queue.warm_start, queue.iterations
+        self._warm_start, self._iterations = queue.warm_start, queue.iterations
         return Plan(
             plan_id=0,
             epoch=epoch,
@@ -165,6 +165,10 @@ class TDMPC2Planner:
     def reset(self) -> None:
         """See `core.planner.Planner`."""
         self._warm_start = None
+
+    def statistics(self) -> dict[str, object]:
+        """See `core.planner.Planner`."""
+        return {"iterations": self._iterations}
 
     @torch.inference_mode()
     def plan_observation(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from constant_planner import ConstantPlanner, ConstantSettings
 
 from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import ObservationError
@@ -21,7 +22,11 @@ def tdmpc2(small_model: MakeModel) -> Planner:
     return TDMPC2Planner(small_model(), PlannerSettings(mppi=mppi), name="small", control_period_s=0.05)
 
 
-PLANNERS = [tdmpc2]
+def constant(_: MakeModel) -> Planner:
+    return ConstantPlanner(ConstantSettings(), "constant")
+
+
+PLANNERS = [tdmpc2, constant]
 
 
 @pytest.fixture(params=PLANNERS, ids=lambda make: make.__name__)

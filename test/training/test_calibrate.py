@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
-from spec_control_ros.core.gate import GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.calibrate import (
@@ -218,12 +218,14 @@ def test_thresholds_of_the_card_reach_the_gate_of_the_model(
     policy = tick_model(model)
     tick = episodes[0].judged[1]
     assert tick.age == 2
-    verdict = copied.gate(GateSettings(), policy).judge(tick.observed, tick.row)
+    verdict = Gate(GateSettings(), copied.calibration(), policy).judge(tick.observed, tick.row)
     assert verdict.replan_threshold == pytest.approx(calibration.by_age(Metric.RELATIVE_L2, 0.2)[1])
     assert verdict.accept_threshold == pytest.approx(calibration.by_age(Metric.RELATIVE_L2, 0.9)[1])
-    given = copied.gate(GateSettings(accept=0.1, replan=0.4), policy).judge(tick.observed, tick.row)
+    given = Gate(GateSettings(accept=0.1, replan=0.4), copied.calibration(), policy).judge(
+        tick.observed, tick.row
+    )
     assert (given.accept_threshold, given.replan_threshold) == (0.1, 0.4)
-    assert make_law(copied, model, SETTINGS)._gate.mode is GateMode.QUANTILE
+    assert make_law(copied, model, SETTINGS).gate.mode is GateMode.QUANTILE
 
 
 def test_thresholds_of_another_model_are_refused(
@@ -232,7 +234,7 @@ def test_thresholds_of_another_model_are_refused(
     other = dataclasses.replace(calibration, value_weights=(1.0, 1.0))
     update_card(copied.path / WEIGHTS, "gate", other.as_card())
     with pytest.raises(CheckpointError, match="has 2 value weights, expected 16"):
-        copied.gate(GateSettings(), tick_model(model))
+        copied.calibration()
 
 
 @pytest.mark.parametrize(

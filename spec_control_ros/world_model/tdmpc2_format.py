@@ -1,0 +1,59 @@
+"""TD-MPC2 among the kinds of planners."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spec_control_ros.core.corrector import Corrector, CorrectorKind
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate import GateCalibration
+from spec_control_ros.core.planner_format import PlannerFormat, Resources
+from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.world_model.latent_tick_model import tick_model
+from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tick_networks import why_not_native
+
+
+class TDMPC2Format(PlannerFormat):
+    """MPPI in the latent space of a learned world model, with learned correctors."""
+
+    settings = PlannerSettings
+
+    def load_planner(
+        self, folder: Path, settings: Any, resources: Resources, task: int | None = None
+    ) -> TDMPC2Planner:
+        """See `PlannerFormat`; sets the threads of the whole process."""
+        torch.set_num_threads(resources.threads)
+        model, card = ModelFolder(folder).world_model(resources.device)
+        period_s = float(card.get("control_period_s", 0.0))
+        return TDMPC2Planner(model, settings, task, name=folder.name, control_period_s=period_s)
+
+    def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
+        """See `PlannerFormat`; sets the threads of the whole process."""
+        torch.set_num_threads(1)  # one observation at a time: threads would only add latency
+        why = why_not_native()
+        warning = f"networks run in PyTorch, several times slower: {why}" if why else ""
+        return replace(tick_model(ModelFolder(folder).world_model()[0], task), warning=warning)
+
+    def load_corrector(self, folder: Path, kind: CorrectorKind) -> tuple[Corrector | None, int]:
+        """See `PlannerFormat`."""
+        model_folder = ModelFolder(folder)
+        corrector = model_folder.corrector(kind, model_folder.world_model()[0])
+        return corrector, 1 if corrector is None else corrector.dims.window
+
+    def load_calibration(self, folder: Path) -> GateCalibration | None:
+        """See `PlannerFormat`."""
+        return ModelFolder(folder).calibration()
+
+    def check_resources(self, resources: Resources) -> None:
+        """See `PlannerFormat`."""
+        try:
+            torch.zeros(1, device=resources.device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise SettingsError(
+                f"device: got {resources.device!r}, expected one that torch has here ({reason})"
+            ) from None

@@ -1,0 +1,73 @@
+"""A planner of somebody else's, in a process and an environment of its own: without torch, MuJoCo and dm_control."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from constant_planner import ACTION, OBS, QUEUE
+from ros_support import Background, Probe
+
+from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.ros.qos import LATEST
+
+HEAVY = ("torch", "functorch", "torchgen", "mujoco", "dm_control", "safetensors")
+ENTRY_POINTS = "[spec_control_ros.planners]\nconstant = constant_planner:ConstantFormat\n"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with all packages but the heavy ones, and with the planner's."""
+    root = tmp_path_factory.mktemp("elsewhere") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root], check=True)
+    ours = Path(sysconfig.get_path("purelib"))
+    theirs = root / ours.relative_to(sys.prefix)
+    for path in ours.iterdir():
+        if not path.name.startswith(HEAVY):
+            (theirs / path.name).symlink_to(path)
+    shutil.copy(Path(__file__).parents[1] / "constant_planner.py", theirs)
+    info = theirs / "constant_planner-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: constant-planner\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    return root
+
+
+@pytest.fixture
+def planner(environment: Path, domain: int, tmp_path: Path) -> Iterator[Background]:
+    model = tmp_path / "mine"
+    model.mkdir()
+    (model / "planner.json").write_text(json.dumps({"format": "constant", "control_period_s": 0.05}))
+    words = ["-m", "spec_control_ros.nodes.planner", "--ros-args", "-r", "__node:=planner"]
+    given = ["-p", f"model:={model}", "-p", "planner.level:=0.25", "-p", "planner.seed:=7"]
+    python = str(environment / "bin/python")
+    with Background([python, *words, *given], tmp_path / "log", {"HOME": str(tmp_path)}) as process:
+        yield process
+
+
+def test_plans_through_the_usual_node(planner: Background, probe: Probe) -> None:
+    assert os.environ["AMENT_PREFIX_PATH"]
+    client = probe.node.create_client(Replan, "replan")
+    plans = probe.hear(msg.Plan, "plan", LATEST)
+    diagnostics = probe.hear_diagnostics("planner")
+    probe.until(client.service_is_ready, lambda: planner.text)
+    request = Replan.Request(epoch=1, tick=4, start_tick=4, observation=[0.1] * OBS, reason=int(Reason.EMPTY))
+    answer = probe.call(client, request)
+    assert answer.accepted, answer.message
+    probe.until(lambda: plans, "no plan")
+    plan = Plan.of_message(plans[0])
+    assert (plan.plan_id, plan.start_tick, plan.predicts) == (answer.plan_id, 4, False)
+    np.testing.assert_array_equal(plan.actions, np.full((QUEUE, ACTION), 0.25))
+    probe.until(lambda: diagnostics and "heavy_packages" in str(diagnostics[-1]), "no diagnostics")
+    assert "none" in {v.value for v in diagnostics[-1].values if v.key == "heavy_packages"}
+    wrong = probe.call(client, Replan.Request(epoch=1, observation=[0.1] * 7, reason=int(Reason.EMPTY)))
+    assert "got an observation of 7 values, expected 3" in wrong.message
