@@ -1,0 +1,43 @@
+"""A planner of somebody else's under the usual control law."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from constant_planner import QUEUE, ConstantFormat, ConstantSettings
+from short_plant import ShortPlant
+
+from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.planner_format import Resources, find_format, make_executor
+from spec_control_ros.evaluation.closed_loop import run_episode
+
+
+def test_its_plans_are_executed_until_they_end(tmp_path: Path) -> None:
+    kind = ConstantFormat()
+    planner = kind.load_planner(tmp_path, ConstantSettings(level=0.25), Resources())
+    result = run_episode(ShortPlant(), planner, make_executor(kind, tmp_path), seed=0, epoch=1)
+    kinds = [decision.kind for decision in result.decisions]
+    assert kinds == [
+        DecisionKind.REPLAN,
+        *[DecisionKind.ACCEPT] * (QUEUE - 1),
+        DecisionKind.REPLAN,
+        DecisionKind.ACCEPT,
+    ]
+    assert all((decision.action == np.float32(0.25)).all() for decision in result.decisions)
+
+
+def test_a_corrector_that_it_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="got corrector temporal, expected none"):
+        make_executor(ConstantFormat(), tmp_path, corrector=CorrectorKind.TEMPORAL)
+
+
+def test_a_kind_that_nobody_offers_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"planner format: got 'crystal_ball', expected one of .*tdmpc2"):
+        find_format("crystal_ball")
+
+
+def test_a_device_that_it_does_not_have_is_refused() -> None:
+    with pytest.raises(SettingsError, match="device: got 'cuda', expected cpu"):
+        ConstantFormat().check_resources(Resources("cuda"))
