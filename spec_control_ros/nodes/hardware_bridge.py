@@ -169,6 +169,8 @@ class HardwareBridgeNode(ProcessNode):
                 self.count_publishers("observation") > 1
             ),
             f"no controller listens on `{CONTROLLER}`": not is_shadow and not self._controller.is_present(),
+            f"another node publishes on `{CONTROLLER}`: end it": not is_shadow
+            and bool(self._controller.rivals()),
             f"no robot offers `{ROBOT_RESET}` (resets_robot)": (
                 self._resets_robot and not self._robot_reset.service_is_ready()
             ),
@@ -221,10 +223,11 @@ class HardwareBridgeNode(ProcessNode):
         if self._is_lockstep or self._settings.shadow:
             return
         now_s = time.monotonic()
-        self._bridge.controller_is(present=self._controller.is_present())
+        is_present, rivals = self._controller.is_present(), self._controller.rivals()
+        self._bridge.controller_is(present=is_present, has_rival=bool(rivals))
         if (command := self._bridge.safe_command(now_s)) is not None:
             self._send(command)
-        why = why_stopped(self._bridge, self._controller.watch.missing, now_s)
+        why = why_stopped(self._bridge, self._controller.watch.missing, rivals, now_s)
         if why != self._why_stopped:
             self._why_stopped = why
             self._tell_stop(why)

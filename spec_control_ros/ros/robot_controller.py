@@ -5,6 +5,7 @@ from collections.abc import Callable
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from std_msgs.msg import Float64MultiArray
 
 from spec_control_ros.bringup.topics import CONTROLLER
@@ -33,12 +34,15 @@ class RobotController:
         if self._publisher.get_subscription_count() == 0:
             return self.watch.look({})
         infos = self._node.get_subscriptions_info_by_topic(self._publisher.topic_name)
-        return self.watch.look(
-            {
-                bytes(info.endpoint_gid): f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-                for info in infos
-            }
-        )
+        return self.watch.look({bytes(info.endpoint_gid): _name(info) for info in infos})
+
+    def rivals(self) -> tuple[str, ...]:
+        """Absolute names of the other nodes that send commands to it."""
+        topic = self._publisher.topic_name
+        if self._node.count_publishers(topic) <= 1:
+            return ()
+        names = {_name(info) for info in self._node.get_publishers_info_by_topic(topic)}
+        return tuple(sorted(names - {self._node.get_fully_qualified_name()}))
 
     def send(self, command: Command) -> None:
         """Publish (joint,), in the controller's order."""
@@ -47,3 +51,7 @@ class RobotController:
     def wait_until_heard(self, timeout_s: float) -> None:
         """Wait until what was sent has arrived."""
         self._publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+
+
+def _name(info: TopicEndpointInfo) -> str:
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

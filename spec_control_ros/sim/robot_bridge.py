@@ -29,6 +29,7 @@ class Stop(Enum):
     SILENCE = "silence"  # no command for too long
     SENSORS = "sensors"  # its state is not known
     CONTROLLER = "controller"  # nobody, or somebody else than before, drives its motors
+    RIVAL = "rival"  # somebody else commands its controller as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class RobotBridge:
         self._rest: Command | None = None  # where it comes back from; None: it does not
         self._returned_s = 0.0  # when it began to
         self._commanded_s = self._safe_s = 0.0  # when the last command, or the last safe one, was made
-        self._has_controller = True
+        self._has_controller, self._has_rival = True, False
         self.stops: frozenset[Stop] = frozenset()  # that are under way
         self.stopped: Counter[Stop] = Counter()  # how often each began
 
@@ -179,9 +180,9 @@ class RobotBridge:
         self.stops -= {Stop.SILENCE}
         return fate, command
 
-    def controller_is(self, *, present: bool) -> None:
-        """Tell whether the robot's controller listens."""
-        self._has_controller = present
+    def controller_is(self, *, present: bool, has_rival: bool = False) -> None:
+        """Tell whether the robot's controller listens, and whether it gets commands from somebody else as well."""
+        self._has_controller, self._has_rival = present, has_rival
 
     def safe_command(self, now_s: float) -> Command | None:
         """What the controller is to get because something is wrong: at once, and again every `silence_s`."""
@@ -193,14 +194,19 @@ class RobotBridge:
         if begun:
             self._safe_s, self._rest = now_s, self._make_safe()
             return self._sent
-        if not found or now_s - self._safe_s < self._settings.silence_s:
+        # A rival may be there to save the robot: it gets no more commands in between.
+        if not found or Stop.RIVAL in found or now_s - self._safe_s < self._settings.silence_s:
             return None
         self._safe_s = now_s
         return self._sent
 
     def _find_stops(self, now_s: float) -> frozenset[Stop]:
         is_sensed = self._obs is not None and not self.sensors.faults_now(now_s)
-        found = {Stop.SENSORS: not is_sensed, Stop.CONTROLLER: not self._has_controller}
+        found = {
+            Stop.SENSORS: not is_sensed,
+            Stop.CONTROLLER: not self._has_controller,
+            Stop.RIVAL: self._has_rival,
+        }
         stops = frozenset(stop for stop, is_there in found.items() if is_there)
         if stops:
             self._commanded_s = now_s  # the executor cannot be blamed

@@ -13,16 +13,18 @@ def sensor_faults(sensors: Sensors, now_s: float) -> str:
     return ", ".join(f"{sensor.value}: {fault.value} ({fault.meaning})" for sensor, fault in faults)
 
 
-def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], now_s: float) -> str:
+def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str, ...], now_s: float) -> str:
     """Why the robot has the safe command; empty while it has not.
 
     Args:
         bridge: of the robot.
         missing: nodes of the controller that listen no more.
+        rivals: nodes that send commands to the controller as well.
         now_s: on the clock of the sensors.
     """
     whys = {
         Stop.CONTROLLER: f"the controller does not listen: {', '.join(missing) or 'there is none'}",
+        Stop.RIVAL: f"others command the controller as well: {', '.join(rivals)}",
         Stop.SENSORS: sensor_faults(bridge.sensors, now_s) or "there is no observation",
         Stop.SILENCE: "the executor is silent: no command",
     }

@@ -172,6 +172,14 @@ def test_controller_that_goes_away_is_told_and_comes_back_to_a_robot_at_rest(
     assert np.abs(world.robot.efforts[0]).max() <= RATE * PERIOD_S + 1e-9
 
 
+def test_somebody_else_who_commands_the_controller_stops_the_robot_until_gone(world: World) -> None:
+    rival = world.probe.node.create_publisher(Float64MultiArray, f"{CONTROLLER}/commands", 10)
+    with world.stopping("others command the controller as well: /probe"):
+        pass
+    world.probe.node.destroy_publisher(rival)
+    world.wait_until_back()
+
+
 def test_executor_that_falls_silent_comes_back_to_a_robot_at_rest(world: World) -> None:
     with world.probe.counting(world.diagnostics, "stops.silence"):
         world.executor.is_alive = False

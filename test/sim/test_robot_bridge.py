@@ -238,6 +238,20 @@ def test_controller_that_goes_away_stops_the_robot_and_it_comes_back_from_rest()
     assert np.abs(efforts).max() <= STEP
 
 
+def test_rival_stops_the_robot_once_and_is_left_alone(world: World) -> None:
+    world.command(0)
+    world.bridge.controller_is(present=True, has_rival=True)
+    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+    assert world.bridge.stops == {Stop.RIVAL}
+    for _ in range(3):
+        world.tick()
+        assert world.safe_after(0.3) is None
+        assert world.command(world.bridge.episode.tick) == (CommandFate.STOPPED, None)
+    world.bridge.controller_is(present=True)
+    assert world.safe_after(0.0) is None
+    assert world.command(world.bridge.episode.tick)[0] is CommandFate.TAKEN
+
+
 def test_without_rates_too_commands_grow_from_rest_after_a_safe_command() -> None:
     world = World(settings=replace(SETTINGS, return_s=0.2, episode_ticks=100))
     world.begin()
