@@ -1,10 +1,13 @@
 """Installs the Python package where ROS 2 looks for it; `scripts/setup.sh` calls it through colcon."""
 
+import os
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 PACKAGE = "spec_control_ros"
+MESSAGES = "spec_control_interfaces"
 SHARE = Path("share") / PACKAGE
 NODES = (
     "planner",
@@ -26,6 +29,27 @@ def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:
     return [(str(SHARE / path.parent), [str(path)]) for path in sorted(files)]
 
 
+def refuse_without_messages() -> None:
+    """Ends a colcon build that would install nodes that cannot start.
+
+    colcon does not look for packages inside a package, so the messages need a place of their own in the workspace.
+    """
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    is_colcon = "colcon_distutils_commands" in {Path(path).name for path in paths}
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    marker = Path("share/ament_index/resource_index/packages") / MESSAGES
+    if is_colcon and not any((prefix / marker).exists() for prefix in map(Path, prefixes)):
+        sys.exit(
+            f"error: {MESSAGES}, the messages of {PACKAGE}, is not in this workspace. "
+            f"Link it and build again: ln -s {PACKAGE}/{MESSAGES} src/ && colcon build"
+        )
+
+
+if {"install", "develop"} & set(sys.argv) and "--help" not in sys.argv:
+    refuse_without_messages()
+# A wheel has a command of pip's.
+command = [] if "bdist_wheel" in sys.argv else [("bin", ["bin/spec-control"])]
+
 setup(
     name=PACKAGE,
     version="0.1.0",
@@ -34,6 +58,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (str(SHARE), ["package.xml"]),
+        *command,
         *share_files("launch", "*.launch.py"),
         *share_files("config"),
         *share_files("models"),
