@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import setuptools
-from ament_index_python import get_package_share_directory
+from ament_index_python import get_package_prefix, get_package_share_directory
 
 ROOT = Path(__file__).resolve().parents[1]
 INTERFACES = ROOT / "spec_control_interfaces"
@@ -42,16 +43,13 @@ ROSDEP_KEYS = {
     "hypothesis": "python3-hypothesis",
     "imageio": "python3-imageio",
     "jinja2": "python3-jinja2",
-    "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",
     "pandas": "python3-pandas",
     "pillow": "python3-pil",
     "pytest": "python3-pytest",
     "pytest-cov": "python3-pytest-cov",
     "pyyaml": "python3-yaml",
-    "rich": "python3-rich",
     "scipy": "python3-scipy",
-    "typer": "python3-typer",
 }
 
 
@@ -172,6 +170,66 @@ def test_data_files_hold_every_launch_config_and_model_file(setup_arguments: dic
     }
     share = Path("share") / "spec_control_ros"
     assert {(share / path, path) for path in files_to_install()} <= installed
+
+
+@pytest.mark.parametrize("command", ["install", "develop"])
+def test_colcon_build_without_the_messages_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(setuptools, "setup", lambda **_: None)
+    monkeypatch.setattr(sys, "argv", ["setup.py", command])
+    monkeypatch.setenv(
+        "PYTHONPATH", "/usr/lib/python3/dist-packages/colcon_core/task/python/colcon_distutils_commands"
+    )
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    with pytest.raises(
+        SystemExit, match="ln -s spec_control_ros/spec_control_interfaces src/ && colcon build"
+    ):
+        runpy.run_path("setup.py")
+    packages = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    packages.mkdir(parents=True)
+    (packages / "spec_control_interfaces").touch()
+    runpy.run_path("setup.py")
+
+
+def test_wheel_leaves_the_command_to_pip(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["setup.py", "bdist_wheel"])
+    assert "bin" not in dict(request.getfixturevalue("setup_arguments")["data_files"])
+
+
+def test_colcon_finds_both_packages_of_a_workspace_with_the_link(tmp_path: Path) -> None:
+    def packages_not_found() -> list[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "colcon",
+            "build",
+            "--packages-skip-regex",
+            ".*",
+            "--packages-select",
+        ]
+        ended = subprocess.run(
+            [*command, *packages], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert ended.returncode == 0, ended.stderr
+        return [package for package in packages if f"unknown package '{package}'" in ended.stderr]
+
+    packages = ["spec_control_interfaces", "spec_control_ros"]
+    source = tmp_path / "src"
+    source.mkdir()
+    (source / "spec_control_ros").symlink_to(ROOT)
+    assert packages_not_found() == ["spec_control_interfaces"]
+    (source / "spec_control_interfaces").symlink_to("spec_control_ros/spec_control_interfaces")
+    assert packages_not_found() == []
+
+
+def test_command_is_on_the_path_of_whoever_sources_the_package() -> None:
+    command = Path(get_package_prefix("spec_control_ros")) / "bin" / "spec-control"
+    told = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, timeout=60)
+    assert "spec-control" in told.stdout
 
 
 def test_colcon_finds_pytest_among_the_test_requirements(setup_arguments: dict[str, Any]) -> None:

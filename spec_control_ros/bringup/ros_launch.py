@@ -30,6 +30,7 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
+from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.system import (
     Process,
     arguments,
@@ -91,6 +92,7 @@ def hil_description() -> LaunchDescription:
 
 
 def _start(context: LaunchContext, robot: str) -> list[Action]:
+    require_messages()
     _shut_down_at_sigterm(context)
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments(robot)}
     config = Path(get_package_share_directory(PACKAGE)) / "config"

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 from spec_control_ros.bringup.lifeline import end_with_parent, leave_at_once
+from spec_control_ros.bringup.missing_module import explain_missing_modules
 
 # Only where a node is what runs, as `python -m` or as an installed command; not where one is imported.
 if sys.argv[0] == "-m" or Path(sys.argv[0]).parent.name == "spec_control_ros":
     end_with_parent(signal.SIGTERM)
+    explain_missing_modules()
     # Until `run_node` takes over there is nothing to finish, and to be told to end is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave_at_once())
