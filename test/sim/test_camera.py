@@ -1,12 +1,13 @@
 """What the camera does without rendering anything."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import OutputError, SettingsError
 from spec_control_ros.sim.camera import COLOURS, HEIGHT, WIDTH, Camera, _overlaid
 from spec_control_ros.sim.suite_plant import SuitePlant
 
@@ -39,6 +40,34 @@ def test_camera_without_video_keeps_and_writes_nothing(plant: SuitePlant, tmp_pa
 def test_video_of_no_ticks_is_not_written(plant: SuitePlant, tmp_path: Path) -> None:
     Camera(plant, str(tmp_path / "x.mp4"), is_window_open=False).close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def noise(plant: SuitePlant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that do not compress, and take no graphics."""
+    random = np.random.default_rng(0)
+    frame = lambda *_, **__: random.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)  # noqa: E731
+    monkeypatch.setattr(type(plant.physics), "render", frame)
+
+
+@pytest.mark.usefixtures("noise")
+@pytest.mark.parametrize("limit", [None, 20_000])
+def test_video_is_whole_or_told_and_not_there(plant: SuitePlant, tmp_path: Path, limit: int | None) -> None:
+    video = tmp_path / "x.mp4"
+    camera = Camera(plant, str(video), is_window_open=False)
+    for _ in range(10):
+        camera.shoot()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit or before[0], before[1]))  # of the encoder as well
+    try:
+        if limit is None:
+            camera.close()
+        else:
+            with pytest.raises(OutputError, match=r"x\.mp4: cannot be written: "):
+                camera.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == ([video] if limit is None else [])
 
 
 @pytest.mark.parametrize("decision", [*DecisionKind, None])
