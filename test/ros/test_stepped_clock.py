@@ -1,4 +1,4 @@
-"""The system clock is set while nodes run: no command changes, and diagnostics tell."""
+"""The system clock is set, or /clock stops, while nodes run: no command changes, and diagnostics tell."""
 
 import signal
 import time
@@ -6,11 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from builtin_interfaces.msg import Time
 from ros_support import Background, Probe, write_system
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 from stepped_clock import SteppedClock
 from test_bridge_node import Controller
 from test_hardware import ACTION, BRIDGE, CONTROLLER, EMULATOR, drive
+
+from spec_control_interfaces import msg
+from spec_control_ros.analysis.bag.reader import Bag
+from spec_control_ros.bringup.topics import TOPICS
+from spec_control_ros.ros.qos import STREAM
 
 SILENCE_S = 1.0
 LATE_S = 3.5  # of a busy machine, and less than any step
@@ -65,6 +72,30 @@ def test_robot_is_driven_on_and_gets_the_safe_command_in_time_whatever_the_syste
     assert "Traceback" not in bridge.text
 
 
+def test_robot_simulated_elsewhere_gets_the_safe_command_in_time_though_its_clock_stops(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    probe = controller.probe
+    start("hardware_emulator", EMULATOR)
+    long = {"robot.silence_s": SILENCE_S, "episodes": 0, "robot.episode_ticks": 100_000}
+    start("hardware_bridge", BRIDGE | long | {"use_sim_time": True})
+    told = probe.hear_diagnostics("hardware_bridge", "clock")
+    controller.appear()
+    drive(controller, 1, 3, [0.1] * ACTION)
+    assert controller.observations[-1].header.stamp == Time()  # nobody has published /clock yet
+    probe.until(lambda: told and "nobody has published /clock" in told[-1].message)
+    clock = probe.publisher(Clock, "/clock", 10)
+    probe.until(clock.get_subscription_count)
+    for second in (100, 101):
+        clock.publish(Clock(clock=Time(sec=second)))
+        probe.until(lambda s=second: controller.observations[-1].header.stamp == Time(sec=s))
+    drive(controller, 1, 3, [0.1] * ACTION)
+    assert controller.observations[-1].header.stamp == Time(sec=101)
+    assert list(controller.efforts[-1].data) != REST
+    assert seconds_until(probe, lambda: list(controller.efforts[-1].data) == REST) < LATE_S
+    probe.until(lambda: "/clock has stood still" in told[-1].message)
+
+
 def test_run_goes_on_whichever_clock_is_set_and_a_planner_that_hangs_is_still_missed(
     probe: Probe,
     start: Callable[..., Background],
@@ -113,3 +144,21 @@ def test_node_with_nothing_to_say_stays_known_after_its_clock_was_set_back(
     for _ in range(80):  # longer than the participant's lease
         probe.spin(0.1)
         assert "executor" in probe.node.get_node_names()
+
+
+def test_recorded_messages_stay_in_their_order(
+    probe: Probe, start: Callable[..., Background], tmp_path: Path, make_clock: Callable[[str], SteppedClock]
+) -> None:
+    clock, bag = make_clock("recorder"), tmp_path / "bag"
+    process = start("recorder", {"folder": str(bag)}, environment=clock.environment)
+    publisher = probe.publisher(msg.ExecutorStatus, "status", STREAM)
+    probe.until(publisher.get_subscription_count)
+    for tick in range(4):
+        publisher.publish(msg.ExecutorStatus(epoch=1, tick=tick))
+        probe.spin(0.1)
+        clock.step(-3600.0)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0, process.text
+    found = [(m.time_ns, m.message.tick) for m in Bag(bag).messages({TOPICS["status"]})]
+    assert [tick for _, tick in found] == [0, 1, 2, 3]
+    assert 0 < found[-1][0] - found[0][0] < 60 * 10**9
