@@ -101,6 +101,7 @@ class Readings:
         self._still = np.zeros(count, np.int64)  # messages in a row that changed nothing
         self._is_commanded = np.zeros(count, bool)  # since the last message
         self._doubled_s = -np.inf
+        self.stepped_s = -np.inf  # when the robot's clock was set, on our clock
 
     def hear(
         self, rows: list[int], values: NDArray[np.float64], stamp_s: float, now_s: float, source: bytes
@@ -120,6 +121,10 @@ class Readings:
         if any(known != source for known in self._source[rows][is_alive]):
             self._doubled_s = now_s
             return SensorFault.TWO_PUBLISHERS
+        alive = np.array(rows, np.int64)[is_alive]
+        elapsed_s, stamped_s = now_s - self._heard_s[alive], stamp_s - self.stamp_s[alive]
+        if stamp_s != 0.0 and (np.abs(stamped_s - elapsed_s) > self._settings.max_age_s).any():
+            self.stepped_s = now_s
         is_still = np.array_equal(values, self.values[rows])
         self._still[rows] = self._still[rows] + self._is_commanded[rows] if is_still else 0
         self._is_commanded[rows] = False

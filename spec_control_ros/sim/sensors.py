@@ -115,7 +115,10 @@ class Sensors:
         """Why there is no state of the body, by sensor; empty where there is one."""
         found = {sensor: readings.fault(now_s) for sensor, readings in self._needed.items()}
         faults = {sensor: fault for sensor, fault in found.items() if fault is not None}
-        if not faults and self._skew_s() > self._settings.max_skew_s:
+        # After a step of the robot's clock, stamps cannot be compared until each sensor has one from after it.
+        stepped_s = max(readings.stepped_s for readings in self._needed.values())
+        is_comparable = now_s - stepped_s > self._settings.max_age_s
+        if not faults and is_comparable and self._skew_s() > self._settings.max_skew_s:
             return {min(self._needed, key=lambda s: self._needed[s].stamp_s.min()): SensorFault.SKEWED}
         return faults
 

@@ -260,3 +260,23 @@ def test_message_that_names_a_joint_twice_is_refused(sensors: Sensors) -> None:
     assert sensors.read(0.0).joints.position.tolist() == [0.1, 0.2]
     hear_joints(sensors, names=("knee", "tail", "tail"), position=three, velocity=three)  # no joints of ours
     assert sensors.faults == {SensorFault.REPEATED_NAME: 1}
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, -5.0, 5.0])
+def test_robots_clock_that_is_set_makes_no_skew_but_one_sensors_own_clock_does(step_s: float) -> None:
+    sensors = Sensors(JOINTS, SensorSettings(max_age_s=AGE_S, max_skew_s=SKEW_S))
+    hear_joints(sensors, 1e4, 0.0)
+    hear_base(sensors, 1e4, 0.0)
+    now_s, stepped = 0.5 * AGE_S, 1e4 + 0.5 * AGE_S + step_s
+    hear_joints(sensors, stepped, now_s)
+    assert sensors.faults_now(now_s) == {}  # the others are yet to come
+    hear_base(sensors, stepped, now_s)
+    later_s = now_s + 0.9 * AGE_S
+    hear_joints(sensors, stepped + 0.9 * AGE_S, later_s)
+    hear_base(sensors, stepped + 0.9 * AGE_S - step_s, later_s)  # goes back by itself
+    assert sensors.faults_now(later_s) == {}
+    for now_s in (later_s + 0.8 * AGE_S, later_s + 1.6 * AGE_S):
+        stamp_s = stepped + now_s - 0.5 * AGE_S
+        hear_joints(sensors, stamp_s, now_s)
+        hear_base(sensors, stamp_s - step_s, now_s)
+    assert set(sensors.faults_now(now_s).values()) == {SensorFault.SKEWED}
