@@ -72,7 +72,7 @@ def replay(options: ReplayOptions) -> None:
     session = _session(recording, options)
     settings = session.changed(options.given)
     reproduced = session.compare(session.recorded_run)
-    replayed = session.run(settings, plans_again=options.has_plans_again)
+    replayed = session.run(settings, plans_again=options.has_plans_again, fixed=tuple(options.given))
     changes = session.compare(replayed)
     points: list[SweepPoint] = []
     if sweep is not None:

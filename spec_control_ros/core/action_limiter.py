@@ -19,10 +19,14 @@ class ActionLimiter:
     """
 
     def __init__(self, settings: ExecutorSettings, action_dim: int):
-        self._range, self._rate = settings.max_action, settings.max_action_rate
-        self._is_limiting = self._range < MAX_ACTION or self._rate < 2 * MAX_ACTION
+        self.change(settings)
         self._rest = np.zeros(action_dim, np.float32)
         self.begin_epoch()
+
+    def change(self, settings: ExecutorSettings) -> None:
+        """Keep to other limits from the next command on."""
+        self._range, self._rate = settings.max_action, settings.max_action_rate
+        self._is_limiting = self._range < MAX_ACTION or self._rate < 2 * MAX_ACTION
 
     def begin_epoch(self) -> None:
         """Nothing of it has been commanded."""
@@ -36,9 +40,9 @@ class ActionLimiter:
         if not self._is_limiting:
             self.last_action = action.astype(np.float32)
             return self.last_action
-        low = np.maximum(self.last_action - self._rate, -self._range)
-        high = np.minimum(self.last_action + self._rate, self._range)
-        self.last_action = np.clip(action, low, high).astype(np.float32)
+        # The range counts more than the rate: the last command may be outside of a range that has become smaller.
+        near = np.clip(action, self.last_action - self._rate, self.last_action + self._rate)
+        self.last_action = np.clip(near, -self._range, self._range).astype(np.float32)
         self.limited_ticks += not np.array_equal(self.last_action, action)
         return self.last_action
 

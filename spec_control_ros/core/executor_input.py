@@ -1,6 +1,7 @@
 """What the control law is given, call by call: with the messages themselves, all that its decisions follow from."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -25,6 +26,7 @@ class InputKind(IntEnum):
     CLEAR_FAULT = 6
     STOP = 7
     RESUME = 8
+    PARAMETERS = 9  # thresholds or limits have other values
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class ExecutorInput:
     epoch: int = 0  # of the observation or plan
     tick: int = 0  # the observation's, or the plan's first
     plan_id: int = 0
+    changes: tuple[tuple[str, float], ...] = ()  # parameters by dotted name, with their new values
 
     @classmethod
     def observation(cls, observation: Observation, now_s: float) -> "ExecutorInput":
@@ -48,18 +51,28 @@ class ExecutorInput:
         return cls(InputKind.PLAN, now_s, plan.epoch, plan.start_tick, plan.plan_id)
 
     @classmethod
+    def parameters(cls, changes: Mapping[str, float], now_s: float) -> "ExecutorInput":
+        """Of parameters that have other values."""
+        return cls(InputKind.PARAMETERS, now_s, changes=tuple(changes.items()))
+
+    @classmethod
     def of_message(cls, message: Any) -> "ExecutorInput":
         """What an `ExecutorInput` message tells, live or recorded.
 
         Raises:
             InputLogError: its kind is unknown, or its time is not finite.
         """
-        if message.kind not in set(InputKind) or not math.isfinite(message.time):
+        is_whole = len(message.names) == len(message.values)
+        if message.kind not in set(InputKind) or not math.isfinite(message.time) or not is_whole:
             raise InputLogError(
                 f"inputs of the executor: got kind {message.kind} at {message.time} s, expected a kind from 0 to "
-                f"{max(InputKind)} and a finite time: the message is damaged, or of another version"
+                f"{max(InputKind)}, a finite time and a value for every name: the message is damaged, or of "
+                "another version"
             )
-        return cls(InputKind(message.kind), message.time, message.epoch, message.tick, message.plan_id)
+        changes = tuple(zip(message.names, map(float, message.values), strict=True))
+        return cls(
+            InputKind(message.kind), message.time, message.epoch, message.tick, message.plan_id, changes
+        )
 
 
 class InputLog:

@@ -24,13 +24,18 @@ class ExecutorSettings:
     hold: HoldPolicy = setting(HoldPolicy.ZERO, "the safe action while there is no plan")
     damping_ticks: float = setting(5.0, "ticks in which a damped action falls to 1/e", above=0.0)
     max_action: float = setting(
-        MAX_ACTION, "largest size of a component of a command; 1: no limit", low=0.001, high=MAX_ACTION
+        MAX_ACTION,
+        "largest size of a component of a command; 1: no limit",
+        low=0.001,
+        high=MAX_ACTION,
+        live=True,
     )
     max_action_rate: float = setting(
         2 * MAX_ACTION,
         "largest change of a component of a command in a tick; 2: no limit",
         low=0.001,
         high=2 * MAX_ACTION,
+        live=True,
     )
     plan_wait_s: float = setting(
         5.0,

@@ -5,6 +5,7 @@ where a tick needs a plan, the decision stays pending and comes out of a later c
 one monotonic clock of the caller's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, nan
 
@@ -27,6 +28,7 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_requests import PlanRequests
 from spec_control_ros.core.prefetcher import Prefetcher
 from spec_control_ros.core.repeated_observations import RepeatedObservations
+from spec_control_ros.core.settings import replaced
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.core.tick_order import TickOrder
 
@@ -39,6 +41,14 @@ class _Tick:
     latent: Float32[np.ndarray, "latent"]
     observed_at_s: float
     verdict: Verdict | None = None  # set once the tick waits for a plan: what it waits because of
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Other thresholds and limits, checked, but not yet in force."""
+
+    gate: Gate
+    settings: ExecutorSettings
 
 
 class PlanExecutor:
@@ -92,6 +102,23 @@ class PlanExecutor:
     def is_at_rest(self) -> bool:
         """Whether a hold would go on with the last command as it is."""
         return np.array_equal(self._hold_action(None), self._commands.last_action)
+
+    def changed(self, values: Mapping[str, float]) -> Change:
+        """What `change` needs to have some thresholds and limits at other values; nothing is changed yet.
+
+        Args:
+            values: by dotted name, as in `gate.accept` and `executor.max_action`.
+
+        Raises:
+            SettingsError: a value is not allowed, or the gate needs what is not there.
+        """
+        gate = replaced(self.gate.settings, _below("gate.", values))
+        return Change(self.gate.changed(gate), replaced(self.settings, _below("executor.", values)))
+
+    def change(self, change: Change) -> None:
+        """Go by other thresholds and limits from the next decision on."""
+        self.gate, self.settings = change.gate, change.settings
+        self._commands.change(change.settings)
 
     def stop(self, now_s: float) -> Outcome:
         """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.
@@ -331,3 +358,7 @@ class PlanExecutor:
     def _drop(self, cause: Drop) -> Outcome:
         self.drops[cause] += 1
         return Outcome()
+
+
+def _below(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}

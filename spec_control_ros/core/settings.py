@@ -22,6 +22,7 @@ def setting(
     high: int | float | None = None,
     above: int | float | None = None,
     of: type | None = None,
+    live: bool = False,
 ) -> Any:
     """A dataclass field with a default, what it means (with its unit), and the values it may have.
 
@@ -32,8 +33,16 @@ def setting(
         high: largest value allowed.
         above: the value must be larger than this.
         of: what a list holds, str or float; its default is a tuple.
+        live: whether a running node takes another value.
     """
-    metadata = {"description": description, "low": low, "high": high, "above": above, "of": of}
+    metadata = {
+        "description": description,
+        "low": low,
+        "high": high,
+        "above": above,
+        "of": of,
+        "live": live,
+    }
     return field(default=default, metadata=metadata)
 
 
@@ -150,16 +159,31 @@ def changed(settings: Settings, given: Mapping[str, str], *, fixed: Collection[s
         SettingsError: a name is unknown, or its value is not allowed.
     """
     specs = {name: spec for name, spec in named_fields(type(settings)).items() if name not in fixed}
-    values = asdict(settings)  # type: ignore[call-overload]
-    for name, text in given.items():
+    for name in given:
         if name not in specs:
             raise SettingsError(f"{name}: unknown, expected one of {', '.join(specs)}")
+    return replaced(settings, {name: _parsed(name, specs[name], text) for name, text in given.items()})
+
+
+def replaced(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """Settings of which some have other values, by dotted name.
+
+    Raises:
+        SettingsError: a value is not allowed.
+    """
+    tree = asdict(settings)  # type: ignore[call-overload]
+    for name, value in values.items():
         *path, last = name.split(".")
-        inner = values
+        inner = tree
         for part in path:
             inner = inner[part]
-        inner[last] = _parsed(name, specs[name], text)
-    return settings_from(type(settings), values)
+        inner[last] = value
+    return settings_from(type(settings), tree)
+
+
+def live_fields(kind: type) -> dict[str, Field[Any]]:
+    """The fields of settings whose values a running node changes, by their dotted names."""
+    return {name: spec for name, spec in named_fields(kind).items() if spec.metadata["live"]}
 
 
 def _parsed(name: str, spec: Field[Any], text: str) -> Any:

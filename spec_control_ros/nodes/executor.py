@@ -3,6 +3,7 @@
 import gc
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rclpy.publisher import Publisher
@@ -25,7 +26,7 @@ from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner_format import make_executor
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
@@ -38,7 +39,7 @@ from spec_control_ros.ros.messages import (
     write_command,
 )
 from spec_control_ros.ros.model import format_of, model_folder
-from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
@@ -87,6 +88,8 @@ class ExecutorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("executor")
         self._settings = declare_settings(self, ExecutorNodeSettings)
+        self._changes: dict[str, float] = {}  # of live parameters since the start
+        LiveParameters(self, ExecutorNodeSettings, self._prepare_change)
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command.header.frame_id = BASE
@@ -105,6 +108,8 @@ class ExecutorNode(ManagedNode):
         s = self._settings
         self._law = self._make_law()
         self._inputs = InputLog()
+        if self._changes:  # the law has them, but the parameters that were told first have not
+            self._inputs.add(ExecutorInput.parameters(self._changes, time.monotonic()), Outcome())
         self._monitor = TickMonitor(self._control_period_s)
         self._planner = ReplanClient(
             self, s.executor.replan_timeout_s, s.answer_timeout_s, self._on_replan_failed
@@ -277,6 +282,20 @@ class ExecutorNode(ManagedNode):
     def _is_over(self, decision: Decision) -> bool:
         """Whether it is only held because the episode has ended: no sensor is silent."""
         return decision.reason is Reason.SENSOR_SILENT and decision.epoch == self._over_epoch
+
+    def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
+        settings = replaced(self._settings, values)
+        is_configured = self.state in ("inactive", "active")
+        change = self._law.changed(values) if is_configured else None
+
+        def make() -> None:
+            self._settings = settings
+            self._changes |= values
+            if change is not None:
+                self._law.change(change)
+                self._inputs.add(ExecutorInput.parameters(values, time.monotonic()), Outcome())
+
+        return make
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None

@@ -20,11 +20,11 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Health
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
-from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.publisher_gid import with_publisher
 from spec_control_ros.ros.qos import LATEST, STREAM
@@ -93,6 +93,7 @@ class HardwareBridgeNode(ProcessNode):
         self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
+        LiveParameters(self, HardwareBridgeSettings, self._prepare_change)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
         self._answer: Future | None = None
@@ -129,6 +130,17 @@ class HardwareBridgeNode(ProcessNode):
         return RobotBridge(
             estimator, s.action_repeat, command_map, sensors, s.robot, is_lockstep=self._is_lockstep
         )
+
+    def _prepare_change(self, values: dict[str, Any]) -> Callable[[], None]:
+        settings = replaced(self._settings, values)
+        command_map = self._bridge.command_map.changed(settings.controller)
+        if not settings.shadow:
+            command_map.refuse_without_limits()
+
+        def make() -> None:
+            self._settings, self._bridge.command_map = settings, command_map
+
+        return make
 
     def _listen_to_sensors(self) -> None:
         qos = QoSProfile(depth=10) if self._is_lockstep else qos_profile_sensor_data

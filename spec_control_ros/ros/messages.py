@@ -158,6 +158,8 @@ def to_inputs(inputs: Sequence[ExecutorInput], time_ns: int) -> msg.ExecutorInpu
                 epoch=given.epoch,
                 tick=given.tick,
                 plan_id=given.plan_id,
+                names=[name for name, _ in given.changes],
+                values=[value for _, value in given.changes],
             )
             for given in inputs
         ]

@@ -1,20 +1,26 @@
 """Settings dataclasses as ROS parameters: declared, described, ranged, and read back."""
 
 import sys
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterEvent
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    ParameterEvent,
+    SetParametersResult,
+)
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.publisher import Publisher
 
 from spec_control_ros.bringup.given_parameters import CommandLine, Given, told
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.settings import allowed
+from spec_control_ros.core.settings import allowed, live_fields
 from spec_control_ros.ros.qos import LATEST
 
 Settings = TypeVar("Settings")
@@ -51,9 +57,9 @@ def take_given(node: Node, kind: str) -> None:
 def declare_settings(
     node: Node, kind: type[Settings], prefix: str = "", *, has_more: bool = False
 ) -> Settings:
-    """Declare the fields of a settings dataclass as read-only parameters and return what they hold.
+    """Declare the fields of a settings dataclass as parameters and return what they hold.
 
-    Nested dataclasses become dotted names. A whole number is taken for a float.
+    All but live ones are read-only. Nested dataclasses become dotted names. A whole number is taken for a float.
 
     Args:
         node: whose parameters they are.
@@ -96,13 +102,67 @@ def _refuse_unknown(node: Node) -> None:
         )
 
 
-def announce(node: Node) -> Publisher:
-    """Publish all parameters of a node, latched, so that a bag tells how its run was set up."""
-    event = ParameterEvent(stamp=node.get_clock().now().to_msg(), node=node.get_fully_qualified_name())
-    event.new_parameters = [p.to_parameter_msg() for p in node.get_parameters(sorted(node._parameters))]
+def announce(node: Node) -> None:
+    """Publish all parameters of a node, latched, now and after every change: a bag tells how its run was set up."""
     publisher = node.create_publisher(ParameterEvent, "parameters", LATEST)
-    publisher.publish(event)
-    return publisher
+
+    def publish(changed: Sequence[Parameter]) -> None:
+        event = ParameterEvent(stamp=node.get_clock().now().to_msg(), node=node.get_fully_qualified_name())
+        event.new_parameters = [p.to_parameter_msg() for p in node.get_parameters(sorted(node._parameters))]
+        event.changed_parameters = [p.to_parameter_msg() for p in changed]
+        publisher.publish(event)
+
+    publish(())
+    node.add_post_set_parameters_callback(publish)
+
+
+class LiveParameters:
+    """Lets a running node's live parameters be set, by `ros2 param set` or anybody, if its settings allow it.
+
+    Args:
+        node: that has declared its settings.
+        kind: of its settings.
+        prepare: is given new values by dotted name, and returns what makes the change; it raises a `SettingsError`
+            where they are not allowed, and changes nothing itself.
+    """
+
+    def __init__(self, node: Node, kind: type, prepare: Callable[[dict[str, Any]], Callable[[], None]]):
+        self._node, self._prepare, self._fields = node, prepare, live_fields(kind)
+        self._make: Callable[[], None] = lambda: None
+        node.add_pre_set_parameters_callback(self._with_floats)
+        node.add_on_set_parameters_callback(self._on_set)
+        node.add_post_set_parameters_callback(self._after_set)
+
+    def _with_floats(self, parameters: list[Parameter]) -> list[Parameter]:
+        """Whole numbers are taken for floats, as at the start."""
+        return [
+            Parameter(p.name, value=_as_float(p.value)) if p.name in self._fields else p for p in parameters
+        ]
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        values = {p.name: _plain(p.value) for p in parameters if p.name in self._fields}
+        try:
+            self._make = self._prepare(values) if values else lambda: None
+        except SettingsError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _after_set(self, parameters: list[Parameter]) -> None:
+        self._make()
+        for parameter in parameters:
+            if parameter.name in self._fields:
+                self._node.get_logger().info(f"changed: {parameter.name} = {_plain(parameter.value)}")
+
+
+def _as_float(value: Any) -> Any:
+    if type(value) is int:
+        return float(value)
+    is_of_whole = isinstance(value, array) and value.typecode == "q"
+    return [float(v) for v in value] if is_of_whole else value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, array) else value
 
 
 def _declare(node: Node, name: str, spec: Field[Any]) -> Any:
@@ -150,7 +210,7 @@ def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=spec.metadata.get("description", ""),
         additional_constraints=allowed(spec),
-        read_only=True,
+        read_only=not spec.metadata.get("live", False),
     )
     low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
     if all(bound is None for bound in (low, high, above)) or isinstance(spec.default, bool):

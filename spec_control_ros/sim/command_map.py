@@ -37,13 +37,19 @@ class CommandMapSettings:
         (), "N m or rad for an action of 0; none: the task's motors'", of=float
     )
     lower: tuple[float, ...] = setting(
-        (), "N m or rad that a command never goes below; none: only where nothing is commanded", of=float
+        (),
+        "N m or rad that a command never goes below; none: only where nothing is commanded",
+        of=float,
+        live=True,
     )
     upper: tuple[float, ...] = setting(
-        (), "N m or rad that a command never exceeds; none: only where nothing is commanded", of=float
+        (),
+        "N m or rad that a command never exceeds; none: only where nothing is commanded",
+        of=float,
+        live=True,
     )
     rates: tuple[float, ...] = setting(
-        (), "N m/s or rad/s that a command never changes faster than; none: no limit", of=float
+        (), "N m/s or rad/s that a command never changes faster than; none: no limit", of=float, live=True
     )
 
     def __post_init__(self) -> None:
@@ -63,7 +69,8 @@ class CommandMap:
     """
 
     def __init__(self, settings: CommandMapSettings, actuators: Actuators, period_s: float):
-        self._settings, self.kind = settings, settings.kind
+        self._settings, self._actuators, self._period_s = settings, actuators, period_s
+        self.kind = settings.kind
         self.joints = settings.joints or actuators.joints
         if sorted(self.joints) != sorted(actuators.joints):
             raise SettingsError(
@@ -83,6 +90,14 @@ class CommandMap:
             raise SettingsError(
                 "lower, upper, rates: expected lower limits up to the upper ones, and positive rates"
             )
+
+    def changed(self, settings: CommandMapSettings) -> "CommandMap":
+        """One of the same robot with other settings.
+
+        Raises:
+            SettingsError: see the class.
+        """
+        return CommandMap(settings, self._actuators, self._period_s)
 
     def refuse_without_limits(self) -> None:
         """Look whether every joint has a lower and an upper limit, as it must before anything is commanded.

@@ -102,6 +102,15 @@ class RobotBridge:
         self.stopped: Counter[Stop] = Counter()  # how often each began
 
     @property
+    def command_map(self) -> CommandMap:
+        """What makes commands of actions; another one counts from the next command on."""
+        return self._map
+
+    @command_map.setter
+    def command_map(self, command_map: CommandMap) -> None:
+        self._map = command_map
+
+    @property
     def control_period_s(self) -> float:
         """Duration of a tick."""
         return self._plant.control_period_s

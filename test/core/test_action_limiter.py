@@ -52,3 +52,22 @@ def test_withdrawn_command_has_never_been() -> None:
     limiter.withdraw()
     assert (limiter.last_action, limiter.limited_ticks) == (0.25, 1)
     assert limiter.limit(np.array([-1.0], np.float32)) == 0.0
+
+
+@given(
+    wanted=arrays(np.float32, (20, 3), elements=st.floats(-1.0, 1.0, width=32)),
+    ranges=st.lists(st.floats(0.001, 1.0), min_size=20, max_size=20),
+    rate=st.floats(0.001, 2.0),
+)
+def test_range_that_becomes_smaller_counts_from_the_next_command_on(
+    wanted: np.ndarray, ranges: list[float], rate: float
+) -> None:
+    settings = replace(ExecutorSettings(), max_action_rate=rate)
+    limiter = ActionLimiter(settings, 3)
+    for action, max_action in zip(wanted, ranges, strict=True):
+        limiter.change(replace(settings, max_action=max_action))
+        last = limiter.last_action
+        command = limiter.limit(action)
+        assert (np.abs(command) <= np.float32(max_action)).all()
+        was_inside = np.abs(last) <= max_action
+        assert (np.abs(command - last)[was_inside] <= rate + 1e-6).all()

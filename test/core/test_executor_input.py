@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fakes import observation, plan
@@ -12,10 +13,12 @@ LED_TO_SOMETHING = Outcome(None, ReplanRequest(1, 0, 0, Reason.EMPTY, observatio
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": 9}, {"kind": 255}, {"time": float("nan")}, {"time": float("inf")}], ids=str
+    "wrong",
+    [{"kind": 10}, {"kind": 255}, {"time": float("nan")}, {"time": float("inf")}, {"names": ["gate.accept"]}],
+    ids=str,
 )
-def test_damaged_message_is_refused(wrong: dict[str, float]) -> None:
-    whole = {"kind": 3, "time": 1.0, "epoch": 0, "tick": 0, "plan_id": 0}
+def test_damaged_message_is_refused(wrong: dict[str, Any]) -> None:
+    whole = {"kind": 3, "time": 1.0, "epoch": 0, "tick": 0, "plan_id": 0, "names": [], "values": []}
     assert ExecutorInput.of_message(SimpleNamespace(**whole)) == POLL
     with pytest.raises(InputLogError, match="the message is damaged, or of another version"):
         ExecutorInput.of_message(SimpleNamespace(**whole | wrong))

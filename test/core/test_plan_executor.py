@@ -724,3 +724,32 @@ class TestPlansThatPredictNothing:
         assert [d.kind for d in kinds if d is not None] == [DecisionKind.ACCEPT] * 2
         assert all(np.isnan(d.mismatch) for d in kinds if d is not None)
         assert law.tick(observation(3), 0.4).request is not None
+
+
+class TestChanges:
+    def test_threshold_counts_from_the_next_tick_on(self, driving: PlanExecutor) -> None:
+        before = decided(driving.tick(observation(1, off=0.5), 0.2))
+        assert (before.kind, before.replan_threshold) == (DecisionKind.ACCEPT, 1.0)
+        driving.change(driving.changed({"gate.replan": 0.4}))
+        assert asked(driving.tick(observation(2, off=0.5), 0.3)).reason is Reason.MISMATCH
+
+    def test_limit_counts_from_the_next_tick_on(self) -> None:
+        law = executing()
+        law.change(law.changed({"executor.max_action": 0.015}))
+        actions = [decided(law.tick(observation(t), 0.1 * t)).action[0] for t in (1, 2, 3)]
+        assert actions == pytest.approx([0.01, 0.015, 0.015])
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"gate.accept": 2.0}, "accept: got 2.0, expected at most replan = 1.0"),
+            ({"gate.replan": nan}, "replan: got nan"),
+            ({"executor.max_action": 0.0}, "max_action: got 0.0, expected at least 0.001"),
+        ],
+    )
+    def test_change_that_is_not_allowed_changes_nothing(
+        self, driving: PlanExecutor, values: dict[str, float], said: str
+    ) -> None:
+        with pytest.raises(SettingsError, match=said):
+            driving.changed({"gate.large": 3.0, **values})
+        assert decided(driving.tick(observation(1), 0.2)).replan_threshold == 1.0

@@ -12,7 +12,15 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_health import SupervisionSettings
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.settings import allowed, changed, check, setting, settings_from
+from spec_control_ros.core.settings import (
+    allowed,
+    changed,
+    check,
+    live_fields,
+    replaced,
+    setting,
+    settings_from,
+)
 from spec_control_ros.world_model.mppi import MPPISettings, Start
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
@@ -165,3 +173,18 @@ def test_settings_are_changed_by_their_dotted_names() -> None:
 def test_change_is_refused_with_its_whole_name(name: str, text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         changed(PlannerSettings(), {name: text}, fixed={"seed"})
+
+
+def test_values_are_replaced_by_their_dotted_names() -> None:
+    settings = replaced(MPPISettings(), {"iterations": 3, "temperature": 1})
+    assert (settings.iterations, settings.temperature) == (3, 1.0)
+    assert replaced(Painted(), {"layers_mm": [1, 2.5]}).layers_mm == (1, 2.5)
+    with pytest.raises(SettingsError, match="horizon: got 0, expected at least 1"):
+        replaced(MPPISettings(), {"horizon": 0})
+
+
+def test_live_settings_are_thresholds_and_limits() -> None:
+    assert sorted(live_fields(GateSettings)) == sorted(
+        ["accept", "replan", "correction_rate", "false_alarm_rate", "hysteresis", "large"]
+    )
+    assert sorted(live_fields(ExecutorSettings)) == ["max_action", "max_action_rate"]

@@ -21,9 +21,12 @@ import rclpy
 import torch
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import ExternalShutdownException
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
@@ -349,6 +352,16 @@ class Probe:
 
         self.until(has_answered, f"no answer from {client.srv_name}")
         return next(answer.result() for answer in answers if answer.done())
+
+    def set_parameters(self, node: str, **values: Any) -> list[SetParametersResult]:
+        """Set parameters of a running node as `ros2 param set` does, one after the other; `__` stands for the dot."""
+        request = SetParameters.Request(
+            parameters=[
+                Parameter(n.replace("__", "."), value=v).to_parameter_msg() for n, v in values.items()
+            ]
+        )
+        client = self.node.create_client(SetParameters, f"/{node}/set_parameters")
+        return self.call(client, request).results
 
     def _spin_once(self, timeout_s: float) -> None:
         try:

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rcl_interfaces.msg import ParameterEvent
 from ros_support import ACTION, LATENT, OBS, Background, Probe, node_command
 from std_srvs.srv import Trigger
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
+from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.ros.messages import to_floats
+from spec_control_ros.ros.qos import LATEST, STREAM
 
 # On a busy machine the test's own answer may come after `answer_timeout_s`.
 NO_PLAN_CAME = (Reason.WAITING_FOR_PLAN, Reason.PLANNER_SILENT)
@@ -205,3 +208,57 @@ def test_junk_of_every_kind_at_once_is_survived(world: World) -> None:
     clear = world.probe.node.create_client(Trigger, "/executor/clear_fault")
     world.probe.call(clear, Trigger.Request())
     assert world.tick(0).decision == REPLAN
+
+
+@pytest.fixture
+def tuned(world: World) -> Iterator[World]:
+    """One whose thresholds are as before afterwards."""
+    yield world
+    results = world.probe.set_parameters("executor", gate__replan=200.0, gate__accept=100.0)
+    assert [result.reason for result in results] == ["", ""]
+
+
+def test_thresholds_that_are_set_at_run_time_count_at_the_next_tick_and_are_recorded(tuned: World) -> None:
+    probe, events = tuned.probe, tuned.probe.hear(ParameterEvent, "parameters", LATEST)
+    inputs = probe.hear(msg.ExecutorInputs, "inputs", STREAM)
+    tuned.tick(0)
+    assert tuned.tick(1).accept_threshold == 100.0
+    results = probe.set_parameters("executor", gate__accept=50.0, gate__replan=150)  # a whole number will do
+    assert [(r.successful, r.reason) for r in results] == [(True, "")] * 2
+    status = tuned.tick(2)
+    assert (status.accept_threshold, status.replan_threshold) == (50.0, 150.0)
+
+    def told() -> list[tuple[str, float]]:
+        given = [g for m in inputs for g in m.inputs if g.kind == msg.ExecutorInput.PARAMETERS]
+        return [pair for g in given for pair in zip(g.names, g.values, strict=True)]
+
+    probe.until(lambda: len(told()) >= 2, lambda: str(told()))
+    assert told() == [("gate.accept", 50.0), ("gate.replan", 150.0)]
+    probe.until(lambda: events and [p.name for p in events[-1].changed_parameters] == ["gate.replan"])
+    held = {p.name: p.value.double_value for p in events[-1].new_parameters}
+    assert (held["gate.accept"], held["gate.replan"]) == (50.0, 150.0)
+    assert "changed: gate.replan = 150.0" in tuned.process.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("gate.accept", 500.0, "accept: got 500.0, expected at most replan = 200.0"),
+        ("gate.accept", float("nan"), ""),
+        ("gate.replan", 1e12, "out of range"),
+        ("gate.replan", "wide", "type"),
+        ("gate.replan", None, "cannot be undeclared"),
+        ("executor.max_action", 2.0, "out of range"),
+        ("gate.mode", "adaptive", "read-only"),
+        ("executor.hold", "last", "read-only"),
+    ],
+)
+def test_value_that_is_not_allowed_is_refused_with_a_reason(
+    world: World, name: str, value: Any, said: str
+) -> None:
+    (result,) = world.probe.set_parameters("executor", **{name: value})
+    assert not result.successful
+    assert result.reason
+    assert said in result.reason
+    world.tick(0)
+    assert (world.tick(1).accept_threshold, world.status[-1].replan_threshold) == (100.0, 200.0)

@@ -187,3 +187,23 @@ def test_executor_that_falls_silent_comes_back_to_a_robot_at_rest(world: World) 
             pass
         world.executor.is_alive = True
         world.wait_until_back()
+
+
+def test_limits_that_are_set_at_run_time_count_at_the_next_command(world: World) -> None:
+    probe, robot = world.probe, world.robot
+    (result,) = probe.set_parameters("hardware_bridge", controller__upper=[10] * ACTION)
+    assert (result.successful, result.reason) == (True, "")
+    probe.until(lambda: np.abs(robot.efforts[-1]).max() <= 10.0, lambda: str(robot.efforts[-1]))
+    for values, said in (
+        ([5.0], f"upper: got [5.0], expected {ACTION} finite values"),
+        ([-60.0] * ACTION, "expected lower limits up to the upper ones"),
+        ([], "controller.upper: got none"),
+        (None, "upper: got None, expected a list of floats"),
+    ):
+        (result,) = probe.set_parameters("hardware_bridge", controller__upper=values)
+        assert not result.successful
+        assert said in result.reason
+    count = len(robot.efforts)
+    probe.until(lambda: len(robot.efforts) > count + 5)
+    assert np.max(robot.efforts[count:]) <= 10.0
+    assert f"changed: controller.upper = {[10.0] * ACTION}" in world.bridge.text

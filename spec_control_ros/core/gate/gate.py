@@ -55,7 +55,7 @@ class Gate:
         calibration: GateCalibration | None = None,
         model: TickModel | None = None,
     ):
-        self.settings = settings
+        self.settings, self._calibration, self._model = settings, calibration, model
         self.mode = effective_mode(settings, calibration)  # never AUTO
         self._thresholds = thresholds_by_age(settings, calibration, self.mode)
         self._policy = None if model is None else model.policy
@@ -77,6 +77,19 @@ class Gate:
         self._taken_over_at = 0  # tick
         self._replanned_at = -inf  # tick
         self._corrections = 0
+
+    def changed(self, settings: GateSettings) -> "Gate":
+        """A gate with other settings that remembers what this one does.
+
+        Raises:
+            SettingsError: see the class.
+        """
+        gate = Gate(settings, self._calibration, self._model)
+        gate._plan, gate._taken_over_at = self._plan, self._taken_over_at
+        gate._replanned_at, gate._corrections = self._replanned_at, self._corrections
+        if gate._tightening is not None and self._tightening is not None:
+            gate._tightening.go_on_from(self._tightening)
+        return gate
 
     def reset(self) -> None:
         """Forget everything, as at the start of an epoch."""

@@ -29,24 +29,28 @@ class GateSettings:
         NOT_GIVEN,
         "mismatch up to which the queued action is executed as it is; -1: calibrated, else 0.05",
         low=NOT_GIVEN,
+        live=True,
     )
     replan: float = setting(
         NOT_GIVEN,
         "mismatch above which the queue is dropped; -1: calibrated, else 0.6",
         low=NOT_GIVEN,
         high=1e9,
+        live=True,
     )
     correction_rate: float = setting(
         NOT_GIVEN,
         "part of nominal ticks that are corrected, which calibrated `accept` follows from; -1: the card's",
         low=NOT_GIVEN,
         high=1.0,
+        live=True,
     )
     false_alarm_rate: float = setting(
         NOT_GIVEN,
         "part of nominal ticks that drop the queue, which calibrated `replan` follows from; -1: the card's",
         low=NOT_GIVEN,
         high=1.0,
+        live=True,
     )
     accumulation: float = setting(
         0.5, "adaptive: tightening for every tolerance that a plan's mismatch has used up", low=0.0, high=1e6
@@ -59,6 +63,7 @@ class GateSettings:
         "part of the accept threshold by which mismatch must fall below it to end a run of corrections",
         low=0.0,
         high=0.99,
+        live=True,
     )
     max_corrections: int = setting(
         50, "corrections of a plan in a row; one more is a replan", low=0, high=100_000
@@ -76,7 +81,11 @@ class GateSettings:
         high=100_000,
     )
     large: float = setting(
-        2.0, "times the replan threshold, before any tightening: a mismatch above is large", low=1.0, high=1e6
+        2.0,
+        "times the replan threshold, before any tightening: a mismatch above is large",
+        low=1.0,
+        high=1e6,
+        live=True,
     )
 
     def __post_init__(self) -> None:

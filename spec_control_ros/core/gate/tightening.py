@@ -56,6 +56,10 @@ class Tightening:
         """Another plan takes over."""
         self._excess = 0.0
 
+    def go_on_from(self, other: "Tightening") -> None:
+        """Take over what another one remembers of the present plan."""
+        self._excess = other._excess
+
     def factor(self, observed: Float32[np.ndarray, "latent"], row: QueuedAction) -> float:
         """What to divide the thresholds by, at least 1; not a number where the dynamics gives none."""
         s = self._settings

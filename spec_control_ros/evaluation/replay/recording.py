@@ -1,6 +1,6 @@
 """A recorded run, as far as the control law is concerned."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,8 @@ class _Reading:
     def _inferred(self) -> list[ExecutorInput]:
         """Inputs in the order of arrival; in lockstep, where plans come when they are asked for, observations only."""
         is_lockstep = self._recording.is_lockstep
-        kept = (g for g in self._arrived if not is_lockstep or g.kind is InputKind.OBSERVATION)
+        of_plant = (InputKind.OBSERVATION, InputKind.PARAMETERS)
+        kept = (g for g in self._arrived if not is_lockstep or g.kind in of_plant)
         return sorted(kept, key=lambda given: given.now_s)
 
     def _observation(self, message: Any, now_s: float) -> None:
@@ -162,9 +163,13 @@ class _Reading:
     def _inputs(self, message: Any, _: float) -> None:
         self._told += map(ExecutorInput.of_message, message.inputs)
 
-    def _parameters(self, message: Any, _: float) -> None:
+    def _parameters(self, message: Any, now_s: float) -> None:
         node = message.node.rpartition("/")[2]
-        self._recording.parameters[node] = nested(dict(_values(message)))
+        changed = dict(_values(message.changed_parameters))
+        if not changed or node not in self._recording.parameters:
+            self._recording.parameters[node] = nested(dict(_values(message.new_parameters)))
+        elif node == "executor":
+            self._arrived.append(ExecutorInput.parameters(changed, now_s))
 
 
 def _identity(message: Any) -> tuple[int, ...]:
@@ -173,9 +178,9 @@ def _identity(message: Any) -> tuple[int, ...]:
     return message.epoch, message.tick, stamp.sec, stamp.nanosec
 
 
-def _values(event: Any) -> Iterator[tuple[str, Any]]:
-    """Parameters of a `ParameterEvent`."""
+def _values(parameters: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of a `ParameterEvent`'s parameters; lists are left out."""
     kinds = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value"}
-    for parameter in event.new_parameters:
+    for parameter in parameters:
         if (name := kinds.get(parameter.value.type)) is not None:
             yield parameter.name, getattr(parameter.value, name)

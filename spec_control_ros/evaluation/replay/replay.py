@@ -4,7 +4,7 @@ A request that the recorded run made as well, at the same input, is answered as 
 other goes to a simulated planner. Observations come as they were recorded, whatever is commanded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -72,6 +72,7 @@ class Replay:
         law: that has seen nothing yet.
         planner: of requests that the recorded run did not make; None: there are none, as the settings are the same.
         recorded_run: with the recorded settings; requests that are made again are answered as they were there.
+        fixed: dotted names of parameters that keep the law's values, whatever was recorded of their changes.
     """
 
     def __init__(
@@ -80,8 +81,9 @@ class Replay:
         law: PlanExecutor,
         planner: SimulatedPlanner | None = None,
         recorded_run: Replayed | None = None,
+        fixed: Collection[str] = (),
     ):
-        self._recording, self._law, self._planner = recording, law, planner
+        self._recording, self._law, self._planner, self._fixed = recording, law, planner, fixed
         self._recorded = Replayed() if recorded_run is None else recorded_run
         self._shared: set[int] = set()  # inputs that led to the recorded request again
         self._latest: Asked | None = None
@@ -109,6 +111,9 @@ class Replay:
             self._replayed.inputs_without_message += 1
         elif given.kind is InputKind.POLL:
             return self._law.poll(given.now_s)
+        elif given.kind is InputKind.PARAMETERS:
+            values = {name: value for name, value in given.changes if name not in self._fixed}
+            self._law.change(self._law.changed(values))
         elif given.kind is InputKind.CLEAR_FAULT:
             self._law.clear_fault()
         elif given.kind is InputKind.PLANNER_LOST:

@@ -1,6 +1,6 @@
 """A recording with the model that drove it, to be replayed with one set of settings after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from spec_control_ros.core.settings import changed
@@ -52,19 +52,22 @@ class ReplaySession:
         planner = None if self._has_plan_times else self._planner(self.settings, Delays(), uses_recorded=True)
         return Replay(self.recording, make_law(self._folder, self._model, self.settings), planner).run()
 
-    def run(self, settings: ControllerSettings, *, plans_again: bool = False) -> Replayed:
+    def run(
+        self, settings: ControllerSettings, *, plans_again: bool = False, fixed: Collection[str] = ()
+    ) -> Replayed:
         """The law with other settings.
 
         Args:
             settings: of the controller.
             plans_again: no recorded plan is used; so it is anyway where the planner's settings differ.
+            fixed: dotted names of parameters that are as in `settings` to the end, though the run changed them.
         """
         uses_recorded = not plans_again and settings.planner == self.settings.planner
         delays = Delays() if self.recording.is_lockstep else self.recorded_run.delays
         planner = self._planner(settings, delays, uses_recorded=uses_recorded)
         law = make_law(self._folder, self._model, settings)
         recorded_run = self.recorded_run if uses_recorded and self._has_plan_times else None
-        return Replay(self.recording, law, planner, recorded_run).run()
+        return Replay(self.recording, law, planner, recorded_run, fixed).run()
 
     def compare(self, replayed: Replayed) -> list[EpochChange]:
         """What differs from the recorded decisions, epoch by epoch."""

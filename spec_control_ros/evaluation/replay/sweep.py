@@ -86,4 +86,5 @@ def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) ->
     """
     settings = [session.changed({**given, sweep.name: value}) for value in sweep.values]
     for value, changed in zip(sweep.values, settings, strict=True):
-        yield SweepPoint.of(value, session.compare(session.run(changed)))
+        replayed = session.run(changed, fixed=(*given, sweep.name))
+        yield SweepPoint.of(value, session.compare(replayed))

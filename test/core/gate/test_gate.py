@@ -1,4 +1,5 @@
-from math import inf, nan
+from dataclasses import replace
+from math import inf, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -413,3 +414,37 @@ class TestPlansThatPredictNothing:
     def test_several_components_count_by_their_mean_square(self) -> None:
         queued, chosen = np.array([1.0, 0.0], np.float32), np.array([0.0, 1.0], np.float32)
         assert action_distance(queued, chosen) == 1.0
+
+
+@given(history=histories, manner=manners, distance=distances)
+def test_gate_with_the_same_settings_goes_on_as_the_gate_before(
+    history: list[tuple[int, float]], manner: dict[str, Any], distance: float
+) -> None:
+    (gate, tick), (other, _) = after(history, manner), after(history, manner)
+    changed = gate.changed(gate.settings)
+    for skip in range(3):
+        started = other._plan.start_tick if other._plan is not None else 0
+        # Of the plan that each of them follows
+        verdicts = [
+            g.judge(off(distance), row(tick + skip - started, g._plan or PLAN)) for g in (changed, other)
+        ]
+        assert verdicts[0] == verdicts[1] or isnan(distance)
+
+
+def test_changed_threshold_counts_at_once_and_what_is_remembered_stays() -> None:
+    gate = fixed(accept=0.25, replan=1.0, max_corrections=2)
+    assert [judge(gate, 0.5, n) for n in (1, 2)] == [CORRECT, CORRECT]
+    looser = gate.changed(replace(gate.settings, replan=2.0))
+    assert judge(looser, 0.5, 3) is REPLAN, "the third correction in a row"
+    assert judge(gate.changed(replace(gate.settings, accept=0.6)), 0.5, 3) is ACCEPT
+    assert gate.settings.accept == 0.25
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"correction_rate": 0.001}, "correction_rate"), ({"false_alarm_rate": 1e-6}, "rate of false alarms")],
+)
+def test_change_that_the_card_cannot_serve_is_refused(changes: dict[str, float], said: str) -> None:
+    gate = calibrated(mode=GateMode.QUANTILE, correction_rate=0.5, false_alarm_rate=0.1)
+    with pytest.raises(SettingsError, match=said):
+        gate.changed(replace(gate.settings, **changes))

@@ -147,6 +147,17 @@ class ImaginedRun:
         self._law.planner_lost(self._now_s)
         self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, self._now_s), Outcome())
 
+    def change(self, at_s: float, **values: float) -> "ImaginedRun":
+        """Somebody sets parameters of the executor then, with `__` for the dot."""
+        named = {name.replace("__", "."): value for name, value in values.items()}
+
+        def make() -> None:
+            self._law.change(self._law.changed(named))
+            self._inputs.add(ExecutorInput.parameters(named, self._now_s), Outcome())
+
+        self._at(FIRST_S + at_s, make)
+        return self
+
     def _receive(self, plan: Plan) -> None:
         is_wrong = not self._is_lockstep and self._happens()
         self._say_plan(plan, action_dim=3 if is_wrong else plan.actions.shape[1])
@@ -241,7 +252,9 @@ class ImaginedRun:
 
 def _input_message(given: ExecutorInput) -> Any:
     of = types().types[f"{OURS}/ExecutorInput"]
-    return of(kind=given.kind, time=given.now_s, epoch=given.epoch, tick=given.tick, plan_id=given.plan_id)
+    same = {"epoch": given.epoch, "tick": given.tick, "plan_id": given.plan_id}
+    names, values = [name for name, _ in given.changes], [value for _, value in given.changes]
+    return of(kind=given.kind, time=given.now_s, **same, names=names, values=np.array(values))
 
 
 def _parameter_event(node: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from imagined_run import ImaginedRun, Parameters
 from made_bag import MadeBag
@@ -83,6 +84,30 @@ def test_realtime_run_in_trouble_is_reproduced_to_the_last_bit(
     reasons = Counter(decision.reason for decision in run.decisions)
     assert set(reasons) >= {*Reason} - {Reason.STALE}, reasons
     assert len({decision.kind for decision in run.decisions}) == len(DecisionKind)
+
+
+def test_thresholds_and_limits_that_were_changed_on_the_way_are_reproduced(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ImaginedRun(model, parameters(model, "realtime"), 2)
+    run.change(0.7, gate__accept=0.2, gate__replan=0.85).change(1.6, executor__max_action=0.3)
+    run.change(2.4, executor__max_action_rate=0.1).epochs(2, 40)
+    assert max(np.abs(d.action).max() for d in run.decisions[:20]) > 0.4
+    assert {d.accept_threshold for d in run.decisions} >= {0.75, 0.2}
+    recording = read_recording(run.bag(tmp_path / "bag"))
+    replayed = session(recording)
+    refuse_planning(replayed, monkeypatch)
+    for again in (replayed.recorded_run, replayed.run(replayed.settings)):
+        assert [change.first_difference for change in replayed.compare(again)] == [None] * 2
+
+
+def test_setting_that_is_tried_stays_though_the_run_changed_it(model: Path, tmp_path: Path) -> None:
+    run = ImaginedRun(model, parameters(model, "realtime"), 2).change(0.7, gate__accept=0.2).epochs(1, 40)
+    replayed = session(read_recording(run.bag(tmp_path / "bag")))
+    given = {"gate.accept": "0.3"}
+    again = replayed.run(replayed.changed(given), fixed=tuple(given))
+    thresholds = {step.record.accept_threshold for step in again.steps}
+    assert {t for t in thresholds if t == t} <= {np.float32(0.3), 0.3, 0.3 * 0.9, np.float32(0.3 * 0.9)}
 
 
 def test_inputs_that_another_version_recorded_are_told_and_not_used(tmp_path: Path) -> None:
