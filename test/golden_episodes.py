@@ -68,9 +68,7 @@ def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
     )
     trial, folder = contender.trials[0], ModelFolder(model)
     plant, (world_model, _) = CutPlant(task, trial.settings.action_repeat), folder.world_model()
-    planner = TDMPC2Planner(
-        world_model, trial.settings.planner, trial.settings.task, control_period_s=plant.control_period_s
-    )
+    planner = TDMPC2Planner(world_model, trial.settings.planner, control_period_s=plant.control_period_s)
     return run_episode(
         plant,
         planner,

@@ -14,6 +14,7 @@ from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag_log import BagLog, RobotLog
 from spec_control_ros.analysis.bag_summary import bag_summary
 from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
+from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_all, write_text
 
@@ -37,7 +38,7 @@ def analyze(
     logs = [BagLog(Bag(path)) for path in paths]
     robots = [log.robot(namespace) for log in logs]
     reports = [bag_summary(log, robot) for log, robot in zip(logs, robots, strict=True)]
-    console = Console()
+    console = terminal()
     for report in reports:
         _print(report, console)
     if len(reports) == 2:
@@ -69,7 +70,7 @@ def _write(
 
 def _tell_written(write: Callable[[], list[Path]], console: Console) -> None:
     for path in write():
-        console.print(f"written: {path}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"written: {path}", soft_wrap=True)
 
 
 def _print(report: dict[str, Any], console: Console) -> None:
@@ -77,11 +78,11 @@ def _print(report: dict[str, Any], console: Console) -> None:
     if len(report["epochs"]) > MAX_EPOCHS:
         console.print(f"and {len(report['epochs']) - MAX_EPOCHS} epochs more; --json and --csv have them all")
     for line in report["trouble"]:
-        console.print(f"[yellow]look at: {line}[/]", highlight=False, soft_wrap=True)
+        console.print(f"look at: {line}", style="yellow", soft_wrap=True)
     if report["losses"]:
-        console.print("[red]warning: the bag is damaged, this report is partial; lost:[/]")
+        console.print("warning: the bag is damaged, this report is partial; lost:", style="red")
     for line in report["losses"]:
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def _table(report: dict[str, Any]) -> Table:

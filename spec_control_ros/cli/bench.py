@@ -15,10 +15,12 @@ from spec_control_ros.cli.bench_report import refuse_card, report_result, write_
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
+from spec_control_ros.evaluation.fit import other_task
 from spec_control_ros.evaluation.mode import MODES, find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
@@ -58,7 +60,9 @@ def bench(options: BenchOptions) -> int:
     folder = find_model(options.model or options.task)
     refuse_folder(folder.path if options.has_card else None)
     report = options.report or Path("results") / f"bench-{options.task}"
-    subject, console = Subject(options.task, folder.path, options.device), Console()
+    subject, console = Subject(options.task, folder.path, options.device), terminal()
+    if warning := other_task(folder.path.name, folder.card(), options.task):
+        console.print(f"warning: {warning}")
     in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
     if options.has_card:
         refuse_card(in_process)
@@ -118,7 +122,7 @@ def _can_run(contender: Contender, runner: EpisodeRunner, console: Console, *, i
     except CheckpointError as error:
         if is_asked_for:
             raise
-        console.print(f"[yellow]without {contender.mode.name}: {error}[/]", highlight=False)
+        console.print(f"without {contender.mode.name}: {error}", style="yellow")
         return False
     return True
 

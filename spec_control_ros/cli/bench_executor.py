@@ -7,13 +7,15 @@ import shlex
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 
-from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.analysis.distribution import distribution, spread
 from spec_control_ros.bringup.lifeline import lifeline
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.system import ROBOTS, Process, processes
@@ -21,6 +23,7 @@ from spec_control_ros.cli.bench_executor_report import show_compute, show_latenc
 from spec_control_ros.cli.executor_processes import driven
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
@@ -36,6 +39,7 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 
 RATE_HZ = 100.0  # of latencies and computing times
 BLOCK = 100  # ticks of the executor, then as many of the echo
+PARTS = 10  # of the computing times, each with a median of its own
 SETTLE_TICKS = 100  # before anything counts
 LADDER_HZ = (50, 100, 200, 300, 400, 500, 600, 800, 1000)
 MAX_RATE_HZ = 2000
@@ -105,7 +109,7 @@ def bench_executor(options: BenchExecutorOptions) -> int:
         raise SettingsError(
             f"soak: got {options.soak} ticks, expected at least {MIN_SOAK}: buffers fill up first"
         )
-    bench, console = Bench.of(options), Console()
+    bench, console = Bench.of(options), terminal()
     result: dict[str, Any] = {
         "robot": options.robot,
         "model": bench.folder.path.name,
@@ -113,7 +117,7 @@ def bench_executor(options: BenchExecutorOptions) -> int:
         "machine": machine(),
         "load_average": os.getloadavg()[0],
     }
-    console.print(f"{result['machine']}; load average {result['load_average']:.1f}", highlight=False)
+    console.print(f"{result['machine']}; load average {result['load_average']:.1f}")
     if options.soak:
         is_good = _soak(bench, options, result, console)
     else:
@@ -161,7 +165,13 @@ def _compute_row(bench: Bench, kind: CorrectorKind, ticks: int) -> dict[str, Any
     os.environ |= {"OMP_NUM_THREADS": "1", **lifeline()}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         times_s = pool.submit(computed, bench, kind, ticks).result()
-    return {"corrector": kind.value, "ticks": len(times_s), **distribution(times_s)}
+    p50s_s = [float(np.median(part)) for part in np.array_split(times_s, PARTS)]
+    return {
+        "corrector": kind.value,
+        "ticks": len(times_s),
+        **distribution(times_s),
+        "p50_of_parts": spread(p50s_s),
+    }
 
 
 def computed(bench: Bench, kind: CorrectorKind, ticks: int) -> list[float]:
@@ -177,14 +187,18 @@ def _latency(driver: LatencyDriver, ticks: int) -> dict[str, Any]:
     by_peer = {"executor": (driver.tested, Answers()), "echo": (driver.echo, Answers())}
     for peer, _ in by_peer.values():
         driver.pace(peer, SETTLE_TICKS, 1.0 / RATE_HZ)
+    p50s_s: dict[str, list[float]] = {name: [] for name in by_peer}  # block by block
     for _ in range(0, ticks, BLOCK):
-        for peer, answers in by_peer.values():
-            answers += driver.pace(peer, BLOCK, 1.0 / RATE_HZ)
+        for name, (peer, answers) in by_peer.items():
+            block = driver.pace(peer, BLOCK, 1.0 / RATE_HZ)
+            p50s_s[name].append(distribution(block.latencies_s)["p50"] or nan)
+            answers += block
     rows = {name: _row(answers) for name, (_, answers) in by_peer.items()}
-    ours, bare = rows["executor"]["p50"], rows["echo"]["p50"]
-    if ours is None or bare is None:
+    ratios = np.divide(p50s_s["executor"], p50s_s["echo"])
+    if not np.isfinite(ratios).all():
         raise BenchmarkError("latency: no command came in time; is the machine overloaded?")
-    return {"rate_hz": RATE_HZ, **rows, "ratio_of_p50": ours / bare}
+    of_blocks = {f"p50_of_{name}": spread(values) for name, values in p50s_s.items()}
+    return {"rate_hz": RATE_HZ, **rows, **of_blocks, "ratio_of_p50": spread(ratios)}
 
 
 def _rates(driver: LatencyDriver, rates_hz: list[int], seconds: float) -> list[dict[str, Any]]:

@@ -6,7 +6,10 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from spec_control_ros.analysis.distribution import in_words
+from spec_control_ros.cli.terminal import coloured
 from spec_control_ros.evaluation.memory_growth import MemoryGrowth, MemorySample
 
 # What the executor is to keep to
@@ -17,9 +20,11 @@ MIN_RATE_HZ = 200
 
 def show_compute(rows: Sequence[dict[str, Any]], console: Console) -> None:
     """Computing times inside a tick, by corrector."""
-    table = _table("compute inside a tick: encode, gate, correct", "corrector", "ticks", "p50", "p95", "p99")
+    title = "compute inside a tick: encode, gate, correct (p50 of ten parts: median, lowest to highest)"
+    table = _table(title, "corrector", "ticks", "p50", "p95", "p99", "p50 of parts")
     for row in rows:
-        table.add_row(row["corrector"], str(row["ticks"]), *_percentiles(row))
+        of_parts = f"{in_words(row['p50_of_parts'], '.0f', 1e6)} us"
+        table.add_row(row["corrector"], str(row["ticks"]), *_percentiles(row), of_parts)
     worst = max(row["p99"] for row in rows)
     table.caption = _verdict(worst <= MAX_COMPUTE_P99_S, f"p99 {_us(worst)}, bar {_us(MAX_COMPUTE_P99_S)}")
     console.print(table)
@@ -27,15 +32,16 @@ def show_compute(rows: Sequence[dict[str, Any]], console: Console) -> None:
 
 def show_latency(latency: dict[str, Any], console: Console) -> None:
     """Executor and bare echo across processes."""
-    title = f"observation to command through DDS, {latency['rate_hz']:.0f} Hz"
-    table = _table(title, "", "ticks", "missed", "p50", "p95", "p99")
+    title = f"observation to command through DDS, {latency['rate_hz']:.0f} Hz, in turns of 100 ticks"
+    table = _table(title, "", "ticks", "missed", "p50", "p95", "p99", "p50 of turns")
     for name in ("executor", "echo"):
         row = latency[name]
-        table.add_row(name, str(row["ticks"]), str(row["missed"]), *_percentiles(row))
+        of_turns = f"{in_words(latency[f'p50_of_{name}'], '.0f', 1e6)} us"
+        table.add_row(name, str(row["ticks"]), str(row["missed"]), *_percentiles(row), of_turns)
     ratio = latency["ratio_of_p50"]
     decisions = ", ".join(f"{n} {name}" for name, n in latency["executor"]["decisions"].items())
     table.caption = _verdict(
-        ratio <= MAX_RATIO, f"{ratio:.2f} of the echo's p50, bar {MAX_RATIO}; {decisions}"
+        ratio["median"] <= MAX_RATIO, f"{in_words(ratio)} of the echo's p50, bar {MAX_RATIO}; {decisions}"
     )
     console.print(table)
 
@@ -82,5 +88,5 @@ def _us(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds * 1e6:.0f} us"
 
 
-def _verdict(is_met: bool, text: str) -> str:
-    return f"[green]{text}: met[/]" if is_met else f"[red]{text}: missed[/]"
+def _verdict(is_met: bool, text: str) -> Text:
+    return coloured(is_met, f"{text}: {'met' if is_met else 'missed'}")

@@ -5,38 +5,39 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from spec_control_ros.analysis.distribution import in_words, spread
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.output import write_text
 from spec_control_ros.training.allocation import keep_freed_memory
-from spec_control_ros.training.update_benchmark import UpdateBenchmark, medians
+from spec_control_ros.training.update_benchmark import UpdateBenchmark, spreads
 
 
 def bench_learner(benchmark: UpdateBenchmark, threads: int, report: Path | None) -> None:
-    """Measure both forms in turns, and tell the medians.
+    """Measure both forms in turns, and tell medians, and the lowest and highest of the rounds.
 
     Raises:
         SettingsError: there is no such size.
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
-    console = Console()
+    console = terminal()
     rounds = list(track(benchmark.run(), "compiling, then measuring", benchmark.rounds, console=console))
-    figures = medians(rounds)
+    figures = spreads(rounds)
     table = Table("form", "an update", "updates a second")
     for form in ("eager", "learner"):
-        table.add_row(form, f"{figures[form] * 1e3:.1f} ms", f"{1.0 / figures[form]:.1f}")
+        per_s = spread([1.0 / row[form] for row in rounds])
+        table.add_row(form, f"{in_words(figures[form], '.1f', 1e3)} ms", in_words(per_s, ".1f"))
     console.print(table)
-    console.print(f"{figures['ratio']:.2f} times as many; {machine()}", highlight=False)
+    console.print(f"{in_words(figures['ratio'])} times as many; {machine()}")
     if report is not None:
         told = {
             "settings": asdict(benchmark),
             "threads": threads,
             "machine": machine(),
             "seconds_per_update": {form: [row[form] for row in rounds] for form in rounds[0]},
-            "medians": figures,
+            "spreads": figures,
         }
         write_text(report, json.dumps(told, indent=2) + "\n")

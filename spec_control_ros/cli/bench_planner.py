@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 from ament_index_python.packages import get_package_share_directory
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from spec_control_ros.analysis.distribution import Spread
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.mode import BASELINE
 from spec_control_ros.evaluation.planner_benchmark import OFFICIAL, Form, forms, measure, random_model
 from spec_control_ros.evaluation.planner_returns import compare_returns
@@ -53,19 +56,19 @@ def bench_planner(options: BenchPlannerOptions) -> None:
     Raises:
         SpecControlError: an argument is wrong or the model is missing; nothing was measured.
     """
-    console = Console()
+    console = terminal()
     torch.set_num_threads(options.threads)
     model, controller = _subject(options)
     settings = PlannerSettings() if controller is None else controller.planner
     if controller is None or options.official:
         settings = replace(settings, mppi=OFFICIAL)
-    measured_forms = forms(model, settings, None if controller is None else controller.task)
+    measured_forms = forms(model, settings)
     clock, clock_name = _clock(options)
     rounds = measure(measured_forms, options.rounds, clock)
     *_, result = track(rounds, "rounds", options.rounds, console=console, transient=True)
     result |= {"model": options.model, "clock": clock_name, "machine": machine()}
     result["command"] = shlex.join(["spec-control", *sys.argv[1:]])
-    console.print(_table(result), _explanation(result), highlight=False)
+    console.print(_table(result), _explanation(result))
     if controller is not None and options.episodes:
         result["returns"] = _returns(options, controller, measured_forms, console)
     if options.json:
@@ -95,11 +98,16 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
             )
         return random_model(options.model).to(options.device), None
     folder = find_model(options.model)
-    model, card = folder.world_model(options.device)
-    robot = robot_of(card.get("task", ""))
+    robot = robot_of(folder.card().get("task", ""))
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     files = [*([config / f"{robot}.yaml"] if robot else []), config / "modes" / f"{BASELINE}.yaml"]
-    return model, ControllerSettings.of(read_parameters(files))
+    controller = ControllerSettings.of(read_parameters(files))
+    model, card = folder.world_model(options.device, controller.task_index)
+    if options.episodes:
+        task = task_of(folder.path.name, card)
+        plant = SuitePlant(task, controller.action_repeat)
+        refuse_misfit(folder.path.name, (model.dims.obs, model.dims.action), card, plant, task)
+    return model, controller
 
 
 def _returns(
@@ -111,7 +119,12 @@ def _returns(
     folder = find_model(options.model)
     plant = SuitePlant(folder.card()["task"], controller.action_repeat)
     episodes = compare_returns(
-        measured_forms, folder, folder.world_model()[0], controller, plant, range(options.episodes)
+        measured_forms,
+        folder,
+        folder.world_model(task_index=controller.task_index)[0],
+        controller,
+        plant,
+        range(options.episodes),
     )
     total = options.episodes * len(measured_forms)
     *_, rows = track(episodes, "episodes", total, console=console, transient=True)
@@ -122,7 +135,7 @@ def _returns(
         table.add_row(
             row["form"], row["precision"], _mean(row["returns"]), _mean(row["differences_to_eager"])
         )
-    console.print(table, highlight=False)
+    console.print(table)
     return rows
 
 
@@ -134,28 +147,35 @@ def _mean(values: list[float]) -> str:
 def _table(result: dict[str, Any]) -> Table:
     mppi = result["settings"]
     table = Table(
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
         title=f"a plan, model {result['model']}: {mppi['iterations']} iterations of {mppi['samples']} samples, "
         f"horizon {mppi['horizon']}; {result['device']}, {result['threads']} thread(s), {result['clock']}, "
-        f"medians of {result['rounds']} rounds"
+        f"{result['rounds']} rounds: medians, below them the lowest and the highest",
     )
     table.add_column("form", no_wrap=True)
-    for column in ("ms", "faster", "GFLOP/s", "roof ms", "attained", "mean ±"):
+    for column in ("ms", "faster", "GFLOP/s", "roof ms", "attained", "differs"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in result["forms"]:
         table.add_row(
             f"{row['form']} {row['precision']}",
-            f"{1e3 * row['latency_s']['median']:.1f}",
-            f"{row['times_faster']:.2f}",
+            _over(row["latency_s"], ".1f", 1e3),
+            _over(row["times_faster"], ".2f"),
             f"{1e-9 * row['multiplication_flop_per_s']:.0f}",
             f"{1e3 * row['roofline_s']:.1f}",
-            f"{row['attained']:.0%}",
-            f"{row['largest_difference_of_mean']:.0e}",
+            _over(row["attained"], ".0%"),
+            _over(row["difference_of_mean"], ".0e"),
         )
     return table
+
+
+def _over(of: Spread, form: str, scale: float = 1.0) -> str:
+    median, low, high = (format(scale * value, form) for value in (of["median"], of["low"], of["high"]))
+    return f"{median}\n{low}-{high}"
 
 
 def _explanation(result: dict[str, Any]) -> str:
     return (
         f"roof: {1e-9 * result['plan_flop']:.2f} GFLOP of a plan over what PyTorch multiplies here a second, alone, at "
-        "the plan's own shapes. ±: largest difference of the plan from eager's with the same noise."
+        "the plan's own shapes. differs: at most, from eager's plan with the same noise."
     )

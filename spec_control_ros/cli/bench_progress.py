@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
 from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.cli.terminal import plain, progress
 from spec_control_ros.evaluation.benchmark import Contender, Through
 
 NAMES = {Through.PROCESS: "", Through.ROS: ", ROS", Through.REALTIME: ", realtime"}
@@ -17,14 +18,8 @@ class BenchProgress:
 
     def __init__(self, measured: Sequence[Contender], console: Console):
         self.console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[mean]}"),
-            TimeElapsedColumn(),
-            console=console,
-        )
+        columns = (BarColumn(), MofNCompleteColumn(), plain("{task.fields[mean]}"), TimeElapsedColumn())
+        self._progress = progress(console, *columns)
         self._bars = {
             (c.through, c.mode.name): self._progress.add_task(
                 c.mode.name + NAMES[c.through], total=len(c.trials), mean=""

@@ -41,7 +41,7 @@ def report_result(
     told += [(file, rows) for file in (folder / "benchmark.csv", csv_file) if file is not None]
     write_all(
         *(partial(write_text, file, content) for file, content in told),
-        lambda: console.print(f"report: {write_page(result, folder)}", highlight=False, markup=False),
+        lambda: console.print(f"report: {write_page(result, folder)}"),
     )
 
 
@@ -73,4 +73,4 @@ def write_card(folder: ModelFolder, result: dict[str, Any], console: Console) ->
             "returns": [round(r, 1) for r in row["returns"]],
         }
         update_card(folder.path / WEIGHTS, f"evaluation.{part}", value)
-    console.print(f"card: {(folder.path / WEIGHTS).with_suffix('.json')}", highlight=False)
+    console.print(f"card: {(folder.path / WEIGHTS).with_suffix('.json')}")

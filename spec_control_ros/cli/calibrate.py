@@ -12,19 +12,19 @@ import numpy as np
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.cli.model import find_model
-from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.calibrate import (
@@ -51,14 +51,14 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
         SpecControlError: there is no such model, or its episodes tell too little; the card is as it was.
     """
     torch.set_num_threads(1)
-    started_s, console = time.monotonic(), Console()
+    started_s, console = time.monotonic(), terminal()
     folder = find_model(model)
     refuse_folder(folder.path)
-    world_model, card = folder.world_model()
-    if "task" not in card:
-        raise CheckpointError(f"{folder.path.name}: its card names no task, expected `task`, as walker-walk")
-    controller = _controller(card["task"], corrector, params, console)
-    plant = SuitePlant(card["task"], controller.action_repeat)
+    task = task_of(folder.path.name, folder.card())
+    controller = _controller(task, corrector, params, console)
+    world_model, card = folder.world_model(task_index=controller.task_index)
+    plant = SuitePlant(task, controller.action_repeat)
+    refuse_misfit(folder.path.name, (world_model.dims.obs, world_model.dims.action), card, plant, task)
     refuse_too_few(settings, plant.episode_ticks, controller.planner.queue_length)
     operation = NominalOperation(folder, world_model, plant, controller)
     seeds = range(FIRST_SEED, FIRST_SEED + settings.episodes)
@@ -87,7 +87,7 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     }
     weights = (folder.path / WEIGHTS).resolve()  # an installed model is a link to the one in the repository
     update_card(weights, CARD_KEY, calibration.as_card() | {"calibration": measured})
-    console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}", highlight=False)
+    console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}")
 
 
 def _controller(task: str, corrector: str, params: Path | None, console: Console) -> ControllerSettings:
@@ -101,7 +101,7 @@ def _controller(task: str, corrector: str, params: Path | None, console: Console
         [Path(get_package_share_directory("spec_control_ros")) / "config" / f"{robot}.yaml"] if robot else []
     )
     if not robot:
-        console.print(f"{task} is no robot's task: its configuration is the default one", highlight=False)
+        console.print(f"{task} is no robot's task: its configuration is the default one")
     parameters = read_parameters([*files, *([params] if params else [])])
     return ControllerSettings.of(merge(parameters, {"executor": {"corrector": corrector}}))
 

@@ -1,36 +1,107 @@
 """`spec-control convert`: an official checkpoint becomes a model folder."""
 
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from rich.console import Console
-
-from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.world_model.card import Card
+from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError
+from spec_control_ros.evaluation.fit import refuse_misfit
+from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.world_model.card import NO_TASK, Card
 from spec_control_ros.world_model.checkpoint import save_world_model
+from spec_control_ros.world_model.hub import MULTITASK, MULTITASK_SIZES, official_name
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
 from spec_control_ros.world_model.official import load_official
+from spec_control_ros.world_model.single_task import single_task
 
 
-def convert(checkpoint: Path, folder: Path, task: str, control_period_s: float, action_dims: str) -> None:
+@dataclass(frozen=True, slots=True)
+class ConvertOptions:
+    """What the user asks for."""
+
+    task: str
+    control_period_s: float | None = None  # None: the task's own
+    action_dims: str = ""  # of each task, for older multi-task checkpoints
+    task_index: int = NO_TASK  # of `task` in a multi-task checkpoint; `NO_TASK`: in the official order
+    is_single_task: bool = False  # whether only the part for `task` is kept of a multi-task checkpoint
+
+
+def convert(checkpoint: Path, folder: Path, options: ConvertOptions) -> None:
     """Read `checkpoint`, write `folder`.
 
     Raises:
-        CheckpointError: the checkpoint cannot be read.
-        SettingsError: `action_dims` is not a list of whole numbers.
+        TaskError: there is no such task.
+        CheckpointError: the checkpoint cannot be read, or the folder not written.
+        MisfitError: the checkpoint is of another body than the task's.
+        SettingsError: `action_dims` is not a list of whole numbers, or it is not known which of its tasks is meant.
     """
     try:
-        dims = [int(word) for word in action_dims.split(",")] if action_dims else None
+        dims = [int(word) for word in options.action_dims.split(",")] if options.action_dims else None
     except ValueError:
-        raise SettingsError(f"action-dims: got {action_dims!r}, expected whole numbers as in 6,6,2") from None
+        got = options.action_dims
+        raise SettingsError(f"action-dims: got {got!r}, expected whole numbers as in 6,6,2") from None
+    plant = make_env(options.task)
+    model = load_official(checkpoint, dims)
     source = {"file": checkpoint.name, "sha256": sha256(checkpoint.read_bytes()).hexdigest()}
-    write_model(load_official(checkpoint, dims), folder, task, control_period_s, source)
+    card = {"control_period_s": options.control_period_s or plant.control_period_s, "source": source}
+    if model.dims.tasks:
+        model, part = _of_task(checkpoint.name, model, plant, options)
+        card |= part
+    else:
+        if options.task_index != NO_TASK:
+            raise SettingsError(
+                f"task-index: got {options.task_index}, expected none for a single-task checkpoint"
+            )
+        refuse_misfit(checkpoint.name, (model.dims.obs, model.dims.action), {}, plant, options.task)
+    write_model(model, folder, options.task, card)
 
 
-def write_model(model: WorldModel, folder: Path, task: str, control_period_s: float, source: Card) -> None:
-    """Write an official model and say so; `source` tells where it came from."""
-    card = {"task": task, "size": model.dims.size, "control_period_s": control_period_s, "source": source}
-    save_world_model(folder / WEIGHTS, model, card)
+def _of_task(name: str, model: WorldModel, plant: Plant, options: ConvertOptions) -> tuple[WorldModel, Card]:
+    """The multi-task model, or its part for the task, and what its card tells of that."""
+    index = find_task(name, model, plant, options.task, options.task_index)
+    if options.is_single_task:
+        return single_task(model, index, plant.obs_dim, plant.action_dim), {}
+    return model, {"multi_task": {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}}
+
+
+def find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index: int = NO_TASK) -> int:
+    """Which task of a multi-task model the plant's is.
+
+    Args:
+        name: of the model, for messages.
+        model: multi-task.
+        plant: of the task.
+        task: its name.
+        task_index: where it is known; `NO_TASK`: that of the official order.
+
+    Raises:
+        SettingsError: it is not known, or there is no such task in the model.
+        MisfitError: that task of the model has other sizes than the plant.
+    """
+    own, tasks = official_name(task), model.dims.tasks
+    if task_index == NO_TASK and own in MULTITASK and tasks in MULTITASK_SIZES:
+        task_index = MULTITASK.index(own)
+    if not 0 <= task_index < tasks:
+        raise SettingsError(
+            f"task-index: got {'none' if task_index == NO_TASK else task_index} for {task}, expected 0 to "
+            f"{tasks - 1}, which of the checkpoint's {tasks} tasks it is"
+        )
+    actions = int(model.action_masks[task_index].sum())
+    if actions != plant.action_dim or plant.obs_dim > model.dims.obs:
+        raise MisfitError(
+            f"{name}: its task {task_index} has {actions} actions and at most {model.dims.obs} observations, expected "
+            f"{plant.action_dim} and {plant.obs_dim}, as {task} has; give another --task or --task-index"
+        )
+    return task_index
+
+
+def write_model(model: WorldModel, folder: Path, task: str, card: Card) -> None:
+    """Write an official model and say so; `card` tells what is not in its tensors."""
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"{folder}: a file is in the place of the folder to write; give another")
+    save_world_model(folder / WEIGHTS, model, {"task": task, "size": model.dims.size, **card})
     parameters = sum(p.numel() for p in model.parameters())
-    Console().print(f"{folder / WEIGHTS}: size {model.dims.size}, {parameters / 1e6:.1f} million parameters")
+    terminal().print(f"{folder / WEIGHTS}: size {model.dims.size}, {parameters / 1e6:.1f} million parameters")

@@ -11,17 +11,19 @@ import numpy as np
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.machine import machine
 from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
+from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.suite_plant import SuitePlant
@@ -56,18 +58,20 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
         SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
     """
     torch.set_num_threads(1)
-    started_s, console = time.monotonic(), Console()
+    started_s, console = time.monotonic(), terminal()
     folder = find_model(options.model)
     refuse_folder(folder.path)
-    model, card = folder.world_model()
-    controller = _controller(card["task"], options)
-    plant = SuitePlant(card["task"], controller.action_repeat)
+    task = task_of(folder.path.name, folder.card())
+    controller = _controller(task, options)
+    model, card = folder.world_model(task_index=controller.task_index)
+    plant = SuitePlant(task, controller.action_repeat)
+    refuse_misfit(folder.path.name, (model.dims.obs, model.dims.action), card, plant, task)
     planner = controller.planner
-    teacher = Teacher(model, planner.mppi, settings.draws, controller.task, planner.precision)
+    teacher = Teacher(model, planner.mppi, settings.draws, precision=planner.precision)
     gathering = Gathering(model, plant, controller, teacher, settings.window)
 
     last: Round | None = None
-    with Progress(console=console) as bar:
+    with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         row = bar.add_task(f"{folder.path.name}: gathering", total=settings.rounds * settings.episodes)
         for last in distill(gathering, model.dims, settings):
             bar.advance(row, last is None)
@@ -83,13 +87,13 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     }
     seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
     for kind, corrector in last.correctors.items():
-        episodes = track(seeds, f"{kind.value}: held out", console=console)
+        episodes = track(seeds, f"{kind.value}: held out", len(seeds), console=console)
         scores = score(corrector, concatenate([gathering.episode(corrector, seed) for seed in episodes]))
         console.print(_errors(kind, scores))
         measured = {"training": training, "held_out": [asdict(s) for s in scores]}
         folder.save_corrector(kind, corrector, measured)
     if options.returns:
-        _measure_returns(folder, Subject(card["task"], folder.path), controller, options, console)
+        _measure_returns(folder, Subject(task, folder.path), controller, options, console)
 
 
 def _controller(task: str, options: DistillOptions) -> ControllerSettings:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from rich.console import Console
 
-from spec_control_ros.cli.convert import write_model
+from spec_control_ros.cli.convert import find_task, write_model
+from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.world_model.hub import MULTITASK, REPOSITORY, HubFile, fetch
+from spec_control_ros.world_model.hub import MULTITASK, REPOSITORY, HubFile, fetch, official_name
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
 from spec_control_ros.world_model.official import load_official
@@ -37,22 +38,18 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
     if size and name not in MULTITASK:
         raise SettingsError(f"size: no multi-task model knows {name}, expected one of {', '.join(MULTITASK)}")
     file = fetch(hub, f"multitask/mt30-{size}M.pt" if size else f"dmcontrol/{name}-{seed}.pt")
-    Console().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified", highlight=False)
+    terminal().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified")
     source = {"file": f"{REPOSITORY}/{file.name}", "commit": file.commit, "sha256": file.sha256}
-    write_model(_read(file, plant, name), folder, task, plant.control_period_s, source)
+    card = {"control_period_s": plant.control_period_s, "source": source}
+    write_model(_read(file, plant), folder, task, card)
 
 
-def official_name(task: str) -> str:
-    """The task as the official code spells it, which has short names for two domains."""
-    name = task.replace("_", "-")
-    for long, short in (("ball-in-cup-", "cup-"), ("point-mass-", "pointmass-")):
-        name = short + name.removeprefix(long) if name.startswith(long) else name
-    return name
-
-
-def _read(file: HubFile, plant: SuitePlant, name: str) -> WorldModel:
+def _read(file: HubFile, plant: SuitePlant) -> WorldModel:
     if file.name.startswith("dmcontrol/"):
-        return load_official(file.path)
+        model = load_official(file.path)
+        refuse_misfit(file.name, (model.dims.obs, model.dims.action), {}, plant, plant.task)
+        return model
     # Of the action masks, which older files lack, only this task's counts.
     model = load_official(file.path, [plant.action_dim] * len(MULTITASK))
-    return single_task(model, MULTITASK.index(name), plant.obs_dim, plant.action_dim)
+    index = find_task(file.name, model, plant, plant.task)
+    return single_task(model, index, plant.obs_dim, plant.action_dim)

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text, written
 from spec_control_ros.evaluation.summary import interval
@@ -91,7 +92,7 @@ def drive(
     Raises:
         SystemExit: it was interrupted; its state is saved.
     """
-    log, console = ExpertLog(log_file), Console()
+    log, console = ExpertLog(log_file), terminal()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     with interruption() as asked:
         follow(
@@ -115,8 +116,8 @@ def follow(
     console: Console,
 ) -> None:
     """Run it with a bar of progress, and log what it reports."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, speed_estimate_period=600.0) as bar:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task("", total=ticks, completed=trainer.ticks)
         for told in trainer.run(should_stop):
             log.add(told)
@@ -124,7 +125,7 @@ def follow(
             bar.update(row, completed=told.ticks, description=f"{told.stage}: {ended}")
             if told.evaluation is not None:
                 where = f"tick {told.ticks}, update {told.updates}, {told.stage}"
-                bar.console.print(f"{where}: {ended}  evaluation {told.evaluation:.0f}", highlight=False)
+                bar.console.print(f"{where}: {ended}  evaluation {told.evaluation:.0f}")
 
 
 @contextmanager
@@ -182,7 +183,6 @@ def write_expert(
     console.print(
         f"{out}: returns {returns.mean():.1f} ± {evaluation['return_ci95']:.1f} "
         f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})",
-        highlight=False,
     )
 
 

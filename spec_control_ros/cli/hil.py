@@ -11,6 +11,7 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from spec_control_ros.analysis.hil_junit import write_junit
 from spec_control_ros.analysis.hil_page import write_page
@@ -18,6 +19,7 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.cli.terminal import coloured, terminal
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
@@ -44,14 +46,12 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
     verdicts: list[Verdict] = []
-    console = Console()
+    console = terminal()
     if not console.is_terminal:  # a log has no width that a table had to fit
-        console = Console(width=PIPED_WIDTH)
+        console = terminal(width=PIPED_WIDTH)
     for number, scenario in enumerate(scenarios, start=1):
-        console.print(
-            f"[bold]{number}/{len(scenarios)} {scenario.name}[/]: {scenario.description}", highlight=False
-        )
-        verdict = run_scenario(scenario, config, lambda text: console.print(f"    {text}", highlight=False))
+        console.print(f"{number}/{len(scenarios)} {scenario.name}: {scenario.description}")
+        verdict = run_scenario(scenario, config, lambda text: console.print(f"    {text}"))
         if verdict is None:
             return INTERRUPTED
         verdicts.append(verdict)
@@ -69,7 +69,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
         lambda: write_junit(result, junit),
         lambda: write_page(result, html),
     )
-    console.print(f"reports: {html}, {json_file}, {junit}", highlight=False, soft_wrap=True)
+    console.print(f"reports: {html}, {json_file}, {junit}", soft_wrap=True)
     return PASSED if result["passed"] else FAILED
 
 
@@ -134,10 +134,13 @@ def _progress(trace: Trace, say: Callable[[str], None]) -> Callable[[], None]:
 
 
 def _print_verdict(console: Console, verdict: Verdict) -> None:
-    word = "[green]passed[/]" if verdict.has_passed else "[red]failed[/]"
-    console.print(f"    {word} in {verdict.wall_s:.0f} s", highlight=False)
+    console.print("   ", _word(verdict), f"in {verdict.wall_s:.0f} s")
     for objection in verdict.objections:
-        console.print(f"    [red]{objection}[/]", highlight=False, soft_wrap=True)
+        console.print(f"    {objection}", style="red", soft_wrap=True)
+
+
+def _word(verdict: Verdict) -> Text:
+    return coloured(verdict.has_passed, "passed" if verdict.has_passed else "failed")
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
@@ -154,11 +157,10 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
         table.add_column(column, justify="right")
     for verdict in verdicts:
         m = verdict.measures
-        word = "[green]passed[/]" if verdict.has_passed else "[red]failed[/]"
         cells = [""] * 7
         if m is not None:
             cells = [f"{m.return_:.1f}", f"{m.fall_rate:.0%}", f"{m.hold_rate:.0%}", f"{m.missed_rate:.0%}"]
             times = (m.longest_command_gap_s, m.time_to_hold_s, m.time_to_recover_s)
             cells += ["never" if t is None else f"{t:.2f}" for t in times]
-        table.add_row(verdict.scenario.name, word, *cells)
+        table.add_row(verdict.scenario.name, _word(verdict), *cells)
     return table

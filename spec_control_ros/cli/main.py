@@ -1,20 +1,34 @@
 """The `spec-control` command."""
 
 import sys
+from io import TextIOWrapper
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 app = typer.Typer(
+    rich_markup_mode=None,  # words in square brackets are words
     help="Speculative control: a large planner drives a robot in real time.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
+
+
+def _number(value: float | None) -> float | None:
+    """A number that one can compute with: `nan` and `inf` are floats to Python, and within every range to click."""
+    if value is not None and not isfinite(value):
+        raise typer.BadParameter(f"got {value}, expected a finite number")
+    return value
+
 
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
 
@@ -27,8 +41,10 @@ def run(
         str | None, typer.Option(help="shipped model or model folder [default: named like the task]")
     ] = None,
     mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
-    episodes: Annotated[int, typer.Option(help="0: until stopped", min=0)] = 1,
-    seed: Annotated[int, typer.Option(help="of the first episode and of the planner", min=0)] = 0,
+    episodes: Annotated[int, typer.Option(help="0: until stopped", min=0, max=LARGEST)] = 1,
+    seed: Annotated[
+        int, typer.Option(help="of the first episode and of the planner", min=0, max=LARGEST)
+    ] = 0,
     corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
     device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
     record: Annotated[str, typer.Option(help="folder to record a bag to; true: named by the time")] = "",
@@ -83,16 +99,35 @@ def convert(
     checkpoint: Annotated[Path, typer.Argument(help="official TD-MPC2 checkpoint (.pt)")],
     folder: Annotated[Path, typer.Argument(help="model folder to write")],
     task: Annotated[str, typer.Option(help="task that it was trained for, as in humanoid-walk")],
-    control_period: Annotated[float, typer.Option(help="seconds of a tick", min=0.0001)] = 0.05,
+    control_period: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds of a tick [default: the task's own, with an action repeat of 2]",
+            min=0.0001,
+            callback=_number,
+        ),
+    ] = None,
+    single_task: Annotated[
+        bool, typer.Option("--single-task", help="Keep only the task's part of a multi-task checkpoint")
+    ] = False,
+    task_index: Annotated[
+        int,
+        typer.Option(
+            help="Which task of a multi-task checkpoint it is [default: as in the official order of 30 or 80]",
+            min=-1,
+        ),
+    ] = -1,
     action_dims: Annotated[
         str, typer.Option(help="actions of each task, as 6,6,2: for older multi-task checkpoints only")
     ] = "",
 ) -> None:
     """Make a model folder (safetensors and a JSON card) of an official checkpoint."""
     refuse_folder(folder)
+    from spec_control_ros.cli.convert import ConvertOptions
     from spec_control_ros.cli.convert import convert as convert_checkpoint
 
-    convert_checkpoint(checkpoint, folder, task, control_period, action_dims)
+    options = ConvertOptions(task, control_period, action_dims, task_index, single_task)
+    convert_checkpoint(checkpoint, folder, options)
 
 
 @app.command()
@@ -101,7 +136,9 @@ def download(
     size: Annotated[
         str, typer.Option(help="1, 5, 19, 48 or 317: that multi-task model [default: the single-task one]")
     ] = "",
-    seed: Annotated[int, typer.Option(help="of the single-task checkpoint: 1, 2 or 3", min=1)] = 1,
+    seed: Annotated[
+        int, typer.Option(help="of the single-task checkpoint: 1, 2 or 3", min=1, max=LARGEST)
+    ] = 1,
     folder: Annotated[
         Path | None, typer.Option(help="model folder to write [default: official/TASK]")
     ] = None,
@@ -130,9 +167,9 @@ def train(
     ] = None,
     size: Annotated[str | None, typer.Option(help="1, 5, 19, 48 or 317 [default: the recipe's]")] = None,
     updates: Annotated[
-        int | None, typer.Option(help="gradient steps in all [default: the recipe's]", min=1)
+        int | None, typer.Option(help="gradient steps in all [default: the recipe's]", min=1, max=LARGEST)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="[default: the recipe's]", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="[default: the recipe's]", min=0, max=LARGEST)] = None,
     start: Annotated[
         str | None, typer.Option("--from", help="shipped model or model folder to start from")
     ] = None,
@@ -143,24 +180,24 @@ def train(
         str | None, typer.Option(help="folder of recorded episodes; half of every batch comes from it")
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="learn from the data set alone")] = False,
-    device: Annotated[str, typer.Option(help="torch device", rich_help_panel="Resources")] = "cpu",
+    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
     precision: Annotated[
         str,
-        typer.Option(help="of matrix products: auto, float32 or bfloat16", rich_help_panel="Resources"),
+        typer.Option(help="of matrix products: auto, float32 or bfloat16"),
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1, rich_help_panel="Resources")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
     processes: Annotated[
-        int, typer.Option(help="for the plants; 0: none of their own", min=0, rich_help_panel="Resources")
+        int,
+        typer.Option(help="for the plants; 0: none of their own", min=0, max=MAX_PROCESSES),
     ] = 0,
-    compile: Annotated[
-        bool, typer.Option(help="the losses: takes g++, and a minute once", rich_help_panel="Resources")
-    ] = True,
+    compile: Annotated[bool, typer.Option(help="the losses: takes g++, and a minute once")] = True,
     memory: Annotated[
         bool,
-        typer.Option("--memory", help="replay buffer in memory; not resumed", rich_help_panel="Resources"),
+        typer.Option("--memory", help="replay buffer in memory; not resumed"),
     ] = False,
     minutes: Annotated[
-        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
+        float | None,
+        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=_number),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="beside log.csv")] = False,
     export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
@@ -201,13 +238,13 @@ def train(
 @app.command()
 def bench_learner(
     size: Annotated[str, typer.Option(help="1, 5, 19, 48 or 317")] = "1",
-    batch: Annotated[int, typer.Option(help="sequences in an update", min=1)] = 256,
-    horizon: Annotated[int, typer.Option(help="ticks of a sequence", min=1)] = 3,
-    rounds: Annotated[int, typer.Option(help="in which both forms take their turn", min=1)] = 20,
-    updates: Annotated[int, typer.Option(help="of each form in a round", min=1)] = 5,
+    batch: Annotated[int, typer.Option(help="sequences in an update", min=1, max=LARGEST)] = 256,
+    horizon: Annotated[int, typer.Option(help="ticks of a sequence", min=1, max=LARGEST)] = 3,
+    rounds: Annotated[int, typer.Option(help="in which both forms take their turn", min=1, max=LARGEST)] = 20,
+    updates: Annotated[int, typer.Option(help="of each form in a round", min=1, max=LARGEST)] = 5,
     device: Annotated[str, typer.Option(help="torch device")] = "cpu",
     precision: Annotated[str, typer.Option(help="of the learner: auto, float32 or bfloat16")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
     json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
 ) -> None:
     """Measure updates a second of the learner and of the update's plain form, side by side."""
@@ -242,13 +279,14 @@ def expert(
     ] = None,
     start: Annotated[Path | None, typer.Option("--from", help="expert to go on from")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0)
+        float | None,
+        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=_number),
     ] = None,
     ticks: Annotated[
-        int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1)
+        int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1, max=LARGEST)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
 ) -> None:
     """Make a policy that demonstrates a task; an interrupted run goes on where it was."""
     folder = folder or Path("results/expert") / task
@@ -265,19 +303,24 @@ def distill(
     model: Annotated[
         str, typer.Argument(help="shipped model, as walker-walk, or model folder; the correctors go there")
     ],
-    episodes: Annotated[int, typer.Option(help="in each round", min=1)] = 6,
-    rounds: Annotated[int, typer.Option(help="of gathering data under the last correctors", min=1)] = 3,
-    draws: Annotated[int, typer.Option(help="of the teacher's search, averaged", min=1)] = 2,
-    updates: Annotated[int, typer.Option(help="gradient steps in each round", min=1)] = 3000,
-    hidden: Annotated[int, typer.Option(help="width of the correctors", min=8)] = 128,
-    held_out: Annotated[int, typer.Option(help="episodes that errors are taken on", min=1)] = 2,
+    episodes: Annotated[int, typer.Option(help="in each round", min=1, max=LARGEST)] = 6,
+    rounds: Annotated[
+        int, typer.Option(help="of gathering data under the last correctors", min=1, max=LARGEST)
+    ] = 3,
+    draws: Annotated[int, typer.Option(help="of the teacher's search, averaged", min=1, max=LARGEST)] = 2,
+    updates: Annotated[int, typer.Option(help="gradient steps in each round", min=1, max=LARGEST)] = 3000,
+    hidden: Annotated[int, typer.Option(help="width of the correctors", min=8, max=LARGEST)] = 128,
+    held_out: Annotated[int, typer.Option(help="episodes that errors are taken on", min=1, max=LARGEST)] = 2,
     returns: Annotated[
-        int, typer.Option(help="episodes that the queue is run with and without correctors", min=0)
+        int,
+        typer.Option(help="episodes that the queue is run with and without correctors", min=0, max=LARGEST),
     ] = 10,
-    queue_length: Annotated[int, typer.Option(help="K; 0: the robot's", min=0)] = 0,
+    queue_length: Annotated[int, typer.Option(help="K; 0: the robot's", min=0, max=LARGEST)] = 0,
     params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    workers: Annotated[int, typer.Option(help="processes; 0: half of the CPUs", min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
+    workers: Annotated[
+        int, typer.Option(help="processes; 0: half of the CPUs", min=0, max=MAX_PROCESSES)
+    ] = 0,
 ) -> None:
     """Distil both correctors of a model from a teacher that replans at every tick."""
     from spec_control_ros.cli.distill import DistillOptions, distill_correctors
@@ -296,11 +339,15 @@ def distill(
 def calibrate(
     model: Annotated[str, typer.Argument(help="shipped model, as walker-walk, or model folder")],
     false_alarm_rate: Annotated[
-        float, typer.Option(help="part of nominal ticks at which the queue may be dropped")
+        float, typer.Option(help="part of nominal ticks at which the queue may be dropped", callback=_number)
     ] = 0.01,
-    correction_rate: Annotated[float, typer.Option(help="part of nominal ticks that are corrected")] = 0.99,
-    episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1)] = 24,
-    held_out: Annotated[int, typer.Option(help="episodes that each mode is verified on", min=1)] = 10,
+    correction_rate: Annotated[
+        float, typer.Option(help="part of nominal ticks that are corrected", callback=_number)
+    ] = 0.99,
+    episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1, max=LARGEST)] = 24,
+    held_out: Annotated[
+        int, typer.Option(help="episodes that each mode is verified on", min=1, max=LARGEST)
+    ] = 10,
     corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
     params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
 ) -> None:
@@ -322,7 +369,7 @@ def bench(
     task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
     model: Annotated[str, typer.Option(help="shipped model or model folder (named like the task)")] = "",
     episodes: Annotated[
-        int | None, typer.Option(help="of each mode (as many as seeds, or 20)", min=1)
+        int | None, typer.Option(help="of each mode (as many as seeds, or 20)", min=1, max=LARGEST)
     ] = None,
     seeds: Annotated[str, typer.Option(help="0:20 (0 to 19), 3,5,8, or the first one")] = "",
     modes: Annotated[
@@ -330,7 +377,9 @@ def bench(
     ] = "",
     params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
     device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
-    workers: Annotated[int, typer.Option(help="processes; 0: half of the CPUs", min=0)] = 0,
+    workers: Annotated[
+        int, typer.Option(help="processes; 0: half of the CPUs", min=0, max=MAX_PROCESSES)
+    ] = 0,
     report: Annotated[
         Path | None, typer.Option(help="folder of page and results (results/bench-TASK)")
     ] = None,
@@ -375,11 +424,13 @@ def bench_executor(
     rates: Annotated[
         str, typer.Option(help="Hz, as in 50,200 [default: upwards until two are not held]")
     ] = "",
-    seconds: Annotated[float, typer.Option(help="at every rate", min=0.1)] = 60.0,
-    ticks: Annotated[int, typer.Option(help="of computing times and of latencies", min=100)] = 4000,
+    seconds: Annotated[float, typer.Option(help="at every rate", min=0.1, callback=_number)] = 60.0,
+    ticks: Annotated[
+        int, typer.Option(help="of computing times and of latencies", min=100, max=LARGEST)
+    ] = 4000,
     quick: Annotated[bool, typer.Option("--quick", help="5 s and 500 ticks: for a first look")] = False,
     soak: Annotated[
-        int, typer.Option(help="ticks as fast as they go, to see whether memory grows", min=0)
+        int, typer.Option(help="ticks as fast as they go, to see whether memory grows", min=0, max=LARGEST)
     ] = 0,
     json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
 ) -> None:
@@ -443,8 +494,8 @@ def bench_planner(
     model: Annotated[
         str, typer.Argument(help="1, 5, 19, 48 or 317: random weights of that size; or model name or folder")
     ] = "5",
-    rounds: Annotated[int, typer.Option(help="in each, every form plans once", min=1)] = 20,
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 1,
+    rounds: Annotated[int, typer.Option(help="in each, every form plans once", min=1, max=LARGEST)] = 20,
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
     device: Annotated[str, typer.Option(help="torch device to plan on")] = "cpu",
     wall: Annotated[
         bool, typer.Option("--wall", help="by the wall clock, as several threads and GPUs always are")
@@ -452,7 +503,7 @@ def bench_planner(
     official: Annotated[
         bool, typer.Option("--official", help="with the official search, not that of the model's robot")
     ] = False,
-    episodes: Annotated[int, typer.Option(help="that every form is driven through", min=0)] = 0,
+    episodes: Annotated[int, typer.Option(help="that every form is driven through", min=0, max=LARGEST)] = 0,
     json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
 ) -> None:
     """Measure the planner beside a plain form of the official algorithm and the machine's own rate."""
@@ -500,13 +551,22 @@ def publish(
     rate: Annotated[
         str, typer.Option(help="recorded: at the recorded times; answered: one by one")
     ] = "recorded",
-    speed: Annotated[float, typer.Option(help="of recorded time; 2: twice as fast", min=0.001)] = 1.0,
+    speed: Annotated[
+        float, typer.Option(help="of recorded time; 2: twice as fast", min=0.001, callback=_number)
+    ] = 1.0,
     first_epoch: Annotated[
-        int, typer.Option(help="an executor refuses epochs that it has seen (the recorded one)", min=0)
+        int,
+        typer.Option(
+            help="an executor refuses epochs that it has seen (the recorded one)", min=0, max=LARGEST
+        ),
     ] = 0,
     namespace: Annotated[str, typer.Option(help="of the recorded robot, where topics have one")] = "",
-    start_timeout: Annotated[float, typer.Option(help="s; that an executor may take to be there")] = 60.0,
-    answer_timeout: Annotated[float, typer.Option(help="s; then the next observation comes anyway")] = 10.0,
+    start_timeout: Annotated[
+        float, typer.Option(help="s; that an executor may take to be there", min=0.0, callback=_number)
+    ] = 60.0,
+    answer_timeout: Annotated[
+        float, typer.Option(help="s; then the next observation comes anyway", min=0.0, callback=_number)
+    ] = 10.0,
 ) -> None:
     """Publish a bag's observations to an executor that runs, in the place of the robot."""
     from spec_control_ros.cli.publish import PublishOptions
@@ -517,15 +577,24 @@ def publish(
 
 
 def main() -> None:
-    """Run the command; our own errors become one line and exit code 1."""
+    """Run the command; our own errors, and those of files, become one line and exit code 1."""
+    leave_foreign_ros()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever the terminal's encoding lacks
+    if any("\0" in word for word in sys.argv):
+        _end("an argument holds a NUL character, expected text without it")
     try:
         app()
     except SpecControlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:  # of a file that is not written as a whole, as logs are
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
+        _end(str(error))
+    except OSError as error:
+        _end(f"{error.filename or 'system'}: {error.strerror or error}")
+
+
+def _end(error: str) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
 from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.observation_player import ObservationPlayer, Played, Rate
@@ -46,7 +47,7 @@ def publish(options: PublishOptions) -> int:
         played = _play(options, rate, sensed)
     except KeyboardInterrupt:
         return INTERRUPTED
-    _report(played, Console())
+    _report(played, terminal())
     return 0
 
 
@@ -66,10 +67,8 @@ def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) 
 def _report(played: Played, console: Console) -> None:
     counts = Counter(played.decisions)
     mix = ", ".join(f"{kind.name.lower()} {counts[kind]}" for kind in DecisionKind)
-    console.print(
-        f"{played.published} observations, {len(played.decisions)} answered: {mix}", highlight=False
-    )
+    console.print(f"{played.published} observations, {len(played.decisions)} answered: {mix}")
     if played.latencies_s:
         took = distribution(played.latencies_s)
         p50, p99 = (1e3 * (took[name] or 0.0) for name in ("p50", "p99"))
-        console.print(f"from observation to command: p50 {p50:.1f} ms, p99 {p99:.1f} ms", highlight=False)
+        console.print(f"from observation to command: p50 {p50:.1f} ms, p99 {p99:.1f} ms")

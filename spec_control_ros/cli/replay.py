@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from spec_control_ros.analysis.sweep_plot import plot_sweep
 from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import BagError, SettingsError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.replay.comparison import EpochChange
@@ -67,7 +67,7 @@ def replay(options: ReplayOptions) -> None:
     """
     torch.set_num_threads(1)  # as the executor has it; so that the same bag gives the same bytes
     _refuse_files(options)
-    console, sweep = Console(), Sweep.parse(options.sweep) if options.sweep else None
+    console, sweep = terminal(), Sweep.parse(options.sweep) if options.sweep else None
     recording = read_recording(options.bag, options.namespace)
     session = _session(recording, options)
     settings = session.changed(options.given)
@@ -136,15 +136,15 @@ def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Conso
     said = (
         " ".join(f"{name}={value}" for name, value in report["settings"].items()) or "the recorded settings"
     )
-    console.print(f"[bold]{report['bag']}[/]: {report['model']}, {report['mode']}; replayed with {said}")
+    console.print(f"{report['bag']}: {report['model']}, {report['mode']}; replayed with {said}")
     for loss in report["losses"]:
-        console.print(f"[yellow]the bag lacks {loss}[/]", highlight=False)
+        console.print(f"the bag lacks {loss}", style="yellow")
     if report["reproduced"]:
         console.print("Its own settings give its own decisions, to the last bit.")
     for epoch, tick in report["not_reproduced"].items():
         how = "" if report["inputs"] == "told" else "; it has no topic `inputs`, which tells what came when"
         console.print(
-            f"[yellow]epoch {epoch}: its own settings give something else from tick {tick} on{how}[/]"
+            f"epoch {epoch}: its own settings give something else from tick {tick} on{how}", style="yellow"
         )
     console.print(_table(changes))
     if any(change.first_divergence_tick is not None for change in changes):

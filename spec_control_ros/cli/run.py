@@ -9,7 +9,6 @@ from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
@@ -17,6 +16,7 @@ from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.system import arguments, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
@@ -39,8 +39,8 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
     disturbance = Disturbance(NO_FAULTS if faults is None else read_faults(faults), log)
     if (bag := bag_folder(values["record"])) is not None:
         system.insert(0, recorder(bag, values))
-    console, logs = Console(), new_log_folder()
-    console.print(f"[bold]{robot}[/]: {values['task']}, {values['mode']}, logs in {logs}", highlight=False)
+    console, logs = terminal(), new_log_folder()
+    console.print(f"{robot}: {values['task']}, {values['mode']}, logs in {logs}")
     is_whole = run_system(
         system,
         log,
@@ -68,7 +68,7 @@ def _live_line(log: RunLog, console: Console) -> Callable[[], None]:
         next_line_s += 1.0
         line = _line(log)
         if line != last_line:
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
         last_line = line
 
     return print_line
@@ -95,14 +95,12 @@ def _report(
     for e in report["episodes"]:
         for reason, count in e["hold_reasons"].items():
             why = reason.replace("_", " ") + (STALE_HINT if reason == "stale" else "")
-            console.print(
-                f"[yellow]seed {e['seed']}: {count} ticks held, {why}[/]", highlight=False, soft_wrap=True
-            )
+            console.print(f"seed {e['seed']}: {count} ticks held, {why}", style="yellow", soft_wrap=True)
     for loss in log.losses:
-        console.print(f"[red]lost:[/] {escape(loss)}", highlight=False, soft_wrap=True)
+        console.print(f"lost: {loss}", style="red", soft_wrap=True)
 
     def tell(name: str, path: object) -> None:
-        console.print(f"{name}: {path}", highlight=False, markup=False)
+        console.print(f"{name}: {path}")
 
     title = f"{values['task']}, {values['mode']}, corrector {values['corrector']}"
     steps: list[Callable[[], None]] = []

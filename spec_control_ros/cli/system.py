@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,13 +14,20 @@ from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
 
 from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.log_folder import ensure_log_folder, log_folder
 from spec_control_ros.bringup.middleware import middleware_environment
+from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import BRIDGES, Process, heard
+from spec_control_ros.cli.model import find_model
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.fit import other_task, refuse_misfit
 from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, Spin, spinning
+from spec_control_ros.sim.environment import make_env
+from spec_control_ros.world_model.card import sizes
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -28,7 +36,9 @@ RESTARTS = 5  # of a planner that dies again and again
 
 def new_log_folder() -> Path:
     """Where this run's processes may write; not made yet."""
-    return Path.home() / ".ros" / "log" / f"spec_control_{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
+    if warning := ensure_log_folder():
+        print(f"warning: {warning}", file=sys.stderr)
+    return log_folder(os.environ) / f"spec_control_{datetime.now():%Y-%m-%d_%H-%M-%S}_{os.getpid()}"
 
 
 def run_system(
@@ -57,8 +67,10 @@ def run_system(
         disturb: is entered once the processes are started, and left before they are ended.
 
     Raises:
+        SpecControlError: the model does not fit what it is to drive; then nothing has been started.
         ProcessError: a process died, or the executor holds for good.
     """
+    _check_model(system, say)
     supervisor = Supervisor(logs, environment())
     try:
         with spinning(lambda: monitor(log)) as (_, spin):
@@ -76,6 +88,24 @@ def run_system(
         supervisor.stop()
         log.losses += _losses(supervisor)
     return True
+
+
+def _check_model(system: Sequence[Process], say: Callable[[str], None]) -> None:
+    """Hold the model against the plant.
+
+    Raises:
+        SpecControlError: there is no such model or task, or they do not fit each other.
+    """
+    executor = next(process for process in system if process.executable == "executor")
+    bridge = next(process for process in system if process.executable in BRIDGES)
+    parameters = read_parameters(executor.parameter_files)
+    own = parameters.get(bridge.executable, {})  # whichever bridge it is, its action_repeat makes the tick
+    settings = ControllerSettings.of({**parameters, "sim_bridge": own})
+    folder, task = find_model(str(executor.parameters["model"])), str(bridge.parameters["task"])
+    name, card, plant = folder.path.name, folder.card(), make_env(task, settings.action_repeat)
+    refuse_misfit(name, sizes(card, settings.task_index), card, plant, task)
+    if warning := other_task(name, card, task):
+        say(f"warning: {warning}")
 
 
 def _take_in(spin: Spin) -> None:
@@ -101,7 +131,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
             raise ProcessError(
                 f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
             )
-        say(f"[yellow]planner died with {_how(child)}: starting it again[/]")
+        say(f"planner died with {_how(child)}: starting it again")
         supervisor.restart(child)
     return False
 

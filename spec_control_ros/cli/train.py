@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.expert import interruption
 from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.errors import SettingsError, TrainingError
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.allocation import keep_freed_memory
@@ -55,7 +56,7 @@ def train(
     share = Path(get_package_share_directory("spec_control_ros"))
     settings = replace(read_recipe(task, recipe, share), task=task, **given)
     origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": machine()}
-    console = Console()
+    console = terminal()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     try:
         with console.status("starting plants, recording demonstrations"):
@@ -119,8 +120,8 @@ def follow(
     trainer: Trainer, settings: TrainerSettings, should_stop: Callable[[], bool], console: Console
 ) -> None:
     """Run it with a bar of progress, and tell what it reports."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, speed_estimate_period=600.0) as bar:
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task(settings.task, total=settings.updates, completed=trainer.updates)
 
         def should_stop_now() -> bool:
@@ -130,6 +131,4 @@ def follow(
         for told in trainer.run(should_stop_now):
             figures = [f"{name} {value:.0f}" for name, value in told.returns.items()]
             figures += [f"evaluation of the {name} {value:.0f}" for name, value in told.evaluation.items()]
-            bar.console.print(
-                f"update {told.updates}, tick {told.ticks}: {', '.join(figures)}", highlight=False
-            )
+            bar.console.print(f"update {told.updates}, tick {told.ticks}: {', '.join(figures)}")

@@ -13,9 +13,7 @@ from jaxtyping import Float32
 class CorrectorKind(str, Enum):
     """The correctors there are; NONE leaves queued actions as they are."""
 
-    AUTO = (
-        "auto"  # the quickest of those that return as much as any, none included, as the model's cards tell
-    )
+    AUTO = "auto"  # the quickest of those that return as much as any, none included, as the cards tell
     TEMPORAL = "temporal"
     TWO_TOWER = "two_tower"
     NONE = "none"

@@ -25,6 +25,10 @@ class CheckpointError(SpecControlError):
     """A model file is missing, truncated, of another format or does not fit its dimensions."""
 
 
+class MisfitError(SpecControlError, ValueError):
+    """A model was made for other sizes, or for another tick, than what it is to drive."""
+
+
 class DatasetError(SpecControlError):
     """A data set is missing, damaged, empty, or of another task."""
 

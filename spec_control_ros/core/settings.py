@@ -77,7 +77,7 @@ def settings_from(
         SettingsError: a name is unknown, or its value is not allowed.
     """
     specs = {spec.name: spec for spec in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(values.keys() - specs.keys()):
+    if unknown := sorted(map(str, values.keys() - specs.keys())):
         raise SettingsError(f"{prefix}{unknown[0]}: unknown, expected one of {', '.join(specs)}")
     given = {name: _value(specs[name], value, prefix) for name, value in values.items()}
     try:

@@ -22,7 +22,9 @@ class ControllerSettings:
 
     corrector: CorrectorKind = setting(CorrectorKind.AUTO, "corrector of the model")
     action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
-    task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
+    task_index: int = setting(
+        -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+    )
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
@@ -48,11 +50,6 @@ class ControllerSettings:
                 values[name] = parameters[node][name]
         return settings_from(cls, values)
 
-    @property
-    def task(self) -> int | None:
-        """The task's index; None for a single-task model."""
-        return None if self.task_index < 0 else self.task_index
-
 
 def make_law(folder: ModelFolder, model: WorldModel, settings: ControllerSettings) -> PlanExecutor:
     """The control law of the model in `folder`.
@@ -68,7 +65,7 @@ def make_law(folder: ModelFolder, model: WorldModel, settings: ControllerSetting
     """
     corrector = folder.corrector(settings.corrector, model)
     window = corrector.dims.window if corrector is not None else 1
-    parts = tick_model(model, settings.task)
+    parts = tick_model(model)
     return PlanExecutor(
         parts, Gate(settings.gate, folder.calibration(), parts), corrector, settings.executor, window
     )

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from spec_control_ros.core.errors import BenchmarkError
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.environment import make_env
+from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
@@ -42,9 +43,8 @@ class EpisodeRunner:
     def __init__(self, task: str, model: Path, device: str = "cpu"):
         torch.set_num_threads(1)
         self._task, self._folder = task, ModelFolder(model)
-        self._model, card = self._folder.world_model()
-        self._control_period_s = float(card.get("control_period_s", 0.0))
-        self._planning_model = self._model if device == "cpu" else self._folder.world_model(device)[0]
+        self._device, self._card = device, self._folder.card()
+        self._model = cache(lambda device, index: self._folder.world_model(device, index)[0])
         self._plant = cache(lambda action_repeat: make_env(task, action_repeat))
         self._planner = cache(self._warm_planner)
 
@@ -54,34 +54,32 @@ class EpisodeRunner:
         Raises:
             SpecControlError: something of it is missing or does not fit; nothing has run.
         """
-        plant, dims = self._plant(trial.settings.action_repeat), self._model.dims
-        if (plant.obs_dim, plant.action_dim) != (dims.obs, dims.action) and not dims.tasks:
-            raise BenchmarkError(
-                f"model {self._folder.path.name}: made for observations of {dims.obs} and actions of {dims.action}, "
-                f"expected {plant.obs_dim} and {plant.action_dim}, as {self._task} has; name another with --model"
-            )
-        make_law(self._folder, self._model, trial.settings)
-        self._planner(trial.settings.planner, trial.settings.task)
+        plant, dims = self._plant(trial.settings.action_repeat), self._law_model(trial).dims
+        refuse_misfit(self._folder.path.name, (dims.obs, dims.action), self._card, plant, self._task)
+        make_law(self._folder, self._law_model(trial), trial.settings)
+        self._planner(trial.settings.planner, trial.settings.task_index)
 
     def run(self, trial: Trial) -> Measurement:
         """Measure an episode."""
         plant = self._plant(trial.settings.action_repeat)
-        law = make_law(self._folder, self._model, trial.settings)
+        law = make_law(self._folder, self._law_model(trial), trial.settings)
         planner = None
         if trial.has_planner:
-            planner = self._planner(trial.settings.planner, trial.settings.task)
+            planner = self._planner(trial.settings.planner, trial.settings.task_index)
         result = run_episode(
             plant, planner, law, seed=trial.seed, epoch=trial.epoch, delay_ticks=trial.delay_ticks
         )
         return Measurement.of_result(result, trial.epoch)
 
-    def _warm_planner(self, settings: PlannerSettings, task: int | None) -> TDMPC2Planner:
+    def _law_model(self, trial: Trial) -> WorldModel:
+        return self._model("cpu", trial.settings.task_index)
+
+    def _warm_planner(self, settings: PlannerSettings, task_index: int) -> TDMPC2Planner:
         planner = TDMPC2Planner(
-            self._planning_model,
+            self._model(self._device, task_index),
             settings,
-            task,
             name=self._folder.path.name,
-            control_period_s=self._control_period_s,
+            control_period_s=float(self._card.get("control_period_s", 0.0)),
         )
         planner.warm_up()
         return planner

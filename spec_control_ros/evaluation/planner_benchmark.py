@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spec_control_ros.analysis.distribution import spread
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.eager_search import EagerSearch
 from spec_control_ros.evaluation.roofline import Multiplication, main_products, plan_flop, synchronise
@@ -53,7 +54,7 @@ def random_model(size: str) -> WorldModel:
     return model.eval().requires_grad_(False)
 
 
-def forms(model: WorldModel, settings: PlannerSettings, task: int | None = None) -> list[Form]:
+def forms(model: WorldModel, settings: PlannerSettings) -> list[Form]:
     """The plain form, and the planner in every precision that its device is fast in; all have warmed up.
 
     Raises:
@@ -67,9 +68,9 @@ def forms(model: WorldModel, settings: PlannerSettings, task: int | None = None)
     precisions = [Precision.FLOAT32, *([Precision.BFLOAT16] if is_bf16_fast(device) else [])]
 
     def ours(precision: Precision) -> TDMPC2Planner:
-        return TDMPC2Planner(model, replace(settings, precision=precision), task)
+        return TDMPC2Planner(model, replace(settings, precision=precision))
 
-    eager = TDMPC2Planner(model, settings, task, search=EagerSearch(model, task))
+    eager = TDMPC2Planner(model, settings, search=EagerSearch(model))
     made = [Form(EAGER, Precision.FLOAT32, eager), *(Form(OURS, p, ours(p)) for p in precisions)]
     for form in made:
         form.planner.warm_up()
@@ -145,17 +146,13 @@ def _row(form: Form, own: Measured, eager: Measured, flop: int, rates: Sequence[
     return {
         "form": form.name,
         "precision": form.precision.value,
-        "latency_s": {
-            "median": float(np.median(latencies_s)),
-            "best": float(latencies_s.min()),
-            "all": latencies_s.tolist(),
-        },
-        "times_faster": float(np.median(np.array(eager.latencies_s) / latencies_s)),
+        "latency_s": {**spread(latencies_s), "all": latencies_s.tolist()},
+        "times_faster": spread(np.array(eager.latencies_s) / latencies_s),
         "multiplication_flop_per_s": float(np.median(rate)),
         "roofline_s": float(np.median(flop / rate)),
-        "attained": float(np.median(flop / rate / latencies_s)),
-        "largest_difference_of_mean": max(_difference(one, other) for one, other in pairs),
-        "largest_difference_of_value": max(abs(one.value - other.value) for one, other in pairs),
+        "attained": spread(flop / rate / latencies_s),
+        "difference_of_mean": spread([_difference(one, other) for one, other in pairs]),
+        "difference_of_value": spread([abs(one.value - other.value) for one, other in pairs]),
     }
 
 

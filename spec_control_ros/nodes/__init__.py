@@ -4,6 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
+from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
 from spec_control_ros.bringup.lifeline import end_with_parent, leave_at_once
 from spec_control_ros.bringup.missing_module import explain_missing_modules
 
@@ -11,6 +12,7 @@ from spec_control_ros.bringup.missing_module import explain_missing_modules
 if sys.argv[0] == "-m" or Path(sys.argv[0]).parent.name == "spec_control_ros":
     end_with_parent(signal.SIGTERM)
     explain_missing_modules()
+    leave_foreign_ros()
     # Until `run_node` takes over there is nothing to finish, and to be told to end is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave_at_once())

@@ -58,7 +58,9 @@ class ExecutorNodeSettings:
 
     model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
     corrector: CorrectorKind = setting(CorrectorKind.AUTO, "corrector of that model")
-    task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
+    task_index: int = setting(
+        -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+    )
     watchdog_period_s: float = setting(0.01, "s; how often time-outs are looked at", above=0.0, high=10.0)
     answer_timeout_s: float = setting(
         1.0, "s; a planner that has not even accepted a request by then is taken for gone", above=0.0
@@ -160,7 +162,9 @@ class ExecutorNode(ManagedNode):
     def _make_law(self) -> PlanExecutor:
         s = self._settings
         folder = model_folder(s.model)
-        card_period_s = float(folder_card(folder).get("control_period_s", 0.0))
+        card = folder_card(folder)
+        self._task = card.get("task", "a task that its card does not name")
+        card_period_s = float(card.get("control_period_s", 0.0))
         self._control_period_s = s.supervision.control_period_s or card_period_s
         law = make_executor(
             format_of(s.model),
@@ -240,6 +244,7 @@ class ExecutorNode(ManagedNode):
 
     def _on_observation(self, message: msg.Observation) -> None:
         observation, now_s = Observation.of_message(message), time.monotonic()
+        self._observed = len(observation.data)
         self._handle(self._law.tick(observation, now_s), ExecutorInput.observation(observation, now_s))
         self._monitor.note_observation(observation.epoch, now_s)  # now that the command is out
 
@@ -254,7 +259,16 @@ class ExecutorNode(ManagedNode):
             self._law.refuse_message(Drop.BAD_PLAN)
             self._handle(Outcome(), ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
+            if not self._law.model.fits(plan):
+                self.get_logger().error(self._misfit(plan), **every(1.0))
             self._handle(self._law.receive(plan, now_s), ExecutorInput.plan(plan, now_s))
+
+    def _misfit(self, plan: Plan) -> str:
+        own, action, latent = self._law.model, plan.actions.shape[-1], plan.latents.shape[-1]
+        return (
+            f"plan refused: got actions of {action} and latents of {latent} values, expected {own.action_dim} "
+            f"and {own.latent_dim}: start planner and executor with the same model"
+        )
 
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()
@@ -344,7 +358,10 @@ class ExecutorNode(ManagedNode):
 
     def _why(self, decision: Decision) -> str:
         if decision.reason is Reason.BAD_OBSERVATION:
-            return f"bad observation (expected {self._law.model.obs_dim} finite values: does the model fit the task?)"
+            return (
+                f"bad observation (got {self._observed} values, expected {self._law.model.obs_dim} finite ones, as the "
+                f"model has, which was made for {self._task}: does the model fit the task?)"
+            )
         if decision.reason is Reason.SENSOR_FROZEN:
             return "sensor frozen: observations repeat although the commands change (executor.frozen_after_ticks)"
         if decision.reason is Reason.STALE:

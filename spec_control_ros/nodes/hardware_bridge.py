@@ -225,8 +225,8 @@ class HardwareBridgeNode(ProcessNode):
             self._send(command)
         if fate is CommandFate.BAD_ACTION:
             self.get_logger().error(
-                f"command refused: got {len(action)} values, expected {self._bridge.action_dim} finite ones: "
-                "does the executor's model fit the task?",
+                f"command refused: got {len(action)} values, expected {self._bridge.action_dim} finite ones, as "
+                f"{self._settings.task} has: does the executor's model fit the task?",
                 **every(5.0),
             )
 

@@ -41,7 +41,9 @@ class PlannerNodeSettings:
     model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
     device: str = setting("cpu", "torch device to plan on: cpu, cuda, cuda:1, ...")
     threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
-    task_index: int = setting(-1, "task of a multi-task model; -1 for a single-task one", low=-1, high=10_000)
+    task_index: int = setting(
+        -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+    )
     cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
     slo_s: float = setting(
         0.0,

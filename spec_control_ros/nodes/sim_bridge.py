@@ -5,7 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from builtin_interfaces.msg import Time
+from jaxtyping import Float32
 from rclpy.duration import Duration
 from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
@@ -40,6 +42,7 @@ from spec_control_ros.sim.faults.traffic import Traffic
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 PAUSE_S = 0.02  # before an observation follows one on a topic that keeps the newest only
+REFUSED_S = 2.0  # in lockstep, once a command was no action of this plant
 FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 
 
@@ -87,6 +90,7 @@ class SimBridgeNode(ProcessNode):
         self._pause_timer: Timer | None = None
         self._is_simulated = bool(self.get_parameter("use_sim_time").value)
         self._patience = Patience(self)
+        self._refusal = ""  # why the newest command was no action; empty if it was one
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
@@ -136,12 +140,9 @@ class SimBridgeNode(ProcessNode):
         kind, action = kind_of(message.decision), from_floats(message.action)
         fate = self._bridge.command(message.epoch, message.tick, action, is_hold=kind is DecisionKind.HOLD)
         self._fates[fate] += 1
-        if fate is CommandFate.BAD_ACTION:
-            self.get_logger().error(
-                f"command refused: got {len(action)} values, expected {self._bridge.plant.action_dim} finite ones: "
-                "does the executor's model fit the task?",
-                **every(5.0),
-            )
+        self._refusal = self._why_refused(action) if fate is CommandFate.BAD_ACTION else ""
+        if self._refusal:
+            self.get_logger().error(self._refusal, **every(5.0))
         if self._bridge.must_begin_again:
             self._episodes_begun -= 1
             self._begin_episode(self._bridge.episode.seed)
@@ -152,6 +153,12 @@ class SimBridgeNode(ProcessNode):
             self._camera.note(kind)
         if self._is_lockstep and fate in (CommandFate.TAKEN, CommandFate.LOST):
             self._end_tick()
+
+    def _why_refused(self, action: Float32[np.ndarray, "action"]) -> str:
+        return (
+            f"command refused: got {len(action)} values, expected {self._bridge.plant.action_dim} finite ones, as "
+            f"{self._settings.task} has: does the executor's model fit the task?"
+        )
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self._begin_episode(request.seed)
@@ -240,9 +247,12 @@ class SimBridgeNode(ProcessNode):
     def _check_lockstep(self) -> None:
         if not self._bridge.is_done:
             o = self._bridge.observation
+            timeout_s = self._settings.command_timeout_s
+            if self._refusal:  # the answer came, and no other will
+                self._patience.end_after(min(timeout_s, REFUSED_S), self._refusal)
+                return
             self._patience.end_after(
-                self._settings.command_timeout_s,
-                f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?",
+                timeout_s, f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?"
             )
 
     def _publish_diagnostics(self) -> None:

@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer, TimerInfo
 
 from spec_control_ros.bringup.lifeline import GRACE_S, leave_at_once
+from spec_control_ros.bringup.log_folder import ensure_log_folder
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.ros.clock_watch import ClockWatch
 from spec_control_ros.ros.parameters import announce, take_given
@@ -147,6 +148,8 @@ def spinning(
 
 
 def _join_ros() -> None:
+    if warning := ensure_log_folder():
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except UnknownROSArgsError as error:

@@ -1,5 +1,6 @@
 """Any task of the DeepMind Control Suite as a plant."""
 
+import difflib
 from functools import cache
 
 from dm_control import suite
@@ -32,7 +33,9 @@ def split_task(task: str) -> tuple[str, str]:
     known = _task_names()
     name = task.replace("_", "-")
     if name not in known:
-        raise TaskError(f"task: got {task!r}, expected one of {', '.join(sorted(known))}")
+        near = difflib.get_close_matches(name, known)
+        guess = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise TaskError(f"task: got {task!r}, expected one of {', '.join(sorted(known))}{guess}")
     return known[name]
 
 

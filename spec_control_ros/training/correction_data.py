@@ -98,10 +98,8 @@ class Gathering:
     ):
         self._plant, self._teacher, self._window = plant, teacher, window
         self._controller = replace(controller, gate=open_gate(controller.gate))
-        self._tick_model = tick_model(model, controller.task)
-        self._planner = TDMPC2Planner(
-            model, controller.planner, controller.task, control_period_s=plant.control_period_s
-        )
+        self._tick_model = tick_model(model)
+        self._planner = TDMPC2Planner(model, controller.planner, control_period_s=plant.control_period_s)
 
     def first_drivers(self) -> list[Corrector | None]:
         """What acts in turn before there are correctors: the queue as it is, and the policy prior."""

@@ -1,5 +1,6 @@
 """An expert's episodes as a data set."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def find_expert(name: str, models: Path) -> ExpertActor:
     Raises:
         CheckpointError: there is no such expert, or it is damaged.
     """
-    for path in (models / "experts" / f"{name}.npz", Path(name).expanduser()):
+    for path in (models / "experts" / f"{name}.npz", Path(os.path.expanduser(name))):
         if path.is_file():
             return ExpertActor.load(path)
     known = ", ".join(sorted(path.stem for path in (models / "experts").glob("*.npz"))) or "(none shipped)"

@@ -85,10 +85,8 @@ class NominalOperation:
     def __init__(self, folder: ModelFolder, model: WorldModel, plant: Plant, settings: ControllerSettings):
         self.model, self.settings, self._plant = model, settings, plant
         self._corrector = folder.corrector(settings.corrector, model)
-        self._tick_model = tick_model(model, settings.task)
-        self._planner = TDMPC2Planner(
-            model, settings.planner, settings.task, control_period_s=plant.control_period_s
-        )
+        self._tick_model = tick_model(model)
+        self._planner = TDMPC2Planner(model, settings.planner, control_period_s=plant.control_period_s)
 
     def observe(self, seeds: Sequence[int]) -> Iterator[GatedEpisode]:
         """Episodes with an open gate, every other one with plans made ahead of time: there predictions grow older."""
@@ -150,8 +148,8 @@ class NominalOperation:
         """(tick, latent) gradient of the value of the policy prior's action."""
         z = z.clone().requires_grad_(True)
         with torch.enable_grad():
-            action = self.model.prior(z, self.settings.task).mean
-            value = expected_value(self.model.q_logits(z, action, self.settings.task)).mean(0)
+            action = self.model.prior(z).mean
+            value = expected_value(self.model.q_logits(z, action)).mean(0)
             (slopes,) = torch.autograd.grad(value.sum(), z)
         return slopes
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.errors import TrainingError
+from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.sim.suite_plant import SuitePlant
@@ -91,7 +92,7 @@ class Trainer:
             precision=resources.precision,
         )
         if settings.start:
-            self._learner.start_from(ModelFolder.find(settings.start, models).world_model()[0])
+            self._start_from(ModelFolder.find(settings.start, models))
         self._evaluator = Evaluator(settings, self._pool, self.model)
 
         # How it gets its experience
@@ -127,6 +128,12 @@ class Trainer:
         """The model with the weights that evaluated best; the live one before the first evaluation."""
         weights = self.best_folder / WEIGHTS
         return load_world_model(weights)[0] if weights.exists() else self.model
+
+    def _start_from(self, start: ModelFolder) -> None:
+        model, card = start.world_model()
+        sizes = model.dims.obs, model.dims.action
+        refuse_misfit(start.path.name, sizes, card, self._spec, self._settings.task)
+        self._learner.start_from(model)
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train until the settings' number of updates, or `should_stop`, and save; yields what there is to report.

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from statistics import median
 
 import torch
 
+from spec_control_ros.analysis.distribution import Spread, spread
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.training.eager_update import EagerUpdate
 from spec_control_ros.training.episodes import Batch
@@ -69,10 +69,10 @@ class UpdateBenchmark:
         return (time.perf_counter() - began_s) / self.updates
 
 
-def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """Median over the rounds for each form, and of the rounds' `ratio` of the eager form to the learner."""
-    figures = {name: median(row[name] for row in rounds) for name in rounds[0]}
-    return {**figures, "ratio": median(row["eager"] / row["learner"] for row in rounds)}
+def spreads(rounds: list[dict[str, float]]) -> dict[str, Spread]:
+    """What the rounds gave for each form, and as `ratio` of the eager form to the learner, taken within rounds."""
+    figures = {name: spread([row[name] for row in rounds]) for name in rounds[0]}
+    return {**figures, "ratio": spread([row["eager"] / row["learner"] for row in rounds])}
 
 
 def _wait(device: torch.device) -> None:

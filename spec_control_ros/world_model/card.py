@@ -1,6 +1,7 @@
 """What a model's card may hold: how its weights came about, and what they were measured to do."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from spec_control_ros.core.errors import CheckpointError
 Card = dict[str, Any]
 CARDS = ("planner.json", "world_model.json")  # of a model's folder, whose `format` names the kind of planner
 
+NO_TASK = -1  # in place of the index of a multi-task model's task
 NUMBER = (int, float)
 RETURNS = {
     "command": str,
@@ -40,6 +42,11 @@ WORLD_MODEL: dict[str, Any] = {
     "dimensions": dict,
     "task": str,
     "control_period_s": NUMBER,
+    "multi_task": {
+        "task_index": int,
+        "obs": int,
+        "action": int,
+    },  # which of its tasks `task` is, and its sizes
     "training": TRAINING,
     "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
     "gate": dict,
@@ -89,7 +96,7 @@ def find_folder(name: str, models: Path) -> Path:
     Raises:
         CheckpointError: there is no such model; the message lists those that there are.
     """
-    for path in (models / name, Path(name).expanduser()):
+    for path in (models / name, Path(os.path.expanduser(name))):
         if name and any((path / card).is_file() for card in CARDS):
             return path.resolve()
     known = sorted(path.name for path in models.glob("*") if any((path / card).is_file() for card in CARDS))
@@ -137,6 +144,20 @@ def missing(card: Card, expected: Mapping[str, Any]) -> list[str]:
         elif isinstance(inner, Mapping):
             names += [f"{part}.{name}" for name in missing(card[part], inner)]
     return names
+
+
+def sizes(card: Card, task_index: int = NO_TASK) -> tuple[int, int] | None:
+    """Lengths of observation and action that a world model drives; None where its card does not tell.
+
+    Args:
+        card: of the world model.
+        task_index: of a multi-task model; `NO_TASK`: the one that the card names.
+    """
+    own = card.get("multi_task", {})
+    if task_index not in (NO_TASK, own.get("task_index", NO_TASK)):
+        return None
+    known = own if card["dimensions"].get("tasks") else card["dimensions"]
+    return (known["obs"], known["action"]) if {"obs", "action"} <= known.keys() else None
 
 
 def with_part(card: Card, part: str, value: object) -> Card:

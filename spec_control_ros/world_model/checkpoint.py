@@ -1,6 +1,7 @@
 """Weights as safetensors with a JSON card beside them."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsE
 from spec_control_ros.core.output import written
 from spec_control_ros.world_model.card import Card, check_card, load_card, with_part
 from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.foreign_file import refuse_other_than_weights
 from spec_control_ros.world_model.model import WorldModel
 
 NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a list of numbers over many lines
@@ -61,6 +63,7 @@ def _json(card_path: Path, card: Card) -> str:
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a new file in the place of `path`, which is never seen half written."""
     # An installation of links leads to the source: there it is renewed, and the link stays.
+    path = Path(os.path.realpath(path))  # unlike resolve(), not troubled by a loop of links
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written(path) as part:
@@ -76,10 +79,9 @@ def load_weights(path: Path, module: nn.Module) -> None:
     Raises:
         CheckpointError: missing, truncated, or a tensor is missing, unknown, of another shape or not finite.
     """
+    refuse_other_than_weights(path)
     try:
         tensors = load_file(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
     fill(path, module, tensors)

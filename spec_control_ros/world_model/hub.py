@@ -28,6 +28,15 @@ MULTITASK = (
     *("cheetah-jump", "hopper-hop-backwards", "reacher-three-easy", "reacher-three-hard", "cup-spin"),
     "pendulum-spin",
 )
+MULTITASK_SIZES = (30, 80)  # tasks of the official multi-task models
+
+
+def official_name(task: str) -> str:
+    """The task as the official code spells it, which has short names for two domains."""
+    name = task.replace("_", "-")
+    for long, short in (("ball-in-cup-", "cup-"), ("point-mass-", "pointmass-")):
+        name = short + name.removeprefix(long) if name.startswith(long) else name
+    return name
 
 
 @dataclass(frozen=True, slots=True)

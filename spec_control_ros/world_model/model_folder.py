@@ -18,7 +18,7 @@ from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
-from spec_control_ros.world_model.card import Card, find_folder, load_card
+from spec_control_ros.world_model.card import NO_TASK, Card, find_folder, load_card, sizes
 from spec_control_ros.world_model.checkpoint import (
     load_weights,
     load_world_model,
@@ -26,6 +26,7 @@ from spec_control_ros.world_model.checkpoint import (
 )
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.native_library import NativeLibraryError
+from spec_control_ros.world_model.single_task import single_task
 from spec_control_ros.world_model.tick_networks import native_residual
 
 WEIGHTS = "world_model.safetensors"
@@ -56,13 +57,39 @@ class ModelFolder:
         """
         return cls(find_folder(name, models))
 
-    def world_model(self, device: torch.device | str = "cpu") -> tuple[WorldModel, Card]:
-        """The world model in inference mode, and its card.
+    def world_model(
+        self, device: torch.device | str = "cpu", task_index: int = NO_TASK
+    ) -> tuple[WorldModel, Card]:
+        """The world model of one task in inference mode, and its card.
+
+        Of a multi-task model it is the part for that task, with the task's own sizes.
+
+        Args:
+            device: for the weights.
+            task_index: of a multi-task model; `NO_TASK`: the one that the card names.
 
         Raises:
             CheckpointError: see `checkpoint.load_world_model`.
+            SettingsError: a multi-task model does not say for which task, or a single-task one was asked for one.
         """
-        return load_world_model(self.path / WEIGHTS, device)
+        model, card = load_world_model(self.path / WEIGHTS)
+        return self._for_task(model, card, task_index).to(device), card
+
+    def _for_task(self, model: WorldModel, card: Card, task_index: int) -> WorldModel:
+        tasks = model.dims.tasks
+        if not tasks and task_index == NO_TASK:
+            return model
+        own = card.get("multi_task", {})
+        index = own.get("task_index", NO_TASK) if task_index == NO_TASK else task_index
+        if not 0 <= index < tasks:
+            allowed = f"0 to {tasks - 1}" if tasks else "none: it is a single-task model"
+            got = "none" if index == NO_TASK else index
+            raise SettingsError(f"{self.path.name}: task_index: got {got}, expected {allowed}")
+        known = sizes(
+            card, index
+        )  # only of the card's own task; another's observations are taken as long as padded
+        obs = model.dims.obs if known is None else known[0]
+        return single_task(model, index, obs, int(model.action_masks[index].sum()))
 
     def card(self) -> Card:
         """The world model's card."""

@@ -38,7 +38,9 @@ def native_library(sources: Path = SOURCES) -> ctypes.CDLL:
 
 
 def _compiled(compiler: str, sources: Path, name: str) -> Path:
-    library = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spec_control_ros" / name
+    library = (
+        Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "spec_control_ros" / name
+    )
     if not library.exists():
         try:
             library.parent.mkdir(parents=True, exist_ok=True)

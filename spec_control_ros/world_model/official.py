@@ -1,8 +1,8 @@
 """Reads checkpoints of the official TD-MPC2 code, in both of the key layouts that it has had."""
 
-import pickle
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.world_model.checkpoint import fill
 from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.foreign_file import refuse_other_than_weights
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.two_hot import NUM_BINS
 
@@ -25,6 +26,11 @@ PREFIXES = {
 }
 NAMES = {"_task_emb.weight": "task_embedding", "_action_masks": "action_masks"}
 OLD_ENSEMBLE_KEY = re.compile(r"q_head\.(\d+)")
+CONTAINERS = ("model", "agent", "state_dict", "model_state_dict")  # that a state dict may lie below
+MAX_DEPTH = 3  # of them in each other
+COMPILED = "_orig_mod"  # what torch.compile puts into names
+WRAPPERS = ("module", "model", "agent", "state_dict")  # what names may begin with
+FOREIGN_OBJECT = re.compile(r"(?:GLOBAL|global:?) ([\w.]+)")
 ENSEMBLE_TENSORS = ("weight", "bias", "ln.weight", "ln.bias")
 
 
@@ -38,7 +44,11 @@ def load_official(path: Path, action_dims: Sequence[int] | None = None) -> World
     Raises:
         CheckpointError: missing, truncated, holding code, not TD-MPC2 for state observations, or mismatched.
     """
-    tensors = _own_names(path, _read(path))
+    official = _plain_names(path, _read(path))
+    for name, tensor in official.items():
+        if name in NAMES or name.startswith(tuple(PREFIXES)):
+            _refuse_odd(path, name, tensor)
+    tensors = _own_names(path, official)
     try:
         dims = _dimensions(path, tensors)
     except SettingsError as error:
@@ -52,20 +62,56 @@ def load_official(path: Path, action_dims: Sequence[int] | None = None) -> World
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    refuse_other_than_weights(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise CheckpointError(
-            f"{path}: not a whole checkpoint of tensors ({reason}); nothing in it was run"
-        ) from None
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]
-    if not isinstance(content, dict):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickle protocols
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever bytes these are: an unpickler raises nearly anything
+        raise CheckpointError(f"{path}: {_why_unreadable(error)}; nothing in it was run") from None
+    for _ in range(MAX_DEPTH):
+        inner = content if isinstance(content, Mapping) else {}
+        content = next((inner[k] for k in CONTAINERS if isinstance(inner.get(k), Mapping)), content)
+    if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: got a {type(content).__name__}, expected a state dict")
     return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
+
+
+def _why_unreadable(error: Exception) -> str:
+    """In our words: PyTorch's own advise to load such files without its protection."""
+    if (found := FOREIGN_OBJECT.search(str(error))) is not None:
+        return (
+            f"not a whole checkpoint of tensors: it holds objects of Python code ({found[1]}), expected tensors alone; "
+            "save the state dict without them"
+        )
+    return (
+        f"not a whole checkpoint of tensors ({type(error).__name__}): damaged, cut off, or of another format"
+    )
+
+
+def _plain_names(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without what compiling, parallel training and nesting put into names."""
+    plain: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        parts = [part for part in key.split(".") if part != COMPILED]
+        while parts and parts[0] in WRAPPERS:
+            del parts[0]
+        name = ".".join(parts)
+        if name in plain:
+            raise CheckpointError(f"{path}: got tensor {name} twice, expected one model's state dict")
+        plain[name] = tensor
+    return plain
+
+
+def _refuse_odd(path: Path, name: str, tensor: Tensor) -> None:
+    kinds = {
+        "without content (on the meta device)": tensor.is_meta,
+        "sparse": tensor.layout is not torch.strided or tensor.is_nested,
+        "complex": tensor.is_complex(),
+        "quantized": tensor.is_quantized,
+    }
+    if (kind := next((kind for kind, is_so in kinds.items() if is_so), None)) is not None:
+        raise CheckpointError(f"{path}: tensor {name} is {kind}, expected dense real numbers")
 
 
 def _own_names(path: Path, official: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -79,10 +125,9 @@ def _own_names(path: Path, official: dict[str, Tensor]) -> dict[str, Tensor]:
     own: dict[str, Tensor] = {}
     for key, tensor in official.items():
         prefix = next((p for p in PREFIXES if key.startswith(p)), None)
-        if prefix is not None:
-            own[_layered(PREFIXES[prefix] + key[len(prefix) :])] = tensor
-        elif key in NAMES:
-            own[NAMES[key]] = tensor
+        if prefix is None and key not in NAMES:
+            continue
+        own[NAMES[key] if prefix is None else _layered(PREFIXES[prefix] + key[len(prefix) :])] = tensor
     if "task_embedding" not in own:
         own.pop("action_masks", None)
     return {k: v.float() for k, v in own.items()}

@@ -11,6 +11,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, Resources
 from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.world_model.card import NO_TASK
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
@@ -27,16 +28,18 @@ class TDMPC2Format(PlannerFormat):
     ) -> TDMPC2Planner:
         """See `PlannerFormat`; sets the threads of the whole process."""
         torch.set_num_threads(resources.threads)
-        model, card = ModelFolder(folder).world_model(resources.device)
+        model, card = ModelFolder(folder).world_model(resources.device, _index(task))
         period_s = float(card.get("control_period_s", 0.0))
-        return TDMPC2Planner(model, settings, task, name=folder.name, control_period_s=period_s)
+        return TDMPC2Planner(model, settings, name=folder.name, control_period_s=period_s)
 
     def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
         """See `PlannerFormat`; sets the threads of the whole process."""
         torch.set_num_threads(1)  # one observation at a time: threads would only add latency
         why = why_not_native()
         warning = f"networks run in PyTorch, several times slower: {why}" if why else ""
-        return replace(tick_model(ModelFolder(folder).world_model()[0], task), warning=warning)
+        return replace(
+            tick_model(ModelFolder(folder).world_model(task_index=_index(task))[0]), warning=warning
+        )
 
     def load_corrector(self, folder: Path, kind: CorrectorKind) -> tuple[Corrector | None, int]:
         """See `PlannerFormat`."""
@@ -57,3 +60,7 @@ class TDMPC2Format(PlannerFormat):
             raise SettingsError(
                 f"device: got {resources.device!r}, expected one that torch has here ({reason})"
             ) from None
+
+
+def _index(task: int | None) -> int:
+    return NO_TASK if task is None else task

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from spec_control_ros.analysis.distribution import spread
 from spec_control_ros.cli.bench_executor import Bench, BenchExecutorOptions, bench_executor, parse_rates
 from spec_control_ros.cli.bench_executor_report import show_latency, show_rates
 from spec_control_ros.core.errors import SettingsError
@@ -88,5 +89,14 @@ def test_highest_rate_is_that_of_the_last_row_without_a_miss() -> None:
 
 
 def test_latency_is_told_beside_the_echos() -> None:
-    latency = {"rate_hz": 100.0, "executor": row(), "echo": row(p50=2e-4), "ratio_of_p50": 1.6}
-    assert "1.60 of the echo's p50, bar 1.5; 100 CORRECT: missed" in shown(show_latency, latency)
+    latency = {
+        "rate_hz": 100.0,
+        "executor": row(),
+        "echo": row(p50=2e-4),
+        "p50_of_executor": spread([3e-4, 4e-4]),
+        "p50_of_echo": spread([2e-4]),
+        "ratio_of_p50": spread([1.6, 1.5, 1.9]),
+    }
+    text = shown(show_latency, latency)
+    assert "1.60 (1.50 to 1.90) of the echo's p50, bar 1.5; 100 CORRECT: missed" in text
+    assert "350 (300 to 400) us" in text

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from spec_control_ros.cli.main import app
 from spec_control_ros.cli.replay import given_settings
-from spec_control_ros.core.errors import BagError, SettingsError, SpecControlError
+from spec_control_ros.core.errors import BagError, MisfitError, SettingsError, SpecControlError
 from spec_control_ros.evaluation.replay.comparison import SAME_ACTION
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
@@ -112,7 +112,7 @@ def test_sweep_tells_and_draws_every_value(recorded: Path, tmp_path: Path) -> No
     [
         (
             ["--gate.acept", "1"],
-            "gate.acept: unknown, expected one of corrector, task_index, planner.queue_length",
+            "gate.acept: unknown, expected one of corrector, planner.queue_length",
         ),
         (["--gate.accept", "much"], "gate.accept: got 'much', expected at least -1.0"),
         (["--gate.accept"], "--gate.accept: got no value"),
@@ -129,6 +129,16 @@ def test_wrong_argument_is_refused(recorded: Path, words: list[str], said: str) 
     with pytest.raises(SettingsError) as refusal:
         replay(recorded, *words)
     assert said in str(refusal.value)
+
+
+def test_model_of_another_body_is_refused(
+    recorded: Path, small_model: Callable[..., WorldModel], tmp_path: Path
+) -> None:
+    save_world_model(tmp_path / "other" / WEIGHTS, small_model(obs=3), {"task": "cup-catch"})
+    with pytest.raises(
+        MisfitError, match=r"model other: made for observations of 3, expected \d+, as was recorded"
+    ):
+        replay(recorded, "--model", str(tmp_path / "other"))
 
 
 def test_bag_of_another_robot_is_refused(recorded: Path) -> None:

@@ -10,9 +10,24 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "ros"))
 
-from ros_support import SMALL_SEARCH, TASK, Background, domain, model, probe, start, write_parameters
+from ros_support import (
+    SMALL_SEARCH,
+    TASK,
+    Background,
+    domain,
+    make_model_folder,
+    probe,
+    start,
+    write_parameters,
+)
 
-__all__ = ["domain", "model", "probe", "start"]
+__all__ = ["domain", "probe", "start"]
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model of ticks of 0.2 s, as an action repeat of 20 makes them."""
+    return make_model_folder(tmp_path_factory.mktemp("models") / "small", correctors=True, period_s=0.2)
 
 
 class Run(Background):

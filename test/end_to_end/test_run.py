@@ -93,8 +93,9 @@ def test_run_leaves_report_plot_and_table(run: Run, tmp_path: Path, model: Path)
 
 
 @pytest.mark.slow
-def test_realtime_run_accounts_for_every_tick(run: Run) -> None:
-    process = run("--mode", "realtime", sim_bridge={"action_repeat": 5})
+def test_realtime_run_accounts_for_every_tick(run: Run, tmp_path: Path) -> None:
+    quick = make_model_folder(tmp_path / "quick", period_s=0.05)
+    process = run("--mode", "realtime", "--model", str(quick), sim_bridge={"action_repeat": 5})
     until(lambda: is_under_way(process) and re.search(r"tick +[1-9]\d", process.text), lambda: process.text)
     process.send(signal.SIGINT)
     assert process.wait() == 130, process.text
@@ -217,14 +218,36 @@ def test_wrong_argument_ends_the_run_with_a_clear_message(run: Run, words: list[
     assert "Traceback" not in process.text
 
 
-@pytest.mark.parametrize(("obs", "action"), [(5, 1), (6, 2)], ids=["observation", "action"])
-def test_model_of_another_task_ends_the_run_with_a_hint(
-    run: Run, tmp_path: Path, obs: int, action: int
+@pytest.mark.parametrize(
+    ("obs", "action", "period_s", "said"),
+    [
+        (5, 1, 0.2, "made for observations of 5 and actions of 1, expected 6 and 1, as acrobot-swingup has"),
+        (6, 2, 0.2, "made for observations of 6 and actions of 2, expected 6 and 1, as acrobot-swingup has"),
+        (
+            6,
+            1,
+            0.05,
+            "made for ticks of 0.05 s, expected 0.2 s, as acrobot-swingup has with this action_repeat",
+        ),
+    ],
+    ids=["observation", "action", "tick"],
+)
+def test_model_of_another_body_is_refused_before_anything_starts(
+    run: Run, tmp_path: Path, obs: int, action: int, period_s: float, said: str
 ) -> None:
-    other = make_model_folder(tmp_path / "other", obs=obs, action=action)
-    process = run("--model", str(other), sim_bridge={"command_timeout_s": 1.0})
+    other = make_model_folder(tmp_path / "other", obs=obs, action=action, period_s=period_s)
+    process = run("--model", str(other))
     assert process.wait() == 1, process.text
-    assert "model fit the task?" in process.text.replace("\n", " ")
+    assert f"error: model other: {said}" in process.text.replace("\n", " ")
+    assert process.logs() == {}
+
+
+@pytest.mark.slow
+def test_model_of_another_task_of_the_same_body_runs_with_a_warning(run: Run) -> None:
+    process = run("--task", "acrobot-swingup-sparse")
+    assert process.wait() == 0, process.text
+    said = "warning: model small was made for acrobot-swingup, and drives acrobot-swingup-sparse"
+    assert said in process.text.replace("\n", " ")
 
 
 def test_unknown_robot_is_refused_with_those_there_are() -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters, write_parameters
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import BenchmarkError, CheckpointError, SettingsError
+from spec_control_ros.core.errors import BenchmarkError, CheckpointError, MisfitError, SettingsError
 from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
 from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -123,8 +124,16 @@ def test_missing_corrector_is_told_before_anything_runs(enter: Callable, model: 
 
 def test_model_of_another_task_is_refused(enter: Callable, model: Path) -> None:
     (entered,) = enter("replan")
-    with pytest.raises(BenchmarkError, match="made for observations of 5 and actions of 1, expected 6 and 1"):
+    with pytest.raises(MisfitError, match="made for observations of 5 and actions of 1, expected 6 and 1"):
         Subject("acrobot-swingup", model).runner().check(entered.trials[0])
+
+
+def test_model_of_another_tick_is_refused(enter: Callable, model: Path) -> None:
+    update_card(model / WEIGHTS, "control_period_s", 0.05)
+    (entered,) = enter("replan")
+    said = "model small: made for ticks of 0.05 s, expected 0.2 s, as cartpole-balance has with this action_repeat"
+    with pytest.raises(MisfitError, match=said):
+        Subject(TASK, model).runner().check(entered.trials[0])
 
 
 def test_wrong_parameter_is_refused_with_its_name(model: Path, tmp_path: Path) -> None:

@@ -98,7 +98,13 @@ def _is_unused(domain: int) -> bool:
 
 
 def make_model_folder(
-    path: Path, task: str = TASK, obs: int = OBS, action: int = ACTION, *, correctors: bool = False
+    path: Path,
+    task: str = TASK,
+    obs: int = OBS,
+    action: int = ACTION,
+    *,
+    correctors: bool = False,
+    period_s: float = 0.05,
 ) -> Path:
     """A random world model that plans in a millisecond, with a random corrector of each kind on demand."""
     torch.manual_seed(0)
@@ -106,7 +112,7 @@ def make_model_folder(
         obs=obs, action=action, latent=LATENT, encoder=16, encoder_layers=1, hidden=16, q_members=2
     )
     model = WorldModel(dims)
-    save_world_model(path / WEIGHTS, model, {"task": task, "control_period_s": 0.05})
+    save_world_model(path / WEIGHTS, model, {"task": task, "control_period_s": period_s})
     for kind, make in CORRECTORS.items() if correctors else ():
         window = 4 if kind is CorrectorKind.TEMPORAL else 1
         corrector = make(CorrectorDimensions(LATENT, action, hidden=16, window=window, layers=1, heads=2))

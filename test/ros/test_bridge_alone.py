@@ -51,6 +51,20 @@ def test_plant_whose_executor_falls_silent_ends_with_a_message(
     assert "no command for epoch 1, tick 0: is the executor alive?" in process.text
 
 
+def test_plant_whose_executor_has_another_body_ends_at_once_with_both_sizes(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    process = start("sim_bridge", LOCKSTEP)
+    controller.appear()
+    controller.observation(1, 0)
+    controller.command(1, 0, [0.0, 0.0])
+    assert process.wait() == 1
+    assert (
+        f"got 2 values, expected 1 finite ones, as {TASK} has: does the executor's model fit" in process.text
+    )
+    assert "is the executor alive" not in process.text
+
+
 def test_plant_ends_with_success_and_its_last_word_is_heard(
     controller: Controller, start: Callable[..., Background]
 ) -> None:

@@ -158,7 +158,10 @@ def test_refused_commands_are_on_diagnostics_with_a_hint(controller: Controller)
         controller.command(epoch, 0, [0.0, 0.0])
     assert controller.diagnostics[-1].level == b"\x01"
     assert controller.diagnostics[-1].message == "0 ticks missed, 1 commands refused"
-    assert "expected 1 finite ones: does the executor's model fit the task?" in controller.process.text
+    assert (
+        "expected 1 finite ones, as acrobot-swingup has: does the executor's model fit the task?"
+        in controller.process.text
+    )
 
 
 def test_command_of_an_unknown_decision_drives_the_plant_all_the_same(controller: Controller) -> None:

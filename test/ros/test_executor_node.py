@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rcl_interfaces.msg import ParameterEvent
-from ros_support import ACTION, LATENT, OBS, Background, Probe, node_command
+from ros_support import ACTION, LATENT, OBS, TASK, Background, Probe, node_command
 from std_srvs.srv import Trigger
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
@@ -69,8 +69,9 @@ def test_bad_observation_is_held_counted_and_recovered_from(world: World, data: 
     held = world.tick(1, data)
     assert (held.decision, held.reason, held.dropped) == (HOLD, Reason.BAD_OBSERVATION, 1)
     assert list(world.commands[-1].action) == [0.0] * ACTION
-    world.diagnosed(level=b"\x01", reason="BAD_OBSERVATION")
-    assert "does the model fit the task" in world.process.text
+    what = f"got {len(data)} values, expected {OBS} finite ones, as the model has, which was made for {TASK}"
+    said = f"holding: bad observation ({what}: does the model fit the task?)"
+    world.diagnosed(level=b"\x01", reason="BAD_OBSERVATION", message=said)
     assert world.tick(2).decision == ACCEPT
 
 

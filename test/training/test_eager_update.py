@@ -8,7 +8,7 @@ from spec_control_ros.training.eager_update import EagerUpdate
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.learner_settings import LearnerSettings
-from spec_control_ros.training.update_benchmark import UpdateBenchmark, medians
+from spec_control_ros.training.update_benchmark import UpdateBenchmark, spreads
 from spec_control_ros.world_model.layers import Layer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.precision import Precision
@@ -42,7 +42,11 @@ def _seeded(seed: int, form: EagerUpdate | Learner, batch: Batch) -> dict[str, t
 
 def test_ratio_is_the_median_of_the_rounds_own() -> None:
     rounds = [{"eager": e, "learner": u} for e, u in ((4.0, 1.0), (9.0, 3.0), (10.0, 2.0))]
-    assert medians(rounds) == {"eager": 9.0, "learner": 2.0, "ratio": 4.0}
+    assert spreads(rounds) == {
+        "eager": {"median": 9.0, "low": 4.0, "high": 10.0},
+        "learner": {"median": 2.0, "low": 1.0, "high": 3.0},
+        "ratio": {"median": 4.0, "low": 3.0, "high": 5.0},
+    }
 
 
 def test_unknown_size_is_told_before_anything_is_measured() -> None:

@@ -39,7 +39,7 @@ def weights(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
 )
 def test_shipped_card_has_every_part(path: Path) -> None:
     card = load_card(path)
-    assert set(missing(card, contents(card))) <= {"source"}  # of converted models only
+    assert set(missing(card, contents(card))) <= {"source", "multi_task"}  # of converted models only
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*/*.json")), ids=lambda p: f"{p.parent.name}/{p.name}")

@@ -106,6 +106,48 @@ class TestMultitask:
             load_official(write(tmp_path / "m.pt", tensors), action_dims)
 
 
+class TestNames:
+    @pytest.fixture
+    def model(self, small_model: Callable[..., WorldModel]) -> WorldModel:
+        return small_model()
+
+    @pytest.mark.parametrize(
+        "prefix", ["_orig_mod.", "module.", "module._orig_mod.", "model.", "agent.model."]
+    )
+    def test_what_training_puts_before_names_is_left_out(
+        self, model: WorldModel, tmp_path: Path, prefix: str
+    ) -> None:
+        path = write(tmp_path / "m.pt", {prefix + k: v for k, v in official_keys(model).items()})
+        assert _is_same(load_official(path), model)
+
+    def test_parts_that_were_compiled_alone_are_read(self, model: WorldModel, tmp_path: Path) -> None:
+        keys = {k.replace("_encoder.", "_encoder._orig_mod."): v for k, v in official_keys(model).items()}
+        assert _is_same(load_official(write(tmp_path / "m.pt", keys)), model)
+
+    @pytest.mark.parametrize(
+        "below", [(), ("state_dict",), ("agent",), ("model",), ("agent", "model"), ("model_state_dict",)]
+    )
+    def test_state_dict_is_found_below_the_usual_keys(
+        self, model: WorldModel, tmp_path: Path, below: tuple[str, ...]
+    ) -> None:
+        content: dict[str, Any] = official_keys(model)
+        for key in reversed(below):
+            content = {key: content, "step": 100}
+        torch.save(content, tmp_path / "m.pt")
+        assert _is_same(load_official(tmp_path / "m.pt"), model)
+
+    def test_two_models_in_one_are_refused(self, model: WorldModel, tmp_path: Path) -> None:
+        keys = official_keys(model)
+        path = write(tmp_path / "m.pt", keys | {f"module.{k}": v for k, v in keys.items()})
+        with pytest.raises(CheckpointError, match=r"got tensor .* twice, expected one model's state dict"):
+            load_official(path)
+
+
+def _is_same(got: WorldModel, expected: WorldModel) -> bool:
+    tensors = expected.state_dict()
+    return all(torch.equal(tensor, tensors[name]) for name, tensor in got.state_dict().items())
+
+
 class Malicious:
     """Runs code when it is unpickled."""
 
@@ -144,8 +186,59 @@ class TestBadFiles:
     def test_missing_file_and_folder_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=r"none\.pt: no such file"):
             load_official(tmp_path / "none.pt")
-        with pytest.raises(CheckpointError):
+        with pytest.raises(CheckpointError, match="a folder; expected a file of weights"):
             load_official(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
+                "Git LFS pointer .*git lfs pull",
+            ),
+            (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "a web page in place of the weights"),
+            (b"\xef\xbb\xbf<html>", "a web page in place of the weights"),
+            (b"", "the file is empty"),
+            (b"\x80\x02}q\x00(X\x01", "damaged, cut off, or of another format"),
+            (b"PK\x03\x04 no archive", "damaged, cut off, or of another format"),
+            (b"(lp0\n", "damaged, cut off, or of another format"),
+        ],
+    )
+    def test_file_that_is_something_else_is_called_what_it_is(
+        self, tmp_path: Path, content: bytes, said: str
+    ) -> None:
+        (tmp_path / "x.pt").write_bytes(content)
+        with pytest.raises(CheckpointError, match=rf"x\.pt: .*{said}"):
+            load_official(tmp_path / "x.pt")
+
+    def test_no_message_tells_to_load_without_protection(self, tmp_path: Path) -> None:
+        torch.save({"model": Malicious(tmp_path / "it_ran")}, tmp_path / "code.pt")
+        (tmp_path / "noise.pt").write_bytes(bytes(range(256)))
+        for name in ("code.pt", "noise.pt"):
+            with pytest.raises(CheckpointError) as caught:
+                load_official(tmp_path / name)
+            assert not any(
+                word in str(caught.value) for word in ("weights_only", "trust", "add_safe_globals")
+            )
+
+    @pytest.mark.parametrize(
+        ("kind", "change"),
+        [
+            ("sparse", lambda tensor: tensor.to_sparse()),
+            ("complex", lambda tensor: tensor.to(torch.complex64)),
+            ("without content", lambda tensor: tensor.to("meta")),
+            ("quantized", lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8)),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore")
+    def test_tensors_of_another_kind_are_refused_by_name(
+        self, tmp_path: Path, tensors: dict[str, Tensor], kind: str, change: Callable[[Tensor], Tensor]
+    ) -> None:
+        path = write(tmp_path / "m.pt", tensors | {"_pi.2.bias": change(tensors["_pi.2.bias"])})
+        with pytest.raises(
+            CheckpointError, match=rf"m\.pt: tensor _pi\.2\.bias is {kind}.*expected dense real"
+        ):
+            load_official(path)
 
     def test_file_of_something_else_is_refused(self, tmp_path: Path) -> None:
         torch.save([1, 2, 3], tmp_path / "list.pt")

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
+from math import isclose
 
+from spec_control_ros.core.errors import MisfitError
 from spec_control_ros.core.settings import changed
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
@@ -10,10 +12,11 @@ from spec_control_ros.evaluation.replay.plan_source import PlanSource, Rememberi
 from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
+from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
-NOT_OURS = ("action_repeat",)  # the plant's; what was recorded is recorded
+NOT_OURS = ("action_repeat", "task_index")  # the plant's and the model's; what was recorded is recorded
 
 
 class ReplaySession:
@@ -26,14 +29,16 @@ class ReplaySession:
     Raises:
         CheckpointError: the model cannot be loaded.
         SettingsError: the recorded parameters are not those of this version.
+        MisfitError: the model is of other sizes or another tick than what was recorded.
     """
 
     def __init__(self, recording: Recording, folder: ModelFolder):
         self.recording, self._folder = recording, folder
-        self._model, card = folder.world_model()
-        self._control_period_s = float(card.get("control_period_s", 0.0))
         self.settings = ControllerSettings.of(recording.parameters)
-        self._planners: dict[tuple[PlannerSettings, int | None], RememberingPlanner] = {}
+        self._model, card = folder.world_model(task_index=self.settings.task_index)
+        self._control_period_s = float(card.get("control_period_s", 0.0))
+        _refuse_misfit(recording, folder.path.name, self._model.dims, self._control_period_s)
+        self._planners: dict[PlannerSettings, RememberingPlanner] = {}
 
     def changed(self, given: Mapping[str, str]) -> ControllerSettings:
         """The recorded settings with some replaced.
@@ -89,13 +94,29 @@ class ReplaySession:
         self, settings: ControllerSettings, delays: Delays, *, uses_recorded: bool
     ) -> SimulatedPlanner:
         planner = self._planners.setdefault(
-            (settings.planner, settings.task),
+            settings.planner,
             RememberingPlanner(lambda: self._make_planner(settings)),
         )
         source = PlanSource(self.recording.plans.values(), planner)
         return SimulatedPlanner(source, delays, uses_recorded=uses_recorded)
 
     def _make_planner(self, settings: ControllerSettings) -> TDMPC2Planner:
-        return TDMPC2Planner(
-            self._model, settings.planner, settings.task, control_period_s=self._control_period_s
+        return TDMPC2Planner(self._model, settings.planner, control_period_s=self._control_period_s)
+
+
+def _refuse_misfit(recording: Recording, name: str, dims: Dimensions, period_s: float) -> None:
+    observation = next(iter(recording.observations.values()), None)
+    plan = next(iter(recording.plans.values()), None)
+    got: dict[str, tuple[float, float]] = {}
+    if observation is not None:
+        got["observations of"] = (dims.obs, len(observation.data))
+    if plan is not None:
+        got["actions of"] = (dims.action, plan.actions.shape[1])
+        got["latents of"] = (dims.latent, plan.latents.shape[1])
+        got["ticks in s of"] = (period_s or plan.control_period_s, plan.control_period_s)
+    if wrong := next((what for what, (own, recorded) in got.items() if not isclose(own, recorded)), None):
+        own, recorded = got[wrong]
+        raise MisfitError(
+            f"model {name}: made for {wrong} {own:g}, expected {recorded:g}, as was recorded; name the model that "
+            "drove the run with --model"
         )

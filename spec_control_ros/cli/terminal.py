@@ -1,0 +1,44 @@
+"""What commands write to the terminal: plain text, whatever it holds. A style is given beside it, never inside."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, ProgressColumn, TextColumn
+from rich.progress import track as rich_track
+from rich.text import Text
+
+Item = TypeVar("Item")
+
+
+def terminal(width: int | None = None) -> Console:
+    """A console for text from anywhere: paths, recorded parameters, messages of errors.
+
+    Args:
+        width: in characters; None: the terminal's.
+    """
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def track(
+    items: Iterable[Item], description: str, total: int | None, *, console: Console, transient: bool = False
+) -> Iterable[Item]:
+    """The items, with a bar that tells how many there were."""
+    return rich_track(items, escape(description), total, console=console, transient=transient)
+
+
+def progress(console: Console, *columns: ProgressColumn, speed_estimate_period_s: float = 30.0) -> Progress:
+    """Bars, each with its description in front."""
+    description = TextColumn("{task.description}")
+    return Progress(description, *columns, console=console, speed_estimate_period=speed_estimate_period_s)
+
+
+def plain(template: str) -> TextColumn:
+    """A column of a bar, filled with fields of its task."""
+    return TextColumn(template)
+
+
+def coloured(is_good: bool, text: str) -> Text:
+    """Text in green where it is good news, else in red."""
+    return Text(text, "green" if is_good else "red")
