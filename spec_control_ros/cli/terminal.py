@@ -30,13 +30,13 @@ def track(
 
 def progress(console: Console, *columns: ProgressColumn, speed_estimate_period_s: float = 30.0) -> Progress:
     """Bars, each with its description in front."""
-    description = TextColumn("{task.description}")
+    description = TextColumn("{task.description}", markup=False)
     return Progress(description, *columns, console=console, speed_estimate_period=speed_estimate_period_s)
 
 
 def plain(template: str) -> TextColumn:
     """A column of a bar, filled with fields of its task."""
-    return TextColumn(template)
+    return TextColumn(template, markup=False)
 
 
 def coloured(is_good: bool, text: str) -> Text:
