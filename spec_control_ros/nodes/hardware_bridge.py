@@ -247,9 +247,9 @@ class HardwareBridgeNode(ProcessNode):
     def _tell_stop(self, why: str) -> None:
         if why:
             self.get_logger().error(f"{why}: {SAFE}")
-        else:
+        elif self._bridge.is_running:
             self.get_logger().info(
-                "sensors, controller and executor are right again: the robot goes on from rest"
+                "nothing stops the robot any more: it comes back from rest with the next command"
             )
         self._publish_diagnostics()
 

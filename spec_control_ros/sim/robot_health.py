@@ -26,7 +26,7 @@ def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str
         Stop.CONTROLLER: f"the controller does not listen: {', '.join(missing) or 'there is none'}",
         Stop.RIVAL: f"others command the controller as well: {', '.join(rivals)}",
         Stop.SENSORS: sensor_faults(bridge.sensors, now_s) or "there is no observation",
-        Stop.SILENCE: "the executor is silent: no command",
+        Stop.SILENCE: "the executor is silent, or its commands are refused",
     }
     return "; ".join(why for stop, why in whys.items() if stop in bridge.stops)
 

@@ -204,6 +204,19 @@ def test_sensors_at_fault_stop_the_robot_at_once_and_it_comes_back_from_rest(is_
     assert np.abs(efforts).max() <= STEP
 
 
+def test_sensors_that_are_apart_stop_the_robot_only_if_they_are_so_at_a_tick(world: World) -> None:
+    world.now_s += 0.03
+    s = robot().state()
+    world.bridge.sensors.hear_joints(
+        s.joints.names, s.joints.position, s.joints.velocity, world.now_s, world.now_s
+    )
+    assert world.bridge.safe_command(world.now_s) is None
+    world.tick(is_sensed=False)
+    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+    assert world.bridge.stops == {Stop.SENSORS}
+    assert world.bridge.sensors.faults == {SensorFault.SKEWED: 1}
+
+
 def test_frozen_sensors_stop_the_robot(world: World) -> None:
     """The robot of this test never moves: what it senses stays the same while it is driven."""
     for tick in range(1, 6):
