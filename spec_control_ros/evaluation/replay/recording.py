@@ -1,5 +1,6 @@
 """A recorded run, as far as the control law is concerned."""
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,8 @@ class _Reading:
         self._arrived: list[ExecutorInput] = []
         self._arrived_s: dict[tuple[int, int], float] = {}  # of observations
         self._status: list[Any] = []
-        self._commands: dict[tuple[int, ...], Any] = {}
+        # A tick that is held again and again has several, which bear one stamp where simulated time stands still.
+        self._commands: defaultdict[tuple[int, ...], deque[Any]] = defaultdict(deque)
         self._take: dict[str, Callable[[Any, float], None]] = {
             "observation": self._observation,
             "plan": self._plan,
@@ -121,9 +123,8 @@ class _Reading:
         # By the executor's own clock: the recorder's may have been set back in the middle.
         recording.inputs = sorted(self._told, key=lambda given: given.now_s) or self._inferred()
         for status in self._status:
-            command = self._commands.get(_identity(status))
-            if command is not None:
-                recording.steps.append(Step.of_messages(status, command))
+            if commands := self._commands[_identity(status)]:
+                recording.steps.append(Step.of_messages(status, commands.popleft()))
         if lost := len(self._status) - len(recording.steps):
             recording.losses.append(f"{lost} commands, whose status there is")
         return recording
@@ -152,7 +153,7 @@ class _Reading:
             self._arrived.append(ExecutorInput.plan(plan, now_s))
 
     def _command(self, message: Any, _: float) -> None:
-        self._commands[_identity(message)] = message
+        self._commands[_identity(message)].append(message)
 
     def _note_status(self, message: Any, now_s: float) -> None:
         self._status.append(message)

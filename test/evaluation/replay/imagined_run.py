@@ -25,6 +25,7 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 PERIOD_S, WATCHDOG_S = 0.05, 0.02
+SIMULATED_S = 0.5  # between two times of the clock that stamps are of
 FROZEN_TICKS = range(2, 12)  # of every epoch in real time
 FIRST_S = 1234.5678  # on the executor's monotonic clock
 
@@ -205,7 +206,7 @@ class ImaginedRun:
         self._decided = True
         self.decisions.append(d)
         same = {"epoch": d.epoch, "tick": d.tick, "plan_id": d.plan_id, "decision": d.kind}
-        stamp_ns = round(self._now_s * 1e9)
+        stamp_ns = round(self._now_s // SIMULATED_S * SIMULATED_S * 1e9)
         self._say("command", **same, action=d.action, stamp_ns=stamp_ns)
         self._say(
             "status",
