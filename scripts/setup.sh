@@ -4,7 +4,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD venv=$PWD/.venv log=$PWD/log/setup.log stamps=$PWD/.venv/stamps environment=$PWD/.venv/environment.sh changed=false
-
 fail() {
     printf 'scripts/setup.sh: %s\n' "$@" >&2
     exit 1
@@ -87,8 +86,9 @@ export PATH=$venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 UV_HTTP_TIMEOUT=${UV
 uv() { command uv --no-progress --no-python-downloads pip "$1" --python "$venv/bin/python" "${@:2}"; }
 install_cpu_torch() { # on a machine without NVIDIA GPU: PyPI's torch brings gigabytes of CUDA
     [[ ! -e /proc/driver/nvidia/version ]] && ! nvidia-smi -L || return 1
-    local index=https://download.pytorch.org/whl/cpu options=()
-    ! timeout 8 python -c "import urllib.request as u; u.urlopen('$index/torch/', timeout=4)" || options=(--index "$index")
+    local folder index=https://download.pytorch.org/whl/cpu options=()
+    for folder in $find_links; do [[ ! -d $folder ]] || options+=(--find-links "$folder"); done
+    ! timeout 8 python -c "import urllib.request as u; u.urlopen('$index/torch/', timeout=4)" || options+=(--index "$index")
     uv install --no-deps "${options[@]}" "$(sed -nE 's/^(torch==[0-9.]+).*/\1+cpu/p' requirements.lock)"
 }
 lock_beside_ros() { # its numpy and empy stay: its modules are compiled for the one, its generators written for the other
@@ -104,11 +104,11 @@ set_paths() { # the CMake files of the message wheels name the Python and numpy 
         "$venv"/share/*/cmake/*rosidl_generator_pyExport.cmake
 }
 install_packages() {
-    local lock=requirements.lock left_out=none
+    local lock=requirements.lock left_out=none find_links=
     pip install --no-deps --require-hashes --requirement <(sed -n '/^uv==/,/[^\\]$/p' "$lock")
     # uv does not read pip's settings: a mirror, folders of wheels, a certificate.
-    eval "$(pip config list | sed -nE 's/\\n/,/g; s/^[a-z:]+\.index-url=/export UV_DEFAULT_INDEX=/p
-        s/^[a-z:]+\.find-links=/export UV_FIND_LINKS=/p; s/^[a-z:]+\.cert=/export SSL_CERT_FILE=/p')"
+    eval "$(pip config list | sort -r | sed -nE 's/\\n/ /g; s/^[a-z:]+\.index-url=/export UV_DEFAULT_INDEX=/p
+        s/^[a-z:]+\.find-links=/find_links=/p; s/^[a-z:]+\.cert=/export SSL_CERT_FILE=/p')"
     [[ $mode == wheels ]] || { lock_beside_ros && lock=$venv/requirements.lock; }
     ! install_cpu_torch || left_out='torch|triton|cuda-.*|nvidia-.*'
     awk -v names="^($left_out)==" '/^[a-z]/ { is_out = $0 ~ names } !is_out' "$lock" | uv install --no-deps --require-hashes --requirement -
