@@ -1,5 +1,6 @@
 """A recording with the model that drove it, to be replayed with one set of settings after the other."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from math import isclose
@@ -105,11 +106,11 @@ class ReplaySession:
 
 
 def _refuse_misfit(recording: Recording, name: str, dims: Dimensions, period_s: float) -> None:
-    observation = next(iter(recording.observations.values()), None)
+    lengths = Counter(len(observation.data) for observation in recording.observations.values())
     plan = next(iter(recording.plans.values()), None)
     got: dict[str, tuple[float, float]] = {}
-    if observation is not None:
-        got["observations of"] = (dims.obs, len(observation.data))
+    if lengths:  # the first one may have been a bad one
+        got["observations of"] = (dims.obs, lengths.most_common(1)[0][0])
     if plan is not None:
         got["actions of"] = (dims.action, plan.actions.shape[1])
         got["latents of"] = (dims.latent, plan.latents.shape[1])
