@@ -29,7 +29,7 @@ def refuse_file(path: Path | None, endings: tuple[str, ...] = (), *, makes_folde
         raise SettingsError(f"{path}: got the ending {path.suffix!r}, expected one of {', '.join(endings)}")
     if path.is_dir():
         raise SettingsError(f"{path}: is a folder, expected the name of a file")
-    folder = path.resolve().parent
+    folder = _real(path).parent
     if makes_folder:
         _refuse_new(folder, path)
     elif not folder.is_dir():
@@ -47,7 +47,7 @@ def refuse_folder(path: Path | None) -> None:
         SettingsError: see `refuse_file`.
     """
     if path is not None:
-        _refuse_new(path.resolve(), path)
+        _refuse_new(_real(path), path)
 
 
 def refuse_bag(path: Path | None) -> None:
@@ -70,7 +70,7 @@ def written(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it could not be written; what was there before is untouched.
     """
-    path = path if _is_special(path) else path.resolve()  # a link stays, and leads to the new file
+    path = path if _is_special(path) else _real(path)  # a link stays, and leads to the new file
     part = path if _is_special(path) else path.with_name(f"{UNFINISHED}{path.name}")
     try:
         yield part
@@ -91,7 +91,7 @@ def write_text(path: Path, text: str) -> Path:
         OutputError: see `written`.
     """
     with written(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")  # a path may be no text
     return path
 
 
@@ -140,3 +140,7 @@ def _refuse_unwritable(folder: Path, path: Path) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be written: {error.strerror}; choose another place") from None
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # unlike resolve(), it raises nothing where links lead in a circle
