@@ -49,7 +49,7 @@ def without_foreign_ros(environment: Mapping[str, str], prefix: Path) -> tuple[d
 
 def _is_foreign(folder: Path, prefix: Path, own: set[str]) -> bool:
     """Whether a folder of Python packages, of libraries or of a whole installation holds what we have ourselves."""
-    if not own or os.path.realpath(folder).startswith(os.path.realpath(prefix) + os.sep):
+    if not own or Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(prefix)):
         return False
     return any(
         (folder / name).is_dir() or (folder / INDEX / name).exists() or (folder / f"lib{name}.so").exists()

@@ -41,10 +41,10 @@ def test_its_folders_are_left_out_and_named(
     tmp_path: Path, prefix: Path, variable: str, files: list[str]
 ) -> None:
     foreign, harmless = other(tmp_path, *files), str(tmp_path)
-    given = {variable: f"{foreign}:{harmless}:{prefix}/lib", "HOME": "/root"}
+    given = {variable: f"{foreign}:{harmless}:{prefix}:{prefix}/lib", "HOME": "/root"}
     clean, named = without_foreign_ros(given, prefix)
     assert named == [foreign]
-    assert clean == {**given, variable: f"{harmless}:{prefix}/lib"}
+    assert clean == {**given, variable: f"{harmless}:{prefix}:{prefix}/lib"}
 
 
 def test_middleware_that_is_not_there_is_left_out(prefix: Path) -> None:
