@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.analysis.bag.reader import Bag, Recorded
+from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.analysis.clock_check import ClockCheck
 from spec_control_ros.analysis.message_check import misfit
 from spec_control_ros.analysis.rows import Rows
@@ -110,7 +111,7 @@ class BagLog:
         self.bag = bag
         self.robots: defaultdict[str, RobotLog] = defaultdict(RobotLog)  # by namespace
         self.recorder = ClockCheck()
-        self.clock = ClockCheck()
+        self.clocks: defaultdict[str, ClockCheck] = defaultdict(ClockCheck)  # by topic
         self._misfits: dict[str, tuple[int, str]] = {}  # by topic: how many, and why the first
         for recorded in bag.messages(OURS | {CLOCK, PARAMETERS}):
             self._add(recorded)
@@ -135,12 +136,12 @@ class BagLog:
             count, first = self._misfits.get(recorded.topic, (0, why))
             self._misfits[recorded.topic] = count + 1, first
         elif recorded.type_name == CLOCK:
-            self.clock.add(stamp_ns(recorded.message.clock))
+            self.clocks[recorded.topic].add(stamp_ns(recorded.message.clock))
         else:
             self._robot_of(recorded).add(recorded, kind)
 
     def _robot_of(self, recorded: Recorded) -> RobotLog:
-        return self.robots[recorded.topic.rpartition("/")[0]]
+        return self.robots[namespace_of(recorded.topic)]
 
     def robot(self, namespace: str | None = None) -> RobotLog:
         """The robot of a namespace, or the only one.
@@ -149,16 +150,10 @@ class BagLog:
             BagError: there is none, or there are several to choose from.
         """
         found = {name: robot for name, robot in self.robots.items() if robot.run.episodes}
-        if namespace is not None:
-            found = {name: robot for name, robot in found.items() if name.strip("/") == namespace.strip("/")}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        if found:
-            raise BagError(
-                f"{self.bag.path}: got {len(found)} robots, expected one; choose with --namespace among "
-                f"{', '.join(name or '/' for name in sorted(found))}"
-            )
-        raise BagError(self._nothing_found(namespace))
+        robot = chosen(self.bag.path, found, namespace)
+        if robot is None:
+            raise BagError(self._nothing_found(namespace))
+        return robot
 
     def _nothing_found(self, namespace: str | None) -> str:
         where = "" if namespace is None else f" in the namespace {namespace}"

@@ -101,7 +101,7 @@ def _all(epochs: Series[Summary], robot: RobotLog) -> Summary:
 
 def _trouble(log: BagLog, robot: RobotLog) -> list[str]:
     """What an engineer should look at, in words."""
-    told = log.clock.trouble("/clock")
+    told = [what for topic, clock in sorted(log.clocks.items()) for what in clock.trouble(topic)]
     if robot.unknown_statuses:
         told.append(
             f"{counted(robot.unknown_statuses, 'message')} of status left out: of an unknown decision or reason"

@@ -1,6 +1,7 @@
 """The system as launch actions; the only module that needs ROS's launch packages."""
 
 import importlib.util
+import os
 import re
 import shutil
 import signal
@@ -29,13 +30,17 @@ from launch.utilities.signal_management import AsyncSafeSignalManager
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
+from spec_control_ros.bringup.identity import NameLock, new_system, system_lock
 from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
+from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.system import (
     Process,
+    absolute_topics,
     arguments,
     bag_folder,
     heard,
+    namespace_of,
     processes,
     recorded_topics,
     recorder,
@@ -45,6 +50,7 @@ from spec_control_ros.core.errors import ProcessError
 
 PACKAGE = "spec_control_ros"
 REFUSED = 2  # exit code of a node whose settings are wrong
+_locks: list[NameLock] = []  # of the systems that this process has launched, until it ends
 ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
 
 
@@ -95,21 +101,28 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
     require_messages()
     _shut_down_at_sigterm(context)
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments(robot)}
+    if not given["namespace"].startswith("/"):  # that of PushRosNamespace comes before
+        pushed = context.launch_configurations.get("ros_namespace", "")
+        given["namespace"] = "/".join(part for part in (pushed, given["namespace"]) if part)
+    _locks.append(system_lock(namespace_of(given["namespace"])))
     config = Path(get_package_share_directory(PACKAGE)) / "config"
     folder = bag_folder(given["record"])
     recorders = (
         [] if folder is None else ["rosbag2_recorder" if _has_rosbag2(given["storage"]) else "recorder"]
     )
     is_respawned = given["respawn_planner"] == "true"
+    environment = {**lifeline(), **new_system(), **discovery_environment(os.environ, config)}
     nodes = {
-        process.executable: _node(process, respawn=is_respawned and process.executable == "planner")
+        process.executable: _node(
+            process, environment, respawn=is_respawned and process.executable == "planner"
+        )
         for process in heard(processes(robot, given, config), *recorders)
     }
     ending: list[Action] = [node for name, node in nodes.items() if not (is_respawned and name == "planner")]
     started: list[Action] = [*nodes.values()]
     handlers = [OnProcessExit(target_action=node, on_exit=_end) for node in ending]
     if folder is not None:
-        started.insert(0, _recording(folder, given))
+        started.insert(0, _recording(folder, given, environment))
         handlers.append(OnProcessExit(target_action=started[0], on_exit=_go_on_unrecorded))
     return [*started, *map(RegisterEventHandler, handlers)]
 
@@ -125,30 +138,36 @@ def _shut_down_at_sigterm(context: LaunchContext) -> None:
         signal.signal(signal.SIGTERM, lambda *_: None)  # so that the manager hears of it
 
 
-def _node(process: Process, *, respawn: bool) -> Node:
+def _node(process: Process, environment: dict[str, str], *, respawn: bool) -> Node:
     return Node(
         package=PACKAGE,
         executable=process.executable,
         name=process.executable,
+        namespace=process.namespace or None,
         output="screen",
         respawn=respawn,
         respawn_delay=1.0,
-        additional_env=lifeline(),
+        additional_env=environment,
         sigterm_timeout=str(GRACE_S),
         sigkill_timeout=str(ESCALATION_S),
         remappings=process.remappings,
         parameters=[*map(str, process.parameter_files), process.parameters],
+        ros_arguments=["--log-level", process.log_level],
     )
 
 
-def _recording(folder: Path, given: dict[str, str]) -> Action:
+def _recording(folder: Path, given: dict[str, str], environment: dict[str, str]) -> Action:
     """`ros2 bag record` where it is installed, else our own recorder."""
     if not _has_rosbag2(given["storage"]):
-        return _node(recorder(folder, given), respawn=False)
+        return _node(recorder(folder, given), environment, respawn=False)
     further = [name for name in re.split(r"[\s,]+", recorded_topics(given)) if name]
-    topics = dict.fromkeys(f"/{name.removeprefix('/')}" for name in (*TOPICS, *further))
+    topics = absolute_topics((*TOPICS, *further), given)
     bag = ["ros2", "bag", "record", "--storage", given["storage"], "--output", str(folder)]
-    return ExecuteProcess(cmd=[*bag, "--disable-keyboard-controls", "--topics", *topics], output="screen")
+    return ExecuteProcess(
+        cmd=[*bag, "--disable-keyboard-controls", "--topics", *topics],
+        output="screen",
+        additional_env=environment,
+    )
 
 
 def _has_rosbag2(storage: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spec_control_ros.bringup.identity import SYSTEM, new_system
 from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
 from spec_control_ros.bringup.system import Process
 
@@ -54,9 +55,14 @@ class Supervisor:
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]):
-        self._logs, self._environment = logs, {**environment, **lifeline()}
+        self._logs, self._environment = logs, {**environment, **lifeline(), **new_system()}
         self.children: list[Child] = []
         logs.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def system(self) -> str:
+        """Identity of the system that the processes are."""
+        return self._environment[SYSTEM]
 
     def start(self, process: Process) -> Child:
         """Start a process."""
@@ -119,6 +125,9 @@ def command_line(process: Process) -> Sequence[str]:
         "--ros-args",
         "-r",
         f"__node:={process.executable}",
+        *(["-r", f"__ns:={process.namespace}"] if process.namespace else []),
+        "--log-level",
+        process.log_level,
         *remappings,
         *files,
         *values,

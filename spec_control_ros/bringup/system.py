@@ -1,6 +1,7 @@
 """Which processes make the system, and what the user may say about them."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,10 +31,14 @@ class Process:
     parameter_files: tuple[Path, ...]
     parameters: dict[str, str | int | bool]  # win over the files
     remappings: tuple[tuple[str, str], ...] = ()  # of topics and services
+    namespace: str = ""  # as in /left; empty: none of its own
+    log_level: str = "info"
 
 
 ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
 YES_NO = ("true", "false")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 BRIDGES = ("sim_bridge", "hardware_bridge")  # the system has one of them, and is over when it is done
 LISTENERS = ("recorder", "link")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
@@ -80,6 +85,11 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         ),
         Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
         Argument("params", "", "further parameter file, which wins over the robot's"),
+        Argument(
+            "namespace", "", "ROS namespace of all nodes, so that several robots share a domain; empty: none"
+        ),
+        Argument("use_sim_time", "false", "whether nodes stamp with the time of the clock topic", YES_NO),
+        Argument("log_level", "info", "lowest level of log messages that all nodes print", LOG_LEVELS),
     )
 
 
@@ -118,7 +128,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
     model = values["model"] or values["task"]
     # Left to the parameter files where the user leaves it to us.
     corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
-    return [
+    system = [
         Process(
             "planner",
             files,
@@ -129,6 +139,38 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
         Process("executor", files, {"model": model, **corrector}),
         *_plant(values, files, faults),
     ]
+    return [_placed(process, values) for process in system]
+
+
+def namespace_of(namespace: str) -> str:
+    """A namespace as ROS writes it: with a slash before it and none behind; empty for the root.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    name = namespace.rstrip("/")
+    if name and not NAMESPACE.fullmatch(name):
+        raise SettingsError(
+            f"namespace: got {namespace!r}, expected letters, digits and underscores, as in left or lab/left"
+        )
+    return f"/{name.lstrip('/')}" if name else ""
+
+
+def _placed(process: Process, values: Mapping[str, str]) -> Process:
+    """A process with what the arguments say for all of them."""
+    # The clock of a simulation is its own robot's; a real one may have a simulator's, such as Gazebo's, for all.
+    is_own_time = values["namespace"] and values["hardware"] == "none"
+    clock = (("/clock", "clock"),) if is_own_time else ()
+    simulated: dict[str, str | int | bool] = (
+        {"use_sim_time": True} if values["use_sim_time"] == "true" else {}
+    )
+    return replace(
+        process,
+        parameters=process.parameters | simulated,
+        remappings=(*process.remappings, *clock),
+        namespace=values["namespace"],
+        log_level=values["log_level"],
+    )
 
 
 def parameter_files(robot: str | None, mode: str, config: Path) -> tuple[Path, ...]:
@@ -210,7 +252,7 @@ def bag_folder(record: str) -> Path | None:
 
 def recorder(folder: Path, values: Mapping[str, str]) -> Process:
     """Our own recorder, for where `ros2 bag record` is not installed."""
-    return Process(
+    process = Process(
         "recorder",
         (),
         {
@@ -220,6 +262,15 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
             "reserve_mb": int(values["reserve_mb"]),
         },
     )
+    return _placed(process, {**values, "namespace": namespace_of(values["namespace"])})
+
+
+def absolute_topics(names: Iterable[str], values: Mapping[str, str]) -> list[str]:
+    """Topics with the names that they have in the arguments' namespace."""
+    namespace = namespace_of(values["namespace"])
+    own_clock = "clock" if values["hardware"] == "none" else "/clock"
+    relative = [own_clock if name == "/clock" else name for name in names]
+    return list(dict.fromkeys(name if name.startswith("/") else f"{namespace}/{name}" for name in relative))
 
 
 def heard(system: Sequence[Process], *listeners: str) -> list[Process]:
@@ -251,6 +302,7 @@ def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:
     for name in ("episodes", "seed", "reserve_mb"):
         if not values[name].isdecimal() or int(values[name]) > 2**31 - 1:
             raise SettingsError(f"{name}: got {values[name]!r}, expected a whole number from 0 to 2147483647")
+    values["namespace"] = namespace_of(values["namespace"])
     return values
 
 

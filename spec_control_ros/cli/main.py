@@ -64,6 +64,15 @@ def run(
         str, typer.Option(help="behind the bridge: none, emulator (a robot's topics, emulated) or robot")
     ] = "none",
     params: Annotated[str, typer.Option(help="further parameter file, which wins")] = "",
+    namespace: Annotated[
+        str, typer.Option(help="ROS namespace of all nodes, so that several robots share a domain")
+    ] = "",
+    use_sim_time: Annotated[
+        bool, typer.Option("--use-sim-time", help="let nodes stamp with the time of the clock topic")
+    ] = False,
+    log_level: Annotated[
+        str, typer.Option(help="lowest level that nodes log: debug, info, warn, error or fatal")
+    ] = "info",
     json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
 ) -> None:
@@ -88,6 +97,9 @@ def run(
         "faults": faults,
         "hardware": hardware,
         "params": params,
+        "namespace": namespace,
+        "use_sim_time": str(use_sim_time).lower(),
+        "log_level": log_level,
         **({"task": task} if task is not None else {}),
         **({"model": model} if model is not None else {}),
     }
@@ -519,7 +531,9 @@ def replay(
     settings: typer.Context,
     bag: Annotated[Path, typer.Argument(help="folder of a recorded run, or its .mcap or .db3 file")],
     model: Annotated[str, typer.Option(help="model that drove it (the recorded one)")] = "",
-    namespace: Annotated[str, typer.Option(help="of the robot, where topics have one")] = "",
+    namespace: Annotated[
+        str | None, typer.Option(help="namespace of the robot, where a bag holds several")
+    ] = None,
     plan_again: Annotated[bool, typer.Option("--plan-again", help="use no recorded plan")] = False,
     sweep: Annotated[str, typer.Option(help="NAME=FIRST:LAST:COUNT, as gate.accept=0.05:0.5:10")] = "",
     json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
@@ -560,7 +574,10 @@ def publish(
             help="an executor refuses epochs that it has seen (the recorded one)", min=0, max=LARGEST
         ),
     ] = 0,
-    namespace: Annotated[str, typer.Option(help="of the recorded robot, where topics have one")] = "",
+    namespace: Annotated[
+        str | None, typer.Option(help="namespace of the recorded robot, where a bag holds several")
+    ] = None,
+    to_namespace: Annotated[str, typer.Option(help="namespace of the executor")] = "",
     start_timeout: Annotated[
         float, typer.Option(help="s; that an executor may take to be there", min=0.0, callback=_number)
     ] = 60.0,
@@ -572,7 +589,9 @@ def publish(
     from spec_control_ros.cli.publish import PublishOptions
     from spec_control_ros.cli.publish import publish as publish_bag
 
-    options = PublishOptions(bag, namespace, rate, speed, first_epoch, start_timeout, answer_timeout)
+    options = PublishOptions(
+        bag, namespace, to_namespace, rate, speed, first_epoch, start_timeout, answer_timeout
+    )
     raise typer.Exit(publish_bag(options))
 
 

@@ -22,7 +22,8 @@ class PublishOptions:
     """What the user asks for."""
 
     bag: Path
-    namespace: str  # of the recorded robot
+    namespace: str | None  # of the recorded robot; None: there is only one
+    to_namespace: str  # of the executor
     rate: str
     speed: float
     first_epoch: int  # 0: the recorded one
@@ -53,7 +54,7 @@ def publish(options: PublishOptions) -> int:
 
 def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) -> Played:
     shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
-    with spinning(lambda: ObservationPlayer(sensed)) as (player, spin):
+    with spinning(lambda: ObservationPlayer(sensed, options.to_namespace)) as (player, spin):
         return player.play(
             spin,
             rate,

@@ -34,7 +34,7 @@ class ReplayOptions:
 
     bag: Path
     model: str  # empty: the recorded one
-    namespace: str
+    namespace: str | None
     given: dict[str, str]  # settings that differ, by dotted name
     has_plans_again: bool
     sweep: str  # empty: none

@@ -14,6 +14,7 @@ from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
 
 from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.identity import system_lock
 from spec_control_ros.bringup.log_folder import ensure_log_folder, log_folder
 from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.bringup.parameter_files import read_parameters
@@ -49,7 +50,7 @@ def run_system(
     watch: Callable[[], None],
     say: Callable[[str], None],
     respawn: bool = False,
-    monitor: Callable[[Any], Node] = Monitor,
+    monitor: Callable[[Any, str, str], Node] = Monitor,
     disturb: Callable[[Supervisor], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> bool:
     """Start the processes, fill `log` until the bridge is done, and end them all, whatever happens.
@@ -63,17 +64,21 @@ def run_system(
         watch: is called about ten times a second.
         say: is told what a user would want to know at once.
         respawn: whether a planner that dies is started again.
-        monitor: makes the node that fills `log`.
+        monitor: makes the node that fills `log`, of an identity and a namespace.
         disturb: is entered once the processes are started, and left before they are ended.
 
     Raises:
         SpecControlError: the model does not fit what it is to drive; then nothing has been started.
         ProcessError: a process died, or the executor holds for good.
+        ConflictError: another system is running in the same ROS domain and namespace.
     """
     _check_model(system, say)
-    supervisor = Supervisor(logs, environment())
+    supervisor, namespace = Supervisor(logs, environment()), system[0].namespace
     try:
-        with spinning(lambda: monitor(log)) as (_, spin):
+        with (
+            system_lock(namespace),
+            spinning(lambda: monitor(log, supervisor.system, namespace)) as (_, spin),
+        ):
             for process in heard(system, "monitor"):
                 supervisor.start(process)
             with disturb(supervisor):

@@ -71,3 +71,7 @@ class BagError(SpecControlError):
 
 class OutputError(SpecControlError):
     """A file could not be written; what was there before is untouched."""
+
+
+class ConflictError(SpecControlError):
+    """Somebody else has what a node or a system needs for itself alone."""

@@ -28,6 +28,7 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner_format import make_executor
 from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
+from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
@@ -43,7 +44,7 @@ from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
-from spec_control_ros.ros.spin import DISCOVERY_S, run_node
+from spec_control_ros.ros.spin import run_node
 from spec_control_ros.ros.steady import every
 from spec_control_ros.world_model.card import folder_card
 
@@ -132,8 +133,11 @@ class ExecutorNode(ManagedNode):
         )
 
     def activate(self) -> None:
-        """Begin, once the planner is there."""
+        """Begin, once nobody else commands and the planner is there."""
         self._activated_s = time.monotonic()
+        served = ("status", *(() if self._settings.shadow else ("command",)))
+        names = map(self.resolve_topic_name, served)
+        self._claim = SoleClaim(self, names, lambda: None, self.fail, self.joined_s)
         self._running = [self.create_timer(0.05, self._begin_once_planner_is_there)]
 
     def deactivate(self) -> None:
@@ -141,6 +145,7 @@ class ExecutorNode(ManagedNode):
         if self._observations is not None and self.context.ok():
             self._come_to_rest(self._observations)
         self._end_running()
+        self._claim.release()
         self._observations = None
         if self._command_publisher is not None:
             self.destroy_publisher(self._command_publisher)
@@ -183,11 +188,11 @@ class ExecutorNode(ManagedNode):
     def _begin_once_planner_is_there(self) -> None:
         waited_s = time.monotonic() - self._activated_s
         has_planner = self._planner.has_planner
-        if waited_s < (DISCOVERY_S if has_planner else self._settings.planner_wait_s):
+        if not self._claim.is_held or (not has_planner and waited_s < self._settings.planner_wait_s):
             return
-        if not self._settings.shadow and self.count_publishers("command"):
+        if not self._settings.shadow and (other := stranger_on(self, "command")) is not None:
             self.get_logger().warning(
-                "another executor publishes on `command`: waiting until it is gone", **every(5.0)
+                f"another executor, {other}, publishes on `command`: waiting until it is gone", **every(5.0)
             )
             return
         if not self._listeners.are_there():

@@ -21,6 +21,7 @@ from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RES
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Health
 from spec_control_ros.core.settings import check, replaced, setting
+from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
@@ -31,7 +32,7 @@ from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_controller import RobotController
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
-from spec_control_ros.ros.spin import DISCOVERY_S, ProcessNode, run_node
+from spec_control_ros.ros.spin import ProcessNode, run_node
 from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, Mode
@@ -106,11 +107,10 @@ class HardwareBridgeNode(ProcessNode):
         self._why_stopped = ""  # as it was told last
         self._diagnostics = Diagnostics(self, "robot")
         self._listen_to_sensors()
-        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
         self._robot_reset: Client = self.create_client(Reset, ROBOT_RESET)
-        self.create_service(Reset, "reset", self._on_reset)
         self.create_timer(1.0, self._publish_diagnostics)
-        self._start_timer = self.create_timer(0.05, self._start_once_everybody_is_there)
+        served = ("observation", "episode", *(() if self._settings.shadow else (CONTROLLER,)))
+        self._claim = SoleClaim(self, map(self.resolve_topic_name, served), self._on_claimed, self.fail)
 
     def destroy_node(self) -> None:
         """Leave the robot safe, then go."""
@@ -152,9 +152,12 @@ class HardwareBridgeNode(ProcessNode):
         for kind, topic, hear in sensors:
             self.create_subscription(kind, topic, with_publisher(partial(self._on_sensor, topic, hear)), qos)
 
+    def _on_claimed(self) -> None:
+        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+        self.create_service(Reset, "reset", self._on_reset)
+        self._start_timer = self.create_timer(0.05, self._start_once_everybody_is_there)
+
     def _start_once_everybody_is_there(self) -> None:
-        if self._patience.waited_s < DISCOVERY_S:
-            return
         if (missing := self._missing()) is not None:
             self._patience.end_after(self._settings.start_timeout_s, missing)
             return
@@ -175,10 +178,11 @@ class HardwareBridgeNode(ProcessNode):
     def _missing(self) -> str | None:
         is_shadow = self._settings.shadow
         faults = "" if self._is_lockstep else sensor_faults(self._bridge.sensors, time.monotonic())
+        other = stranger_on(self, "observation")
         whys = {
             "no executor publishes on `command`": not is_shadow and self.count_publishers("command") == 0,
-            "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
-                self.count_publishers("observation") > 1
+            f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
+                other is not None
             ),
             f"no controller listens on `{CONTROLLER}`": not is_shadow and not self._controller.is_present(),
             f"another node publishes on `{CONTROLLER}`: end it": not is_shadow

@@ -17,6 +17,7 @@ from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RES
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.claim import SoleClaim
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
 from spec_control_ros.ros.parameters import declare_settings
@@ -57,7 +58,7 @@ class HardwareEmulatorNode(ProcessNode):
         self._robot = EmulatedRobot(self._settings.task, self._settings.joints)
         self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
         self._steps = 0  # of the physics' time, over resets
-        self._began_s = time.monotonic()
+        self._began_s = 0.0
         self._left_out_s = 0.0
         self._is_simulated = bool(self.get_parameter("use_sim_time").value)
         self._refused = 0
@@ -68,16 +69,21 @@ class HardwareEmulatorNode(ProcessNode):
         self._clock_publisher = self.create_publisher(Clock, "/clock", 10) if self._is_simulated else None
         self._sense()
         self._diagnostics = Diagnostics(self, "robot")
-        self.create_subscription(Float64MultiArray, CONTROLLER, self._on_command, 10)
-        self.create_service(Reset, ROBOT_RESET, self._on_reset)
-        self.create_timer(1.0, self._publish_diagnostics)
-        period_s = REPEAT_S if self._is_lockstep else 1.0 / self._settings.rate_hz
-        self.create_timer(period_s, self._publish if self._is_lockstep else self._follow_time)
+        names = (self.resolve_topic_name("joint_states"), self.resolve_service_name(ROBOT_RESET))
+        self._claim = SoleClaim(self, names, self._on_claimed, self.fail)
         for refusal in enter_real_time(self._settings.real_time):
             self.get_logger().warning(refusal)
         self.get_logger().info(
             f"{self._settings.task}: controller's joints are {', '.join(self._robot.joints)}"
         )
+
+    def _on_claimed(self) -> None:
+        self._began_s = time.monotonic()
+        self.create_subscription(Float64MultiArray, CONTROLLER, self._on_command, 10)
+        self.create_service(Reset, ROBOT_RESET, self._on_reset)
+        self.create_timer(1.0, self._publish_diagnostics)
+        period_s = REPEAT_S if self._is_lockstep else 1.0 / self._settings.rate_hz
+        self.create_timer(period_s, self._publish if self._is_lockstep else self._follow_time)
 
     def destroy_node(self) -> None:
         """Tell how it went, then go."""

@@ -17,6 +17,7 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.process_faults import FAR, Cut, Delay, LinkFault
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.claim import SoleClaim
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.spin import ProcessNode, run_node
@@ -50,9 +51,11 @@ class LinkNode(ProcessNode):
         self.create_subscription(msg.Plan, f"{FAR}/plan", self._on_plan, LATEST)
         self.create_subscription(msg.Episode, "episode", self._on_episode, STREAM)
         self._ready_timer = self.create_timer(0.05, self._offer_service_once_planner_is_there)
+        names = (self.resolve_service_name("replan"), self.resolve_topic_name("plan"))
+        self._claim = SoleClaim(self, names, lambda: None, self.fail)
 
     def _offer_service_once_planner_is_there(self) -> None:
-        if self._client.service_is_ready():
+        if self._claim.is_held and self._client.service_is_ready():
             self._ready_timer.cancel()
             self.create_service(Replan, "replan", self._on_replan)
 

@@ -19,6 +19,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.planner_format import Resources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.claim import SoleClaim, stranger_offering
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.managed import ManagedNode
@@ -103,6 +104,8 @@ class PlannerNode(ManagedNode):
 
     def activate(self) -> None:
         """Offer plans, once nobody else does."""
+        names = (self.resolve_service_name("replan"), self.resolve_topic_name("plan"))
+        self._claim = SoleClaim(self, names, lambda: None, self.fail, self.joined_s)
         self._watch = self.create_timer(0.1, self._end_on_thread_error)
         self._offer_timer = self.create_timer(0.05, self._offer_once_alone)
 
@@ -110,6 +113,7 @@ class PlannerNode(ManagedNode):
         """Offer plans no more; one that is being made is still published."""
         for timer in (self._watch, self._offer_timer):
             self.destroy_timer(timer)
+        self._claim.release()
         if self._offer is not None:
             self._heartbeat.stop()
             self.destroy_service(self._offer)
@@ -134,9 +138,11 @@ class PlannerNode(ManagedNode):
 
     def _offer_once_alone(self) -> None:
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
-        if self.count_services(self.resolve_service_name("replan")):
+        if not self._claim.is_held:
+            return
+        if (other := stranger_offering(self, "replan")) is not None:
             self.get_logger().warning(
-                "another planner offers `replan`: waiting until it is gone", **every(5.0)
+                f"another planner, {other}, offers `replan`: waiting until it is gone", **every(5.0)
             )
             return
         self._offer_timer.cancel()

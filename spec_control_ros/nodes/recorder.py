@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -19,7 +19,7 @@ from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import recorded_qos
 from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
-from spec_control_ros.ros.topics import TOPICS, Topic, find_topic
+from spec_control_ros.ros.topics import TOPICS, Topic, clock_of, find_topic
 
 SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 
@@ -64,6 +64,8 @@ class RecorderNode(ProcessNode):
         self._diagnostics = Diagnostics(self, "recording")
         for topic in TOPICS:
             self._record(topic)
+            if topic.name == "/clock" and self.resolve_topic_name(clock_of(self)) not in self._subscribed:
+                self._record(replace(topic, name=clock_of(self)))
         self._awaited = [name for name in others if name not in self._subscribed]
         self._search = self.create_timer(SEARCH_PERIOD_S, self._record_those_that_came)
         self.create_timer(settings.flush_period_s, self._flush)

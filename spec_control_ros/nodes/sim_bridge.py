@@ -19,6 +19,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import OutputError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import (
@@ -32,8 +33,9 @@ from spec_control_ros.ros.messages import (
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.spin import DISCOVERY_S, INCOMPLETE_EXIT_CODE, ProcessNode, run_node
+from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.steady import every
+from spec_control_ros.ros.topics import clock_of
 from spec_control_ros.sim.bridge import CommandFate, Mode, PlantBridge
 from spec_control_ros.sim.camera import Camera
 from spec_control_ros.sim.faults.plant import FaultyPlant
@@ -94,16 +96,16 @@ class SimBridgeNode(ProcessNode):
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._joint_publisher = self.create_publisher(JointState, "joint_states", 10)
-        self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+        clock = clock_of(self)
+        self._clock_publisher = self.create_publisher(Clock, clock, 10)
         self._episode_publisher = self.create_publisher(msg.Episode, "episode", STREAM)
         self._listeners = Listeners(
-            self, self._settings.listeners, ("observation", "episode", "joint_states", "/clock")
+            self, self._settings.listeners, ("observation", "episode", "joint_states", clock)
         )
         self._diagnostics = Diagnostics(self, "plant")
-        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
-        self.create_service(Reset, "reset", self._on_reset)
         self.create_timer(1.0, self._publish_diagnostics)
-        self._start_timer = self.create_timer(0.05, self._start_once_executor_is_there)
+        names = map(self.resolve_topic_name, ("observation", "episode", "joint_states", clock))
+        self._claim = SoleClaim(self, names, self._on_claimed, self.fail)
 
     def destroy_node(self) -> None:
         """Finish the video, then go."""
@@ -114,16 +116,19 @@ class SimBridgeNode(ProcessNode):
             self.get_logger().error(str(error))
         super().destroy_node()
 
+    def _on_claimed(self) -> None:
+        self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+        self.create_service(Reset, "reset", self._on_reset)
+        self._start_timer = self.create_timer(0.05, self._start_once_executor_is_there)
+
     def _start_once_executor_is_there(self) -> None:
-        if self._patience.waited_s < DISCOVERY_S:
-            return
         if self.count_publishers("command") == 0:
             self._patience.end_after(self._settings.start_timeout_s, "no executor publishes on `command`")
             return
-        if self.count_publishers("observation") > 1:
+        if (other := stranger_on(self, "observation")) is not None:
             self._patience.end_after(
                 self._settings.start_timeout_s,
-                "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID",
+                f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID",
             )
             return
         if not self._listeners.are_there():

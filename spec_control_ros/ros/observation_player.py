@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
@@ -11,11 +12,13 @@ from rosgraph_msgs.msg import Clock
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.observations import SensedObservation
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import ConflictError, ProcessError
 from spec_control_ros.core.observation import Observation
+from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.messages import to_observation
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import DISCOVERY_S, SPIN_S, Spin
+from spec_control_ros.ros.spin import SPIN_S, Spin
+from spec_control_ros.ros.topics import clock_of
 
 
 class Rate(str, Enum):
@@ -35,20 +38,24 @@ class Played:
 
 
 class ObservationPlayer(Node):
-    """Publishes `observation` and `/clock`, and listens to `command`.
+    """Publishes `observation` and the clock, and listens to `command`.
 
     Args:
         sensed: what to play, at least one.
+        namespace: of the executor.
     """
 
-    def __init__(self, sensed: Sequence[SensedObservation]) -> None:
-        super().__init__("player")
+    def __init__(self, sensed: Sequence[SensedObservation], namespace: str = "") -> None:
+        super().__init__("player", namespace=namespace or None)
         self._sensed, self._played = sensed, Played()
         self._waiting: dict[tuple[int, int], float] = {}  # published and not answered: when
         self._clock_ns = 0
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
-        self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+        self._clock_publisher = self.create_publisher(Clock, clock_of(self), 10)
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+        self._conflict: ConflictError | None = None
+        names = [self.resolve_topic_name("observation")]
+        self._claim = SoleClaim(self, names, lambda: None, self._on_conflict)
 
     def play(
         self,
@@ -72,6 +79,7 @@ class ObservationPlayer(Node):
 
         Raises:
             ProcessError: there is no executor, or another plant.
+            ConflictError: the other plant is one of ours.
         """
         self._wait_for_executor(spin, start_timeout_s)
         start_s = time.monotonic()
@@ -87,8 +95,10 @@ class ObservationPlayer(Node):
         return self._played
 
     def _wait_for_executor(self, spin: Spin, timeout_s: float) -> None:
+        _spin_until(spin, lambda: self._claim.is_held or self._conflict is not None, inf)
+        if self._conflict is not None:
+            raise self._conflict
         end_s = time.monotonic() + timeout_s
-        _spin_until(spin, lambda: False, time.monotonic() + DISCOVERY_S)
         _spin_until(spin, lambda: self.count_publishers("command") > 0, end_s)
         _spin_until(spin, lambda: self._observation_publisher.get_subscription_count() > 0, end_s)
         if not self.count_publishers("command"):
@@ -96,10 +106,13 @@ class ObservationPlayer(Node):
                 f"got no executor within {timeout_s:.0f} s, expected one that publishes on `command`: start planner "
                 "and executor first, on this ROS_DOMAIN_ID"
             )
-        if self.count_publishers("observation") > 1:
+        if (other := stranger_on(self, "observation")) is not None:
             raise ProcessError(
-                "another plant publishes on `observation`: end it, or set another ROS_DOMAIN_ID"
+                f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID"
             )
+
+    def _on_conflict(self, error: ConflictError) -> None:
+        self._conflict = error
 
     def _publish(self, observation: Observation, stamp_ns: int) -> None:
         self._clock_ns = max(self._clock_ns, stamp_ns)  # it never runs backwards

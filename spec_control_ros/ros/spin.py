@@ -3,6 +3,7 @@
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
@@ -27,7 +28,6 @@ from spec_control_ros.ros.steady import STEADY
 
 SETTINGS_EXIT_CODE = 2
 INCOMPLETE_EXIT_CODE = 3  # all went well, but a bag or a video is not whole
-DISCOVERY_S = 0.5  # a node that is that old knows who else is there
 SPIN_S = 0.1  # a signal is noticed that soon
 IN_ITS_SOURCES = re.compile(r", at \S+:\d+")  # where rcl found an error
 SomeNode = TypeVar("SomeNode", bound=Node)
@@ -37,12 +37,21 @@ class ProcessNode(Node):
     """A node that may end its process. Its timers run on the steady clock: no step of another clock moves them."""
 
     exit_code = 0
+    is_over = False  # it has ended itself
     is_loading = False  # a signal may end the process at once: there is nothing to finish
     interrupted = Event()  # the process is to end; of nodes that are not run by `run_node`, never
 
     def __init__(self, name: str):
         super().__init__(name)
         take_given(self, name)
+        self.joined_s = time.monotonic()
+        self.at_destruction: list[Callable[[], None]] = []  # what is to be given up with the node
+
+    def destroy_node(self) -> None:
+        """Give up what the node has, then go."""
+        for give_up in self.at_destruction:
+            give_up()
+        super().destroy_node()
 
     def create_timer(
         self,
@@ -57,8 +66,7 @@ class ProcessNode(Node):
 
     def end(self, exit_code: int = 0) -> None:
         """End the process once the running callback is over."""
-        self.exit_code = exit_code
-        self.context.try_shutdown()
+        self.exit_code, self.is_over = exit_code, True
 
     def fail(self, error: Exception) -> None:
         """End the process because of an error."""
@@ -107,10 +115,8 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
             made.append(node)
             node.interrupted = spin.is_signalled
             announce(node)
-            with suppress(
-                ExternalShutdownException, KeyboardInterrupt
-            ):  # the node has ended itself, or a signal
-                while True:
+            with suppress(ExternalShutdownException, KeyboardInterrupt):
+                while not node.is_over:
                     spin(SPIN_S)
     except SpecControlError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -60,3 +60,8 @@ def find_topic(node: Node, name: str) -> Topic | None:
         durability=DurabilityPolicy.TRANSIENT_LOCAL if is_latched else DurabilityPolicy.VOLATILE,
     )
     return Topic(name, publishers[0].topic_type, qos)
+
+
+def clock_of(node: Node) -> str:
+    """The clock that a robot's own simulation publishes: of several, each in its namespace, every one has its own."""
+    return "/clock" if node.get_namespace() == "/" else "clock"

@@ -14,6 +14,7 @@ from spec_control_ros.bringup.system import (
     BRIDGES,
     ROBOTS,
     Process,
+    absolute_topics,
     arguments,
     bag_folder,
     heard,
@@ -142,6 +143,41 @@ def test_faults_are_a_file_or_a_shipped_one_by_name(tmp_path: Path, monkeypatch:
         by_name(faults="gremlins")
 
 
+def values_of(**given: str) -> dict[str, str]:
+    return {a.name: a.default for a in arguments("walker")} | given
+
+
+@pytest.mark.parametrize("namespace", ["left", "/left", "left/"])
+def test_all_nodes_of_a_robot_are_in_its_namespace_with_a_clock_of_its_own(namespace: str) -> None:
+    given = {"namespace": namespace, "use_sim_time": "true", "log_level": "warn"}
+    system = [*processes("walker", given, CONFIG), recorder(Path("bag"), values_of(**given))]
+    for process in system:
+        words = " ".join(command_line(process))
+        for expected in ("__ns:=/left ", "/clock:=clock ", "--log-level warn ", "use_sim_time:=true"):
+            assert expected in f"{words} ", process.executable
+    alone = " ".join(command_line(by_name()["sim_bridge"]))
+    for unwanted in ("__ns", "/clock", "use_sim_time"):
+        assert unwanted not in alone
+    robot = by_name(hardware="robot", mode="realtime", **given)["hardware_bridge"]
+    assert ("/clock", "clock") not in robot.remappings, "its time may be that of a simulator of many robots"
+
+
+@pytest.mark.parametrize("namespace", ["1left", "left right", "a//b", "ö", "~", "{ns}"])
+def test_namespace_that_ros_would_not_take_is_refused(namespace: str) -> None:
+    with pytest.raises(SettingsError, match="namespace: got"):
+        by_name(namespace=namespace)
+
+
+def test_topics_of_a_robot_have_the_names_of_its_namespace() -> None:
+    names = ("status", "/clock", "/diagnostics", "tf", "/tf")
+    assert absolute_topics(names, values_of()) == ["/status", "/clock", "/diagnostics", "/tf"]
+    assert absolute_topics(names, values_of(namespace="left")) == [
+        *("/left/status", "/left/clock", "/diagnostics", "/left/tf", "/tf")
+    ]
+    robot = absolute_topics(names, values_of(namespace="left", hardware="robot"))
+    assert robot[:3] == ["/left/status", "/clock", "/diagnostics"]
+
+
 def test_link_stands_between_planner_and_executor_where_the_network_fails_on_demand(tmp_path: Path) -> None:
     cut = tmp_path / "cut.yaml"
     cut.write_text("faults: [{kind: noise}, {kind: cut}]")
@@ -175,9 +211,7 @@ def test_damaged_fault_file_is_left_to_the_bridge(tmp_path: Path) -> None:
 
 def test_who_reports_waits_for_the_systems_own_listeners() -> None:
     system = processes("walker", {"faults": "network_cut"}, CONFIG)
-    system.append(
-        recorder(Path("bag"), {"hardware": "none", "topics": "", "storage": "mcap", "reserve_mb": "7"})
-    )
+    system.append(recorder(Path("bag"), values_of()))
     awaited = {p.executable: p.parameters.get("listeners") for p in heard(system, "monitor")}
     assert awaited == {
         **dict.fromkeys(("planner", "link", "recorder")),
@@ -195,7 +229,7 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
     assert named.parent == tmp_path
     assert re.fullmatch(r"bag_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", named.name)
     values = {"topics": "/tf", "storage": "sqlite3"}
-    given = {**values, "hardware": "none", "reserve_mb": "7"}
+    given = values_of(**values, reserve_mb="7")
     assert recorder(named, given).parameters == {"folder": str(named), "reserve_mb": 7, **values}
 
 

@@ -66,13 +66,14 @@ def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
         folder = tmp_path / str(len(started))
         folder.mkdir()
         search = {"queue_length": 4, "mppi": SMALL_SEARCH}
-        params = write_parameters(
-            folder / "params.yaml",
-            planner={"planner": search, **(planner or {})},
-            executor=executor or {},
-            sim_bridge={"action_repeat": 20, **(sim_bridge or {})},
+        nodes = {
+            "planner": {"planner": search, **(planner or {})},
+            "executor": executor or {},
+            "sim_bridge": {"action_repeat": 20, **(sim_bridge or {})},
             **others,
-        )
+        }
+        in_any_namespace = {f"/**/{name}": settings for name, settings in nodes.items()}
+        params = write_parameters(folder / "params.yaml", **in_any_namespace)
         small = ["--task", TASK, "--model", str(model), "--params", str(params)]
         started.append(Run(folder, ["walker", *small, *words]))
         return started[-1]

@@ -72,20 +72,21 @@ def test_every_launch_argument_is_described_to_the_user(path: Path) -> None:
 @pytest.fixture
 def launch(tmp_path: Path, model: Path) -> Iterator[Callable[..., Background]]:
     """Launches a file, the walker's unless another is named, with small settings."""
-    params = write_parameters(
-        tmp_path / "params.yaml",
-        planner={"planner": {"queue_length": 4, "mppi": SMALL_SEARCH}},
-        executor={"answer_timeout_s": 0.5},
-        sim_bridge={"action_repeat": 20},
+    nodes = {
+        "planner": {"planner": {"queue_length": 4, "mppi": SMALL_SEARCH}},
+        "executor": {"answer_timeout_s": 0.5},
+        "sim_bridge": {"action_repeat": 20},
         **ROBOT,
-    )
+    }
+    in_any_namespace = {f"/**/{name}": settings for name, settings in nodes.items()}
+    params = write_parameters(tmp_path / "params.yaml", **in_any_namespace)
     started: list[Background] = []
 
     def begin(file: str = "walker", **arguments: Any) -> Background:
         given = {"task": TASK, "model": model, "params": params, "corrector": "none"} | arguments
         words = [f"{name}:={value}" for name, value in given.items()]
         command = [sys.executable, "-c", SERVICE, str(ROOT / "launch" / f"{file}.launch.py"), *words]
-        started.append(Background(command, tmp_path / "launch.log", {"HOME": str(tmp_path)}))
+        started.append(Background(command, tmp_path / f"launch_{len(started)}.log", {"HOME": str(tmp_path)}))
         return started[-1]
 
     yield begin
@@ -118,6 +119,45 @@ def test_robot_is_launched_as_its_own_file_would_behind_its_topics(launch: Calla
     process = launch("hardware", robot="walker", hardware="emulator", mode="lockstep")
     assert process.wait() == 0, process.text
     assert "return by dm_control itself" in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+def test_second_launch_is_refused_before_it_starts_anything(launch: Callable[..., Background]) -> None:
+    first = launch(episodes=0)
+    until(lambda: is_under_way(first), lambda: first.text)
+    second = launch()
+    assert second.wait() == 1, second.text
+    assert "is taken in ROS domain" in second.text
+    assert f"process {first.popen.pid}: " in second.text
+    assert "process started" not in second.text
+    assert first.popen.poll() is None
+    first.send(signal.SIGTERM)
+    assert first.wait() == 0
+
+
+@needs_launch
+@pytest.mark.slow
+def test_two_robots_are_launched_into_namespaces_and_end_by_themselves(
+    launch: Callable[..., Background], probe: Probe, tmp_path: Path
+) -> None:
+    clocks = [probe.hear_clock(f"/{name}/clock") for name in ("left", "right")]
+    left = launch(namespace="left", use_sim_time="true", log_level="warn", record=str(tmp_path / "bag"))
+    right = launch(namespace="/right", episodes=0)
+    probe.until(lambda: left.popen.poll() is not None, lambda: left.text)
+    assert left.wait() == 0, left.text
+    assert right.popen.poll() is None
+    right.send(signal.SIGTERM)
+    assert right.wait() == 0
+    for clock in clocks:
+        times = [c.clock.sec + 1e-9 * c.clock.nanosec for c in clock]
+        assert times
+        assert times == sorted(times)
+    with AnyReader([tmp_path / "bag"]) as reader:
+        topics = {c.topic for c in reader.connections}
+    assert {topic for topic in topics if not topic.startswith("/left/")} == {"/diagnostics"}
+    assert not re.search(r"^\[\w+-\d+\] \[INFO\]", left.text, re.MULTILINE), "of a node, with log_level:=warn"
+    assert "has died" not in left.text + right.text
 
 
 @needs_launch

@@ -218,6 +218,7 @@ class Background:
         for pid in self.descendants():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self.popen.kill()  # one that has hardly begun has no mark yet
         self.popen.wait()
 
 
@@ -289,9 +290,9 @@ class Probe:
         """Every word of the plant about its episode from now on."""
         return self.hear(msg.Episode, "episode")
 
-    def hear_clock(self) -> list[Clock]:
+    def hear_clock(self, topic: str = "/clock") -> list[Clock]:
         """The plant's clock from now on."""
-        return self.hear(Clock, "/clock", 100)
+        return self.hear(Clock, topic, 100)
 
     def hear_diagnostics(self, node: str, task: str = "") -> list[DiagnosticStatus]:
         """Diagnostics of one task of a node from now on, or of its main one."""

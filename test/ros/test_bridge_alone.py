@@ -105,3 +105,15 @@ def test_realtime_plant_never_waits_and_accounts_for_every_tick(
         assert state.commanded_ticks + state.held_ticks + state.missed_ticks == state.tick
     assert [state.tick for state in controller.episodes] == list(range(len(controller.episodes)))
     assert min(state.commanded_ticks, state.held_ticks, state.missed_ticks) > 0
+
+
+def test_plant_does_not_start_beside_another_one(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    controller.appear()
+    controller.probe.publisher(msg.Observation, "observation")
+    process = start("sim_bridge", {**LOCKSTEP, "start_timeout_s": 6.0})
+    assert process.wait() == 1
+    assert "another plant, /probe, publishes on `observation`" in process.text
+    assert "giving up after 6 s" in process.text
+    assert not controller.observations

@@ -1,6 +1,6 @@
 """The bridge as a process, with the test in the place of the executor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -183,15 +183,3 @@ def test_episode_ends_and_the_next_begins_with_the_next_seed(controller: Control
     assert last.episode_return == pytest.approx(rewards)
     controller.observation(epoch + 1, 0)
     assert controller.state(epoch + 1, 0).seed == 42
-
-
-# --- Bridges with a life of their own
-
-
-def test_second_plant_waits_until_the_first_is_gone(
-    controller: Controller, start: Callable[..., Background]
-) -> None:
-    second = start("sim_bridge", {**LOCKSTEP, "start_timeout_s": 7.0})
-    assert second.wait() == 1
-    assert "another plant publishes on `observation`" in second.text
-    assert "giving up after 7 s" in second.text

@@ -161,13 +161,12 @@ def test_executor_that_joins_late_takes_the_latched_observation(alone: Alone) ->
     assert world.tick(3).decision == ACCEPT
 
 
-def test_second_executor_waits_until_the_first_is_gone(alone: Alone) -> None:
+def test_executor_waits_until_nobody_else_commands(alone: Alone) -> None:
     world, begin = alone
     world.offer_replan()
-    first = begin()
-    world.tick(0)
-    second = begin()
-    until(lambda: "another executor publishes on `command`" in second.text, lambda: second.text)
+    other = world.probe.node.create_publisher(msg.Command, "command", LATEST)
+    process = begin()
+    until(lambda: "another executor, /probe, publishes on `command`" in process.text, lambda: process.text)
     assert world.probe.node.count_publishers("command") == 1
-    first.kill()
-    until(lambda: "ready" in second.text, lambda: second.text)
+    other.destroy()
+    until(lambda: "ready" in process.text, lambda: process.text)

@@ -59,7 +59,7 @@ def test_executor_answers_a_recorded_robot_epoch_after_epoch(
     [
         (["--start-timeout", "0.1"], "got no executor within 0 s"),
         (["--rate", "slow"], "rate: got 'slow', expected one of recorded, answered"),
-        (["--namespace", "/left"], "got no observations on /left/observation"),
+        (["--namespace", "/left"], "got no observations in the namespace /left"),
     ],
     ids=["nobody", "rate", "namespace"],
 )

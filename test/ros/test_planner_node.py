@@ -1,12 +1,12 @@
 """The planner as a process, with the test in the place of the executor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ros_support import ACTION, LATENT, OBS, SMALL_SEARCH, Background, Probe, node_command, until
+from ros_support import ACTION, LATENT, OBS, SMALL_SEARCH, Background, Probe, node_command
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
@@ -183,14 +183,6 @@ def test_model_that_gives_no_finite_plan_is_reported_and_recovered_from(asker: A
         lambda: asker.counted("failed") == failed + 1 and asker.diagnostics[-1].level == b"\x00"
     )
     assert all(plan.plan_id != answer.plan_id for plan in asker.plans)
-
-
-def test_second_planner_waits_until_the_first_is_gone(
-    asker: Asker, start: Callable[..., Background], model: Path
-) -> None:
-    second = start("planner", {"model": str(model)})
-    until(lambda: "another planner offers `replan`" in second.text, lambda: second.text)
-    assert asker.probe.node.count_services("replan") == 1
 
 
 def test_error_in_the_planning_thread_ends_the_process_with_its_message(

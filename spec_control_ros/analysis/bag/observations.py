@@ -1,11 +1,13 @@
 """What a recorded robot sensed, to be played back."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from spec_control_ros.analysis.bag.reader import Bag
+from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import BagError
 from spec_control_ros.core.observation import Observation
@@ -20,31 +22,33 @@ class SensedObservation:
     stamp_ns: int  # of the measurement, on the clock of the run
 
 
-def read_observations(path: Path, namespace: str = "") -> list[SensedObservation]:
+def read_observations(path: Path, namespace: str | None = None) -> list[SensedObservation]:
     """The observations of a bag, in the order of recording.
 
     Args:
         path: of the bag.
-        namespace: of the robot, as in `/left`; empty where topics have none.
+        namespace: of the robot, as in `/left`; None: there is only one.
 
     Raises:
-        BagError: there is no such bag, or it holds no observations there.
+        BagError: there is no such bag, it holds no observations there, or those of several robots.
     """
-    bag, topic, sensed = Bag(path), f"{namespace.rstrip('/')}/observation", []
+    bag = Bag(path)
+    robots: defaultdict[str, list[SensedObservation]] = defaultdict(list)
     first_ns = 0
     for recorded in bag.messages({TOPICS["observation"]}):
-        if recorded.topic != topic:
-            continue
         first_ns = first_ns or recorded.time_ns
         m, stamp = recorded.message, recorded.message.header.stamp
-        sensed.append(
+        robots[namespace_of(recorded.topic)].append(
             SensedObservation(
                 Observation(m.epoch, m.tick, np.array(m.data, np.float32)),
                 time_s=max(0.0, (recorded.time_ns - first_ns) / 1e9),
                 stamp_ns=stamp.sec * 10**9 + stamp.nanosec,
             )
         )
-    if not sensed:
+    sensed = chosen(path, robots, namespace)
+    if sensed is None:
+        where = "" if namespace is None else f" in the namespace {namespace}"
         others = sorted(t for t, kind in bag.topics.items() if kind == TOPICS["observation"])
-        raise BagError(f"{path}: got no observations on {topic}, expected some; there are {others or 'none'}")
-    return sensed
+        raise BagError(f"{path}: got no observations{where}, expected some; there are {others or 'none'}")
+    begin_s = sensed[0].time_s
+    return [replace(o, time_s=o.time_s - begin_s) for o in sensed]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_control_ros.analysis.bag.reader import Bag, Recorded
+from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.bringup.parameter_files import Parameters, nested
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.decision import Reason
@@ -53,39 +54,49 @@ class Recording:
         return self.plans.get((given.plan_id, given.epoch, given.tick))
 
 
-def read_recording(path: Path, namespace: str = "") -> Recording:
+def read_recording(path: Path, namespace: str | None = None) -> Recording:
     """The run that a bag holds.
 
     Args:
         path: of the bag.
-        namespace: of the robot, as in `/left`; empty where all topics have none.
+        namespace: of the robot, as in `/left`; None: there is only one.
 
     Raises:
-        BagError: there is no such bag, or it does not hold what a replay needs.
+        BagError: there is no such bag, it does not hold what a replay needs, or it does for several robots.
     """
-    bag, reading = Bag(path), _Reading()
-    names = {f"{namespace.rstrip('/')}/{name}": name for name in TOPICS if not name.startswith("/")}
+    bag = Bag(path)
+    readings: defaultdict[str, _Reading] = defaultdict(_Reading)
     for recorded in bag.messages(set(TOPICS.values())):
-        name = names.get(recorded.topic)
-        if name is not None and recorded.type_name == TOPICS[name]:
-            reading.take(name, recorded)
+        robot, name = namespace_of(recorded.topic), recorded.topic.rpartition("/")[2]
+        if recorded.type_name == TOPICS.get(name):
+            readings[robot].take(name, recorded)
+    whole = {robot: reading for robot, reading in readings.items() if reading.heard.issuperset(NEEDED)}
+    reading = chosen(path, whole, namespace)
+    if reading is None:
+        raise BagError(_nothing_found(bag, readings, namespace))
     recording = reading.finish()
-    recording.losses += [*bag.losses, *_foreign(bag, names)]
-    if missing := [name for name in NEEDED if name not in reading.heard]:
-        others = sorted(t for t, kind in bag.topics.items() if kind.startswith(INTERFACES))
-        raise BagError(
-            f"{path}: got no messages of {', '.join(missing)}{f' in {namespace}' if namespace else ''}, expected "
-            f"{', '.join(NEEDED)}; topics of ours: {', '.join(others) or 'none'} (--namespace chooses a robot)"
-        )
+    recording.losses += [*bag.losses, *_foreign(bag)]
     return recording
 
 
-def _foreign(bag: Bag, names: dict[str, str]) -> list[str]:
+def _nothing_found(bag: Bag, readings: dict[str, "_Reading"], namespace: str | None) -> str:
+    nearest = chosen(bag.path, readings, namespace) if len(readings) == 1 or namespace is not None else None
+    heard = set() if nearest is None else nearest.heard
+    missing = [name for name in NEEDED if name not in heard]
+    others = sorted(t for t, kind in bag.topics.items() if kind.startswith(INTERFACES))
+    return (
+        f"{bag.path}: got no messages of {', '.join(missing)}{f' in {namespace}' if namespace else ''}, expected "
+        f"{', '.join(NEEDED)}; topics of ours: {', '.join(others) or 'none'} (--namespace chooses a robot)"
+    )
+
+
+def _foreign(bag: Bag) -> list[str]:
     """Topics of ours that hold messages of another type, as other versions recorded them."""
+    expected = {topic: TOPICS.get(topic.rpartition("/")[2]) for topic in bag.topics}
     return [
-        f"{bag.counts[topic]} messages of {topic}: got {kind}, expected {TOPICS[names[topic]]}"
+        f"{bag.counts[topic]} messages of {topic}: got {kind}, expected {expected[topic]}"
         for topic, kind in bag.topics.items()
-        if topic in names and kind != TOPICS[names[topic]] and bag.counts[topic]
+        if expected[topic] not in (None, kind) and bag.counts[topic]
     ]
 
 
