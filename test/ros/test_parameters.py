@@ -79,7 +79,11 @@ def refusal(
         ("planner", {"device": "abacus"}, ["device: got 'abacus'"]),
         ("planner", {"device": "cuda:99"}, ["device: got 'cuda:99'"]),
         ("sim_bridge", {"task": "humanoid-fly"}, ["task: got 'humanoid-fly'", "humanoid-walk"]),
-        ("sim_bridge", {"task": TASK, "video": "/nowhere/film.mp4"}, ["video: /nowhere"]),
+        (
+            "sim_bridge",
+            {"task": TASK, "video": "/nowhere/film.mp4"},
+            ["/nowhere/film.mp4: its folder does not exist"],
+        ),
         ("hardware_bridge", {"task": "reacher-easy"}, ["task reacher-easy: its observation tells of more"]),
         (
             "hardware_bridge",
