@@ -29,6 +29,7 @@ from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
+from spec_control_ros.world_model.widening import widened
 
 FREE = {"updates", "evaluate_every"}  # may differ from the saved run's
 
@@ -91,7 +92,8 @@ class Trainer:
             precision=resources.precision,
         )
         if settings.start:
-            self._learner.start_from(ModelFolder.find(settings.start, models).world_model()[0])
+            start = ModelFolder.find(settings.start, models).world_model()[0]
+            self._learner.start_from(start if start.dims == dims else widened(start, dims, settings.seed))
         self._evaluator = Evaluator(settings, self._pool, self.model)
 
         # How it gets its experience
