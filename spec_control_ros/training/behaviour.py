@@ -11,6 +11,7 @@ from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
 from spec_control_ros.world_model.planning_model import PlanningModel
+from spec_control_ros.world_model.precision import Precision
 
 FloatArray = NDArray[np.float32]
 
@@ -106,7 +107,7 @@ class ExpertBehaviour:
 
 
 class PlannerBehaviour:
-    """Plans at every tick.
+    """Plans at every tick, in the number format that the device multiplies fastest: as robots do by default.
 
     Args:
         model: that is trained.
@@ -134,13 +135,16 @@ class PlannerBehaviour:
         z = _encoded(self._model, obs)
         noise = MPPINoise.draw(self._settings, self._model.dims, len(z), self._generator)
         warm = None if is_first or self._mean is None else shift_warm_start(self._mean, 1)
-        result = search(PlanningModel(self._model), z, self._settings, noise, warm)
+        result = search(self._planning_model(), z, self._settings, noise, warm)
         self._mean = result.mean
         if not self._is_exploring:
             return result.mean[:, 0].clamp(-1.0, 1.0).cpu().numpy()
         action = result.elite[:, 0]
         spread = torch.randn(action.shape, generator=self._generator, device=action.device)
         return (action + result.std[:, 0] * spread).clamp(-1.0, 1.0).cpu().numpy()
+
+    def _planning_model(self) -> PlanningModel:
+        return PlanningModel(self._model, precision=Precision.AUTO)  # made anew: the weights change
 
     def state_dict(self) -> dict[str, Any]:
         """See `Behaviour`."""

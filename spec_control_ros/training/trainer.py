@@ -30,6 +30,7 @@ from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
+from spec_control_ros.world_model.widening import widened
 
 FREE = {"updates", "evaluate_every"}  # may differ from the saved run's
 
@@ -133,7 +134,8 @@ class Trainer:
         model, card = start.world_model()
         sizes = model.dims.obs, model.dims.action
         refuse_misfit(start.path.name, sizes, card, self._spec, self._settings.task)
-        self._learner.start_from(model)
+        dims = self.model.dims
+        self._learner.start_from(model if model.dims == dims else widened(model, dims, self._settings.seed))
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train until the settings' number of updates, or `should_stop`, and save; yields what there is to report.

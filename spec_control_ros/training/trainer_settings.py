@@ -52,7 +52,7 @@ class TrainerSettings:
     updates_per_round: int = setting(4, "gradient steps for a tick of every plant", low=1)
     batch: int = setting(256, "sequences in an update", low=1)
     horizon: int = setting(3, "ticks of a sequence", low=1)
-    start: str = setting("", "shipped model or model folder to start from; empty: from nothing")
+    start: str = setting("", "model to start from, widened if it is smaller; empty: from nothing")
     dataset: str = setting("", "folder of recorded episodes to learn from; empty: none")
     dataset_share: float = setting(
         0.5, "of every batch, from the data set or the expert's recorded episodes", above=0.0, high=1.0

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import signal
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from spec_control_ros.world_model.model_folder import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "config" / "training").glob("*.yaml"))
-SECOND = "-second"  # the run that goes on from what a task's recipe has made
+FURTHER = re.compile("-(second|wide|5m)$")  # runs that continue from the model of another recipe
 RECIPE = {
     "size": "tiny",
     "updates": 8,
@@ -201,7 +202,7 @@ def test_full_disk_is_told_with_what_to_do(words: list[object], monkeypatch: pyt
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipe_is_of_a_task_and_asks_for_nothing_that_is_not_there(path: Path) -> None:
-    task = path.stem.removesuffix(SECOND)
+    task = FURTHER.sub("", path.stem)
     split_task(task)
     settings = read_recipe(task, path, ROOT)
     assert settings != TrainerSettings(task=task)
@@ -212,7 +213,7 @@ def test_shipped_recipe_is_of_a_task_and_asks_for_nothing_that_is_not_there(path
 
 def test_every_shipped_model_has_a_recipe_that_is_installed() -> None:
     models = {path.parent.name for path in (ROOT / "models").glob(f"*/{WEIGHTS}")}
-    assert models == {path.stem for path in SHIPPED if not path.stem.endswith(SECOND)}
+    assert models == {path.stem for path in SHIPPED if not FURTHER.search(path.stem)}
     installed = Path(get_package_share_directory("spec_control_ros")) / "config" / "training"
     assert {path.name for path in installed.iterdir()} == {path.name for path in SHIPPED}
 

@@ -401,11 +401,32 @@ def scalars_in(folder: Path) -> Iterator[tuple[int, str, float]]:
             left = left[end + 4 :]
 
 
-def test_start_from_a_model_of_another_size_is_refused(train: Callable[..., Trainer]) -> None:
+def test_start_from_a_smaller_model_widens_it(train: Callable[..., Trainer]) -> None:
     first = train(replace(SETTINGS, evaluation_episodes=0))
     list(first.run())
+    begun = train(replace(SETTINGS, size="1", start=str(first.best_folder)), "second")
+    obs = torch.randn(8, ShortPlant.obs_dim)
+    assert begun.model.dims.size == "1"
+    assert torch.allclose(
+        begun.model.prior(begun.model.encode(obs)).mean, first_actions(first, obs), atol=0.1
+    )
+    assert set(next(begun.run()).returns) == {"planner", "prior"}
+
+
+def first_actions(trainer: Trainer, obs: torch.Tensor) -> torch.Tensor:
+    """Actions of the prior that evaluated best."""
+    model = trainer.best_model()
+    return model.prior(model.encode(obs)).mean
+
+
+def test_start_from_a_larger_model_is_refused(
+    train: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train(replace(SETTINGS, evaluation_episodes=0))
+    list(first.run())
+    monkeypatch.setitem(SIZES, "tiniest", {**SIZES["tiny"], "hidden": 8})
     with pytest.raises(SettingsError, match="start: got a model of"):
-        train(replace(SETTINGS, size="1", start=str(first.best_folder)), "second")
+        train(replace(SETTINGS, size="tiniest", start=str(first.best_folder)), "second")
 
 
 def test_start_from_a_model(train: Callable[..., Trainer]) -> None:
