@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import re
 import runpy
 import signal
 import sys
