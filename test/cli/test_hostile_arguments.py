@@ -93,7 +93,12 @@ def variants(command: str, values: list[str]) -> list[list[str]]:
             lines += [[*WORDS[command][:places], value, *WORDS[command][places + 1 :]] for value in values]
             places += 1
         elif not getattr(parameter, "is_flag", False):
-            lines += [[*WORDS[command], f"{parameter.opts[0]}={value}"] for value in values]
+            name = parameter.opts[0]
+            lines += [
+                [*WORDS[command], f"{name}={value}"]
+                for value in values
+                if value or name not in WORDS[command]  # empty it would take away what ends the command early
+            ]
     return lines
 
 
