@@ -101,7 +101,7 @@ def test_time_that_is_over_ends_the_run(words: list[object], tmp_path: Path) -> 
     ("change", "error", "said"),
     [
         (["no-task"], TaskError, "task: got 'no-task'"),
-        (["cup-catch", "--out", "x.pt"], SettingsError, "expected a file that ends in .npz"),
+        (["cup-catch", "--out", "x.pt"], SettingsError, "expected one of .npz"),
         (
             ["cup-catch", "--out", "x.npz", "--recipe", "nowhere.yaml"],
             SettingsError,
