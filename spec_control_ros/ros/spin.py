@@ -42,10 +42,11 @@ class ProcessNode(Node):
     interrupted = Event()  # the process is to end; of nodes that are not run by `run_node`, never
 
     def __init__(self, name: str):
+        # What is to be given up with the node; known before anything may fail, since a half-made one is destroyed, too.
+        self.at_destruction: list[Callable[[], None]] = []
         super().__init__(name)
         take_given(self, name)
         self.joined_s = time.monotonic()
-        self.at_destruction: list[Callable[[], None]] = []  # what is to be given up with the node
 
     def destroy_node(self) -> None:
         """Give up what the node has, then go."""
