@@ -65,7 +65,9 @@ class PlannerFormat:
         """
         raise NotImplementedError
 
-    def load_corrector(self, folder: Path, kind: CorrectorKind) -> tuple[Corrector | None, int]:
+    def load_corrector(
+        self, folder: Path, kind: CorrectorKind, task: int | None = None
+    ) -> tuple[Corrector | None, int]:
         """A corrector, None where there is to be none, and the ticks that it looks back.
 
         Raises:
@@ -142,5 +144,5 @@ def make_executor(
     """
     model = kind.load_tick_model(folder, task)
     judge = Gate(gate or GateSettings(), kind.load_calibration(folder), model)
-    made, window = kind.load_corrector(folder, corrector)
+    made, window = kind.load_corrector(folder, corrector, task)
     return PlanExecutor(model, judge, made, settings or ExecutorSettings(), window)

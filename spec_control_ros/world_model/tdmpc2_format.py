@@ -41,10 +41,12 @@ class TDMPC2Format(PlannerFormat):
             tick_model(ModelFolder(folder).world_model(task_index=_index(task))[0]), warning=warning
         )
 
-    def load_corrector(self, folder: Path, kind: CorrectorKind) -> tuple[Corrector | None, int]:
+    def load_corrector(
+        self, folder: Path, kind: CorrectorKind, task: int | None = None
+    ) -> tuple[Corrector | None, int]:
         """See `PlannerFormat`."""
         model_folder = ModelFolder(folder)
-        corrector = model_folder.corrector(kind, model_folder.world_model()[0])
+        corrector = model_folder.corrector(kind, model_folder.world_model(task_index=_index(task))[0])
         return corrector, 1 if corrector is None else corrector.dims.window
 
     def load_calibration(self, folder: Path) -> GateCalibration | None:
