@@ -1,4 +1,6 @@
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,32 +55,29 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, refuse: object, name:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "kept")]
 
 
-@pytest.fixture
-def small_files() -> object:
-    """No file may be longer than 4 kB."""
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """No file may be longer than `size` bytes. Not a fixture: pytest's own output may be a file as well."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_file_that_grows_too_large_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_text(path, "before")
-    with pytest.raises(OutputError, match=r"a.json: cannot be written: File too large"):
+    with no_file_above(4096), pytest.raises(OutputError, match=r"a.json: cannot be written: File too large"):
         write_text(path, "x" * 5000)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "before")]
 
 
 def test_folder_that_is_full_is_refused(tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        with pytest.raises(SettingsError, match="cannot be written: File too large; choose another place"):
-            refuse_file(tmp_path / "a.json")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = "cannot be written: File too large; choose another place"
+    with no_file_above(100), pytest.raises(SettingsError, match=said):
+        refuse_file(tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
 
 
