@@ -73,7 +73,7 @@ def arguments(robot: str) -> tuple[Argument, ...]:
         Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
         Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
         Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
-        Argument("video", "", "mp4 file to render the episodes to; empty: none"),
+        Argument("video", "", "Video to render the episodes to (.mp4, .webp, ...); empty: none"),
         Argument(
             "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
         ),

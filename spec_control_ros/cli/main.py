@@ -57,7 +57,7 @@ def run(
         ),
     ] = 100,
     headless: Annotated[bool, typer.Option(help="without MuJoCo's window")] = True,
-    video: Annotated[str, typer.Option(help="mp4 file to render the episodes to")] = "",
+    video: Annotated[str, typer.Option(help="Video to render the episodes to (.mp4, .webp, ...)")] = "",
     respawn_planner: Annotated[bool, typer.Option(help="start a planner that died again")] = False,
     faults: Annotated[str, typer.Option(help="fault file, or a shipped one by name")] = "",
     hardware: Annotated[

@@ -9,7 +9,7 @@ from spec_control_ros.core.errors import OutputError, SettingsError
 
 PICTURES = (".png", ".pdf", ".svg", ".jpg", ".jpeg")
 UNFINISHED = ".unfinished-"  # before the name of a file that is being written
-VIDEOS = (".mp4", ".mkv", ".mov", ".avi")
+VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webp")
 
 
 def refuse_file(path: Path | None, endings: tuple[str, ...] = (), *, makes_folder: bool = False) -> None:

@@ -67,7 +67,7 @@ class BridgeSettings:
     faults: str = setting("", "file of faults on demand; empty: none")
     headless: bool = setting(True, "whether to do without a window")
     listeners: str = LISTENERS
-    video: str = setting("", "mp4 file to render the episodes to; empty: none")
+    video: str = setting("", "Video to render the episodes to (.mp4, .webp, ...); empty: none")
 
     def __post_init__(self) -> None:
         check(self)

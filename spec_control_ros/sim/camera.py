@@ -1,10 +1,10 @@
 """MuJoCo's own picture of the plant: a window while it runs, or a video afterwards."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import imageio.v2 as imageio
 import imageio_ffmpeg
 import mujoco
 import numpy as np
@@ -18,6 +18,12 @@ from spec_control_ros.sim.suite_plant import SuitePlant
 
 WIDTH, HEIGHT = 480, 360
 COLOURS = {kind: ImageColor.getrgb(colour) for kind, colour in DECISION_COLOURS.items()}
+GREY = (128, 128, 128)  # of a tick that was missed
+TICK_WIDTH, RIBBON_HEIGHT = 4, 12  # pixels of the ribbon
+WEBP = {
+    "codec": "libwebp_anim",
+    "output_params": ["-loop", "0", "-quality", "60"],
+}  # an animation that repeats
 
 
 class Camera:
@@ -25,7 +31,7 @@ class Camera:
 
     Args:
         plant: to look at.
-        video: mp4 file; empty for none.
+        video: File to write; its ending chooses the format (`core.output.VIDEOS`). Empty for none.
         is_window_open: shows MuJoCo's viewer meanwhile.
 
     Raises:
@@ -69,23 +75,31 @@ class Camera:
             self._window.close()
         if self._video is None or not self._shots:
             return
-        physics = self._plant.physics
-        _cheapen(physics.model)
         fps = max(1, round(1.0 / self._plant.control_period_s))
-        camera = 2 if self._plant.task.startswith("quadruped") else 0
-        with written(self._video) as part, _video_writer(part, fps) as writer:
-            for state, decision, tick in self._shots:
-                physics.set_state(state)
-                physics.forward()
-                frame = physics.render(HEIGHT, WIDTH, camera_id=camera)
-                writer.append_data(_overlaid(frame, decision, tick))
-            writer.close()
+        with written(self._video) as part:
+            _write_video(part, self._frames(), fps)
             _check_video(part, len(self._shots))
         self._shots.clear()
 
+    def _frames(self) -> Iterator[Image.Image]:
+        physics = self._plant.physics
+        _cheapen(physics.model)
+        camera = 2 if self._plant.task.startswith("quadruped") else 0
+        decisions = [decision for _, decision, _ in self._shots]
+        for i, (state, _, tick) in enumerate(self._shots):
+            physics.set_state(state)
+            physics.forward()
+            yield _overlaid(physics.render(HEIGHT, WIDTH, camera_id=camera), decisions[: i + 1], tick)
 
-def _video_writer(path: Path, fps: int) -> Any:
-    return imageio.get_writer(path, fps=fps, macro_block_size=1)
+
+def _write_video(path: Path, frames: Iterator[Image.Image], fps: int) -> None:
+    encoder = WEBP if path.suffix.lower() == ".webp" else {}
+    with closing(
+        imageio_ffmpeg.write_frames(str(path), (WIDTH, HEIGHT), fps=fps, macro_block_size=1, **encoder)
+    ) as writer:
+        writer.send(None)
+        for frame in frames:
+            writer.send(frame.tobytes())
 
 
 def _check_video(path: Path, frames: int) -> None:
@@ -110,12 +124,19 @@ def _cheapen(model: "mujoco.MjModel") -> None:
     model.mat_reflectance[:] = 0
 
 
-def _overlaid(frame: NDArray[np.uint8], decision: DecisionKind | None, tick: int) -> NDArray[np.uint8]:
+def _overlaid(frame: NDArray[np.uint8], decisions: Sequence[DecisionKind | None], tick: int) -> Image.Image:
+    """The frame with the newest decision in its head line, and a ribbon of the decisions up to it at its foot."""
     image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
-    colour = COLOURS.get(decision, (128, 128, 128)) if decision is not None else (128, 128, 128)
-    draw.rectangle((0, 0, WIDTH, 22), fill=colour)
-    draw.text(
-        (8, 5), f"tick {tick}   {decision.name if decision is not None else 'MISSED'}", fill=(255, 255, 255)
-    )
-    return np.asarray(image)
+    draw.rectangle((0, 0, WIDTH, 22), fill=_colour(decisions[-1]))
+    name = decisions[-1].name if decisions[-1] is not None else "MISSED"
+    draw.text((8, 3), f"tick {tick}   {name}", fill=(255, 255, 255), font_size=14)
+    recent = decisions[-(WIDTH // TICK_WIDTH) :]
+    for i, decision in enumerate(recent):
+        left = i * TICK_WIDTH
+        draw.rectangle((left, HEIGHT - RIBBON_HEIGHT, left + TICK_WIDTH - 1, HEIGHT), fill=_colour(decision))
+    return image
+
+
+def _colour(decision: DecisionKind | None) -> tuple[int, ...]:
+    return GREY if decision is None else COLOURS[decision]

@@ -5,10 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import OutputError, SettingsError
-from spec_control_ros.sim.camera import COLOURS, HEIGHT, WIDTH, Camera, _overlaid
+from spec_control_ros.sim.camera import (
+    COLOURS,
+    GREY,
+    HEIGHT,
+    RIBBON_HEIGHT,
+    TICK_WIDTH,
+    WIDTH,
+    Camera,
+    _overlaid,
+)
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 
@@ -52,8 +62,11 @@ def noise(plant: SuitePlant, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("noise")
 @pytest.mark.parametrize("limit", [None, 20_000])
-def test_video_is_whole_or_told_and_not_there(plant: SuitePlant, tmp_path: Path, limit: int | None) -> None:
-    video = tmp_path / "x.mp4"
+@pytest.mark.parametrize("ending", ["mp4", "webp"])
+def test_video_is_whole_or_told_and_not_there(
+    plant: SuitePlant, tmp_path: Path, ending: str, limit: int | None
+) -> None:
+    video = tmp_path / f"x.{ending}"
     camera = Camera(plant, str(video), is_window_open=False)
     for _ in range(10):
         camera.shoot()
@@ -63,17 +76,40 @@ def test_video_is_whole_or_told_and_not_there(plant: SuitePlant, tmp_path: Path,
         if limit is None:
             camera.close()
         else:
-            with pytest.raises(OutputError, match=r"x\.mp4: cannot be written: "):
+            with pytest.raises(OutputError, match=rf"x\.{ending}: cannot be written: "):
                 camera.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == ([video] if limit is None else [])
 
 
+@pytest.mark.usefixtures("noise")
+def test_animation_plays_at_the_control_period_and_repeats(plant: SuitePlant, tmp_path: Path) -> None:
+    video = tmp_path / "x.webp"
+    camera = Camera(plant, str(video), is_window_open=False)
+    for _ in range(5):
+        camera.shoot()
+    camera.close()
+    with Image.open(video) as image:
+        durations = []
+        for frame in range(image.n_frames):
+            image.seek(frame)
+            image.load()
+            durations.append(image.info["duration"])
+        assert image.info["loop"] == 0
+    assert durations == [round(1000 * plant.control_period_s)] * 5
+
+
 @pytest.mark.parametrize("decision", [*DecisionKind, None])
 def test_frame_bears_the_decision_s_colour(decision: DecisionKind | None) -> None:
-    frame = _overlaid(np.zeros((HEIGHT, WIDTH, 3), np.uint8), decision, 12)
+    frame = np.asarray(_overlaid(np.zeros((HEIGHT, WIDTH, 3), np.uint8), [decision], 12))
     assert frame.shape == (HEIGHT, WIDTH, 3)
-    expected = COLOURS[decision] if decision is not None else (128, 128, 128)
-    assert tuple(frame[1, -2]) == expected
-    assert (frame[30:] == 0).all()
+    assert tuple(frame[1, -2]) == (COLOURS[decision] if decision is not None else GREY)
+    assert (frame[30 : HEIGHT - RIBBON_HEIGHT] == 0).all()
+
+
+def test_ribbon_shows_the_newest_decisions_in_their_order() -> None:
+    decisions = [DecisionKind.HOLD, DecisionKind.REPLAN, *[DecisionKind.ACCEPT] * (WIDTH // TICK_WIDTH - 1)]
+    foot = np.asarray(_overlaid(np.zeros((HEIGHT, WIDTH, 3), np.uint8), decisions, 12))[-2]
+    assert tuple(foot[0]) == COLOURS[DecisionKind.REPLAN]
+    assert (foot[TICK_WIDTH:] == COLOURS[DecisionKind.ACCEPT]).all()
