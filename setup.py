@@ -77,6 +77,9 @@ setup(
             *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
         ],
         # Any package may add kinds of planners to this group; a model's card names its own as `format`.
-        f"{PACKAGE}.planners": [f"tdmpc2 = {PACKAGE}.world_model.tdmpc2_format:TDMPC2Format"],
+        f"{PACKAGE}.planners": [
+            f"tdmpc2 = {PACKAGE}.world_model.tdmpc2_format:TDMPC2Format",
+            f"sampling = {PACKAGE}.sampling.format:SamplingFormat",
+        ],
     },
 )

@@ -46,6 +46,11 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+def by_name(kind: type, description: str) -> Any:
+    """A dataclass field that holds any number of settings of one kind, by names that the user chooses."""
+    return field(default_factory=dict, metadata={"description": description, "by_name": kind, "live": False})
+
+
 def allowed(spec: Field[Any]) -> str:
     """The values that a field may have, in words."""
     if isinstance(spec.default, Enum):
@@ -87,6 +92,10 @@ def settings_from(
 
 
 def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
+    if (kind := spec.metadata.get("by_name")) is not None:
+        if not isinstance(value, Mapping) or not all(isinstance(inner, Mapping) for inner in value.values()):
+            raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
+        return {name: settings_from(kind, inner, f"{prefix}{spec.name}.{name}.") for name, inner in value.items()}
     nested = None if spec.default_factory is MISSING else spec.default_factory()
     if is_dataclass(nested):
         if not isinstance(value, Mapping):
@@ -112,7 +121,7 @@ def check(settings: Any) -> None:
     """
     for spec in fields(settings):
         value = getattr(settings, spec.name)
-        if is_dataclass(value) or not spec.metadata:
+        if is_dataclass(value) or isinstance(value, Mapping) or not spec.metadata:
             continue
         low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
         is_wrong = (
@@ -135,10 +144,18 @@ def _is_of_type(value: Any, kind: type, of: type | None = None) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def named_fields(kind: type, prefix: str = "") -> dict[str, Field[Any]]:
-    """The fields of settings and of those nested in them, by their dotted names."""
+def named_fields(kind: Any, prefix: str = "") -> dict[str, Field[Any]]:
+    """The fields of settings, or of a kind of them, and of those nested in them, by their dotted names.
+
+    What is there by names that the user chooses, only settings tell; their kind does not.
+    """
     found: dict[str, Field[Any]] = {}
     for spec in fields(kind):
+        if (inner := spec.metadata.get("by_name")) is not None:
+            names = () if isinstance(kind, type) else getattr(kind, spec.name)
+            for name in names:
+                found |= named_fields(inner, f"{prefix}{spec.name}.{name}.")
+            continue
         nested = None if spec.default_factory is MISSING else spec.default_factory()
         if is_dataclass(nested):
             found |= named_fields(type(nested), f"{prefix}{spec.name}.")
@@ -158,7 +175,7 @@ def changed(settings: Settings, given: Mapping[str, str], *, fixed: Collection[s
     Raises:
         SettingsError: a name is unknown, or its value is not allowed.
     """
-    specs = {name: spec for name, spec in named_fields(type(settings)).items() if name not in fixed}
+    specs = {name: spec for name, spec in named_fields(settings).items() if name not in fixed}
     for name in given:
         if name not in specs:
             raise SettingsError(f"{name}: unknown, expected one of {', '.join(specs)}")
@@ -181,7 +198,7 @@ def replaced(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return settings_from(type(settings), tree)
 
 
-def live_fields(kind: type) -> dict[str, Field[Any]]:
+def live_fields(kind: Any) -> dict[str, Field[Any]]:
     """The fields of settings whose values a running node changes, by their dotted names."""
     return {name: spec for name, spec in named_fields(kind).items() if spec.metadata["live"]}
 

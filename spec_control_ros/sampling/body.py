@@ -1,0 +1,95 @@
+"""The body that a sampling planner simulates: a MuJoCo model, and how its state becomes an observation."""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from jaxtyping import Float64
+from mujoco import rollout
+
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.sampling.cost import Cost
+
+FULL = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+
+def load_spec(file: Path) -> mujoco.MjSpec:
+    """The MuJoCo model of an MJCF or URDF file, not yet compiled.
+
+    Raises:
+        CheckpointError: there is none, or MuJoCo does not read it.
+    """
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such file; expected a MuJoCo model (MJCF)")
+    try:
+        return mujoco.MjSpec.from_file(str(file))
+    except ValueError as error:
+        raise CheckpointError(f"{file}: no model for MuJoCo ({error})") from None
+
+
+class Body:
+    """Simulates batches of rollouts from one state, on several threads.
+
+    States are what is observed and predicted: positions, velocities and activations, (state,), as `sim.state_plant`
+    observes them.
+
+    Args:
+        spec: of the model.
+        control_period_s: of a tick.
+        threads: of the CPU.
+        cost: that rollouts are to be judged by; None: they are only simulated.
+
+    Raises:
+        SettingsError: a tick is no whole number of the model's time steps, or an actuator has no range.
+    """
+
+    def __init__(self, spec: mujoco.MjSpec, control_period_s: float, threads: int = 1, cost: Cost | None = None):
+        self.model = spec.compile()
+        if cost is not None:
+            cost.bind(self.model)
+        step_s = self.model.opt.timestep
+        self.steps = round(control_period_s / step_s)  # in a tick
+        if self.steps < 1 or abs(self.steps * step_s - control_period_s) > 1e-9:
+            raise SettingsError(f"timestep: got {step_s} s, expected a whole part of the tick of {control_period_s} s")
+        if not self.model.actuator_ctrllimited.all():
+            raise SettingsError("model: an actuator has no ctrlrange; expected one for each, as actions are in [-1, 1]")
+        self._low, high = self.model.actuator_ctrlrange.T
+        self._range = high - self._low
+        self._threads = [mujoco.MjData(self.model) for _ in range(threads)]
+        self._data = mujoco.MjData(self.model)
+
+    @property
+    def state_dim(self) -> int:
+        """Length of a state."""
+        return int(self.model.nq + self.model.nv + self.model.na)
+
+    @property
+    def action_dim(self) -> int:
+        """Length of an action."""
+        return int(self.model.nu)
+
+    @property
+    def state_scale(self) -> Float64[np.ndarray, "state"]:
+        """What a state is multiplied by to be compared: velocities count as the way of one tick, positions as they are."""
+        scale = np.ones(self.state_dim)
+        scale[self.model.nq : self.model.nq + self.model.nv] = self.steps * self.model.opt.timestep
+        return scale
+
+    def simulate(
+        self, states: Float64[np.ndarray, "start state"], actions: Float64[np.ndarray, "rollout tick action"]
+    ) -> tuple[Float64[np.ndarray, "rollout tick state"], Float64[np.ndarray, "rollout tick sensor"]]:
+        """The states and sensors after every tick, of rollouts that start from one state or from one each."""
+        control = self._low + (np.clip(actions, -1.0, 1.0) + 1.0) * 0.5 * self._range
+        control = np.repeat(control, self.steps, axis=1)
+        start = np.stack([self._full(state) for state in states])
+        full, sensors = rollout.rollout(self.model, self._threads, start, control, persistent_pool=True)
+        each_tick = slice(self.steps - 1, None, self.steps)
+        return full[:, each_tick, 1 : 1 + self.state_dim], sensors[:, each_tick]
+
+    def _full(self, state: Float64[np.ndarray, "state"]) -> Float64[np.ndarray, "full"]:
+        """A state with the time, and whatever else MuJoCo counts to it."""
+        data, model = self._data, self.model
+        data.qpos[:], data.qvel[:], data.act[:] = np.split(state, [model.nq, model.nq + model.nv])
+        full = np.empty(mujoco.mj_stateSize(model, FULL))
+        mujoco.mj_getState(model, data, full, FULL)
+        return full

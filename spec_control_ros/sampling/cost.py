@@ -1,0 +1,149 @@
+"""What a sampling planner minimises: named terms, each a norm of a residual, with a weight that may change at run time.
+
+The form is mujoco_mpc's (Howell et al., arXiv 2212.00541, section 2); residuals are read from MuJoCo sensors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import mujoco
+import numpy as np
+from jaxtyping import Float64
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import check, setting
+
+AXES = {"x": 0, "y": 1, "z": 2}
+CONTROL = "control"  # the one residual that is no sensor
+
+
+class Norm(str, Enum):
+    """How a residual r becomes a cost."""
+
+    QUADRATIC = "quadratic"  # r^2 / 2
+    ABS = "abs"  # |r|
+    SMOOTH_ABS = "smooth_abs"  # sqrt(r^2 + 0.1^2) - 0.1: smooth near 0, linear far away
+    BELOW = "below"  # max(0, -r): only what is less than the target counts
+    ABOVE = "above"  # max(0, r): only what is more than the target counts
+
+
+NORMS = {
+    Norm.QUADRATIC: lambda r: 0.5 * r * r,
+    Norm.ABS: np.abs,
+    Norm.SMOOTH_ABS: lambda r: np.sqrt(r * r + 0.01) - 0.1,
+    Norm.BELOW: lambda r: np.maximum(0.0, -r),
+    Norm.ABOVE: lambda r: np.maximum(0.0, r),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CostTerm:
+    """One term: weight x sum of norm(residual - target) over the residual's components, averaged over the horizon."""
+
+    residual: str = setting(CONTROL, "What is measured, as in `velocity torso x`; docs/sampling.md has the list")
+    target: float = setting(0.0, "Value at which the residual costs nothing, in its unit", live=True)
+    norm: Norm = setting(Norm.QUADRATIC, "How the residual becomes a cost")
+    weight: float = setting(1.0, "Factor of the term; 0 switches it off", low=0.0, live=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of residual: which sensor measures it, of what, and which component counts."""
+
+    sensor: mujoco.mjtSensor
+    of: mujoco.mjtObj
+    component: int | None = None  # None: an axis is named, or there is one component only
+    has_axis: bool = False
+
+
+_BODY, _FRAME, _JOINT = mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_XBODY, mujoco.mjtObj.mjOBJ_JOINT
+_SENSOR = mujoco.mjtSensor
+KINDS = {
+    "height": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, component=2),  # of a body's frame, m
+    "position": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, has_axis=True),  # likewise, m
+    "upright": _Kind(_SENSOR.mjSENS_FRAMEZAXIS, _FRAME, component=2),  # cosine of a body's z axis and the world's
+    "facing": _Kind(_SENSOR.mjSENS_FRAMEXAXIS, _FRAME, has_axis=True),  # of a body's x axis and one of the world's
+    "velocity": _Kind(_SENSOR.mjSENS_SUBTREELINVEL, _BODY, has_axis=True),  # of a subtree's centre of mass, m/s
+    "turn_rate": _Kind(_SENSOR.mjSENS_FRAMEANGVEL, _FRAME, has_axis=True),  # of a body, rad/s, in the world's frame
+    "joint": _Kind(_SENSOR.mjSENS_JOINTPOS, _JOINT),  # rad or m
+    "joint_velocity": _Kind(_SENSOR.mjSENS_JOINTVEL, _JOINT),  # rad/s or m/s
+}
+
+
+class Cost:
+    """The cost of rollouts.
+
+    Args:
+        terms: by name.
+        spec: the model before it is compiled; gets the sensors that it lacks.
+
+    Raises:
+        SettingsError: there is no term, or a residual that the model cannot measure.
+    """
+
+    def __init__(self, terms: Mapping[str, CostTerm], spec: mujoco.MjSpec):
+        if not terms:
+            raise SettingsError("cost: got no term, expected at least one, as in docs/sampling.md")
+        self.terms = dict(terms)
+        self._measured = {
+            name: _measure(f"cost.{name}.residual", term.residual, spec) for name, term in terms.items()
+        }
+        self._columns: dict[str, slice | None] = {}
+
+    def bind(self, model: mujoco.MjModel) -> None:
+        """Look up where the compiled model puts its sensors."""
+        for name, (sensor, component) in self._measured.items():
+            self._columns[name] = _columns(model, sensor, component) if sensor else None
+
+    def of(
+        self, sensors: Float64[np.ndarray, "rollout tick sensor"], actions: Float64[np.ndarray, "rollout tick action"]
+    ) -> Float64[np.ndarray, "rollout"]:
+        """The mean cost of a tick, of every rollout; infinite for one that diverged."""
+        total = np.zeros(sensors.shape[:2])
+        for name, term in self.terms.items():
+            columns = self._columns[name]
+            residual = (actions if columns is None else sensors[..., columns]) - term.target
+            total += term.weight * NORMS[term.norm](residual).sum(-1)
+        mean = total.mean(1)
+        return np.where(np.isfinite(mean), mean, np.inf)
+
+
+def _measure(name: str, residual: str, spec: mujoco.MjSpec) -> tuple[str, int | None]:
+    """The sensor that measures a residual, empty for the control, and which of its components; None: all."""
+    kind, *words = residual.split()
+    if kind == CONTROL and not words:
+        return "", None
+    if kind == "sensor" and len(words) == 1:
+        known = [sensor.name for sensor in spec.sensors]
+        if words[0] not in known:
+            raise SettingsError(f"{name}: got sensor {words[0]!r}, expected one of {', '.join(known)}")
+        return words[0], None
+    how = KINDS.get(kind)
+    if how is None or len(words) != 1 + how.has_axis or (how.has_axis and words[1] not in AXES):
+        raise SettingsError(f"{name}: got {residual!r}, expected {_expected()}")
+    _refuse_unknown(name, words[0], how, spec)
+    sensor = spec.add_sensor()
+    sensor.name, sensor.type = f"residual of {name}", how.sensor
+    sensor.objname, sensor.objtype = words[0], how.of
+    return sensor.name, AXES[words[1]] if how.has_axis else how.component
+
+
+def _expected() -> str:
+    forms = [f"`{kind} {'JOINT' if how.of is _JOINT else 'BODY'}{' AXIS' if how.has_axis else ''}`" for kind, how in KINDS.items()]
+    return f"`{CONTROL}`, `sensor NAME`, {', '.join(forms[:-1])} or {forms[-1]}, with AXIS x, y or z"
+
+
+def _refuse_unknown(name: str, thing: str, how: _Kind, spec: mujoco.MjSpec) -> None:
+    known = [each.name for each in (spec.joints if how.of is _JOINT else spec.bodies) if each.name]
+    if thing not in known:
+        raise SettingsError(f"{name}: got {thing!r}, expected one of {', '.join(known)}")
+
+
+def _columns(model: mujoco.MjModel, sensor: str, component: int | None) -> slice:
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SENSOR, sensor)
+    start, size = int(model.sensor_adr[index]), int(model.sensor_dim[index])
+    return slice(start, start + size) if component is None else slice(start + component, start + component + 1)

@@ -1,0 +1,61 @@
+"""Sampling on MuJoCo among the kinds of planners."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import mujoco
+
+from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.planner_format import PlannerFormat, Resources
+from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.sampling.body import Body, load_spec
+from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
+from spec_control_ros.world_model.card import folder_card
+
+SUITE = "dm_control:"
+
+
+class SamplingFormat(PlannerFormat):
+    """Predictive sampling, MPPI or CEM over MuJoCo rollouts; its models' cards name a MuJoCo file, or a suite's task."""
+
+    settings = SamplingSettings
+
+    def load_planner(
+        self, folder: Path, settings: Any, resources: Resources, task: int | None = None
+    ) -> SamplingPlanner:
+        """See `PlannerFormat`."""
+        spec, period_s = _model_of(folder)
+        return SamplingPlanner(
+            spec, settings, name=folder.name, control_period_s=period_s, threads=resources.threads
+        )
+
+    def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
+        """See `PlannerFormat`: states are observed, and compared in the scale of `Body.state_scale`."""
+        spec, period_s = _model_of(folder)
+        body = Body(spec, period_s)
+        scale = body.state_scale.astype("float32")
+        return TickModel(body.state_dim, body.state_dim, body.action_dim, encode=lambda obs: obs * scale)
+
+
+def _model_of(folder: Path) -> tuple[mujoco.MjSpec, float]:
+    """The MuJoCo model that a card names, and the tick."""
+    card = folder_card(folder)
+    name, period_s = card.get("model"), card.get("control_period_s")
+    if not isinstance(name, str) or not isinstance(period_s, int | float):
+        raise CheckpointError(
+            f"{folder.name}: its card has model {name!r} and control_period_s {period_s!r}, expected a MuJoCo file or "
+            f"{SUITE}DOMAIN-TASK, and seconds"
+        )
+    return _suite_spec(name) if name.startswith(SUITE) else load_spec(folder / name), float(period_s)
+
+
+def _suite_spec(name: str) -> mujoco.MjSpec:
+    """The model of a task of the DeepMind Control Suite."""
+    from spec_control_ros.sim.environment import make_env  # where it is not needed, dm_control need not be there
+
+    model = make_env(name).physics.model.ptr
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.xml"
+        mujoco.mj_saveLastXML(str(file), model)  # the suite makes some of its models by code: there is no file
+        return load_spec(file)
