@@ -95,7 +95,9 @@ def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
     if (kind := spec.metadata.get("by_name")) is not None:
         if not isinstance(value, Mapping) or not all(isinstance(inner, Mapping) for inner in value.values()):
             raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
-        return {name: settings_from(kind, inner, f"{prefix}{spec.name}.{name}.") for name, inner in value.items()}
+        return {
+            name: settings_from(kind, inner, f"{prefix}{spec.name}.{name}.") for name, inner in value.items()
+        }
     nested = None if spec.default_factory is MISSING else spec.default_factory()
     if is_dataclass(nested):
         if not isinstance(value, Mapping):

@@ -77,9 +77,14 @@ def declare_settings(
 
 
 def _declare_all(node: Node, kind: type[Settings], prefix: str) -> Settings:
-    values = {}
+    values: dict[str, Any] = {}
     for spec in fields(kind):  # type: ignore[arg-type]
         name = prefix + spec.name
+        if (inner := spec.metadata.get("by_name")) is not None:
+            values[spec.name] = {
+                key: _declare_all(node, inner, f"{name}.{key}.") for key in _names_below(node, f"{name}.")
+            }
+            continue
         nested: Any = spec.default_factory
         if isinstance(nested, type) and is_dataclass(nested):
             values[spec.name] = _declare_all(node, nested, f"{name}.")
@@ -89,6 +94,12 @@ def _declare_all(node: Node, kind: type[Settings], prefix: str) -> Settings:
         return kind(**values)
     except SettingsError as error:
         raise SettingsError(f"parameter {prefix}{error}") from None
+
+
+def _names_below(node: Node, prefix: str) -> list[str]:
+    """The names that the user chose: what follows `prefix` in the parameters that were given, in their order."""
+    given = (name.removeprefix(prefix) for name in node._parameter_overrides if name.startswith(prefix))
+    return list(dict.fromkeys(name.split(".")[0] for name in given))
 
 
 def _refuse_unknown(node: Node) -> None:
@@ -121,13 +132,21 @@ class LiveParameters:
 
     Args:
         node: that has declared its settings.
-        kind: of its settings.
+        settings: that it has, or their kind.
         prepare: is given new values by dotted name, and returns what makes the change; it raises a `SettingsError`
             where they are not allowed, and changes nothing itself.
+        prefix: of the settings' names.
     """
 
-    def __init__(self, node: Node, kind: type, prepare: Callable[[dict[str, Any]], Callable[[], None]]):
-        self._node, self._prepare, self._fields = node, prepare, live_fields(kind)
+    def __init__(
+        self,
+        node: Node,
+        settings: Any,
+        prepare: Callable[[dict[str, Any]], Callable[[], None]],
+        prefix: str = "",
+    ):
+        self._node, self._prepare = node, prepare
+        self._fields = {prefix + name: spec for name, spec in live_fields(settings).items()}
         self._make: Callable[[], None] = lambda: None
         node.add_pre_set_parameters_callback(self._with_floats)
         node.add_on_set_parameters_callback(self._on_set)

@@ -43,16 +43,23 @@ class Body:
         SettingsError: a tick is no whole number of the model's time steps, or an actuator has no range.
     """
 
-    def __init__(self, spec: mujoco.MjSpec, control_period_s: float, threads: int = 1, cost: Cost | None = None):
+    def __init__(
+        self, spec: mujoco.MjSpec, control_period_s: float, threads: int = 1, cost: Cost | None = None
+    ):
+        spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # what diverges is to be seen
         self.model = spec.compile()
         if cost is not None:
             cost.bind(self.model)
         step_s = self.model.opt.timestep
         self.steps = round(control_period_s / step_s)  # in a tick
         if self.steps < 1 or abs(self.steps * step_s - control_period_s) > 1e-9:
-            raise SettingsError(f"timestep: got {step_s} s, expected a whole part of the tick of {control_period_s} s")
+            raise SettingsError(
+                f"timestep: got {step_s} s, expected a whole part of the tick of {control_period_s} s"
+            )
         if not self.model.actuator_ctrllimited.all():
-            raise SettingsError("model: an actuator has no ctrlrange; expected one for each, as actions are in [-1, 1]")
+            raise SettingsError(
+                "model: an actuator has no ctrlrange; expected one for each, as actions are in [-1, 1]"
+            )
         self._low, high = self.model.actuator_ctrlrange.T
         self._range = high - self._low
         self._threads = [mujoco.MjData(self.model) for _ in range(threads)]
@@ -70,7 +77,7 @@ class Body:
 
     @property
     def state_scale(self) -> Float64[np.ndarray, "state"]:
-        """What a state is multiplied by to be compared: velocities count as the way of one tick, positions as they are."""
+        """Factors to compare states by: a velocity counts as the way of one tick, a position as it is."""
         scale = np.ones(self.state_dim)
         scale[self.model.nq : self.model.nq + self.model.nv] = self.steps * self.model.opt.timestep
         return scale

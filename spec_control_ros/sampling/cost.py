@@ -3,7 +3,7 @@
 The form is mujoco_mpc's (Howell et al., arXiv 2212.00541, section 2); residuals are read from MuJoCo sensors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,6 +15,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
 
 AXES = {"x": 0, "y": 1, "z": 2}
+DIVERGED = 1e10  # MuJoCo takes larger values for a simulation that diverged
 CONTROL = "control"  # the one residual that is no sensor
 
 
@@ -28,7 +29,7 @@ class Norm(str, Enum):
     ABOVE = "above"  # max(0, r): only what is more than the target counts
 
 
-NORMS = {
+NORMS: dict[Norm, Callable[[np.ndarray], np.ndarray]] = {
     Norm.QUADRATIC: lambda r: 0.5 * r * r,
     Norm.ABS: np.abs,
     Norm.SMOOTH_ABS: lambda r: np.sqrt(r * r + 0.01) - 0.1,
@@ -41,7 +42,9 @@ NORMS = {
 class CostTerm:
     """One term: weight x sum of norm(residual - target) over the residual's components, averaged over the horizon."""
 
-    residual: str = setting(CONTROL, "What is measured, as in `velocity torso x`; docs/sampling.md has the list")
+    residual: str = setting(
+        CONTROL, "What is measured, as in `velocity torso x`; docs/sampling.md has the list"
+    )
     target: float = setting(0.0, "Value at which the residual costs nothing, in its unit", live=True)
     norm: Norm = setting(Norm.QUADRATIC, "How the residual becomes a cost")
     weight: float = setting(1.0, "Factor of the term; 0 switches it off", low=0.0, live=True)
@@ -65,10 +68,18 @@ _SENSOR = mujoco.mjtSensor
 KINDS = {
     "height": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, component=2),  # of a body's frame, m
     "position": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, has_axis=True),  # likewise, m
-    "upright": _Kind(_SENSOR.mjSENS_FRAMEZAXIS, _FRAME, component=2),  # cosine of a body's z axis and the world's
-    "facing": _Kind(_SENSOR.mjSENS_FRAMEXAXIS, _FRAME, has_axis=True),  # of a body's x axis and one of the world's
-    "velocity": _Kind(_SENSOR.mjSENS_SUBTREELINVEL, _BODY, has_axis=True),  # of a subtree's centre of mass, m/s
-    "turn_rate": _Kind(_SENSOR.mjSENS_FRAMEANGVEL, _FRAME, has_axis=True),  # of a body, rad/s, in the world's frame
+    "upright": _Kind(
+        _SENSOR.mjSENS_FRAMEZAXIS, _FRAME, component=2
+    ),  # cosine of a body's z axis and the world's
+    "facing": _Kind(
+        _SENSOR.mjSENS_FRAMEXAXIS, _FRAME, has_axis=True
+    ),  # of a body's x axis and one of the world's
+    "velocity": _Kind(
+        _SENSOR.mjSENS_SUBTREELINVEL, _BODY, has_axis=True
+    ),  # of a subtree's centre of mass, m/s
+    "turn_rate": _Kind(
+        _SENSOR.mjSENS_FRAMEANGVEL, _FRAME, has_axis=True
+    ),  # of a body, rad/s, in the world's frame
     "joint": _Kind(_SENSOR.mjSENS_JOINTPOS, _JOINT),  # rad or m
     "joint_velocity": _Kind(_SENSOR.mjSENS_JOINTVEL, _JOINT),  # rad/s or m/s
 }
@@ -100,7 +111,9 @@ class Cost:
             self._columns[name] = _columns(model, sensor, component) if sensor else None
 
     def of(
-        self, sensors: Float64[np.ndarray, "rollout tick sensor"], actions: Float64[np.ndarray, "rollout tick action"]
+        self,
+        sensors: Float64[np.ndarray, "rollout tick sensor"],
+        actions: Float64[np.ndarray, "rollout tick action"],
     ) -> Float64[np.ndarray, "rollout"]:
         """The mean cost of a tick, of every rollout; infinite for one that diverged."""
         total = np.zeros(sensors.shape[:2])
@@ -109,12 +122,12 @@ class Cost:
             residual = (actions if columns is None else sensors[..., columns]) - term.target
             total += term.weight * NORMS[term.norm](residual).sum(-1)
         mean = total.mean(1)
-        return np.where(np.isfinite(mean), mean, np.inf)
+        return np.where(mean < DIVERGED, mean, np.inf)  # a NaN is not either
 
 
 def _measure(name: str, residual: str, spec: mujoco.MjSpec) -> tuple[str, int | None]:
     """The sensor that measures a residual, empty for the control, and which of its components; None: all."""
-    kind, *words = residual.split()
+    kind, *words = residual.split() or [""]
     if kind == CONTROL and not words:
         return "", None
     if kind == "sensor" and len(words) == 1:
@@ -133,7 +146,10 @@ def _measure(name: str, residual: str, spec: mujoco.MjSpec) -> tuple[str, int | 
 
 
 def _expected() -> str:
-    forms = [f"`{kind} {'JOINT' if how.of is _JOINT else 'BODY'}{' AXIS' if how.has_axis else ''}`" for kind, how in KINDS.items()]
+    forms = [
+        f"`{kind} {'JOINT' if how.of is _JOINT else 'BODY'}{' AXIS' if how.has_axis else ''}`"
+        for kind, how in KINDS.items()
+    ]
     return f"`{CONTROL}`, `sensor NAME`, {', '.join(forms[:-1])} or {forms[-1]}, with AXIS x, y or z"
 
 
@@ -146,4 +162,6 @@ def _refuse_unknown(name: str, thing: str, how: _Kind, spec: mujoco.MjSpec) -> N
 def _columns(model: mujoco.MjModel, sensor: str, component: int | None) -> slice:
     index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SENSOR, sensor)
     start, size = int(model.sensor_adr[index]), int(model.sensor_dim[index])
-    return slice(start, start + size) if component is None else slice(start + component, start + component + 1)
+    return (
+        slice(start, start + size) if component is None else slice(start + component, start + component + 1)
+    )

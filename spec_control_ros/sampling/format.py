@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mujoco
+import numpy as np
 
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.planner_format import PlannerFormat, Resources
@@ -17,7 +18,7 @@ SUITE = "dm_control:"
 
 
 class SamplingFormat(PlannerFormat):
-    """Predictive sampling, MPPI or CEM over MuJoCo rollouts; its models' cards name a MuJoCo file, or a suite's task."""
+    """Predictive sampling, MPPI or CEM over MuJoCo rollouts; cards name a MuJoCo file, or a task of the suite."""
 
     settings = SamplingSettings
 
@@ -34,8 +35,17 @@ class SamplingFormat(PlannerFormat):
         """See `PlannerFormat`: states are observed, and compared in the scale of `Body.state_scale`."""
         spec, period_s = _model_of(folder)
         body = Body(spec, period_s)
-        scale = body.state_scale.astype("float32")
-        return TickModel(body.state_dim, body.state_dim, body.action_dim, encode=lambda obs: obs * scale)
+        scale = body.state_scale.astype(np.float32)
+
+        def step(latent: np.ndarray, action: np.ndarray) -> np.ndarray:
+            states, _ = body.simulate(
+                (latent / scale)[None].astype(np.float64), action[None, None].astype(np.float64)
+            )
+            return states[0, 0].astype(np.float32) * scale
+
+        return TickModel(
+            body.state_dim, body.state_dim, body.action_dim, encode=lambda obs: obs * scale, step=step
+        )
 
 
 def _model_of(folder: Path) -> tuple[mujoco.MjSpec, float]:
@@ -51,11 +61,12 @@ def _model_of(folder: Path) -> tuple[mujoco.MjSpec, float]:
 
 
 def _suite_spec(name: str) -> mujoco.MjSpec:
-    """The model of a task of the DeepMind Control Suite."""
-    from spec_control_ros.sim.environment import make_env  # where it is not needed, dm_control need not be there
+    """The model of a task of the DeepMind Control Suite, which makes some of its models by code."""
+    from dm_control import suite  # where it is not needed, it need not be there
 
-    model = make_env(name).physics.model.ptr
+    domain, _, task = name.removeprefix(SUITE).partition("-")
+    model = suite.load(domain, task).physics.model.ptr
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
-        mujoco.mj_saveLastXML(str(file), model)  # the suite makes some of its models by code: there is no file
+        mujoco.mj_saveLastXML(str(file), model)
         return load_spec(file)

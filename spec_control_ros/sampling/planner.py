@@ -98,7 +98,12 @@ class SamplingPlanner:
         state, search_settings = self._state_of(request), self._settings.search
         rng = np.random.default_rng([self._settings.seed, request.epoch, request.start_tick])
         best, self._last_cost, self._rollouts = search(
-            partial(self._costs, state), self._start(request), self._spline, search_settings, rng, self._deadline()
+            partial(self._costs, state),
+            self._start(request),
+            self._spline,
+            search_settings,
+            rng,
+            self._deadline(),
         )
         if not np.isfinite(self._last_cost):
             raise PlanningError(f"planning: all {self._rollouts} rollouts diverged; expected finite ones")
@@ -138,8 +143,10 @@ class SamplingPlanner:
 
     def _state_of(self, request: ReplanRequest) -> Float64[np.ndarray, "state"]:
         """The state that the plan starts from."""
-        values, scale = request.observation, 1.0
-        if values is None:
+        if request.observation is not None:
+            values, scale = request.observation, np.ones_like(self._scale)
+        else:
+            assert request.latent is not None  # one of both, as the request has checked
             values, scale = request.latent, self._scale
         is_finite = np.isfinite(values).all()
         if values.shape != (self._body.state_dim,) or not is_finite:

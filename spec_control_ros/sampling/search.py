@@ -30,12 +30,16 @@ class SearchSettings:
     method: Method = setting(Method.PREDICTIVE, "How the search goes on from its rollouts")
     horizon: int = setting(12, "Ticks that a rollout looks ahead", low=1, high=1000)
     knots: int = setting(5, "Points of a rollout's cubic spline of actions", low=1, high=1000)
-    samples: int = setting(64, "Rollouts of an iteration; the first is the centre itself", low=2, high=100_000)
+    samples: int = setting(
+        64, "Rollouts of an iteration; the first is the centre itself", low=2, high=100_000
+    )
     iterations: int = setting(1, "Rounds of rollouts in a plan", low=1, high=1000)
     noise: float = setting(0.5, "Standard deviation of a knot; an action reaches from -1 to 1", above=0.0)
     min_noise: float = setting(0.1, "Smallest spread that the elites leave (cem)", low=0.0)
     elites: int = setting(8, "Best rollouts that make the next centre (cem)", low=1, high=100_000)
-    temperature: float = setting(0.1, "Cost, in standard deviations of the rollouts', that weighs 1/e (mppi)", above=0.0)
+    temperature: float = setting(
+        0.1, "Cost that weighs 1/e, in standard deviations of all costs (mppi)", above=0.0
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -55,9 +59,13 @@ class Spline:
 
     def __init__(self, horizon: int, knots: int):
         self._horizon, self.times = horizon, np.linspace(0.0, horizon - 1.0, knots)
-        self._weights = self._through(np.eye(knots))(np.arange(horizon)) if knots > 1 else np.ones((horizon, 1))
+        self._weights = (
+            self._through(np.eye(knots))(np.arange(horizon)) if knots > 1 else np.ones((horizon, 1))
+        )
 
-    def actions(self, knots: Float64[np.ndarray, "*rollout knot action"]) -> Float64[np.ndarray, "*rollout tick action"]:
+    def actions(
+        self, knots: Float64[np.ndarray, "*rollout knot action"]
+    ) -> Float64[np.ndarray, "*rollout tick action"]:
         """The action of every tick, in [-1, 1]."""
         return np.clip(self._weights @ knots, -1.0, 1.0)
 
@@ -108,7 +116,9 @@ def search(
     return best, best_cost, iterations * settings.samples
 
 
-def _next(knots: np.ndarray, costs: np.ndarray, spread: np.ndarray, settings: SearchSettings) -> tuple[Knots, Knots]:
+def _next(
+    knots: np.ndarray, costs: np.ndarray, spread: np.ndarray, settings: SearchSettings
+) -> tuple[Knots, Knots]:
     """Centre and spread of the next iteration."""
     if settings.method is Method.PREDICTIVE or not np.isfinite(costs).any():
         return knots[int(np.argmin(costs))], spread

@@ -5,15 +5,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from constant_planner import ConstantPlanner, ConstantSettings
+from mujoco import MjSpec
 
 from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import ObservationError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
+from spec_control_ros.sampling.cost import CostTerm
+from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
+from spec_control_ros.sampling.search import SearchSettings
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
+CART = """<mujoco><worldbody><body><joint name="x" type="slide"/><geom size=".1"/></body></worldbody>
+<actuator><motor joint="x" ctrlrange="-1 1" ctrllimited="true"/></actuator></mujoco>"""
 MakeModel = Callable[..., WorldModel]
 
 
@@ -26,7 +32,12 @@ def constant(_: MakeModel) -> Planner:
     return ConstantPlanner(ConstantSettings(), "constant")
 
 
-PLANNERS = [tdmpc2, constant]
+def sampling(_: MakeModel) -> Planner:
+    settings = SamplingSettings(search=SearchSettings(samples=8), cost={"effort": CostTerm()})
+    return SamplingPlanner(MjSpec.from_string(CART), settings, name="cart", control_period_s=0.04)
+
+
+PLANNERS = [tdmpc2, constant, sampling]
 
 
 @pytest.fixture(params=PLANNERS, ids=lambda make: make.__name__)
