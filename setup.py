@@ -17,7 +17,7 @@ NODES = (
     "hardware_emulator",
     "recorder",
     "echo",
-    "link",
+    "network_relay",
 )
 
 

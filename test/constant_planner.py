@@ -11,7 +11,7 @@ from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.errors import ObservationError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
-from spec_control_ros.core.planner_format import BareSettings, PlannerFormat, Resources
+from spec_control_ros.core.planner_format import BareSettings, PlannerFormat, PlannerResources
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.core.tick_model import TickModel
 
@@ -62,7 +62,7 @@ class ConstantFormat(PlannerFormat):
     settings = ConstantSettings
 
     def load_planner(
-        self, folder: Path, settings: Any, resources: Resources, task: int | None = None
+        self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
     ) -> ConstantPlanner:
         return ConstantPlanner(settings, folder.name)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from spec_control_ros.evaluation.benchmark import RobotConfig, contenders
+from spec_control_ros.evaluation.benchmark import RobotConfig, benchmark_runs
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
+from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.controller import make_law
-from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -59,14 +59,14 @@ def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
     """An episode of a robot in a mode, with its shipped model."""
     torch.set_num_threads(1)
     model = ROOT / "models" / task
-    (contender,) = contenders(
+    (benchmark_run,) = benchmark_runs(
         Subject(task, model),
         find_modes([mode], ROOT / "config/modes"),
         [SEED],
         RobotConfig(ROOT / "config"),
         scratch,
     )
-    trial, folder = contender.trials[0], ModelFolder(model)
+    trial, folder = benchmark_run.trials[0], ModelFolder(model)
     plant, (world_model, _) = CutPlant(task, trial.settings.action_repeat), folder.world_model()
     planner = TDMPC2Planner(world_model, trial.settings.planner, control_period_s=plant.control_period_s)
     return run_episode(

@@ -10,10 +10,10 @@ import numpy as np
 from spec_control_ros.analysis.bag.reader import Bag, Recorded
 from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.analysis.clock_check import ClockCheck
+from spec_control_ros.analysis.columnar_buffer import ColumnarBuffer
+from spec_control_ros.analysis.gap_tracker import GapTracker, counted
 from spec_control_ros.analysis.message_check import misfit
-from spec_control_ros.analysis.rows import Rows
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.analysis.sequence import Sequence, counted
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.errors import BagError
 
@@ -37,10 +37,12 @@ OURS = {TOPICS[name] for name in ("observation", "command", "status", "episode",
 class EpochLog:
     """What the bag holds of one epoch besides what `RunLog` keeps."""
 
-    sequences: defaultdict[str, Sequence] = field(default_factory=lambda: defaultdict(Sequence))  # by topic
-    observations: Rows = field(default_factory=lambda: Rows(OBSERVATION))
-    rewards: Rows = field(default_factory=lambda: Rows(REWARD))
-    plans: Rows = field(default_factory=lambda: Rows(PLAN))
+    sequences: defaultdict[str, GapTracker] = field(
+        default_factory=lambda: defaultdict(GapTracker)
+    )  # by topic
+    observations: ColumnarBuffer = field(default_factory=lambda: ColumnarBuffer(OBSERVATION))
+    rewards: ColumnarBuffer = field(default_factory=lambda: ColumnarBuffer(REWARD))
+    plans: ColumnarBuffer = field(default_factory=lambda: ColumnarBuffer(PLAN))
     refused_requests: int = 0
 
 

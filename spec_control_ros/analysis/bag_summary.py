@@ -1,7 +1,7 @@
 """A bag in figures, as the JSON report has it."""
 
 from collections import Counter
-from collections.abc import Sequence as Series
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from spec_control_ros.analysis.bag_log import BagLog, EpochLog, RobotLog
 from spec_control_ros.analysis.clock_check import periods, stamp_trouble
 from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.analysis.gap_tracker import counted, ranges
 from spec_control_ros.analysis.run_log import EpisodeRecord
-from spec_control_ros.analysis.sequence import counted, ranges
 from spec_control_ros.core.decision import DecisionKind, Reason
 
 Summary = dict[str, Any]
@@ -80,7 +80,7 @@ def _by_reason(plans: NDArray[np.void]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _all(epochs: Series[Summary], robot: RobotLog) -> Summary:
+def _all(epochs: Sequence[Summary], robot: RobotLog) -> Summary:
     """The epochs taken together."""
     ticks = np.concatenate([e.ticks.columns for e in robot.run.episodes])
     plans = np.concatenate([robot.epochs[e.epoch].plans.columns for e in robot.run.episodes])

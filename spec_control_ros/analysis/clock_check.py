@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.analysis.sequence import counted
+from spec_control_ros.analysis.gap_tracker import counted
 
 UNEVEN = 0.5  # part of the usual period by which one may differ
 

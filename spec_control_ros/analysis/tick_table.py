@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.analysis.rows import Rows
+from spec_control_ros.analysis.columnar_buffer import ColumnarBuffer
 from spec_control_ros.core.decision import DecisionKind, Reason
 
 
@@ -70,7 +70,7 @@ class TickTable(Mapping[int, TickRecord]):
     """Ticks by number; of one that was reported twice, the last report counts."""
 
     def __init__(self) -> None:
-        self._rows = Rows(ROW)
+        self._rows = ColumnarBuffer(ROW)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -19,7 +19,7 @@ NODES = (
     "hardware_bridge",
     "hardware_emulator",
     "recorder",
-    "link",
+    "network_relay",
     "echo",
 )
 KEY = re.compile(r"/?(\w+|\*\*?)(/(\w+|\*\*?))*")

@@ -46,25 +46,25 @@ class Slow(ProcessFault):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFault(Fault):
+class NetworkFault(Fault):
     """Something is wrong with the network between planner and executor."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cut(LinkFault):
+class Cut(NetworkFault):
     """Neither requests nor plans get through."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delay(LinkFault):
+class Delay(NetworkFault):
     """Plans take longer on their way."""
 
     SIZE: ClassVar[str] = "delay_s"
     delay_s: float = setting(0.1, "s", low=0.0)
 
 
-LINK_FAULTS: dict[str, type[Fault]] = {"cut": Cut, "delay": Delay}
-FAR = "far"  # where the planner is, once the link stands between it and the executor
+NETWORK_FAULTS: dict[str, type[Fault]] = {"cut": Cut, "delay": Delay}
+REMOTE = "remote"  # where the planner is, once the relay stands between it and the executor
 PROCESS_FAULTS: dict[str, type[Fault]] = {"crash": Crash, "hang": Hang, "slow": Slow}
 
 

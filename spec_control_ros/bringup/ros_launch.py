@@ -31,9 +31,9 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from spec_control_ros.bringup.identity import NameLock, new_system, system_lock
-from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
 from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
+from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
 from spec_control_ros.bringup.system import (
     Process,
     absolute_topics,
@@ -111,7 +111,7 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
         [] if folder is None else ["rosbag2_recorder" if _has_rosbag2(given["storage"]) else "recorder"]
     )
     is_respawned = given["respawn_planner"] == "true"
-    environment = {**lifeline(), **new_system(), **discovery_environment(os.environ, config)}
+    environment = {**parent_environment(), **new_system(), **discovery_environment(os.environ, config)}
     nodes = {
         process.executable: _node(
             process, environment, respawn=is_respawned and process.executable == "planner"

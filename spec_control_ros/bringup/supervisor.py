@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_control_ros.bringup.identity import SYSTEM, new_system
-from spec_control_ros.bringup.lifeline import GRACE_S, lifeline
+from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
 from spec_control_ros.bringup.system import Process
 
 TAIL_LINES = 15
@@ -55,7 +55,7 @@ class Supervisor:
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]):
-        self._logs, self._environment = logs, {**environment, **lifeline(), **new_system()}
+        self._logs, self._environment = logs, {**environment, **parent_environment(), **new_system()}
         self.children: list[Child] = []
         logs.mkdir(parents=True, exist_ok=True)
 

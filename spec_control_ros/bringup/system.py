@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from spec_control_ros.bringup.parameter_files import read_system_file
-from spec_control_ros.bringup.process_faults import FAR, LINK_FAULTS, PROCESS_FAULTS, kinds_in
+from spec_control_ros.bringup.process_faults import NETWORK_FAULTS, PROCESS_FAULTS, REMOTE, kinds_in
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import VIDEOS, refuse_bag, refuse_file
@@ -40,7 +40,7 @@ YES_NO = ("true", "false")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 BRIDGES = ("sim_bridge", "hardware_bridge")  # the system has one of them, and is over when it is done
-LISTENERS = ("recorder", "link")  # that are to hear all that these report:
+LISTENERS = ("recorder", "network_relay")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
 
 
@@ -124,7 +124,7 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
     refuse_bag(bag_folder(values["record"]))
     refuse_file(Path(values["video"]) if values["video"] else None, VIDEOS)
     faults = fault_file(values["faults"], config)
-    is_linked = not kinds_in(faults).isdisjoint(LINK_FAULTS)
+    is_relayed = not kinds_in(faults).isdisjoint(NETWORK_FAULTS)
     model = values["model"] or values["task"]
     # Left to the parameter files where the user leaves it to us.
     corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
@@ -133,9 +133,9 @@ def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Proces
             "planner",
             files,
             {"model": model, "device": values["device"], "planner.seed": int(values["seed"])},
-            tuple((name, f"{FAR}/{name}") for name in ("replan", "plan") if is_linked),
+            tuple((name, f"{REMOTE}/{name}") for name in ("replan", "plan") if is_relayed),
         ),
-        *([Process("link", (), {"faults": str(faults)})] if is_linked else []),
+        *([Process("network_relay", (), {"faults": str(faults)})] if is_relayed else []),
         Process("executor", files, {"model": model, **corrector}),
         *_plant(values, files, faults),
     ]
@@ -205,10 +205,10 @@ def _plant(values: Mapping[str, str], files: tuple[Path, ...], faults: Path | No
         raise SettingsError(
             f"video: got {values['video']!r}, expected none with hardware {values['hardware']}"
         )
-    if own_kinds := sorted(kinds_in(faults) - PROCESS_FAULTS.keys() - LINK_FAULTS.keys()):
+    if own_kinds := sorted(kinds_in(faults) - PROCESS_FAULTS.keys() - NETWORK_FAULTS.keys()):
         raise SettingsError(
-            f"faults: got {own_kinds[0]!r}, expected faults of processes or of the link alone "
-            f"({', '.join((*PROCESS_FAULTS, *LINK_FAULTS))}) with hardware {values['hardware']}"
+            f"faults: got {own_kinds[0]!r}, expected faults of processes or of the network alone "
+            f"({', '.join((*PROCESS_FAULTS, *NETWORK_FAULTS))}) with hardware {values['hardware']}"
         )
     if values["headless"] != "true":
         raise SettingsError(f"headless: got false, expected true with hardware {values['hardware']}")

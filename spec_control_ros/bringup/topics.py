@@ -14,7 +14,7 @@ HARDWARE_TOPICS = (IMU, ODOMETRY, CONTROLLER)
 # Of the listeners that a system waits for, those that do not hear all topics.
 HEARD = {
     "monitor": ("status", "episode"),
-    "link": ("episode",),
+    "network_relay": ("episode",),
     # rosbag2 subscribes to what somebody publishes already.
     "rosbag2_recorder": ("status", "inputs", "replan_event", "plan", "observation", "episode", "/clock"),
 }

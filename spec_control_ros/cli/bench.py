@@ -13,15 +13,15 @@ from rich.console import Console
 from spec_control_ros.cli.bench_progress import BenchProgress
 from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
-from spec_control_ros.cli.machine import machine
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.output import refuse_folder
-from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
+from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
+from spec_control_ros.evaluation.control_mode import MODES, find_modes
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.fit import other_task
-from spec_control_ros.evaluation.mode import MODES, find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.sim.suite_plant import split_task
@@ -78,12 +78,12 @@ def bench(options: BenchOptions) -> int:
         "model": options.model or options.task,
         "modes": rows(in_process),
         **{
-            t.value: rows([c for c in through_nodes if c.through is t])
-            for t in (Through.ROS, Through.REALTIME)
+            t.value: rows([c for c in through_nodes if c.backend is t])
+            for t in (Backend.ROS, Backend.REALTIME)
         },
         "seeds": [trial.seed for trial in in_process[0].trials],
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
-        "machine": machine(),
+        "machine": hardware_info(),
     }
     report_result(result, report, options.json, options.csv, console)
     if options.has_card:
@@ -93,51 +93,53 @@ def bench(options: BenchOptions) -> int:
 
 def _contenders(
     options: BenchOptions, subject: Subject, folder: Path, console: Console
-) -> tuple[list[Contender], list[Contender]]:
+) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
     """The modes asked for, in one process and through the nodes, each one checked before any is run."""
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
     seeds, robot = parse_seeds(options.seeds, options.episodes), RobotConfig(config, options.params)
     runner = subject.runner()
     in_process = [
-        contender
-        for contender in contenders(subject, modes, seeds, robot, folder)
-        if _can_run(contender, runner, console, is_asked_for=bool(options.modes))
+        benchmark_run
+        for benchmark_run in benchmark_runs(subject, modes, seeds, robot, folder)
+        if _can_run(benchmark_run, runner, console, is_asked_for=bool(options.modes))
     ]
-    ways = [Through.ROS] * options.has_ros + [Through.REALTIME] * options.has_realtime
+    ways = [Backend.ROS] * options.has_ros + [Backend.REALTIME] * options.has_realtime
     if ways:
         refuse_for_ros(seeds)
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
-    return in_process, [c for way in ways for c in contenders(subject, real, seeds, robot, folder, way)]
+    return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, robot, folder, way)]
 
 
-def _can_run(contender: Contender, runner: EpisodeRunner, console: Console, *, is_asked_for: bool) -> bool:
+def _can_run(
+    benchmark_run: BenchmarkRun, runner: EpisodeRunner, console: Console, *, is_asked_for: bool
+) -> bool:
     """Whether the model has what a mode needs.
 
     Raises:
         SpecControlError: it has not, and the mode was asked for by name; or nothing could be run.
     """
     try:
-        runner.check(contender.trials[0])
+        runner.check(benchmark_run.trials[0])
     except CheckpointError as error:
         if is_asked_for:
             raise
-        console.print(f"without {contender.mode.name}: {error}", style="yellow")
+        console.print(f"without {benchmark_run.mode.name}: {error}", style="yellow")
         return False
     return True
 
 
-def _measure(subject: Subject, measured: list[Contender], workers: int, progress: BenchProgress) -> None:
+def _measure(subject: Subject, measured: list[BenchmarkRun], workers: int, progress: BenchProgress) -> None:
     by_name = {c.mode.name: c for c in measured}
-    missing = [trial for contender in measured for trial in contender.missing]
+    missing = [trial for benchmark_run in measured for trial in benchmark_run.missing]
     with closing(measure(subject, missing, workers)) as episodes:
         for trial, measurement in episodes:
             by_name[trial.mode].file.add(measurement)
             progress.show(by_name[trial.mode])
 
 
-def _measure_through_ros(subject: Subject, measured: list[Contender], progress: BenchProgress) -> None:
-    for contender in measured:
-        if contender.missing:
-            measure_through_ros(subject, contender, progress.watch(contender), progress.console.print)
-            progress.show(contender)
+def _measure_through_ros(subject: Subject, measured: list[BenchmarkRun], progress: BenchProgress) -> None:
+    for benchmark_run in measured:
+        if benchmark_run.missing:
+            measure_through_ros(subject, benchmark_run, progress.watch(benchmark_run), progress.console.print)
+            progress.show(benchmark_run)

@@ -16,13 +16,13 @@ from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 
 from spec_control_ros.analysis.distribution import distribution, spread
-from spec_control_ros.bringup.lifeline import lifeline
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
+from spec_control_ros.bringup.parent_death import parent_environment
 from spec_control_ros.bringup.system import ROBOTS, Process, processes
 from spec_control_ros.cli.bench_executor_report import show_compute, show_latency, show_rates, show_soak
 from spec_control_ros.cli.executor_processes import driven
-from spec_control_ros.cli.machine import machine
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
@@ -32,7 +32,7 @@ from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.executor_speed import ALWAYS_CORRECT, computing_times_s, correcting
 from spec_control_ros.evaluation.memory_growth import MemoryGrowth, MemorySample
-from spec_control_ros.evaluation.stand_in import StandIn
+from spec_control_ros.evaluation.synthetic_planner import SyntheticPlanner
 from spec_control_ros.ros.latency_driver import Answers, LatencyDriver
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -87,10 +87,10 @@ class Bench:
         over = {**gate, "executor.sensor_timeout_s": 3600.0}  # the echo has its turns
         return cls(folder, parameters, replace(executor, parameters=executor.parameters | over), real_time)
 
-    def stand_in(self) -> StandIn:
+    def synthetic(self) -> SyntheticPlanner:
         """Observations and plans of the model's sizes."""
         dims, settings = self.folder.world_model()[0].dims, ControllerSettings.of(self.parameters)
-        return StandIn(dims.obs, dims.action, dims.latent, settings.planner.queue_length)
+        return SyntheticPlanner(dims.obs, dims.action, dims.latent, settings.planner.queue_length)
 
     def echo(self, action_dim: int) -> Process:
         """The bare echo, with the same rights as the executor."""
@@ -114,7 +114,7 @@ def bench_executor(options: BenchExecutorOptions) -> int:
         "robot": options.robot,
         "model": bench.folder.path.name,
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
-        "machine": machine(),
+        "machine": hardware_info(),
         "load_average": os.getloadavg()[0],
     }
     console.print(f"{result['machine']}; load average {result['load_average']:.1f}")
@@ -148,8 +148,8 @@ def _speed(
 ) -> None:
     result["compute"] = [_compute_row(bench, kind, options.ticks) for kind in _correctors(bench)]
     show_compute(result["compute"], console)
-    stand_in = bench.stand_in()
-    with driven([bench.executor, bench.echo(stand_in.action_dim)], stand_in, bench.real_time) as driver:
+    synthetic = bench.synthetic()
+    with driven([bench.executor, bench.echo(synthetic.action_dim)], synthetic, bench.real_time) as driver:
         result["latency"] = _latency(driver, options.ticks)
         show_latency(result["latency"], console)
         result["rates"] = _rates(driver, rates_hz, options.seconds)
@@ -162,7 +162,7 @@ def _correctors(bench: Bench) -> list[CorrectorKind]:
 
 def _compute_row(bench: Bench, kind: CorrectorKind, ticks: int) -> dict[str, Any]:
     # A process of its own, as the executor is; its rights end with it.
-    os.environ |= {"OMP_NUM_THREADS": "1", **lifeline()}
+    os.environ |= {"OMP_NUM_THREADS": "1", **parent_environment()}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         times_s = pool.submit(computed, bench, kind, ticks).result()
     p50s_s = [float(np.median(part)) for part in np.array_split(times_s, PARTS)]
@@ -180,7 +180,7 @@ def computed(bench: Bench, kind: CorrectorKind, ticks: int) -> list[float]:
     settings = replace(correcting(ControllerSettings.of(bench.parameters)), corrector=kind)
     law = make_law(bench.folder, model, settings)
     enter_real_time(replace(bench.real_time, freeze_garbage=False))
-    return computing_times_s(law, bench.stand_in(), ticks, 1.0 / RATE_HZ)
+    return computing_times_s(law, bench.synthetic(), ticks, 1.0 / RATE_HZ)
 
 
 def _latency(driver: LatencyDriver, ticks: int) -> dict[str, Any]:
@@ -231,8 +231,8 @@ def _row(answers: Answers) -> dict[str, Any]:
 
 
 def _soak(bench: Bench, options: BenchExecutorOptions, result: dict[str, Any], console: Console) -> bool:
-    stand_in = bench.stand_in()
-    with driven([bench.executor, bench.echo(stand_in.action_dim)], stand_in, bench.real_time) as driver:
+    synthetic = bench.synthetic()
+    with driven([bench.executor, bench.echo(synthetic.action_dim)], synthetic, bench.real_time) as driver:
         samples = _memory(driver, options.soak)
     growth = MemoryGrowth.of(samples)
     result["soak"] = {

@@ -1,4 +1,4 @@
-"""`spec-control bench-planner`: how fast the planner is, beside its plain form and the machine's own rate."""
+"""`spec-control bench-planner`: how fast the planner is, beside an eager variant and the machine's own rate."""
 
 import json
 import shlex
@@ -19,15 +19,21 @@ from rich.table import Table
 from spec_control_ros.analysis.distribution import Spread
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
-from spec_control_ros.cli.machine import machine
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
+from spec_control_ros.evaluation.control_mode import BASELINE
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, task_of
-from spec_control_ros.evaluation.mode import BASELINE
-from spec_control_ros.evaluation.planner_benchmark import OFFICIAL, Form, forms, measure, random_model
+from spec_control_ros.evaluation.planner_benchmark import (
+    OFFICIAL,
+    PlannerVariant,
+    measure,
+    random_model,
+    variants,
+)
 from spec_control_ros.evaluation.planner_returns import compare_returns
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.suite_plant import SuitePlant
@@ -62,15 +68,15 @@ def bench_planner(options: BenchPlannerOptions) -> None:
     settings = PlannerSettings() if controller is None else controller.planner
     if controller is None or options.official:
         settings = replace(settings, mppi=OFFICIAL)
-    measured_forms = forms(model, settings)
+    measured_variants = variants(model, settings)
     clock, clock_name = _clock(options)
-    rounds = measure(measured_forms, options.rounds, clock)
+    rounds = measure(measured_variants, options.rounds, clock)
     *_, result = track(rounds, "rounds", options.rounds, console=console, transient=True)
-    result |= {"model": options.model, "clock": clock_name, "machine": machine()}
+    result |= {"model": options.model, "clock": clock_name, "machine": hardware_info()}
     result["command"] = shlex.join(["spec-control", *sys.argv[1:]])
     console.print(_table(result), _explanation(result))
     if controller is not None and options.episodes:
-        result["returns"] = _returns(options, controller, measured_forms, console)
+        result["returns"] = _returns(options, controller, measured_variants, console)
     if options.json:
         write_text(options.json, json.dumps(result, indent=2) + "\n")
 
@@ -113,27 +119,27 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
 def _returns(
     options: BenchPlannerOptions,
     controller: ControllerSettings,
-    measured_forms: list[Form],
+    measured_variants: list[PlannerVariant],
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
     plant = SuitePlant(folder.card()["task"], controller.action_repeat)
     episodes = compare_returns(
-        measured_forms,
+        measured_variants,
         folder,
         folder.world_model(task_index=controller.task_index)[0],
         controller,
         plant,
         range(options.episodes),
     )
-    total = options.episodes * len(measured_forms)
+    total = options.episodes * len(measured_variants)
     *_, rows = track(episodes, "episodes", total, console=console, transient=True)
     table = Table(title=f"return of {plant.task}, replanning every tick, {options.episodes} episodes")
-    for column in ("form", "precision", "return", "minus eager's, same seeds"):
+    for column in ("variant", "precision", "return", "minus eager's, same seeds"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
-            row["form"], row["precision"], _mean(row["returns"]), _mean(row["differences_to_eager"])
+            row["variant"], row["precision"], _mean(row["returns"]), _mean(row["differences_to_eager"])
         )
     console.print(table)
     return rows
@@ -153,12 +159,12 @@ def _table(result: dict[str, Any]) -> Table:
         f"horizon {mppi['horizon']}; {result['device']}, {result['threads']} thread(s), {result['clock']}, "
         f"{result['rounds']} rounds: medians, below them the lowest and the highest",
     )
-    table.add_column("form", no_wrap=True)
+    table.add_column("variant", no_wrap=True)
     for column in ("ms", "faster", "GFLOP/s", "roof ms", "attained", "differs"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in result["forms"]:
+    for row in result["variants"]:
         table.add_row(
-            f"{row['form']} {row['precision']}",
+            f"{row['variant']} {row['precision']}",
             _over(row["latency_s"], ".1f", 1e3),
             _over(row["times_faster"], ".2f"),
             f"{1e-9 * row['multiplication_flop_per_s']:.0f}",

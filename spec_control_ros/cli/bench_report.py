@@ -15,8 +15,8 @@ from spec_control_ros.analysis.benchmark_page import write_page
 from spec_control_ros.analysis.benchmark_table import HEADER, LEGEND, rows_of, table
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_all, write_text
-from spec_control_ros.evaluation.benchmark import Contender
-from spec_control_ros.evaluation.mode import BASELINE, PRIOR
+from spec_control_ros.evaluation.benchmark import BenchmarkRun
+from spec_control_ros.evaluation.control_mode import BASELINE, PRIOR
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
@@ -45,7 +45,7 @@ def report_result(
     )
 
 
-def refuse_card(measured: Sequence[Contender]) -> None:
+def refuse_card(measured: Sequence[BenchmarkRun]) -> None:
     """Look whether the card can be written, before anything is measured.
 
     Raises:

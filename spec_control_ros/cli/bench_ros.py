@@ -10,7 +10,7 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.system import ROBOTS, Process, processes
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.benchmark import Contender, Through
+from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject
 
@@ -27,7 +27,7 @@ def refuse_for_ros(seeds: Sequence[int]) -> None:
 
 
 def measure_through_ros(
-    subject: Subject, contender: Contender, watch: Callable[[RunLog], None], say: Callable[[str], None]
+    subject: Subject, benchmark_run: BenchmarkRun, watch: Callable[[RunLog], None], say: Callable[[str], None]
 ) -> None:
     """Run a mode's episodes, and keep them once all are over.
 
@@ -38,27 +38,27 @@ def measure_through_ros(
     """
     log = RunLog()
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{contender.mode.name}.yaml"
-        write_parameters(file, contender.parameters)
-        system = _system(subject, contender, file)
+        file = Path(folder) / f"{benchmark_run.mode.name}.yaml"
+        write_parameters(file, benchmark_run.parameters)
+        system = _system(subject, benchmark_run, file)
         if not run_system(system, log, new_log_folder(), watch=lambda: watch(log), say=say):
             raise KeyboardInterrupt
     for measurement in [Measurement.of_record(record) for record in log.episodes]:
-        contender.file.add(measurement)
+        benchmark_run.file.add(measurement)
 
 
-def _system(subject: Subject, contender: Contender, file: Path) -> list[Process]:
+def _system(subject: Subject, benchmark_run: BenchmarkRun, file: Path) -> list[Process]:
     given = {
         "task": subject.task,
         "model": str(subject.model),
         "device": subject.device,
-        "mode": "realtime" if contender.through is Through.REALTIME else "lockstep",
-        "episodes": str(len(contender.trials)),
-        "seed": str(contender.trials[0].seed),
+        "mode": "realtime" if benchmark_run.backend is Backend.REALTIME else "lockstep",
+        "episodes": str(len(benchmark_run.trials)),
+        "seed": str(benchmark_run.trials[0].seed),
     }
     any_robot = next(iter(ROBOTS))  # it would only fix parameter files, and ours holds all of them
     return [
         replace(process, parameter_files=(file,))
         for process in processes(any_robot, given, Path())
-        if contender.mode.has_planner or process.executable != "planner"
+        if benchmark_run.mode.has_planner or process.executable != "planner"
     ]

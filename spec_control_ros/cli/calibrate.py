@@ -16,18 +16,19 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.system import robot_of
-from spec_control_ros.cli.machine import machine
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
-from spec_control_ros.core.gate.settings import NOT_GIVEN
+from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.calibrate import (
+from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, open_gate
+from spec_control_ros.training.gate_calibrator import (
     CalibrationSettings,
     Verification,
     best_mode,
@@ -35,7 +36,6 @@ from spec_control_ros.training.calibrate import (
     refuse_too_few,
     verify,
 )
-from spec_control_ros.training.nominal import NominalOperation, open_gate
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
@@ -60,7 +60,7 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     plant = SuitePlant(task, controller.action_repeat)
     refuse_misfit(folder.path.name, (world_model.dims.obs, world_model.dims.action), card, plant, task)
     refuse_too_few(settings, plant.episode_ticks, controller.planner.queue_length)
-    operation = NominalOperation(folder, world_model, plant, controller)
+    operation = CalibrationRollouts(folder, world_model, plant, controller)
     seeds = range(FIRST_SEED, FIRST_SEED + settings.episodes)
     episodes = list(
         track(operation.observe(seeds), f"{folder.path.name}: nominal operation", len(seeds), console=console)
@@ -74,7 +74,7 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     measured = {
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
         "wall_time_s": round(time.monotonic() - started_s),
-        "hardware": machine(),
+        "hardware": hardware_info(),
         "queue_length": controller.planner.queue_length,
         "corrector": corrector,
         "metric": metric.value,  # that the modes were verified with
@@ -107,7 +107,7 @@ def _controller(task: str, corrector: str, params: Path | None, console: Console
 
 
 def _verify(
-    operation: NominalOperation, calibration: GateCalibration, seeds: range, console: Console
+    operation: CalibrationRollouts, calibration: GateCalibration, seeds: range, console: Console
 ) -> list[Verification]:
     """How the gate does on further episodes: open, and in every mode that has thresholds."""
     base = operation.settings.gate

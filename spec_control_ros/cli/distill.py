@@ -16,8 +16,8 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.system import robot_of
-from spec_control_ros.cli.machine import machine
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.output import refuse_folder
@@ -27,9 +27,9 @@ from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import Gathering, concatenate
-from spec_control_ros.training.distill import CorrectorScore, DistillSettings, Round, distill, score
-from spec_control_ros.training.nominal import open_gate
+from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card
@@ -80,7 +80,7 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
         "ticks": last.ticks,
         "wall_time_s": round(time.monotonic() - started_s),
-        "hardware": machine(),
+        "hardware": hardware_info(),
         "seed": settings.seed,
         "settings": asdict(settings),
         "planner": asdict(controller.planner),

@@ -11,10 +11,10 @@ from spec_control_ros.bringup.supervisor import Supervisor
 from spec_control_ros.bringup.system import Process
 from spec_control_ros.cli.system import environment, new_log_folder
 from spec_control_ros.core.errors import ProcessError
-from spec_control_ros.evaluation.stand_in import StandIn
+from spec_control_ros.evaluation.synthetic_planner import SyntheticPlanner
 from spec_control_ros.ros.latency_driver import LatencyDriver
+from spec_control_ros.ros.node_runner import spinning
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
-from spec_control_ros.ros.spin import spinning
 
 START_TIMEOUT_S = 60.0
 SETTLE_S = 1.0  # for the last of them to find each other
@@ -22,13 +22,13 @@ SETTLE_S = 1.0  # for the last of them to find each other
 
 @contextmanager
 def driven(
-    system: Sequence[Process], stand_in: StandIn, real_time: RealTimeSettings
+    system: Sequence[Process], synthetic: SyntheticPlanner, real_time: RealTimeSettings
 ) -> Iterator[LatencyDriver]:
     """The driver of these processes, once they are ready; they end with the context.
 
     Args:
         system: executor and echo.
-        stand_in: what the driver says.
+        synthetic: what the driver says.
         real_time: of the driver, so that what holds it up is not taken for theirs.
 
     Raises:
@@ -37,7 +37,7 @@ def driven(
     supervisor = Supervisor(new_log_folder(), environment())
     try:
         with spinning(lambda: Node("latency_driver")) as (node, spin):
-            driver = LatencyDriver(node, spin, stand_in)
+            driver = LatencyDriver(node, spin, synthetic)
             _refuse_company(driver)
             for process in system:
                 supervisor.start(process)

@@ -20,7 +20,7 @@ from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text, written
@@ -168,7 +168,7 @@ def write_expert(
         "ticks": trainer.ticks,
         "updates": trainer.learner.updates,
         "wall_time_s": round(log.wall_time_s),
-        "hardware": machine(),
+        "hardware": hardware_info(),
         "seed": settings.seed,
         "settings": asdict(settings),
     }

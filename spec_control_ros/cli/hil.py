@@ -24,7 +24,7 @@ from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
-from spec_control_ros.evaluation.hil.verdict import Verdict, judge
+from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
 from spec_control_ros.ros.monitor import CommandMonitor
 
 PIPED_WIDTH = 120  # characters
@@ -45,7 +45,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     """
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
-    verdicts: list[Verdict] = []
+    verdicts: list[ScenarioVerdict] = []
     console = terminal()
     if not console.is_terminal:  # a log has no width that a table had to fit
         console = terminal(width=PIPED_WIDTH)
@@ -73,7 +73,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     return PASSED if result["passed"] else FAILED
 
 
-def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -> Verdict | None:
+def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -> ScenarioVerdict | None:
     """Run a scenario's system to its end; None: it was interrupted.
 
     Args:
@@ -133,17 +133,17 @@ def _progress(trace: Trace, say: Callable[[str], None]) -> Callable[[], None]:
     return watch
 
 
-def _print_verdict(console: Console, verdict: Verdict) -> None:
+def _print_verdict(console: Console, verdict: ScenarioVerdict) -> None:
     console.print("   ", _word(verdict), f"in {verdict.wall_s:.0f} s")
     for objection in verdict.objections:
         console.print(f"    {objection}", style="red", soft_wrap=True)
 
 
-def _word(verdict: Verdict) -> Text:
+def _word(verdict: ScenarioVerdict) -> Text:
     return coloured(verdict.has_passed, "passed" if verdict.has_passed else "failed")
 
 
-def _table(verdicts: Sequence[Verdict]) -> Table:
+def _table(verdicts: Sequence[ScenarioVerdict]) -> Table:
     caption = "hold: time from the fault to a hold; recover: from its end to being in control"
     table = Table(title="hardware in the loop", caption=caption)
     for column, justify in (

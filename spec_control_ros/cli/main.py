@@ -220,7 +220,7 @@ def train(
     refuse_folder(export)
     from spec_control_ros.cli.train import train as train_model
     from spec_control_ros.core.settings import settings_from
-    from spec_control_ros.training.trainer_settings import Resources
+    from spec_control_ros.training.trainer_settings import TrainingResources
 
     given = {
         "size": size,
@@ -233,7 +233,7 @@ def train(
         "dataset_share": 1.0 if offline else None,
     }
     resources = settings_from(
-        Resources,
+        TrainingResources,
         {
             "device": device,
             "precision": precision,
@@ -336,7 +336,7 @@ def distill(
 ) -> None:
     """Distil both correctors of a model from a teacher that replans at every tick."""
     from spec_control_ros.cli.distill import DistillOptions, distill_correctors
-    from spec_control_ros.training.distill import DistillSettings
+    from spec_control_ros.training.distillation import DistillSettings
 
     options = DistillOptions(model, held_out, returns, queue_length, params, workers)
     distill_correctors(
@@ -365,7 +365,7 @@ def calibrate(
 ) -> None:
     """Fit the gate's thresholds to a model for a stated rate of false alarms; they go into its card."""
     from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
-    from spec_control_ros.training.calibrate import CalibrationSettings
+    from spec_control_ros.training.gate_calibrator import CalibrationSettings
 
     settings = CalibrationSettings(
         false_alarm_rate=false_alarm_rate,

@@ -11,8 +11,8 @@ from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.ros.node_runner import spinning
 from spec_control_ros.ros.observation_player import ObservationPlayer, Played, Rate
-from spec_control_ros.ros.spin import spinning
 
 INTERRUPTED = 130
 

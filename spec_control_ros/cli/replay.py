@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.sweep_plot import plot_sweep
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import BagError, SettingsError
 from spec_control_ros.core.output import write_all, write_text

@@ -20,13 +20,13 @@ from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.bringup.parameter_files import read_parameters
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import BRIDGES, Process, heard
-from spec_control_ros.cli.model import find_model
+from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import other_task, refuse_misfit
 from spec_control_ros.ros.monitor import Monitor
-from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, Spin, spinning
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.world_model.card import sizes
 
@@ -113,7 +113,7 @@ def _check_model(system: Sequence[Process], say: Callable[[str], None]) -> None:
         say(f"warning: {warning}")
 
 
-def _take_in(spin: Spin) -> None:
+def _take_in(spin: NodeRunner) -> None:
     """Hear messages for a while; looking at the whole log after each would take longer than they do."""
     end = time.monotonic() + LOOK_S
     while (left := end - time.monotonic()) > 0:
@@ -163,7 +163,7 @@ def _how(child: Child) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _settle(spin: Spin, log: RunLog) -> None:
+def _settle(spin: NodeRunner, log: RunLog) -> None:
     end = time.monotonic() + SETTLE_S
     while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
         spin(left)

@@ -16,13 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.expert import interruption
-from spec_control_ros.cli.machine import machine
+from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.errors import SettingsError, TrainingError
 from spec_control_ros.core.settings import settings_from
-from spec_control_ros.training.allocation import keep_freed_memory
+from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
-from spec_control_ros.training.trainer_settings import Resources, TrainerSettings
+from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
 
 
 def train(
@@ -30,7 +30,7 @@ def train(
     folder: Path,
     recipe: Path | None,
     given: Mapping[str, Any],
-    resources: Resources,
+    resources: TrainingResources,
     *,
     minutes: float | None,
     threads: int,
@@ -55,7 +55,7 @@ def train(
     keep_freed_memory()
     share = Path(get_package_share_directory("spec_control_ros"))
     settings = replace(read_recipe(task, recipe, share), task=task, **given)
-    origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": machine()}
+    origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
     console = terminal()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     try:

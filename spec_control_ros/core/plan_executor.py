@@ -21,7 +21,7 @@ from spec_control_ros.core.execution import Executed, Execution
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.fault_latch import FaultLatch
 from spec_control_ros.core.finite import is_finite
-from spec_control_ros.core.gate import EMPTY, Gate, Verdict
+from spec_control_ros.core.gate import EMPTY, Gate, GateVerdict
 from spec_control_ros.core.hold import hold_action
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -40,7 +40,7 @@ class _Tick:
     observation: Observation
     latent: Float32[np.ndarray, "latent"]
     observed_at_s: float
-    verdict: Verdict | None = None  # set once the tick waits for a plan: what it waits because of
+    verdict: GateVerdict | None = None  # set once the tick waits for a plan: what it waits because of
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +290,7 @@ class PlanExecutor:
         decision, self._kept_back = self._kept_back, None
         return Outcome(decision)
 
-    def _await_plan(self, tick: _Tick, verdict: Verdict, now_s: float) -> Outcome:
+    def _await_plan(self, tick: _Tick, verdict: GateVerdict, now_s: float) -> Outcome:
         """Drop what is queued and ask for a plan; keep the tick open if it may come in time, else hold at once."""
         self._queue.clear()
         # The first verdict of the tick stays: it is why the loop waits.
@@ -319,7 +319,7 @@ class PlanExecutor:
         return hold_action(self.settings, self.model, self._commands.last_action, latent, to_rest=to_rest)
 
     def _decision(
-        self, observed_at_s: float, verdict: Verdict, action: np.ndarray, correction_norm: float
+        self, observed_at_s: float, verdict: GateVerdict, action: np.ndarray, correction_norm: float
     ) -> Decision:
         order = self._order
         row = self._queue.at(order.tick) if verdict.kind is not DecisionKind.HOLD else None

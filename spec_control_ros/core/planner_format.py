@@ -29,7 +29,7 @@ class BareSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class PlannerResources:
     """What a planner may use."""
 
     device: str = "cpu"  # as torch names it
@@ -42,7 +42,7 @@ class PlannerFormat:
     settings: type = BareSettings  # a dataclass of `core.settings`: the parameters below `planner.`
 
     def load_planner(
-        self, folder: Path, settings: Any, resources: Resources, task: int | None = None
+        self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
     ) -> Planner:
         """The planner, not yet warmed up.
 
@@ -87,7 +87,7 @@ class PlannerFormat:
         """
         return None
 
-    def check_resources(self, resources: Resources) -> None:
+    def check_resources(self, resources: PlannerResources) -> None:
         """Find out early whether they are there.
 
         Raises:

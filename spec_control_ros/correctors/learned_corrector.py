@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spec_control_ros.core.corrector import FeatureHistory, TickFeatures
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.correctors.feature_window import FeatureWindow
-from spec_control_ros.correctors.torchscript import Network, traced
+from spec_control_ros.correctors.torchscript import Network, to_torchscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class LearnedCorrector(nn.Module):
         tensors = (window.observed, window.predicted, window.action, window.steps_ahead, window.is_real)
         if self._traced is None:
             frozen = deepcopy(self).requires_grad_(False)
-            self._traced = traced(lambda *t: frozen(FeatureWindow(*t)), *tensors)
+            self._traced = to_torchscript(lambda *t: frozen(FeatureWindow(*t)), *tensors)
         return self._traced(*tensors)[0].numpy()
 
     def warm_up(self) -> None:

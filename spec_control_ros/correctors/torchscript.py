@@ -10,7 +10,7 @@ Network = Callable[..., Tensor]
 
 
 @torch.inference_mode()
-def traced(network: Network, *example: Tensor) -> Network:
+def to_torchscript(network: Network, *example: Tensor) -> Network:
     """The network as one call of its recorded operations: the same numbers in half the time or less.
 
     Weights are taken as they are now; branches as `example` takes them. The first calls, which compile, are made

@@ -11,17 +11,17 @@ from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.system import parameter_files, robot_of
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.evaluation.control_mode import ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
-from spec_control_ros.evaluation.mode import Mode
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
 from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS, ModelFolder
 
 
-class Through(str, Enum):
+class Backend(str, Enum):
     """What the control law runs in."""
 
     PROCESS = "process"  # one process, without ROS; plans come at once, or after a simulated delay
@@ -36,7 +36,7 @@ class RobotConfig:
     folder: Path
     params: Path | None = None  # the user's, which wins over the robot's
 
-    def parameters(self, task: str, mode: Mode, through: Through) -> Parameters:
+    def parameters(self, task: str, mode: ControlMode, backend: Backend) -> Parameters:
         """Those of the task's robot in a mode; the defaults where there is no such robot.
 
         Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
@@ -44,18 +44,18 @@ class RobotConfig:
         Raises:
             SettingsError: a file is no parameter file.
         """
-        is_realtime = mode.delay_ticks or through is Through.REALTIME
+        is_realtime = mode.delay_ticks or backend is Backend.REALTIME
         own = parameter_files(robot_of(task), "realtime" if is_realtime else "lockstep", self.folder)
         users = [self.params] if self.params else []
         return read_parameters([*own, *users, mode.file])
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class BenchmarkRun:
     """A mode with all that it is measured with."""
 
-    mode: Mode
-    through: Through
+    mode: ControlMode
+    backend: Backend
     parameters: Parameters
     trials: tuple[Trial, ...]
     file: MeasurementFile
@@ -72,14 +72,14 @@ class Contender:
         return [measurement for measurement in found if measurement is not None]
 
 
-def contenders(
+def benchmark_runs(
     subject: Subject,
-    modes: Sequence[Mode],
+    modes: Sequence[ControlMode],
     seeds: Sequence[int],
     config: RobotConfig,
     folder: Path,
-    through: Through = Through.PROCESS,
-) -> list[Contender]:
+    backend: Backend = Backend.PROCESS,
+) -> list[BenchmarkRun]:
     """The modes with what was measured of them before.
 
     The n-th seed is the n-th epoch, and the planner's own seed is the first, as in a running system: so the same
@@ -91,29 +91,29 @@ def contenders(
         seeds: of the plant, an episode each.
         config: of the robot; a mode's parameters win.
         folder: of all that is measured.
-        through: what the control law runs in.
+        backend: what the control law runs in.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.
         BenchmarkError: a file is damaged, or was measured with something else.
     """
-    return [_contender(subject, mode, seeds, config, folder, through) for mode in modes]
+    return [_benchmark_run(subject, mode, seeds, config, folder, backend) for mode in modes]
 
 
-def rows(measured: Sequence[Contender]) -> list[Row]:
+def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
     """The table of what was measured, a row a mode."""
     return summarise({c.mode.name: c.measured for c in measured})
 
 
-def _contender(
+def _benchmark_run(
     subject: Subject,
-    mode: Mode,
+    mode: ControlMode,
     seeds: Sequence[int],
     config: RobotConfig,
     folder: Path,
-    through: Through,
-) -> Contender:
-    own = config.parameters(subject.task, mode, through)
+    backend: Backend,
+) -> BenchmarkRun:
+    own = config.parameters(subject.task, mode, backend)
     settings = ControllerSettings.of(own)
     settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
     trials = tuple(
@@ -122,15 +122,15 @@ def _contender(
     )
     configuration = {
         "task": subject.task,
-        "through": through.value,
+        "through": backend.value,
         "device": subject.device,
         "weights": _digests(subject.model, settings.corrector),
         "gate": ModelFolder(subject.model).card().get(CARD_KEY),
         "delay_ticks": mode.delay_ticks,
         "settings": _plain(asdict(settings)),
     }
-    file = MeasurementFile(folder / through.value / f"{mode.name}.jsonl", configuration)
-    return Contender(mode, through, own, trials, file)
+    file = MeasurementFile(folder / backend.value / f"{mode.name}.jsonl", configuration)
+    return BenchmarkRun(mode, backend, own, trials, file)
 
 
 def _digests(model: Path, corrector: CorrectorKind) -> dict[str, str]:

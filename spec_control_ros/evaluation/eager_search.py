@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spec_control_ros.world_model.layers import LAYER_NORM_EPS, MLP, SIMNORM_GROUP, Layer, mish
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
-from spec_control_ros.world_model.mppi import Budget, MPPINoise, MPPIResult, MPPISettings, Start
+from spec_control_ros.world_model.mppi import Budget, MPPINoise, MPPIResult, MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS, V_MAX, V_MIN, symexp
 
 
@@ -46,7 +46,7 @@ class EagerSearch:
 
         # Initialise state and parameters
         mean = z.new_zeros(h, a)
-        if settings.start is Start.PRIOR:
+        if settings.start is SearchStart.PRIOR:
             mean = self._pi_actions(z, z.new_zeros(h, 1, a))[:, 0]
         elif warm_start is not None:
             mean = warm_start[0]

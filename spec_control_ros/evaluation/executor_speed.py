@@ -12,7 +12,7 @@ from spec_control_ros.core.gate import GateMode, GateSettings
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.stand_in import StandIn
+from spec_control_ros.evaluation.synthetic_planner import SyntheticPlanner
 
 EPISODE = 500  # ticks of an epoch
 # The longest way through a tick that need not wait: every queued action is corrected.
@@ -25,7 +25,10 @@ def correcting(settings: ControllerSettings) -> ControllerSettings:
 
 
 def drive(
-    law: PlanExecutor, stand_in: StandIn, ticks: int, clock: Callable[[], float] = time.perf_counter
+    law: PlanExecutor,
+    synthetic: SyntheticPlanner,
+    ticks: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[tuple[Decision, float]]:
     """Drive the law through epochs of `EPISODE` ticks; every request is answered at once.
 
@@ -34,12 +37,12 @@ def drive(
     """
     for n in range(ticks):
         epoch, tick = 1 + n // EPISODE, n % EPISODE
-        observation = Observation(epoch, tick, stand_in.obs(tick))
+        observation = Observation(epoch, tick, synthetic.obs(tick))
         start_s = clock()
         outcome = law.tick(observation, float(n))
         seconds = clock() - start_s
         if outcome.decision is None and outcome.request is not None:
-            plan = stand_in.plan(outcome.request)
+            plan = synthetic.plan(outcome.request)
             start_s = clock()
             outcome = law.receive(plan, float(n))
             seconds += clock() - start_s
@@ -47,12 +50,12 @@ def drive(
             raise BenchmarkError(f"tick {tick}: no decision although its plan came; drops: {law.drops}")
         yield outcome.decision, seconds
         if (request := law.prefetch(float(n))) is not None:
-            law.receive(stand_in.plan(request), float(n))
+            law.receive(synthetic.plan(request), float(n))
 
 
 def computing_times_s(
     law: PlanExecutor,
-    stand_in: StandIn,
+    synthetic: SyntheticPlanner,
     ticks: int,
     period_s: float,
     clock: Callable[[], float] = time.perf_counter,
@@ -64,7 +67,7 @@ def computing_times_s(
     """
     times: list[float] = []
     with _garbage_frozen():
-        for decision, seconds in drive(law, stand_in, ticks, clock):
+        for decision, seconds in drive(law, synthetic, ticks, clock):
             if decision.kind in (DecisionKind.ACCEPT, DecisionKind.CORRECT):
                 times.append(seconds)
             gc.collect()

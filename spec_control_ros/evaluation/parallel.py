@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from spec_control_ros.bringup.lifeline import end_with_parent, lifeline
+from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
 from spec_control_ros.core.errors import BenchmarkError
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
 from spec_control_ros.evaluation.measurement import Measurement
@@ -46,7 +46,7 @@ def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generato
             yield trial, runner.run(trial)
         return
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
-    os.environ.update(lifeline())
+    os.environ.update(parent_environment())
     context = multiprocessing.get_context("spawn")  # a fork would share torch's threads and locks
     pool = ProcessPoolExecutor(workers, context, _begin, (subject,))
     try:

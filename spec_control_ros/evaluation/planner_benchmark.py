@@ -1,4 +1,4 @@
-"""The planner against its plain form, in turns, and both against the machine's own multiplication."""
+"""The planner against its eager variant, in turns, and both against the machine's own multiplication."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ EAGER, OURS = "eager", "planner"
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class PlannerVariant:
     """A planner to be measured."""
 
     name: str
@@ -34,7 +34,7 @@ class Form:
 
 @dataclass(slots=True)
 class Measured:
-    """What a form showed, a round each."""
+    """What a variant showed, a round each."""
 
     latencies_s: list[float] = field(default_factory=list)
     plans: list[PlannedQueue] = field(default_factory=list)
@@ -54,15 +54,15 @@ def random_model(size: str) -> WorldModel:
     return model.eval().requires_grad_(False)
 
 
-def forms(model: WorldModel, settings: PlannerSettings) -> list[Form]:
-    """The plain form, and the planner in every precision that its device is fast in; all have warmed up.
+def variants(model: WorldModel, settings: PlannerSettings) -> list[PlannerVariant]:
+    """The eager variant, and the planner in every precision that its device is fast in; all have warmed up.
 
     Raises:
-        SettingsError: the settings have a time budget, so that forms would not do the same.
+        SettingsError: the settings have a time budget, so that variants would not do the same.
     """
     if settings.time_budget_s:
         raise SettingsError(
-            f"time_budget_s: got {settings.time_budget_s}, expected 0: all forms do all iterations"
+            f"time_budget_s: got {settings.time_budget_s}, expected 0: all variants do all iterations"
         )
     device = next(model.parameters()).device
     precisions = [Precision.FLOAT32, *([Precision.BFLOAT16] if is_bf16_fast(device) else [])]
@@ -71,53 +71,56 @@ def forms(model: WorldModel, settings: PlannerSettings) -> list[Form]:
         return TDMPC2Planner(model, replace(settings, precision=precision))
 
     eager = TDMPC2Planner(model, settings, search=EagerSearch(model))
-    made = [Form(EAGER, Precision.FLOAT32, eager), *(Form(OURS, p, ours(p)) for p in precisions)]
-    for form in made:
-        form.planner.warm_up()
+    made = [
+        PlannerVariant(EAGER, Precision.FLOAT32, eager),
+        *(PlannerVariant(OURS, p, ours(p)) for p in precisions),
+    ]
+    for variant in made:
+        variant.planner.warm_up()
     return made
 
 
 def measure(
-    measured_forms: Sequence[Form], rounds: int, clock: Callable[[], float] = time.perf_counter
+    measured_variants: Sequence[PlannerVariant], rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[dict[str, Any]]:
-    """Measure all forms in turns; yields the result so far after every round, as JSON has it.
+    """Measure all variants in turns; yields the result so far after every round, as JSON has it.
 
-    What disturbs a shared machine for a while then disturbs all forms; ratios are taken within rounds.
+    What disturbs a shared machine for a while then disturbs all variants; ratios are taken within rounds.
 
     Args:
-        measured_forms: the plain one first.
-        rounds: in each, every form plans once, from the same observation and with the same noise.
+        measured_variants: the plain one first.
+        rounds: in each, every variant plans once, from the same observation and with the same noise.
         clock: in seconds.
     """
-    model, settings = measured_forms[0].planner.model, measured_forms[0].planner.settings.mppi
+    model, settings = measured_variants[0].planner.model, measured_variants[0].planner.settings.mppi
     device = next(model.parameters()).device
     multiplications = {
-        form.precision: [
-            Multiplication(product, form.precision.dtype(device), device, clock)
+        variant.precision: [
+            Multiplication(product, variant.precision.dtype(device), device, clock)
             for product in main_products(model.dims, settings)
         ]
-        for form in measured_forms
+        for variant in measured_variants
     }
-    measured = [Measured() for _ in measured_forms]
+    measured = [Measured() for _ in measured_variants]
     rates: dict[Precision, list[float]] = {precision: [] for precision in multiplications}
     generator = np.random.default_rng(0)
     for epoch in range(1, rounds + 1):
         observation = generator.standard_normal(model.dims.obs, np.float32)
-        for form, result in zip(measured_forms, measured, strict=True):
+        for variant, result in zip(measured_variants, measured, strict=True):
             synchronise(device)
             start_s = clock()
-            plan = form.planner.plan_observation(
+            plan = variant.planner.plan_observation(
                 observation, epoch, start_tick=0
             )  # its arrays are on the CPU: it is done
             result.latencies_s.append(clock() - start_s)
             result.plans.append(plan)
         for precision, shapes in multiplications.items():
             rates[precision].append(max(shape.rate() for shape in shapes))
-        yield _result(measured_forms, measured, rates, model, settings)
+        yield _result(measured_variants, measured, rates, model, settings)
 
 
 def _result(
-    measured_forms: Sequence[Form],
+    measured_variants: Sequence[PlannerVariant],
     measured: Sequence[Measured],
     rates: dict[Precision, list[float]],
     model: WorldModel,
@@ -125,8 +128,8 @@ def _result(
 ) -> dict[str, Any]:
     flop = plan_flop(model.dims, settings)
     rows = [
-        _row(form, own, measured[0], flop, rates[form.precision])
-        for form, own in zip(measured_forms, measured, strict=True)
+        _row(variant, own, measured[0], flop, rates[variant.precision])
+        for variant, own in zip(measured_variants, measured, strict=True)
     ]
     return {
         "size": model.dims.size,
@@ -136,16 +139,18 @@ def _result(
         "threads": torch.get_num_threads(),
         "rounds": len(measured[0].plans),
         "plan_flop": flop,
-        "forms": rows,
+        "variants": rows,
     }
 
 
-def _row(form: Form, own: Measured, eager: Measured, flop: int, rates: Sequence[float]) -> dict[str, Any]:
+def _row(
+    variant: PlannerVariant, own: Measured, eager: Measured, flop: int, rates: Sequence[float]
+) -> dict[str, Any]:
     latencies_s, rate = np.array(own.latencies_s), np.array(rates)
     pairs = list(zip(own.plans, eager.plans, strict=True))
     return {
-        "form": form.name,
-        "precision": form.precision.value,
+        "variant": variant.name,
+        "precision": variant.precision.value,
         "latency_s": {**spread(latencies_s), "all": latencies_s.tolist()},
         "times_faster": spread(np.array(eager.latencies_s) / latencies_s),
         "multiplication_flop_per_s": float(np.median(rate)),

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spec_control_ros.world_model.dimensions import Dimensions
-from spec_control_ros.world_model.mppi import MPPISettings, Start
+from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS
 
 
@@ -46,7 +46,7 @@ def plan_products(dims: Dimensions, settings: MPPISettings) -> Iterator[Product]
                 yield from head(rows, (state if tick else 0) + dims.action, outs)
 
     # Once: the prior's own trajectories, and what the start's latent gives to the first layers
-    trajectories = settings.prior_samples + (settings.start is Start.PRIOR)
+    trajectories = settings.prior_samples + (settings.start is SearchStart.PRIOR)
     if trajectories:
         yield Product(1, state, dims.hidden)
         yield from (Product(trajectories, *shape) for shape in pairwise([*hidden, 2 * dims.action]))

@@ -9,8 +9,8 @@ from scipy import stats
 
 from spec_control_ros.analysis.run_log import steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.evaluation.control_mode import BASELINE
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.evaluation.mode import BASELINE
 
 CONFIDENCE = 0.95
 Row = dict[str, Any]  # as JSON has it

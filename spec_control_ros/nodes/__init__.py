@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
-from spec_control_ros.bringup.lifeline import end_with_parent, leave_at_once
 from spec_control_ros.bringup.missing_module import explain_missing_modules
+from spec_control_ros.bringup.parent_death import end_with_parent, leave_at_once
 
 # Only where a node is what runs, as `python -m` or as an installed command; not where one is imported.
 if sys.argv[0] == "-m" or Path(sys.argv[0]).parent.name == "spec_control_ros":

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from spec_control_interfaces import msg
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
-from spec_control_ros.ros.spin import ProcessNode, run_node
 
 
 @dataclass(frozen=True, slots=True)

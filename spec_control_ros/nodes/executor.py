@@ -28,24 +28,24 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner_format import make_executor
 from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
-from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
+from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
-from spec_control_ros.ros.managed import ManagedNode
 from spec_control_ros.ros.messages import (
     BASE,
     to_inputs,
     to_status,
     write_command,
 )
-from spec_control_ros.ros.model import format_of, model_folder
+from spec_control_ros.ros.node_runner import run_node
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
-from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
+from spec_control_ros.ros.tick_model_loading import format_of, model_folder
 from spec_control_ros.world_model.card import folder_card
 
 REST_S = 5.0  # at most, on the way to rest at the end
@@ -85,7 +85,7 @@ class ExecutorNodeSettings:
         check(self)
 
 
-class ExecutorNode(ManagedNode):
+class ExecutorNode(LifecycleProcessNode):
     """Translates between topics and `PlanExecutor`."""
 
     def __init__(self) -> None:

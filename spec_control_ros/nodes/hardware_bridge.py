@@ -21,23 +21,23 @@ from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RES
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Health
 from spec_control_ros.core.settings import check, replaced, setting
-from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
+from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
-from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.publisher_gid import with_publisher
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_controller import RobotController
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
+from spec_control_ros.ros.timeout import Timeout
 from spec_control_ros.sim.actuators import find_actuators
-from spec_control_ros.sim.bridge import CommandFate, Mode
+from spec_control_ros.sim.bridge import CommandFate, PaceMode
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
-from spec_control_ros.sim.readings import SensorFault, SensorSettings
+from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings, Stop
 from spec_control_ros.sim.robot_health import SAFE, robot_finding, sensor_faults, why_stopped
 from spec_control_ros.sim.sensors import Sensors
@@ -54,7 +54,9 @@ class HardwareBridgeSettings:
 
     task: str = setting("humanoid-walk", "dm_control suite task whose observation the model sees")
     action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
-    mode: Mode = setting(Mode.REALTIME, "whether the robot waits for commands, as only the emulator can")
+    mode: PaceMode = setting(
+        PaceMode.REALTIME, "whether the robot waits for commands, as only the emulator can"
+    )
     episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
     seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
     start_timeout_s: float = setting(
@@ -91,14 +93,14 @@ class HardwareBridgeNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("hardware_bridge")
         self._settings = declare_settings(self, HardwareBridgeSettings)
-        self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
+        self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
         LiveParameters(self, HardwareBridgeSettings, self._prepare_change)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
         self._answer: Future | None = None
-        self._patience = Patience(self)
+        self._timeout = Timeout(self)
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._episode_publisher = self.create_publisher(msg.Episode, "episode", STREAM)
@@ -144,7 +146,7 @@ class HardwareBridgeNode(ProcessNode):
 
     def _listen_to_sensors(self) -> None:
         qos = QoSProfile(depth=10) if self._is_lockstep else qos_profile_sensor_data
-        sensors: tuple[tuple[Any, str, Callable[..., SensorFault | None]], ...] = (
+        sensors: tuple[tuple[Any, str, Callable[..., ReadingFault | None]], ...] = (
             (JointState, "joint_states", hear_joint_state),
             (Imu, IMU, hear_imu),
             (Odometry, ODOMETRY, hear_odometry),
@@ -159,7 +161,7 @@ class HardwareBridgeNode(ProcessNode):
 
     def _start_once_everybody_is_there(self) -> None:
         if (missing := self._missing()) is not None:
-            self._patience.end_after(self._settings.start_timeout_s, missing)
+            self._timeout.end_after(self._settings.start_timeout_s, missing)
             return
         if not self._listeners.are_there():
             return
@@ -195,7 +197,7 @@ class HardwareBridgeNode(ProcessNode):
         return next((why for why, is_so in whys.items() if is_so), None)
 
     def _on_sensor(
-        self, topic: str, hear: Callable[..., SensorFault | None], message: Any, publisher: bytes
+        self, topic: str, hear: Callable[..., ReadingFault | None], message: Any, publisher: bytes
     ) -> None:
         fault = hear(self._bridge.sensors, message, time.monotonic(), publisher)
         if fault is not None:
@@ -209,10 +211,10 @@ class HardwareBridgeNode(ProcessNode):
         has_begun = self._bridge.tick(time.monotonic())
         self._look()
         if has_begun:
-            self._patience.renew()
+            self._timeout.renew()
             self._publish()
         elif not self._bridge.is_running and not self._is_lockstep:
-            self._patience.end_after(
+            self._timeout.end_after(
                 self._settings.start_timeout_s, "the robot is not at its start, or not sensed"
             )
         if self._bridge.is_running and self._bridge.is_done:
@@ -267,7 +269,7 @@ class HardwareBridgeNode(ProcessNode):
         self._bridge.reset(seed)
         self._controller.watch.forget()
         self._episodes_begun += 1
-        self._patience.renew()
+        self._timeout.renew()
         self._publish()
         if self._resets_robot:
             self._ask_robot(seed)
@@ -312,7 +314,7 @@ class HardwareBridgeNode(ProcessNode):
 
     def _check_progress(self) -> None:
         state = self._bridge.episode
-        self._patience.end_after(
+        self._timeout.end_after(
             self._settings.command_timeout_s,
             f"no tick after epoch {state.epoch}, tick {state.tick}: are executor and robot alive?",
         )
@@ -320,7 +322,7 @@ class HardwareBridgeNode(ProcessNode):
     def _publish_diagnostics(self) -> None:
         bridge, state, now_s = self._bridge, self._bridge.episode, time.monotonic()
         values: dict[str, object] = {f"commands.{fate.value}": self._fates[fate] for fate in CommandFate}
-        values |= {f"sensors.{cause.value}": bridge.sensors.faults[cause] for cause in SensorFault}
+        values |= {f"sensors.{cause.value}": bridge.sensors.faults[cause] for cause in ReadingFault}
         values |= {f"stops.{stop.value}": bridge.stopped[stop] for stop in Stop}
         values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
         values["controller"] = ", ".join(self._controller.watch.names)

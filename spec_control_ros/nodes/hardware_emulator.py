@@ -17,15 +17,15 @@ from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RES
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.claim import SoleClaim
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
+from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
-from spec_control_ros.sim.bridge import Mode
+from spec_control_ros.sim.bridge import PaceMode
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 
 CATCH_UP_S = 0.1  # of time that went by unsimulated; what is more is left out and told
@@ -40,7 +40,9 @@ class EmulatorSettings:
     joints: tuple[str, ...] = setting(
         (), "in the controller's order; none: the task's motors in theirs", of=str
     )
-    mode: Mode = setting(Mode.REALTIME, "whether the robot waits for commands, which no real one does")
+    mode: PaceMode = setting(
+        PaceMode.REALTIME, "whether the robot waits for commands, which no real one does"
+    )
     action_repeat: int = setting(2, "control steps of dm_control in a tick, in lockstep", low=1, high=1000)
     rate_hz: float = setting(200.0, "Hz; of joint states, IMU and odometry", above=0.0, high=2000.0)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
@@ -56,7 +58,7 @@ class HardwareEmulatorNode(ProcessNode):
         super().__init__("hardware_emulator")
         self._settings = declare_settings(self, EmulatorSettings)
         self._robot = EmulatedRobot(self._settings.task, self._settings.joints)
-        self._is_lockstep = self._settings.mode is Mode.LOCKSTEP
+        self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._steps = 0  # of the physics' time, over resets
         self._began_s = 0.0
         self._left_out_s = 0.0

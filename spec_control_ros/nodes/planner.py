@@ -16,21 +16,21 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.planner_format import Resources
+from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.claim import SoleClaim, stranger_offering
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import Heartbeat
-from spec_control_ros.ros.managed import ManagedNode
+from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.messages import from_replan, to_plan
-from spec_control_ros.ros.model import format_of, model_folder
+from spec_control_ros.ros.node_runner import run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
-from spec_control_ros.ros.spin import run_node
+from spec_control_ros.ros.sole_claim import SoleClaim, stranger_offering
 from spec_control_ros.ros.steady import every
+from spec_control_ros.ros.tick_model_loading import format_of, model_folder
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
@@ -68,7 +68,7 @@ class PlanningJob:
     received_s: float  # monotonic
 
 
-class PlannerNode(ManagedNode):
+class PlannerNode(LifecycleProcessNode):
     """Answers at once and plans in its thread; the latest request wins."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class PlannerNode(ManagedNode):
         self._planner_settings: Any = declare_settings(self, self._format.settings, "planner.")
         # Not all CPUs: threads that wait for each other on a busy one make a plan many times slower.
         threads = self._settings.threads or max(1, (os.cpu_count() or 2) // 2)
-        self._resources = Resources(self._settings.device, threads)
+        self._resources = PlannerResources(self._settings.device, threads)
         self._format.check_resources(self._resources)
         for refusal in pin_to(self._settings.cpus):
             self.get_logger().warning(refusal)

@@ -16,10 +16,10 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import recorded_qos
-from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
-from spec_control_ros.ros.topics import TOPICS, Topic, clock_of, find_topic
+from spec_control_ros.ros.subscriptions import TOPICS, Topic, clock_of, find_topic
 
 SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 

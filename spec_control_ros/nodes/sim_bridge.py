@@ -19,7 +19,6 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import OutputError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import (
@@ -30,15 +29,16 @@ from spec_control_ros.ros.messages import (
     to_observation,
     to_stamp,
 )
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.patience import Patience
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
+from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
-from spec_control_ros.ros.topics import clock_of
-from spec_control_ros.sim.bridge import CommandFate, Mode, PlantBridge
+from spec_control_ros.ros.subscriptions import clock_of
+from spec_control_ros.ros.timeout import Timeout
+from spec_control_ros.sim.bridge import CommandFate, PaceMode, PlantBridge
 from spec_control_ros.sim.camera import Camera
-from spec_control_ros.sim.faults.plant import FaultyPlant
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 from spec_control_ros.sim.faults.traffic import Traffic
 from spec_control_ros.sim.suite_plant import SuitePlant
@@ -54,7 +54,7 @@ class BridgeSettings:
 
     task: str = setting("humanoid-walk", "dm_control suite task, as in humanoid-walk or cheetah-run")
     action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
-    mode: Mode = setting(Mode.LOCKSTEP, "whether the plant waits for commands")
+    mode: PaceMode = setting(PaceMode.LOCKSTEP, "whether the plant waits for commands")
     episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
     seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
     start_timeout_s: float = setting(180.0, "s; without an executor by then, the node ends", above=0.0)
@@ -91,7 +91,7 @@ class SimBridgeNode(ProcessNode):
         self._episodes_begun = 0
         self._pause_timer: Timer | None = None
         self._is_simulated = bool(self.get_parameter("use_sim_time").value)
-        self._patience = Patience(self)
+        self._timeout = Timeout(self)
         self._refusal = ""  # why the newest command was no action; empty if it was one
 
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
@@ -123,10 +123,10 @@ class SimBridgeNode(ProcessNode):
 
     def _start_once_executor_is_there(self) -> None:
         if self.count_publishers("command") == 0:
-            self._patience.end_after(self._settings.start_timeout_s, "no executor publishes on `command`")
+            self._timeout.end_after(self._settings.start_timeout_s, "no executor publishes on `command`")
             return
         if (other := stranger_on(self, "observation")) is not None:
-            self._patience.end_after(
+            self._timeout.end_after(
                 self._settings.start_timeout_s,
                 f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID",
             )
@@ -174,7 +174,7 @@ class SimBridgeNode(ProcessNode):
 
     @property
     def _is_lockstep(self) -> bool:
-        return self._settings.mode is Mode.LOCKSTEP
+        return self._settings.mode is PaceMode.LOCKSTEP
 
     def _begin_episode(self, seed: int) -> None:
         self._end_pause()
@@ -247,16 +247,16 @@ class SimBridgeNode(ProcessNode):
         self._joint_publisher.publish(to_joint_state(self._bridge.plant.joint_states(), stamp))
         if not self._bridge.is_done and (observation := self._bridge.delivery.observation) is not None:
             self._observation_publisher.publish(to_observation(observation, stamp))
-        self._patience.renew()
+        self._timeout.renew()
 
     def _check_lockstep(self) -> None:
         if not self._bridge.is_done:
             o = self._bridge.observation
             timeout_s = self._settings.command_timeout_s
             if self._refusal:  # the answer came, and no other will
-                self._patience.end_after(min(timeout_s, REFUSED_S), self._refusal)
+                self._timeout.end_after(min(timeout_s, REFUSED_S), self._refusal)
                 return
-            self._patience.end_after(
+            self._timeout.end_after(
                 timeout_s, f"no command for epoch {o.epoch}, tick {o.tick}: is the executor alive?"
             )
 

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import LivelinessPolicy, QoSProfile
 from std_msgs.msg import Empty
 
-from spec_control_ros.ros.spin import ProcessNode
+from spec_control_ros.ros.node_runner import ProcessNode
 
 TOPIC = "planner_heartbeat"
 PERIOD_S = 0.25

@@ -11,10 +11,10 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.evaluation.executor_speed import EPISODE
-from spec_control_ros.evaluation.stand_in import VARIETY, StandIn
+from spec_control_ros.evaluation.synthetic_planner import VARIETY, SyntheticPlanner
 from spec_control_ros.ros.messages import from_replan, to_floats, to_plan
+from spec_control_ros.ros.node_runner import NodeRunner
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import Spin
 
 
 @dataclass(slots=True)
@@ -86,12 +86,12 @@ class LatencyDriver:
     Args:
         node: that it speaks through.
         spin: lets that node hear.
-        stand_in: what it says.
+        synthetic: what it says.
     """
 
-    def __init__(self, node: Node, spin: Spin, stand_in: StandIn) -> None:
-        self.node, self._spin, self._stand_in = node, spin, stand_in
-        self._observations = [msg.Observation(data=to_floats(stand_in.obs(tick))) for tick in range(VARIETY)]
+    def __init__(self, node: Node, spin: NodeRunner, synthetic: SyntheticPlanner) -> None:
+        self.node, self._spin, self._synthetic = node, spin, synthetic
+        self._observations = [msg.Observation(data=to_floats(synthetic.obs(tick))) for tick in range(VARIETY)]
         self._plan_publisher = node.create_publisher(msg.Plan, "plan", LATEST)
         node.create_service(Replan, "replan", self._on_replan)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -151,7 +151,7 @@ class LatencyDriver:
             answers.decisions.append(peer.decision)
 
     def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
-        plan = self._stand_in.plan(from_replan(request))
+        plan = self._synthetic.plan(from_replan(request))
         self._plan_publisher.publish(
             to_plan(plan, Reason(request.reason), self.node.get_clock().now().to_msg())
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from spec_control_ros.bringup.topics import HEARD
 from spec_control_ros.core.settings import setting
-from spec_control_ros.ros.spin import ProcessNode
+from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.steady import every
 
 WAIT_S = 30.0  # at most; a robot must not stand still for ever because nobody records it

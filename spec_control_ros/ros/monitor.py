@@ -9,8 +9,8 @@ from rclpy.qos import QoSProfile
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.ros.claim import CLAIMS, EVERY_CLAIM
 from spec_control_ros.ros.qos import EVERY_LATEST, STREAM
+from spec_control_ros.ros.sole_claim import CLAIMS, EVERY_CLAIM
 
 
 class Monitor(Node):

@@ -14,11 +14,11 @@ from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.observations import SensedObservation
 from spec_control_ros.core.errors import ConflictError, ProcessError
 from spec_control_ros.core.observation import Observation
-from spec_control_ros.ros.claim import SoleClaim, stranger_on
 from spec_control_ros.ros.messages import to_observation
+from spec_control_ros.ros.node_runner import SPIN_S, NodeRunner
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import SPIN_S, Spin
-from spec_control_ros.ros.topics import clock_of
+from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
+from spec_control_ros.ros.subscriptions import clock_of
 
 
 class Rate(str, Enum):
@@ -59,7 +59,7 @@ class ObservationPlayer(Node):
 
     def play(
         self,
-        spin: Spin,
+        spin: NodeRunner,
         rate: Rate,
         *,
         speed: float,
@@ -94,7 +94,7 @@ class ObservationPlayer(Node):
         self._spin_until_answered(spin, shown, answer_timeout_s)
         return self._played
 
-    def _wait_for_executor(self, spin: Spin, timeout_s: float) -> None:
+    def _wait_for_executor(self, spin: NodeRunner, timeout_s: float) -> None:
         _spin_until(spin, lambda: self._claim.is_held or self._conflict is not None, inf)
         if self._conflict is not None:
             raise self._conflict
@@ -121,7 +121,7 @@ class ObservationPlayer(Node):
         self._observation_publisher.publish(to_observation(observation, _stamp(stamp_ns)))
         self._played.published += 1
 
-    def _spin_until_answered(self, spin: Spin, observation: Observation, timeout_s: float) -> None:
+    def _spin_until_answered(self, spin: NodeRunner, observation: Observation, timeout_s: float) -> None:
         key = observation.epoch, observation.tick
         _spin_until(spin, lambda: key not in self._waiting, time.monotonic() + timeout_s)
 
@@ -132,7 +132,7 @@ class ObservationPlayer(Node):
             self._played.decisions.append(command.decision)
 
 
-def _spin_until(spin: Spin, is_true: Callable[[], bool], end_s: float) -> None:
+def _spin_until(spin: NodeRunner, is_true: Callable[[], bool], end_s: float) -> None:
     while not is_true() and (left_s := end_s - time.monotonic()) > 0:
         spin(min(left_s, SPIN_S))
 

@@ -14,7 +14,7 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 
 from spec_control_ros.ros.messages import BASE
 from spec_control_ros.sim.body_state import BaseState, rotation_matrix
-from spec_control_ros.sim.readings import SensorFault
+from spec_control_ros.sim.readings import ReadingFault
 from spec_control_ros.sim.sensors import Sensors
 
 WORLD = "odom"
@@ -24,14 +24,14 @@ UNKNOWN = -1.0  # in the first place of a covariance: sensor_msgs' word for what
 
 def hear_joint_state(
     sensors: Sensors, message: JointState, now_s: float, source: bytes = b""
-) -> SensorFault | None:
+) -> ReadingFault | None:
     """Take a message; sensors count what is wrong with it."""
     names = tuple(message.name) if len(message.name) <= MAX_JOINTS else ()
     position, velocity = np.array(message.position), np.array(message.velocity)
     return sensors.hear_joints(names, position, velocity, from_stamp(message.header.stamp), now_s, source)
 
 
-def hear_imu(sensors: Sensors, message: Imu, now_s: float, source: bytes = b"") -> SensorFault | None:
+def hear_imu(sensors: Sensors, message: Imu, now_s: float, source: bytes = b"") -> ReadingFault | None:
     """Take orientation and angular velocity; an IMU that does not measure both is a bad one."""
     q = message.orientation
     is_measured = UNKNOWN not in (message.orientation_covariance[0], message.angular_velocity_covariance[0])
@@ -42,7 +42,7 @@ def hear_imu(sensors: Sensors, message: Imu, now_s: float, source: bytes = b"") 
 
 def hear_odometry(
     sensors: Sensors, message: Odometry, now_s: float, source: bytes = b""
-) -> SensorFault | None:
+) -> ReadingFault | None:
     """Take position and linear velocity; orientation and angular velocity are the IMU's."""
     position, velocity = _array(message.pose.pose.position), _array(message.twist.twist.linear)
     return sensors.hear_odometry(position, velocity, from_stamp(message.header.stamp), now_s, source)

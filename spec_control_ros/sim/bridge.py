@@ -15,7 +15,7 @@ from spec_control_ros.sim.plant import Plant
 LAST_EPOCH = 2**31  # beyond it is nobody's who counts resets
 
 
-class Mode(str, Enum):
+class PaceMode(str, Enum):
     """Who waits for whom."""
 
     LOCKSTEP = "lockstep"  # the plant waits for the command that carries its tick

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import ActionError, SettingsError
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.body_state import BodyState
-from spec_control_ros.sim.state_estimate import Body
+from spec_control_ros.sim.state_estimate import BodyModel
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 
@@ -26,7 +26,7 @@ class EmulatedRobot:
 
     def __init__(self, task: str, joints: tuple[str, ...] = ()):
         self.plant = SuitePlant(task, action_repeat=1)
-        self._body = Body(self.plant)
+        self._body = BodyModel(self.plant)
         self._actuators = find_actuators(self.plant.physics)
         self.joints = joints or self._actuators.joints
         if sorted(self.joints) != sorted(self._actuators.joints):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.bringup.lifeline import end_with_parent, lifeline
+from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
 from spec_control_ros.core.errors import ProcessError, SpecControlError, TaskError
 from spec_control_ros.sim.plant import Plant, Step
 
@@ -100,7 +100,7 @@ class _Processes:
     """Plant i lives in process i modulo their number, so that any run of plants is spread evenly."""
 
     def __init__(self, make_plant: MakePlant, count: int, processes: int):
-        os.environ.update(lifeline())
+        os.environ.update(parent_environment())
         context = multiprocessing.get_context("spawn")  # a fork would share torch's threads and locks
         self._ends: list[Connection] = []
         self._processes: list[Any] = []

@@ -21,7 +21,7 @@ class Sensor(str, Enum):
     ODOMETRY = "odom"
 
 
-class SensorFault(Enum):
+class ReadingFault(Enum):
     """Why a sensor is not believed, or why a message was refused; the value is its name on diagnostics."""
 
     MISSING = "missing"
@@ -40,14 +40,14 @@ class SensorFault(Enum):
 
 
 MEANINGS = {
-    SensorFault.MISSING: "not everything was heard yet",
-    SensorFault.STALE: "no new message",
-    SensorFault.SAME_STAMP: "messages come, but their stamp stands still",
-    SensorFault.FROZEN: "messages come, but their values stand still although the commands change",
-    SensorFault.TWO_PUBLISHERS: "two publishers give the same values",
-    SensorFault.SKEWED: "measured at another time than the others",
-    SensorFault.BAD_MESSAGE: "wrong length, no velocities, not finite, too large, or no unit quaternion",
-    SensorFault.REPEATED_NAME: "a joint is named twice in one message",
+    ReadingFault.MISSING: "not everything was heard yet",
+    ReadingFault.STALE: "no new message",
+    ReadingFault.SAME_STAMP: "messages come, but their stamp stands still",
+    ReadingFault.FROZEN: "messages come, but their values stand still although the commands change",
+    ReadingFault.TWO_PUBLISHERS: "two publishers give the same values",
+    ReadingFault.SKEWED: "measured at another time than the others",
+    ReadingFault.BAD_MESSAGE: "wrong length, no velocities, not finite, too large, or no unit quaternion",
+    ReadingFault.REPEATED_NAME: "a joint is named twice in one message",
 }
 
 
@@ -105,7 +105,7 @@ class Readings:
 
     def hear(
         self, rows: list[int], values: NDArray[np.float64], stamp_s: float, now_s: float, source: bytes
-    ) -> SensorFault | None:
+    ) -> ReadingFault | None:
         """Take the new values of some rows; returns why they are refused.
 
         Args:
@@ -116,11 +116,11 @@ class Readings:
             source: who publishes them.
         """
         if not (np.abs(values) < LARGEST).all():  # nor is a NaN
-            return SensorFault.BAD_MESSAGE
+            return ReadingFault.BAD_MESSAGE
         is_alive = now_s - self._heard_s[rows] <= self._settings.max_age_s
         if any(known != source for known in self._source[rows][is_alive]):
             self._doubled_s = now_s
-            return SensorFault.TWO_PUBLISHERS
+            return ReadingFault.TWO_PUBLISHERS
         alive = np.array(rows, np.int64)[is_alive]
         elapsed_s, stamped_s = now_s - self._heard_s[alive], stamp_s - self.stamp_s[alive]
         if stamp_s != 0.0 and (np.abs(stamped_s - elapsed_s) > self._settings.max_age_s).any():
@@ -138,16 +138,16 @@ class Readings:
         """The robot was told to do something else, so that what is measured should change."""
         self._is_commanded[:] = True
 
-    def fault(self, now_s: float) -> SensorFault | None:
+    def fault(self, now_s: float) -> ReadingFault | None:
         """Why the values are not to be believed."""
         s = self._settings
         if now_s - self._doubled_s <= SECOND_PUBLISHER_S:
-            return SensorFault.TWO_PUBLISHERS
+            return ReadingFault.TWO_PUBLISHERS
         if np.isinf(self._heard_s).any():
-            return SensorFault.MISSING
+            return ReadingFault.MISSING
         if (now_s - self._heard_s > s.max_age_s).any():
-            return SensorFault.STALE
+            return ReadingFault.STALE
         if (now_s - self._stamped_s > s.max_age_s).any():
-            return SensorFault.SAME_STAMP
+            return ReadingFault.SAME_STAMP
         is_frozen = not self._may_stand_still and (self._still >= s.frozen_after).any()
-        return SensorFault.FROZEN if is_frozen else None
+        return ReadingFault.FROZEN if is_frozen else None

@@ -16,7 +16,7 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate, EpisodeState, PlantBridge
 from spec_control_ros.sim.command_map import CommandMap
-from spec_control_ros.sim.readings import SensorFault
+from spec_control_ros.sim.readings import ReadingFault
 from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
@@ -213,7 +213,7 @@ class RobotBridge:
     def _find_stops(self, now_s: float) -> frozenset[Stop]:
         faults = set(self.sensors.faults_now(now_s).values())
         # Between two messages of one measurement, sensors are always apart: that matters at a tick alone.
-        is_sensed = self._obs is not None and faults <= {SensorFault.SKEWED}
+        is_sensed = self._obs is not None and faults <= {ReadingFault.SKEWED}
         found = {
             Stop.SENSORS: not is_sensed,
             Stop.CONTROLLER: not self._has_controller,

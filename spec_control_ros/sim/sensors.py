@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.sim.body_state import BaseState, BodyState, rotation_matrix
 from spec_control_ros.sim.plant import JointStates
-from spec_control_ros.sim.readings import Readings, Sensor, SensorFault, SensorSettings
+from spec_control_ros.sim.readings import ReadingFault, Readings, Sensor, SensorSettings
 
 UNIT_TOLERANCE = 0.01  # of a quaternion's length; it is normalised afterwards
 
@@ -38,7 +38,7 @@ class Sensors:
         }
         self._needed = {s: r for s, r in self._readings.items() if has_base or s is Sensor.JOINTS}
         self._taken_s = -np.inf
-        self.faults: Counter[SensorFault] = Counter()
+        self.faults: Counter[ReadingFault] = Counter()
 
     @property
     def stamp_s(self) -> float:
@@ -53,14 +53,14 @@ class Sensors:
         stamp_s: float,
         now_s: float,
         source: bytes = b"",
-    ) -> SensorFault | None:
+    ) -> ReadingFault | None:
         """Take positions (rad or m) and velocities (rad/s or m/s), one each a name; returns why they are refused."""
         if not len(names) == len(position) == len(velocity):
-            return self._count(SensorFault.BAD_MESSAGE)
+            return self._count(ReadingFault.BAD_MESSAGE)
         known = [i for i, name in enumerate(names) if name in self._row]
         rows = [self._row[names[i]] for i in known]
         if len(set(rows)) < len(rows):
-            return self._count(SensorFault.REPEATED_NAME)
+            return self._count(ReadingFault.REPEATED_NAME)
         values = np.stack([position, velocity], axis=1)[known]
         return self._hear(Sensor.JOINTS, rows, values, stamp_s, now_s, source)
 
@@ -71,11 +71,11 @@ class Sensors:
         stamp_s: float,
         now_s: float,
         source: bytes = b"",
-    ) -> SensorFault | None:
+    ) -> ReadingFault | None:
         """Take a quaternion (w, x, y, z), from base to world, and rad/s in the base's frame."""
         length = float(np.linalg.norm(orientation))
         if not abs(length - 1.0) < UNIT_TOLERANCE:
-            return self._count(SensorFault.BAD_MESSAGE)
+            return self._count(ReadingFault.BAD_MESSAGE)
         values = np.array([[*orientation / length, *angular_velocity]])
         return self._hear(Sensor.IMU, [0], values, stamp_s, now_s, source)
 
@@ -86,7 +86,7 @@ class Sensors:
         stamp_s: float,
         now_s: float,
         source: bytes = b"",
-    ) -> SensorFault | None:
+    ) -> ReadingFault | None:
         """Take m in the world, and m/s in the base's frame, as odometry has its twist."""
         values = np.array([[*position, *linear_velocity]])
         return self._hear(Sensor.ODOMETRY, [0], values, stamp_s, now_s, source)
@@ -111,7 +111,7 @@ class Sensors:
         self._taken_s = stamp_s
         return self._state()
 
-    def faults_now(self, now_s: float) -> dict[Sensor, SensorFault]:
+    def faults_now(self, now_s: float) -> dict[Sensor, ReadingFault]:
         """Why there is no state of the body, by sensor; empty where there is one."""
         found = {sensor: readings.fault(now_s) for sensor, readings in self._needed.items()}
         faults = {sensor: fault for sensor, fault in found.items() if fault is not None}
@@ -119,7 +119,7 @@ class Sensors:
         stepped_s = max(readings.stepped_s for readings in self._needed.values())
         is_comparable = now_s - stepped_s > self._settings.max_age_s
         if not faults and is_comparable and self._skew_s() > self._settings.max_skew_s:
-            return {min(self._needed, key=lambda s: self._needed[s].stamp_s.min()): SensorFault.SKEWED}
+            return {min(self._needed, key=lambda s: self._needed[s].stamp_s.min()): ReadingFault.SKEWED}
         return faults
 
     def forget(self) -> None:
@@ -136,11 +136,11 @@ class Sensors:
         stamp_s: float,
         now_s: float,
         source: bytes,
-    ) -> SensorFault | None:
+    ) -> ReadingFault | None:
         fault = self._readings[sensor].hear(rows, values, stamp_s, now_s, source)
         return None if fault is None else self._count(fault)
 
-    def _count(self, fault: SensorFault) -> SensorFault:
+    def _count(self, fault: ReadingFault) -> ReadingFault:
         self.faults[fault] += 1
         return fault
 

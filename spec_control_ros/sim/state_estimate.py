@@ -23,7 +23,7 @@ class Estimate:
     reward: float  # of one of the task's control steps that ends in this state
 
 
-class Body:
+class BodyModel:
     """The joints and the root of a task's robot in MuJoCo's state.
 
     Args:
@@ -87,7 +87,7 @@ class StateEstimator:
 
     def __init__(self, task: str, action_repeat: int = 2):
         self.plant = SuitePlant(task, action_repeat)
-        self.body = Body(self.plant)
+        self.body = BodyModel(self.plant)
         self._check_that_the_body_is_all()
 
     def estimate(self, state: BodyState, action: NDArray[np.float32]) -> Estimate:

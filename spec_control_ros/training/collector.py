@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.behaviour import Behaviour, FloatArray
+from spec_control_ros.training.collection_policies import CollectionPolicy, FloatArray
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 
 
@@ -36,7 +36,7 @@ class Collector:
         """Whether episodes have begun and not ended."""
         return self._slots is not None
 
-    def tick(self, behaviour: Behaviour) -> NDArray[np.float64] | None:
+    def tick(self, policy: CollectionPolicy) -> NDArray[np.float64] | None:
         """Take one tick in every plant.
 
         Returns:
@@ -49,7 +49,7 @@ class Collector:
             self._next_seed = seeds.stop
             self._slots = self._buffer.begin(self._obs)
             self._returns[:] = 0.0
-        action = behaviour.act(self._obs, is_first=is_first)
+        action = policy.act(self._obs, is_first=is_first)
         step = self._pool.step(self._plants, action)
         self._obs = step.obs
         age = self._buffer.append(self._slots, action, step.reward, step.obs)
@@ -86,12 +86,12 @@ class Collector:
 
 
 def episode_returns(
-    pool: PlantPool, plants: range, seeds: range, behaviour: Behaviour
+    pool: PlantPool, plants: range, seeds: range, policy: CollectionPolicy
 ) -> NDArray[np.float64]:
     """Return (plant,) of an episode for each seed, one in each of the pool's plants that are named."""
     obs, total, is_first = pool.reset(plants, seeds), np.zeros(len(plants)), True
     while True:
-        step = pool.step(plants, behaviour.act(obs, is_first=is_first))
+        step = pool.step(plants, policy.act(obs, is_first=is_first))
         obs, is_first = step.obs, False
         total += step.reward
         if step.is_last:

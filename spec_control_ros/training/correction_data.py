@@ -15,7 +15,7 @@ from spec_control_ros.correctors.feature_window import FeatureWindow
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.training.nominal import open_gate
+from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.assist import Assist
-from spec_control_ros.training.biped import is_biped, posture, stand
+from spec_control_ros.training.biped_state import is_biped, posture, stand
+from spec_control_ros.training.support_force import SupportForce
 from spec_control_ros.training.transitions import End
 
 LOW_HEAD_M = 0.8
@@ -25,7 +25,7 @@ class StartKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class EpisodeStart:
     """One kind of start and the episodes that follow it."""
 
     kind: StartKind = setting(StartKind.OWN, "where the episode begins")
@@ -50,7 +50,7 @@ class Stage:
         high=1.0,
     )
     name: str = setting("own", "for people")
-    starts: tuple[Start, ...] = field(default=(Start(),))
+    starts: tuple[EpisodeStart, ...] = field(default=(EpisodeStart(),))
 
     def __post_init__(self) -> None:
         check(self)
@@ -66,7 +66,7 @@ class Stage:
             or any(s.kind is not StartKind.OWN or s.ends_low for s in self.starts)
         )
 
-    def draw(self, rng: np.random.Generator) -> Start:
+    def draw(self, rng: np.random.Generator) -> EpisodeStart:
         """A start, by the shares."""
         shares = np.array([start.share for start in self.starts])
         return self.starts[rng.choice(len(shares), p=shares / shares.sum())]
@@ -94,7 +94,7 @@ class StagedPlant:
         SettingsError: the stage needs a head and an upright torso, and the body has none.
     """
 
-    def __init__(self, plant: SuitePlant, stage: Stage, assist: Assist | None = None):
+    def __init__(self, plant: SuitePlant, stage: Stage, assist: SupportForce | None = None):
         if stage.needs_biped and not is_biped(plant):
             raise SettingsError(
                 f"stage {stage.name}: {plant.task}'s body has no head to hold up; expected own starts only, "
@@ -104,7 +104,7 @@ class StagedPlant:
         self.start = stage.starts[0]
         self._left = self._low_ticks = 0
 
-    def begin(self, start: Start, seed: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    def begin(self, start: EpisodeStart, seed: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """Start an episode; returns its first observation (obs,).
 
         Args:

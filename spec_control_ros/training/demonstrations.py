@@ -8,7 +8,7 @@ import numpy as np
 
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.behaviour import ExpertBehaviour
+from spec_control_ros.training.collection_policies import ExpertPolicy
 from spec_control_ros.training.collector import Collector
 from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.expert import ExpertActor
@@ -66,11 +66,11 @@ def _record(
     episodes, plants = settings.expert_episodes, settings.collection.plants
     buffer = ReplayBuffer(spec, episodes + plants, part)  # the ring keeps room for the next ones
     rng = np.random.default_rng(settings.seed)
-    behaviour = ExpertBehaviour(expert, settings.collection.expert_noise, rng)
+    policy = ExpertPolicy(expert, settings.collection.expert_noise, rng)
     for done in range(0, episodes, plants):
         driven = range(min(plants, episodes - done))
         collector = Collector(pool, driven, buffer, FIRST_SEED + settings.seed * episodes + done)
-        while collector.tick(behaviour) is None:
+        while collector.tick(policy) is None:
             pass
     buffer.flush()
     part.rename(folder)

@@ -3,7 +3,7 @@
 import torch
 
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.behaviour import Behaviour, PlannerBehaviour, PriorBehaviour
+from spec_control_ros.training.collection_policies import CollectionPolicy, PlannerPolicy, PriorPolicy
 from spec_control_ros.training.collector import episode_returns
 from spec_control_ros.training.trainer_settings import TrainerSettings
 from spec_control_ros.world_model.model import WorldModel
@@ -28,11 +28,11 @@ class Evaluator:
         s, pool = self._settings, self._pool
         if pool is None or not s.evaluation_episodes:
             return {}
-        drivers: dict[str, Behaviour] = {"prior": PriorBehaviour(self._model)}
+        drivers: dict[str, CollectionPolicy] = {"prior": PriorPolicy(self._model)}
         if s.evaluate_planner:
             device = next(self._model.parameters()).device
             noise = torch.Generator(device).manual_seed(s.seed)
-            drivers["planner"] = PlannerBehaviour(self._model, s.planner, noise, is_exploring=False)
+            drivers["planner"] = PlannerPolicy(self._model, s.planner, noise, is_exploring=False)
         plants = range(pool.count - s.evaluation_episodes, pool.count)
         seeds = range(FIRST_SEED, FIRST_SEED + s.evaluation_episodes)
         return {

@@ -8,7 +8,7 @@ from typing import Any
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import settings_from
-from spec_control_ros.training.curriculum import Stage, Start
+from spec_control_ros.training.curriculum import EpisodeStart, Stage
 from spec_control_ros.training.expert_settings import ExpertSettings
 
 
@@ -36,8 +36,8 @@ def _stage(name: str, values: Any) -> Stage:
     return settings_from(Stage, fields | {"name": name, "starts": made}, prefix)
 
 
-def _start(kind: str, values: Any, prefix: str) -> Start:
-    return settings_from(Start, {**_mapping(values, prefix[:-1]), "kind": kind}, prefix)
+def _start(kind: str, values: Any, prefix: str) -> EpisodeStart:
+    return settings_from(EpisodeStart, {**_mapping(values, prefix[:-1]), "kind": kind}, prefix)
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:

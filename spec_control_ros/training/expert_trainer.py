@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.assist import Assist
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_settings import ExpertSettings
 from spec_control_ros.training.rollout import FloatArray, Rollout, episode_returns
 from spec_control_ros.training.soft_actor_critic import SoftActorCritic, sample
+from spec_control_ros.training.support_force import SupportForce
 from spec_control_ros.training.train_state import State, load_state, save_state
 from spec_control_ros.training.transitions import TransitionBuffer, TransitionWriter
 
@@ -157,7 +157,7 @@ class ExpertTrainer:
 
     def _enter_stage(self) -> None:
         stage = self._settings.stages[self._stage]
-        self.assist = Assist(stage.assist)
+        self.assist = SupportForce(stage.assist)
         self._rollout.enter(stage, self.assist)
 
     def save(self) -> None:

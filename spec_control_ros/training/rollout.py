@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.assist import Assist
 from spec_control_ros.training.curriculum import Stage, StagedPlant
 from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.support_force import SupportForce
 from spec_control_ros.training.transitions import End, TransitionWriter
 
 FloatArray = NDArray[np.float32]
@@ -45,7 +45,7 @@ class Rollout:
         self._returns = np.zeros(len(plants))
         self._ended: defaultdict[str, list[float]] = defaultdict(list)
 
-    def enter(self, stage: Stage, assist: Assist) -> None:
+    def enter(self, stage: Stage, assist: SupportForce) -> None:
         """Begin a stage's episodes; those under way, if any, are forgotten."""
         self._staged = [StagedPlant(plant, stage, assist) for plant in self._plants]
         self._stage = stage

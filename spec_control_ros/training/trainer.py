@@ -17,14 +17,14 @@ from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.demonstrations import demonstrations, find_expert
 from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.evaluator import Evaluator
-from spec_control_ros.training.experience import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import State, load_state, save_state
-from spec_control_ros.training.trainer_settings import Resources, TrainerSettings
+from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
 from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
@@ -56,13 +56,13 @@ class Trainer:
         self,
         settings: TrainerSettings,
         folder: Path,
-        resources: Resources | None = None,
+        resources: TrainingResources | None = None,
         *,
         models: Path = Path("models"),
         make_plant: Callable[[str], Plant] = SuitePlant,
         origin: Mapping[str, Any] | None = None,
     ):
-        resources = resources or Resources()
+        resources = resources or TrainingResources()
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
         state = load_state(folder / "state.pt", settings, FREE)
 
@@ -99,17 +99,15 @@ class Trainer:
         # How it gets its experience
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator(device).manual_seed(settings.seed)
-        self._experience: DataSet | Collection
+        self._source: DataSet | Collection
         if settings.is_offline:
             assert recorded is not None
-            self._experience = DataSet(settings, recorded, self._rng)
+            self._source = DataSet(settings, recorded, self._rng)
         else:
             assert self._pool is not None
             drive = drivers(settings, self.model, expert, self._generator, self._rng)
             buffer = None if resources.is_in_memory else folder / "buffer"
-            self._experience = Collection(
-                settings, self._spec, self._pool, buffer, recorded, drive, self._rng
-            )
+            self._source = Collection(settings, self._spec, self._pool, buffer, recorded, drive, self._rng)
         self._losses: Mapping[str, float] = {}  # of the last update
         self.best = -math.inf
         if state is not None:
@@ -146,9 +144,9 @@ class Trainer:
         """
         s = self._settings
         while self.updates < s.updates and not should_stop():
-            returns = self._experience.gather(has_learnt=self.updates > 0)
+            returns = self._source.gather(has_learnt=self.updates > 0)
             before = self.updates
-            if self._experience.is_ready:
+            if self._source.is_ready:
                 self._update()
             is_due = before // s.evaluate_every != self.updates // s.evaluate_every
             is_evaluated = is_due or self.updates >= s.updates
@@ -168,7 +166,7 @@ class Trainer:
         state: State = {
             "losses": dict(self._losses),
             "learner": self._learner.state_dict(),
-            "experience": self._experience.state_dict(),
+            "experience": self._source.state_dict(),
             "best": float(self.best),
             "device": device.type,
             "torch_rng": torch.get_rng_state(),
@@ -187,7 +185,7 @@ class Trainer:
     def _resume(self, state: State) -> None:
         self._losses, self.best = state["losses"], state["best"]
         self._learner.load_state_dict(state["learner"])
-        self._experience.load_state_dict(state["experience"])
+        self._source.load_state_dict(state["experience"])
         torch.set_rng_state(state["torch_rng"])
         self._rng.bit_generator.state = json.loads(state["numpy_rng"])
         device = self._generator.device
@@ -200,7 +198,7 @@ class Trainer:
         device = self._generator.device
         losses: dict[str, Tensor] = {}
         for _ in range(self._settings.updates_per_round):
-            batch = self._experience.draw()
+            batch = self._source.draw()
             shown = None if self._expert is None else self._expert.act(batch.obs).to(device)
             losses |= self._learner.update(batch.to(device), shown)
         self._losses = {**self._losses, **self._finite(losses)}
@@ -215,7 +213,7 @@ class Trainer:
                 "control_period_s": self._spec.control_period_s,
                 "training": {
                     "updates": self.updates,
-                    "ticks": self._experience.ticks,
+                    "ticks": self._source.ticks,
                     "wall_time_s": round(self._log.wall_time_s),
                     "seed": self._settings.seed,
                     **self._origin,
@@ -226,7 +224,7 @@ class Trainer:
         return means
 
     def _report(self, returns: Mapping[str, float], evaluation: Mapping[str, float]) -> Progress:
-        progress = Progress(self.updates, self._experience.ticks, returns, evaluation, self._losses)
+        progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)
         self._log.add(progress)
         return progress
 

@@ -91,7 +91,7 @@ class TrainerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class TrainingResources:
     """What a run is computed with; a saved run may go on with other ones."""
 
     device: str = setting("cpu", "torch device")

@@ -1,4 +1,4 @@
-"""Updates per second of the learner and of the eager form of the same update, side by side."""
+"""Updates per second of the learner and of the eager variant of the same update, side by side."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,18 +27,18 @@ class UpdateBenchmark:
     action: int = setting(6, "length of an action", low=1)
     batch: int = setting(256, "sequences in an update", low=1)
     horizon: int = setting(3, "ticks of a sequence", low=1)
-    rounds: int = setting(20, "in which both forms take their turn", low=1)
-    updates: int = setting(5, "of each form in a round", low=1)
+    rounds: int = setting(20, "in which both variants take their turn", low=1)
+    updates: int = setting(5, "of each variant in a round", low=1)
     device: str = setting("cpu", "torch device")
     precision: Precision = setting(
-        Precision.AUTO, "of the learner's matrix products; the eager form's is float32"
+        Precision.AUTO, "of the learner's matrix products; the eager variant's is float32"
     )
 
     def __post_init__(self) -> None:
         check(self)
 
     def run(self) -> Iterator[dict[str, float]]:
-        """Seconds of an update for each form, `eager` and `learner`, in one round after the other.
+        """Seconds of an update for each variant, `eager` and `learner`, in one round after the other.
 
         Both are warmed up before the first.
         """
@@ -53,12 +53,12 @@ class UpdateBenchmark:
             action=torch.rand(self.horizon, self.batch, self.action, device=device) * 2.0 - 1.0,
             reward=torch.rand(self.horizon, self.batch, device=device),
         )
-        forms: dict[str, Callable[[Batch], object]] = {"eager": eager.update, "learner": learner.update}
-        for update in forms.values():
+        variants: dict[str, Callable[[Batch], object]] = {"eager": eager.update, "learner": learner.update}
+        for update in variants.values():
             for _ in range(3):
                 update(batch)
         for _ in range(self.rounds):
-            yield {name: self._time(update, batch, device) for name, update in forms.items()}
+            yield {name: self._time(update, batch, device) for name, update in variants.items()}
 
     def _time(self, update: Callable[[Batch], object], batch: Batch, device: torch.device) -> float:
         _wait(device)
@@ -70,7 +70,7 @@ class UpdateBenchmark:
 
 
 def spreads(rounds: list[dict[str, float]]) -> dict[str, Spread]:
-    """What the rounds gave for each form, and as `ratio` of the eager form to the learner, taken within rounds."""
+    """Spread of each variant's rounds, and as `ratio` that of eager to learner within a round."""
     figures = {name: spread([row[name] for row in rounds]) for name in rounds[0]}
     return {**figures, "ratio": spread([row["eager"] / row["learner"] for row in rounds])}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.tick_model import TickModel
-from spec_control_ros.correctors.torchscript import Network, traced
+from spec_control_ros.correctors.torchscript import Network, to_torchscript
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.tick_networks import Rows, native_mlp
@@ -60,9 +60,9 @@ def _traced_networks(model: WorldModel, task: int | None) -> tuple[Rows, Rows, R
     dims = model.dims
     obs, latent, action = (torch.zeros(size) for size in (dims.obs, dims.latent, dims.action))
     return (
-        _of_arrays(traced(encode, obs)),
-        _of_arrays(traced(prior, latent)),
-        _of_arrays(traced(following, latent, action)),
+        _of_arrays(to_torchscript(encode, obs)),
+        _of_arrays(to_torchscript(prior, latent)),
+        _of_arrays(to_torchscript(following, latent, action)),
     )
 
 

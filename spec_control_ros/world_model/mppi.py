@@ -16,12 +16,12 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.world_model.calls import Call, plainly
+from spec_control_ros.world_model.cuda_graphs import Call, eager_call
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 
 
-class Start(str, Enum):
+class SearchStart(str, Enum):
     """Where the search's mean begins."""
 
     SHIFTED = "shifted"  # at the last search's mean, or zero: as the official code does
@@ -42,7 +42,7 @@ class MPPISettings:
     prior_samples: int = setting(24, "of these, trajectories of the policy prior", low=0, high=100_000)
     elites: int = setting(64, "best trajectories that the next iteration is fitted to", low=1, high=100_000)
     temperature: float = setting(0.5, "of the elites' weights", above=0.0)
-    start: Start = setting(Start.SHIFTED, "where the search's mean begins")
+    start: SearchStart = setting(SearchStart.SHIFTED, "where the search's mean begins")
     min_std: float = setting(0.05, "least spread of actions", above=0.0)
     max_std: float = setting(2.0, "first and largest spread of actions", above=0.0)
     discount: float = setting(0.99, "of reward, a tick", above=0.0, high=1.0)
@@ -153,7 +153,7 @@ def search(
     noise: MPPINoise,
     warm_start: Tensor | None = None,
     budget: Budget | None = None,
-    call: Call = plainly,
+    call: Call = eager_call,
 ) -> MPPIResult:
     """Optimise action sequences from latents `z` (batch, latent).
 
@@ -173,7 +173,7 @@ def search(
     h, a, batch = settings.horizon, model.dims.action, z.shape[0]
 
     # Policy trajectories, kept over all iterations; where the search starts from the prior, one without noise as well
-    p, is_from_prior = settings.prior_samples, settings.start is Start.PRIOR
+    p, is_from_prior = settings.prior_samples, settings.start is SearchStart.PRIOR
     prior_actions = call(_prior_actions, model, z, F.pad(noise.prior, (0, 0, 0, int(is_from_prior))))
 
     # Initial distribution

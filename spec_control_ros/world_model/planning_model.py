@@ -3,7 +3,7 @@
 It computes what `WorldModel` computes, for the many rows of a search, and differs in how:
 - rows [latent, action] stay in one buffer that the dynamics writes its latents into: nothing is concatenated;
 - while the samples of a start share its latent, they pay for their actions' columns alone;
-- what is constant, the task's embedding too, is a bias; biases, layer norms and activations are one pass (`stacks`);
+- what is constant, the task's embedding too, is a bias; biases, layer norms and activations are one pass;
 - products may be of bfloat16; all else is float32.
 """
 
@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spec_control_ros.world_model.layers import MLP, Layer
+from spec_control_ros.world_model.mlp_kernels import LARGEST_WIDTH, TILE, FrozenLayer, MlpKernel, kernel_kind
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
 from spec_control_ros.world_model.precision import Precision
-from spec_control_ros.world_model.stacks import LARGEST_WIDTH, TILE, FrozenLayer, Stack, stack_kind
 
 NO_LOGIT = -1e30  # bias of an output that only fills up a width
 
@@ -47,12 +47,12 @@ class Head:
         ]
         of_joint = torch.cat([of_latent, of_action], dim=1)
         self._at_start, self._elsewhere = (
-            model.stack.make([_freeze(first, weight, self._bias, member, model), *rest])
+            model.kernel.make([_freeze(first, weight, self._bias, member, model), *rest])
             for weight in (of_action, of_joint)
         )
 
-    def at(self, samples: Samples) -> tuple[Stack, Tensor, Tensor]:
-        """The stack for rows as they are, what it takes, and its first bias."""
+    def at(self, samples: Samples) -> tuple[MlpKernel, Tensor, Tensor]:
+        """The kernel for rows as they are, what it takes, and its first bias."""
         if samples.has_moved:
             return self._elsewhere, samples.joint, self._bias.unsqueeze(0)
         bias = F.linear(samples.start, self._of_latent, self._bias)
@@ -86,7 +86,7 @@ class PlanningModel:
         self.padded_action = _padded(model.dims.action, TILE)
         widths = (model.dims.latent, model.dims.hidden)
         fits = all(width % TILE == 0 and width <= LARGEST_WIDTH for width in widths)
-        self.stack = stack_kind(self.device, self.dtype, is_native=is_native and fits)
+        self.kernel = kernel_kind(self.device, self.dtype, is_native=is_native and fits)
 
         def head(mlp: MLP, member: int | None = None) -> Head:
             return Head([layer for layer in mlp if isinstance(layer, Layer)], member, self)
@@ -103,7 +103,7 @@ class PlanningModel:
 
     def packed(self, weight: Tensor) -> Tensor:
         """A weight (out, in) as products take it."""
-        return self.stack.make.packed(weight.to(self.dtype))
+        return self.kernel.make.packed(weight.to(self.dtype))
 
     def samples(self, z: Tensor, count: int) -> Samples:
         """`count` rows at each of the latents `z` (starts, latent)."""
@@ -116,8 +116,8 @@ class PlanningModel:
 
     def advance(self, samples: Samples) -> None:
         """Move every row to the latent that its action leads to."""
-        stack, x, bias = self._dynamics.at(samples)
-        stack.norm_sim(x, bias, samples.joint[:, : self.dims.latent])
+        kernel, x, bias = self._dynamics.at(samples)
+        kernel.norm_sim(x, bias, samples.joint[:, : self.dims.latent])
         samples.has_moved = True
 
     def reward(self, samples: Samples) -> Tensor:
@@ -132,19 +132,19 @@ class PlanningModel:
 
     def prior(self, samples: Samples) -> PolicyPrior:
         """The policy prior at the rows' latents; whatever actions they have do not matter."""
-        stack, x, bias = self._prior.at(samples)
-        raw = stack.linear(x, bias)
+        kernel, x, bias = self._prior.at(samples)
+        raw = kernel.linear(x, bias)
         return PolicyPrior.of(raw[:, : 2 * self.dims.action], self.action_mask)
 
     def is_terminal(self, samples: Samples) -> Tensor:
         """Whether (rows,) the rows' latents are terminal."""
         assert self._termination is not None
-        stack, x, bias = self._termination.at(samples)
-        return stack.linear(x, bias)[:, 0] > 0.0
+        kernel, x, bias = self._termination.at(samples)
+        return kernel.linear(x, bias)[:, 0] > 0.0
 
     def _scalar(self, head: Head, samples: Samples) -> Tensor:
-        stack, x, bias = head.at(samples)
-        return stack.expected_value(x, bias)
+        kernel, x, bias = head.at(samples)
+        return kernel.expected_value(x, bias)
 
 
 def _freeze(

@@ -9,7 +9,7 @@ import torch
 from spec_control_ros.core.corrector import Corrector, CorrectorKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import GateCalibration
-from spec_control_ros.core.planner_format import PlannerFormat, Resources
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.world_model.card import NO_TASK
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -24,7 +24,7 @@ class TDMPC2Format(PlannerFormat):
     settings = PlannerSettings
 
     def load_planner(
-        self, folder: Path, settings: Any, resources: Resources, task: int | None = None
+        self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
     ) -> TDMPC2Planner:
         """See `PlannerFormat`; sets the threads of the whole process."""
         torch.set_num_threads(resources.threads)
@@ -53,7 +53,7 @@ class TDMPC2Format(PlannerFormat):
         """See `PlannerFormat`."""
         return ModelFolder(folder).calibration()
 
-    def check_resources(self, resources: Resources) -> None:
+    def check_resources(self, resources: PlannerResources) -> None:
         """See `PlannerFormat`."""
         try:
             torch.zeros(1, device=resources.device)

@@ -17,7 +17,7 @@ from spec_control_ros.core.errors import ObservationError, PlanningError, Settin
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.planner import PlannerSpec
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.world_model.calls import Call, call_on
+from spec_control_ros.world_model.cuda_graphs import Call, call_on
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import (
     Budget,

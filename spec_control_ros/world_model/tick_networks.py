@@ -12,9 +12,15 @@ from spec_control_ros.core.corrector import FeatureHistory
 from spec_control_ros.correctors.learned_corrector import LearnedCorrector, Residual
 from spec_control_ros.correctors.temporal import Block, TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.world_model.inference_program import (
+    LANES,
+    LARGEST_WIDTH,
+    LARGEST_WINDOW,
+    Opcode,
+    ProgramBuilder,
+)
 from spec_control_ros.world_model.layers import MLP, Layer, sim_norm
 from spec_control_ros.world_model.native_library import NativeLibraryError
-from spec_control_ros.world_model.tape import LANES, LARGEST_WIDTH, LARGEST_WINDOW, Kind, Tape
 
 Rows = Callable[..., np.ndarray]
 
@@ -22,7 +28,7 @@ Rows = Callable[..., np.ndarray]
 def why_not_native() -> str:
     """Why there are no native programs here; empty where there are."""
     try:
-        Tape()
+        ProgramBuilder()
     except NativeLibraryError as error:
         return str(error)
     return ""
@@ -39,14 +45,14 @@ def native_mlp(mlp: MLP, embedding: Tensor) -> Rows | None:
     layers = [layer for layer in mlp if isinstance(layer, Layer)]
     if not all(_suits(len(layer.bias)) for layer in layers if layer.activation is not None):
         return None
-    tape = Tape()
-    x = joint = tape.place(layers[0].weight.shape[1])
+    builder = ProgramBuilder()
+    x = joint = builder.slot(layers[0].weight.shape[1])
     for layer in layers:
-        x = tape.linear(x, layer.weight, layer.bias)
+        x = builder.linear(x, layer.weight, layer.bias)
         if layer.activation is not None:
-            kind = Kind.SIM_NORM if layer.activation is sim_norm else Kind.MISH
-            x = tape.activate(kind, tape.norm(x, layer.ln["weight"], layer.ln["bias"]))
-    program = tape.finish()
+            kind = Opcode.SIM_NORM if layer.activation is sim_norm else Opcode.MISH
+            x = builder.activate(kind, builder.norm(x, layer.ln["weight"], layer.ln["bias"]))
+    program = builder.finish()
     given, out = program.view(joint), program.view(x)
     constant = embedding.detach().numpy()
 
@@ -73,22 +79,22 @@ def native_residual(corrector: LearnedCorrector) -> Residual | None:
 
 def _two_tower(corrector: TwoTowerCorrector) -> Residual:
     latent, action = corrector.dims.latent, corrector.dims.action
-    tape = Tape()
-    observed, predicted = tape.place(latent), tape.place(latent)
+    builder = ProgramBuilder()
+    observed, predicted = builder.slot(latent), builder.slot(latent)
     # [difference, its norm, queued action, steps ahead]
-    features = tape.place(latent + 1 + action + 1)
-    difference = tape.combine(Kind.DIFFERENCE, observed, predicted, features.part(0, latent))
-    tape.length(difference, features.part(latent, 1))
-    mismatch = tape.module(features, corrector.mismatch_pathway)
+    features = builder.slot(latent + 1 + action + 1)
+    difference = builder.combine(Opcode.DIFFERENCE, observed, predicted, features.part(0, latent))
+    builder.length(difference, features.part(latent, 1))
+    mismatch = builder.module(features, corrector.mismatch_pathway)
     towers = (
-        tape.module(observed, corrector.observed_tower),
-        tape.module(predicted, corrector.predicted_tower),
+        builder.module(observed, corrector.observed_tower),
+        builder.module(predicted, corrector.predicted_tower),
         mismatch,
     )
-    gate = tape.activate(Kind.SIGMOID, tape.module(mismatch, corrector.gate))
-    head = tape.module(tape.module(tape.joined(towers), corrector.trunk), corrector.head)
-    out = tape.combine(Kind.MULTIPLY, gate, head)
-    program = tape.finish()
+    gate = builder.activate(Opcode.SIGMOID, builder.module(mismatch, corrector.gate))
+    head = builder.module(builder.module(builder.joined(towers), corrector.trunk), corrector.head)
+    out = builder.combine(Opcode.MULTIPLY, gate, head)
+    program = builder.finish()
     of_observed, of_predicted, given, residual = map(program.view, (observed, predicted, features, out))
 
     def run(history: FeatureHistory) -> np.ndarray:
@@ -103,24 +109,26 @@ def _two_tower(corrector: TwoTowerCorrector) -> Residual:
 
 def _temporal(corrector: TemporalCorrector) -> Residual:
     latent, window, heads = corrector.dims.latent, corrector.dims.window, corrector.dims.heads
-    tape = Tape()
+    builder = ProgramBuilder()
     # [observed, difference, queued action, steps ahead]
-    tokens = tape.place(2 * latent + corrector.dims.action + 1, window)
-    predicted, first = tape.place(latent, window), tape.place(1)
+    tokens = builder.slot(2 * latent + corrector.dims.action + 1, window)
+    predicted, first = builder.slot(latent, window), builder.slot(1)
     for i in range(window):
         observed, difference = (tokens.row(i).part(start, latent) for start in (0, latent))
-        tape.combine(Kind.DIFFERENCE, observed, predicted.row(i), difference)
-    position = tape.place(corrector.dims.hidden, window)
-    x = tape.combine(Kind.ADD, tape.module(tokens, corrector.embed), position)
+        builder.combine(Opcode.DIFFERENCE, observed, predicted.row(i), difference)
+    position = builder.slot(corrector.dims.hidden, window)
+    x = builder.combine(Opcode.ADD, builder.module(tokens, corrector.embed), position)
     for block in corrector.blocks:
         assert isinstance(block, Block)
-        mixed = tape.attend(tape.module(tape.module(x, block.attention_norm), block.qkv), first, heads)
+        mixed = builder.attend(
+            builder.module(builder.module(x, block.attention_norm), block.qkv), first, heads
+        )
         if block is corrector.blocks[-1]:  # from here on no row looks at another, and the newest alone counts
             x, mixed = x.row(-1), mixed.row(-1)
-        x = tape.combine(Kind.ADD, x, tape.module(mixed, block.out))
-        x = tape.combine(Kind.ADD, x, tape.module(x, block.mlp))
-    out = tape.module(tape.module(x, corrector.norm), corrector.head)
-    program = tape.finish()
+        x = builder.combine(Opcode.ADD, x, builder.module(mixed, block.out))
+        x = builder.combine(Opcode.ADD, x, builder.module(x, block.mlp))
+    out = builder.module(builder.module(x, corrector.norm), corrector.head)
+    program = builder.finish()
     program.view(position)[:] = corrector.position.detach().numpy()
     given, foreseen, first_row, residual = map(program.view, (tokens, predicted, first, out))
 

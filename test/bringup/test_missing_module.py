@@ -43,7 +43,7 @@ def test_missing_module_is_one_line_that_says_what_to_do(
 
 
 def test_our_own_fault_keeps_its_traceback() -> None:
-    ended = run_without("spec_control_ros.ros.spin", NODE)
+    ended = run_without("spec_control_ros.ros.node_runner", NODE)
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
 

@@ -178,35 +178,37 @@ def test_topics_of_a_robot_have_the_names_of_its_namespace() -> None:
     assert robot[:3] == ["/left/status", "/clock", "/diagnostics"]
 
 
-def test_link_stands_between_planner_and_executor_where_the_network_fails_on_demand(tmp_path: Path) -> None:
+def test_network_relay_stands_between_planner_and_executor_where_the_network_fails_on_demand(
+    tmp_path: Path,
+) -> None:
     cut = tmp_path / "cut.yaml"
     cut.write_text("faults: [{kind: noise}, {kind: cut}]")
     system = by_name(faults=str(cut))
-    assert system["link"].parameters == {"faults": str(cut)}
+    assert system["network_relay"].parameters == {"faults": str(cut)}
     words = command_line(system["planner"])
     assert [words[i + 1] for i, word in enumerate(words) if word == "-r"][1:] == [
-        "replan:=far/replan",
-        "plan:=far/plan",
+        "replan:=remote/replan",
+        "plan:=remote/plan",
     ]
     assert not system["executor"].remappings
     other = by_name(faults="noisy_sensors")
-    assert "link" not in other
+    assert "network_relay" not in other
     assert not other["planner"].remappings
 
 
 def test_emulator_takes_faults_of_processes_and_of_the_link_alone(tmp_path: Path) -> None:
     (tmp_path / "noise.yaml").write_text("faults: [{kind: hang}, {kind: noise}]")
     system = by_name(hardware="emulator", faults="network_cut")
-    assert {"link", "hardware_bridge", "hardware_emulator"} <= system.keys()
+    assert {"network_relay", "hardware_bridge", "hardware_emulator"} <= system.keys()
     with pytest.raises(
-        SettingsError, match="faults: got 'noise', expected faults of processes or of the link"
+        SettingsError, match="faults: got 'noise', expected faults of processes or of the network"
     ):
         by_name(hardware="emulator", faults=str(tmp_path / "noise.yaml"))
 
 
 def test_damaged_fault_file_is_left_to_the_bridge(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("faults: [")
-    assert "link" not in by_name(faults=str(tmp_path / "x.yaml"))
+    assert "network_relay" not in by_name(faults=str(tmp_path / "x.yaml"))
 
 
 def test_who_reports_waits_for_the_systems_own_listeners() -> None:
@@ -214,8 +216,8 @@ def test_who_reports_waits_for_the_systems_own_listeners() -> None:
     system.append(recorder(Path("bag"), values_of()))
     awaited = {p.executable: p.parameters.get("listeners") for p in heard(system, "monitor")}
     assert awaited == {
-        **dict.fromkeys(("planner", "link", "recorder")),
-        **dict.fromkeys(("executor", "sim_bridge"), "monitor link recorder"),
+        **dict.fromkeys(("planner", "network_relay", "recorder")),
+        **dict.fromkeys(("executor", "sim_bridge"), "monitor network_relay recorder"),
     }
 
 

@@ -32,7 +32,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def patience() -> Iterator[None]:
+def short_lock_timeout() -> Iterator[None]:
     """Turns a hang into a failure."""
     signal.alarm(300)
     yield
@@ -107,7 +107,7 @@ def test_what_cannot_be_analyzed_is_one_clear_error(
         assert said in error
 
 
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("short_lock_timeout")
 @pytest.mark.parametrize("storage", Storage)
 def test_damaged_bag_is_a_report_or_an_error_and_never_anything_else(
     call: Any, tmp_path: Path, storage: Storage, capsys: pytest.CaptureFixture[str]

@@ -35,9 +35,9 @@ def test_result_says_what_was_measured_and_how(
     assert (result["device"], result["clock"], result["settings"]["samples"]) == ("cpu", "CPU time", 16)
     assert result["command"].startswith("spec-control bench-planner 1 --rounds 2")
     assert {"machine", "dimensions", "plan_flop"} <= result.keys()
-    names = [(row["form"], row["precision"]) for row in result["forms"]]
+    names = [(row["variant"], row["precision"]) for row in result["variants"]]
     assert names[:2] == [("eager", "float32"), ("planner", "float32")]
-    for row in result["forms"]:
+    for row in result["variants"]:
         assert len(row["latency_s"]["all"]) == 2
         assert 0.0 < row["attained"]["low"] <= row["attained"]["median"]
     printed = capsys.readouterr().out

@@ -10,7 +10,7 @@ from spec_control_ros.cli.calibrate import calibrate
 from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
 from spec_control_ros.core.gate import GateCalibration, GateMode
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.calibrate import CalibrationSettings
+from spec_control_ros.training.gate_calibrator import CalibrationSettings
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS

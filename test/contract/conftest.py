@@ -11,7 +11,7 @@ from fake_plant import FakePlant
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.faults.body import Dropout, Push
-from spec_control_ros.sim.faults.plant import FaultyPlant
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import Bias, Jitter, Noise
 from spec_control_ros.sim.plant import Plant

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
-from spec_control_ros.sim.faults.plant import FaultyPlant
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import Noise
 from spec_control_ros.sim.faults.traffic import Traffic

@@ -21,7 +21,7 @@ from spec_control_ros.core.settings import (
     setting,
     settings_from,
 )
-from spec_control_ros.world_model.mppi import MPPISettings, Start
+from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 KINDS = (GateSettings, ExecutorSettings, SupervisionSettings, MPPISettings, PlannerSettings)
@@ -128,7 +128,7 @@ def test_relations_between_settings_hold() -> None:
 
 def test_settings_are_made_of_plain_values() -> None:
     made = settings_from(PlannerSettings, {"queue_length": 5, "mppi": {"start": "prior", "max_std": 1}})
-    assert made == PlannerSettings(queue_length=5, mppi=MPPISettings(start=Start.PRIOR, max_std=1))
+    assert made == PlannerSettings(queue_length=5, mppi=MPPISettings(start=SearchStart.PRIOR, max_std=1))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_settings_are_changed_by_their_dotted_names() -> None:
     recorded = PlannerSettings(seed=3, mppi=MPPISettings(iterations=2))
     assert changed(recorded, {}) == recorded
     text = {"mppi.start": "prior", "mppi.max_std": "1e-1", "queue_length": "4"}
-    search = MPPISettings(iterations=2, start=Start.PRIOR, max_std=0.1)
+    search = MPPISettings(iterations=2, start=SearchStart.PRIOR, max_std=0.1)
     assert changed(recorded, text) == PlannerSettings(queue_length=4, seed=3, mppi=search)
     assert changed(ExecutorSettings(), {"prefetch": "true"}).prefetch is True
 

@@ -8,8 +8,8 @@ import pytest
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters, write_parameters
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, CheckpointError, MisfitError, SettingsError
-from spec_control_ros.evaluation.benchmark import Contender, RobotConfig, Through, contenders, rows
-from spec_control_ros.evaluation.mode import find_modes
+from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
+from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -29,19 +29,21 @@ PARAMETERS: Parameters = {
 
 
 @pytest.fixture
-def enter(model: Path, tmp_path: Path) -> Callable[..., list[Contender]]:
-    def enter(*names: str, seeds: tuple[int, ...] = (0,), folder: str = "results") -> list[Contender]:
+def enter(model: Path, tmp_path: Path) -> Callable[..., list[BenchmarkRun]]:
+    def enter(*names: str, seeds: tuple[int, ...] = (0,), folder: str = "results") -> list[BenchmarkRun]:
         modes = find_modes(names, CONFIG / "modes")
         params = tmp_path / "params.yaml"
         write_parameters(params, PARAMETERS)
-        return contenders(Subject(TASK, model), modes, seeds, RobotConfig(CONFIG, params), tmp_path / folder)
+        return benchmark_runs(
+            Subject(TASK, model), modes, seeds, RobotConfig(CONFIG, params), tmp_path / folder
+        )
 
     return enter
 
 
 @pytest.fixture
-def run(model: Path, enter: Callable[..., list[Contender]]) -> Callable[..., list[Contender]]:
-    def run(*names: str, workers: int = 1, **options: object) -> list[Contender]:
+def run(model: Path, enter: Callable[..., list[BenchmarkRun]]) -> Callable[..., list[BenchmarkRun]]:
+    def run(*names: str, workers: int = 1, **options: object) -> list[BenchmarkRun]:
         entered = {c.mode.name: c for c in enter(*names, **options)}
         trials = [trial for c in entered.values() for trial in c.missing]
         for trial, measurement in measure(Subject(TASK, model), trials, workers):
@@ -51,13 +53,13 @@ def run(model: Path, enter: Callable[..., list[Contender]]) -> Callable[..., lis
     return run
 
 
-def test_replan_plans_at_every_tick(run: Callable[..., list[Contender]]) -> None:
+def test_replan_plans_at_every_tick(run: Callable[..., list[BenchmarkRun]]) -> None:
     (episode,) = run("replan")[0].measured
     assert episode.planning_inferences == episode.waited_inferences == TICKS
     assert set(episode.kinds) == {DecisionKind.REPLAN}
 
 
-def test_prior_never_plans(run: Callable[..., list[Contender]]) -> None:
+def test_prior_never_plans(run: Callable[..., list[BenchmarkRun]]) -> None:
     (episode,) = run("prior")[0].measured
     assert episode.planning_inferences == 0
     assert set(episode.kinds) == {DecisionKind.HOLD}
@@ -65,7 +67,7 @@ def test_prior_never_plans(run: Callable[..., list[Contender]]) -> None:
 
 @pytest.mark.parametrize("queue", [2, 3, 6])
 def test_open_loop_plans_once_a_queue_and_corrects_nothing(
-    run: Callable[..., list[Contender]], queue: int
+    run: Callable[..., list[BenchmarkRun]], queue: int
 ) -> None:
     (episode,) = run(f"open_loop_{queue}")[0].measured
     planned = [tick for tick, kind in enumerate(episode.kinds) if kind == DecisionKind.REPLAN]
@@ -76,20 +78,20 @@ def test_open_loop_plans_once_a_queue_and_corrects_nothing(
 
 @pytest.mark.parametrize(("delay", "held"), [(1, [0]), (4, [0, 1, 2, 3, 6, 7])])
 def test_delayed_plans_are_waited_for_until_the_delay_is_known(
-    run: Callable[..., list[Contender]], delay: int, held: list[int]
+    run: Callable[..., list[BenchmarkRun]], delay: int, held: list[int]
 ) -> None:
     (episode,) = run(f"pipelined_d{delay}")[0].measured
     assert [tick for tick, kind in enumerate(episode.kinds) if kind == DecisionKind.HOLD] == held
 
 
 @pytest.mark.parametrize("mode", ["two_tower", "temporal"])
-def test_corrector_corrects_what_is_queued(run: Callable[..., list[Contender]], mode: str) -> None:
+def test_corrector_corrects_what_is_queued(run: Callable[..., list[BenchmarkRun]], mode: str) -> None:
     (episode,) = run(mode)[0].measured
     assert set(episode.kinds) == {DecisionKind.REPLAN, DecisionKind.CORRECT}
     assert episode.planning_inferences < TICKS / 2
 
 
-def test_same_seeds_give_the_same_table_whatever_the_workers(run: Callable[..., list[Contender]]) -> None:
+def test_same_seeds_give_the_same_table_whatever_the_workers(run: Callable[..., list[BenchmarkRun]]) -> None:
     names, seeds = ("replan", "two_tower"), (3, 7)
     one, two = (run(*names, seeds=seeds, workers=w, folder=f"by_{w}") for w in (1, 2))
     timed = ("latency_s", "latency_percentiles_s", "relative_latency")
@@ -100,14 +102,16 @@ def test_same_seeds_give_the_same_table_whatever_the_workers(run: Callable[..., 
     assert returns[0][0] != returns[0][1]
 
 
-def test_only_what_is_missing_is_run_again(run: Callable[..., list[Contender]], enter: Callable) -> None:
+def test_only_what_is_missing_is_run_again(run: Callable[..., list[BenchmarkRun]], enter: Callable) -> None:
     before = run("two_tower", seeds=(0, 1))[0].measured
     (continued,) = enter("two_tower", seeds=(0, 1, 2))
     assert [trial.seed for trial in continued.missing] == [2]
     assert [m.to_json() for m in continued.measured] == [m.to_json() for m in before]
 
 
-def test_other_weights_are_noticed(run: Callable[..., list[Contender]], enter: Callable, model: Path) -> None:
+def test_other_weights_are_noticed(
+    run: Callable[..., list[BenchmarkRun]], enter: Callable, model: Path
+) -> None:
     run("replan")
     weights = model / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
@@ -141,16 +145,16 @@ def test_wrong_parameter_is_refused_with_its_name(model: Path, tmp_path: Path) -
     write_parameters(wrong, {"executor": {"gate": {"acept": 0.1}}})
     modes = find_modes(["replan"], CONFIG / "modes")
     with pytest.raises(SettingsError, match=r"gate\.acept: unknown"):
-        contenders(Subject(TASK, model), modes, [0], RobotConfig(CONFIG, wrong), tmp_path)
+        benchmark_runs(Subject(TASK, model), modes, [0], RobotConfig(CONFIG, wrong), tmp_path)
 
 
 def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> None:
     config, (mode, delayed) = RobotConfig(CONFIG), find_modes(["two_tower", "two_tower_d1"], CONFIG / "modes")
     own = read_parameters([CONFIG / "walker.yaml"])["planner"]["planner"]
-    assert config.parameters("walker-walk", mode, Through.PROCESS)["planner"]["planner"] == own
+    assert config.parameters("walker-walk", mode, Backend.PROCESS)["planner"]["planner"] == own
     at_once, later, real = (
-        config.parameters("walker-walk", m, through)["executor"]
-        for m, through in ((mode, Through.ROS), (delayed, Through.PROCESS), (mode, Through.REALTIME))
+        config.parameters("walker-walk", m, backend)["executor"]
+        for m, backend in ((mode, Backend.ROS), (delayed, Backend.PROCESS), (mode, Backend.REALTIME))
     )
     assert at_once["corrector"] == later["corrector"] == real["corrector"] == "two_tower"
     assert later["executor"]["plan_wait_s"] == real["executor"]["plan_wait_s"] < 0.05

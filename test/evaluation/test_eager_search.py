@@ -1,4 +1,4 @@
-"""The plain form of the search gives what ours gives."""
+"""The eager variant of the search gives what ours gives."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ import torch
 
 from spec_control_ros.evaluation.eager_search import EagerSearch
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, Start, search
+from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, SearchStart, search
 from spec_control_ros.world_model.planning_model import PlanningModel
 
 SETTINGS = MPPISettings(iterations=4, samples=64, prior_samples=6, elites=8)
@@ -19,7 +19,7 @@ SETTINGS = MPPISettings(iterations=4, samples=64, prior_samples=6, elites=8)
     [
         ({}, SETTINGS, None),
         ({"latent": 32, "hidden": 64, "q_members": 5}, SETTINGS, None),  # widths that native layers take
-        ({}, replace(SETTINGS, start=Start.PRIOR), None),
+        ({}, replace(SETTINGS, start=SearchStart.PRIOR), None),
         ({}, replace(SETTINGS, pessimism=1.5), None),
         ({}, replace(SETTINGS, prior_samples=0, horizon=2), None),
         ({"has_termination": 1}, SETTINGS, None),

@@ -17,12 +17,12 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
 from spec_control_ros.evaluation.executor_speed import EPISODE, computing_times_s, correcting, drive
 from spec_control_ros.evaluation.memory_growth import MemoryGrowth, MemorySample
-from spec_control_ros.evaluation.stand_in import StandIn
+from spec_control_ros.evaluation.synthetic_planner import SyntheticPlanner
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 QUEUE = 4
 AHEAD = ExecutorSettings(prefetch=True)
-MakeLaw = Callable[..., tuple[PlanExecutor, StandIn]]
+MakeLaw = Callable[..., tuple[PlanExecutor, SyntheticPlanner]]
 
 
 @pytest.fixture
@@ -34,13 +34,15 @@ def make(model: Path) -> MakeLaw:
 
     def make(settings: ExecutorSettings = AHEAD, kind: CorrectorKind = CorrectorKind.TWO_TOWER):
         controller = replace(correcting(ControllerSettings(executor=settings)), corrector=kind)
-        return make_law(folder, world_model, controller), StandIn(dims.obs, dims.action, dims.latent, QUEUE)
+        return make_law(folder, world_model, controller), SyntheticPlanner(
+            dims.obs, dims.action, dims.latent, QUEUE
+        )
 
     return make
 
 
-def kinds(law: PlanExecutor, stand_in: StandIn, ticks: int) -> list[DecisionKind]:
-    return [decision.kind for decision, _ in drive(law, stand_in, ticks)]
+def kinds(law: PlanExecutor, synthetic: SyntheticPlanner, ticks: int) -> list[DecisionKind]:
+    return [decision.kind for decision, _ in drive(law, synthetic, ticks)]
 
 
 def test_every_tick_but_an_epochs_first_is_corrected(make: MakeLaw) -> None:
@@ -72,18 +74,18 @@ def test_ticks_that_wait_for_a_plan_do_not_count(make: MakeLaw) -> None:
 def test_plan_that_does_not_fit_is_told(make: MakeLaw) -> None:
     law, _ = make()
     with pytest.raises(BenchmarkError, match="no decision"):
-        list(drive(law, StandIn(5, 7, 16, QUEUE), 1))
+        list(drive(law, SyntheticPlanner(5, 7, 16, QUEUE), 1))
 
 
 @pytest.mark.parametrize("kind", [CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL])
 def test_thousands_of_ticks_leave_nothing_behind(make: MakeLaw, kind: CorrectorKind) -> None:
-    law, stand_in = make(kind=kind)
+    law, synthetic = make(kind=kind)
     samples: list[MemorySample] = []
     last: Decision | None = None
     gc.collect()
     gc.freeze()
     try:
-        for n, (decision, _) in enumerate(drive(law, stand_in, 6 * EPISODE)):
+        for n, (decision, _) in enumerate(drive(law, synthetic, 6 * EPISODE)):
             last = decision
             if n % (EPISODE // 2) == EPISODE // 4:  # at the same places of an epoch
                 gc.collect()

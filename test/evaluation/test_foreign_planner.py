@@ -10,13 +10,13 @@ from short_plant import ShortPlant
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.planner_format import Resources, find_format, make_executor
+from spec_control_ros.core.planner_format import PlannerResources, find_format, make_executor
 from spec_control_ros.evaluation.closed_loop import run_episode
 
 
 def test_its_plans_are_executed_until_they_end(tmp_path: Path) -> None:
     kind = ConstantFormat()
-    planner = kind.load_planner(tmp_path, ConstantSettings(level=0.25), Resources())
+    planner = kind.load_planner(tmp_path, ConstantSettings(level=0.25), PlannerResources())
     result = run_episode(ShortPlant(), planner, make_executor(kind, tmp_path), seed=0, epoch=1)
     kinds = [decision.kind for decision in result.decisions]
     assert kinds == [
@@ -40,4 +40,4 @@ def test_a_kind_that_nobody_offers_is_refused() -> None:
 
 def test_a_device_that_it_does_not_have_is_refused() -> None:
     with pytest.raises(SettingsError, match="device: got 'cuda', expected cpu"):
-        ConstantFormat().check_resources(Resources("cuda"))
+        ConstantFormat().check_resources(PlannerResources("cuda"))

@@ -4,7 +4,14 @@ from dataclasses import replace
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.planner_benchmark import EAGER, OURS, Form, forms, measure, random_model
+from spec_control_ros.evaluation.planner_benchmark import (
+    EAGER,
+    OURS,
+    PlannerVariant,
+    measure,
+    random_model,
+    variants,
+)
 from spec_control_ros.evaluation.roofline import Multiplication, plan_flop
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
@@ -43,21 +50,21 @@ def test_plain_form_comes_first_and_the_precisions_of_the_device_follow(
     module = "spec_control_ros.evaluation.planner_benchmark.is_bf16_fast"
     for is_fast, precisions in ((False, [Precision.FLOAT32]), (True, list(Precision)[1:])):
         monkeypatch.setattr(module, lambda _, is_fast=is_fast: is_fast)
-        made = [(form.name, form.precision) for form in forms(model, SETTINGS)]
+        made = [(variant.name, variant.precision) for variant in variants(model, SETTINGS)]
         assert made == [(EAGER, Precision.FLOAT32), *((OURS, p) for p in precisions)]
 
 
 def test_time_budget_is_refused(model: WorldModel) -> None:
     with pytest.raises(SettingsError, match=r"time_budget_s: got 0\.1, expected 0"):
-        forms(model, replace(SETTINGS, time_budget_s=0.1))
+        variants(model, replace(SETTINGS, time_budget_s=0.1))
 
 
 def test_float32_plans_as_the_plain_form_does_and_times_are_the_clock_s(model: WorldModel) -> None:
-    plain, float32, *_ = forms(model, SETTINGS)
+    plain, float32, *_ = variants(model, SETTINGS)
     *_, result = measure([plain, float32], 3, Clock())
     flop = plan_flop(model.dims, SETTINGS.mppi)
     assert (result["plan_flop"], result["rounds"], result["threads"]) == (flop, 3, 1)
-    eager, ours = result["forms"]
+    eager, ours = result["variants"]
     assert eager["difference_of_mean"]["high"] == eager["difference_of_value"]["high"] == 0.0
     assert 0.0 < ours["difference_of_mean"]["high"] < 1e-4
     assert ours["latency_s"] == {"median": 1.0, "low": 1.0, "high": 1.0, "all": [1.0] * 3}
@@ -67,10 +74,10 @@ def test_float32_plans_as_the_plain_form_does_and_times_are_the_clock_s(model: W
 
 
 def test_bfloat16_plans_differ_from_the_plain_form_s(model: WorldModel) -> None:
-    plain, *_ = forms(model, SETTINGS)
+    plain, *_ = variants(model, SETTINGS)
     rough = TDMPC2Planner(model, replace(SETTINGS, precision=Precision.BFLOAT16))
-    *_, result = measure([plain, Form(OURS, Precision.BFLOAT16, rough)], 2, Clock())
-    assert result["forms"][1]["difference_of_mean"]["high"] > 1e-4
+    *_, result = measure([plain, PlannerVariant(OURS, Precision.BFLOAT16, rough)], 2, Clock())
+    assert result["variants"][1]["difference_of_mean"]["high"] > 1e-4
 
 
 def test_random_model_is_the_same_every_time_and_its_values_differ() -> None:

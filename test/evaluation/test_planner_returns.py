@@ -1,4 +1,4 @@
-"""Forms of the planner drive the same episodes."""
+"""Variants of the planner drive the same episodes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.planner_benchmark import EAGER, OURS, Form
+from spec_control_ros.evaluation.planner_benchmark import EAGER, OURS, PlannerVariant
 from spec_control_ros.evaluation.planner_returns import compare_returns
 from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.world_model.checkpoint import save_world_model
@@ -29,10 +29,12 @@ def test_same_planner_returns_the_same_and_rows_grow_with_the_episodes(
     save_world_model(tmp_path / WEIGHTS, model, {"task": plant.task})
     controller = ControllerSettings(corrector=CorrectorKind.NONE, planner=PLANNER)
     same, other = TDMPC2Planner(model, PLANNER), TDMPC2Planner(model, replace(PLANNER, seed=7))
-    forms = [Form(name, Precision.FLOAT32, p) for name, p in ((EAGER, same), (OURS, same), (OURS, other))]
-    rows = list(compare_returns(forms, ModelFolder(tmp_path), model, controller, plant, [3, 4]))
+    variants = [
+        PlannerVariant(name, Precision.FLOAT32, p) for name, p in ((EAGER, same), (OURS, same), (OURS, other))
+    ]
+    rows = list(compare_returns(variants, ModelFolder(tmp_path), model, controller, plant, [3, 4]))
     assert [sum(len(row["returns"]) for row in so_far) for so_far in rows] == [1, 2, 3, 4, 5, 6]
     eager, ours, _ = rows[-1]
     assert eager["returns"] == ours["returns"]
     assert ours["differences_to_eager"] == [0.0, 0.0]
-    assert (ours["form"], ours["precision"]) == (OURS, "float32")
+    assert (ours["variant"], ours["precision"]) == (OURS, "float32")

@@ -13,7 +13,7 @@ from spec_control_ros.evaluation.roofline import (
     plan_products,
 )
 from spec_control_ros.world_model.dimensions import Dimensions, official_dimensions
-from spec_control_ros.world_model.mppi import MPPISettings, Start
+from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS
 
 DIMS = Dimensions(obs=5, action=2, latent=8, encoder=4, encoder_layers=1, hidden=16, q_members=5)
@@ -45,7 +45,7 @@ def test_prior_trajectories_are_one_tick_shorter_and_done_once() -> None:
 
 
 def test_start_from_the_prior_is_one_trajectory_more() -> None:
-    with_start = plan_flop(DIMS, replace(TINY, start=Start.PRIOR))
+    with_start = plan_flop(DIMS, replace(TINY, start=SearchStart.PRIOR))
     assert with_start == plan_flop(DIMS, replace(TINY, prior_samples=1))
 
 

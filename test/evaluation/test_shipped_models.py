@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spec_control_ros.core.corrector import CorrectorKind
-from spec_control_ros.evaluation.benchmark import RobotConfig, contenders
+from spec_control_ros.evaluation.benchmark import RobotConfig, benchmark_runs
+from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
-from spec_control_ros.evaluation.mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.world_model.model_folder import ModelFolder
 
@@ -24,8 +24,8 @@ def test_correctors_return_more_than_open_loop_and_nearly_as_much_as_replanning(
     model, config = ROOT / "models" / task, RobotConfig(ROOT / "config")
     runner = EpisodeRunner(task, model)
     returns = {
-        contender.mode.name: np.mean([runner.run(trial).episode_return for trial in contender.trials])
-        for contender in contenders(
+        benchmark_run.mode.name: np.mean([runner.run(trial).episode_return for trial in benchmark_run.trials])
+        for benchmark_run in benchmark_runs(
             Subject(task, model), find_modes(MODES, ROOT / "config" / "modes"), SEEDS, config, tmp_path
         )
     }

@@ -35,7 +35,7 @@ from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.topics import find_topic
+from spec_control_ros.ros.subscriptions import find_topic
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel

@@ -11,9 +11,9 @@ from ros_support import ACTION, LATENT, OBS, Background, until
 from spec_control_interfaces import msg
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.executor_speed import EPISODE
-from spec_control_ros.evaluation.stand_in import StandIn
+from spec_control_ros.evaluation.synthetic_planner import SyntheticPlanner
 from spec_control_ros.ros.latency_driver import LatencyDriver, Peer
-from spec_control_ros.ros.spin import spinning
+from spec_control_ros.ros.node_runner import spinning
 
 PARAMETERS = {
     "gate.mode": "fixed",
@@ -28,7 +28,7 @@ PARAMETERS = {
 @pytest.fixture
 def driver() -> Iterator[LatencyDriver]:
     with spinning(lambda: Node("latency_driver")) as (node, spin):
-        yield LatencyDriver(node, spin, StandIn(OBS, ACTION, LATENT, 4))
+        yield LatencyDriver(node, spin, SyntheticPlanner(OBS, ACTION, LATENT, 4))
 
 
 def test_executor_and_echo_answer_every_observation(

@@ -24,8 +24,8 @@ from spec_control_interfaces.srv import Replan, Reset
 from spec_control_ros.bringup.topics import ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.ros.messages import to_floats
+from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import ProcessNode
 
 MESSAGES = 12_000  # to each node
 ROWS = 3

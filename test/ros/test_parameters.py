@@ -20,7 +20,7 @@ from spec_control_ros.nodes.hardware_emulator import HardwareEmulatorNode
 from spec_control_ros.nodes.planner import PlannerNode
 from spec_control_ros.nodes.recorder import RecorderNode
 from spec_control_ros.nodes.sim_bridge import SimBridgeNode
-from spec_control_ros.ros.spin import ProcessNode, run_node
+from spec_control_ros.ros.node_runner import ProcessNode, run_node
 
 NODES: dict[str, type[ProcessNode]] = {
     "planner": PlannerNode,

@@ -14,8 +14,8 @@ from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.nodes.planner import PlannerNode
 from spec_control_ros.ros.messages import to_floats
+from spec_control_ros.ros.node_runner import run_node
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.spin import run_node
 
 SLOW = {"planner.queue_length": 4, **{f"planner.mppi.{k}": v for k, v in SMALL_SEARCH.items()}} | {
     "planner.mppi.iterations": 100,  # long enough that requests overtake each other

@@ -18,8 +18,8 @@ from std_msgs.msg import String
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.reader import Bag
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.spin import INCOMPLETE_EXIT_CODE
 
 RATE_HZ = 1000
 MESSAGES = 3000

@@ -16,7 +16,7 @@ from spec_control_ros.ros.robot_messages import (
 )
 from spec_control_ros.sim.body_state import BaseState, BodyState
 from spec_control_ros.sim.plant import JointStates
-from spec_control_ros.sim.sensors import SensorFault, Sensors, SensorSettings
+from spec_control_ros.sim.sensors import ReadingFault, Sensors, SensorSettings
 
 STAMP = Time(sec=1_800_000_000, nanosec=123_456_789)
 
@@ -66,7 +66,7 @@ def test_imu_that_does_not_measure_orientation_is_refused() -> None:
         message = to_imu(random_state(0).base, STAMP)
         getattr(message, field)[0] = -1.0
         hear_imu(sensors, message, 0.0)
-    assert sensors.faults[SensorFault.BAD_MESSAGE] == 2
+    assert sensors.faults[ReadingFault.BAD_MESSAGE] == 2
 
 
 def test_controller_gets_one_value_a_joint() -> None:

@@ -18,7 +18,7 @@ from two_hosts import two_hosts
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.middleware import PROFILES, RANGE
-from spec_control_ros.ros.claim import CLAIMS, LATCHED
+from spec_control_ros.ros.sole_claim import CLAIMS, LATCHED
 
 OWN_PROCESS = "SPEC_CONTROL_TEST_OWN_PROCESS"
 REFUSED = 2  # exit code

@@ -12,7 +12,7 @@ from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate
 from spec_control_ros.sim.command_map import CommandKind, CommandMap, CommandMapSettings
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
-from spec_control_ros.sim.readings import SensorFault, SensorSettings
+from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import RobotBridge, RobotBridgeSettings, Stop
 from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
@@ -109,7 +109,7 @@ def test_first_tick_comes_once_the_robot_is_at_its_start_settled_and_sensed() ->
     assert begun == [False, False, False, False, True, True]
     assert world.bridge.episode.seed == 3
     assert world.bridge.episode.tick == 1
-    assert world.bridge.sensors.faults[SensorFault.MISSING] == 0  # waiting is no fault
+    assert world.bridge.sensors.faults[ReadingFault.MISSING] == 0  # waiting is no fault
 
 
 def test_observation_is_the_tasks_of_what_is_sensed(world: World) -> None:
@@ -140,7 +140,7 @@ def test_tick_without_sensors_has_no_observation_and_is_counted_and_recovered_fr
     ticks = [world.tick(is_sensed=False) for _ in range(3)]
     assert ticks == [True] * 3
     assert world.bridge.observation is None
-    assert world.bridge.sensors.faults == {SensorFault.STALE: 1}  # 0.1 s old is not stale yet
+    assert world.bridge.sensors.faults == {ReadingFault.STALE: 1}  # 0.1 s old is not stale yet
     world.tick()
     assert world.bridge.observation.tick == 4
 
@@ -214,7 +214,7 @@ def test_sensors_that_are_apart_stop_the_robot_only_if_they_are_so_at_a_tick(wor
     world.tick(is_sensed=False)
     assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
     assert world.bridge.stops == {Stop.SENSORS}
-    assert world.bridge.sensors.faults == {SensorFault.SKEWED: 1}
+    assert world.bridge.sensors.faults == {ReadingFault.SKEWED: 1}
 
 
 def test_frozen_sensors_stop_the_robot(world: World) -> None:
@@ -225,7 +225,7 @@ def test_frozen_sensors_stop_the_robot(world: World) -> None:
         world.tick()
     assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
     assert world.bridge.observation is None
-    assert world.bridge.sensors.faults == {SensorFault.FROZEN: 1}
+    assert world.bridge.sensors.faults == {ReadingFault.FROZEN: 1}
 
 
 def test_robot_that_is_held_still_is_not_taken_for_frozen(world: World) -> None:

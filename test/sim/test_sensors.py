@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.sim.readings import SECOND_PUBLISHER_S, Sensor, SensorFault, SensorSettings
+from spec_control_ros.sim.readings import SECOND_PUBLISHER_S, ReadingFault, Sensor, SensorSettings
 from spec_control_ros.sim.sensors import Sensors
 
 JOINTS = ("hip", "knee")
@@ -52,7 +52,7 @@ def test_nothing_is_known_before_every_sensor_was_heard(sensors: Sensors) -> Non
     assert sensors.read(0.0) is None
     hear_joints(sensors, names=("tail", "knee"))
     assert sensors.read(0.0) is not None
-    assert sensors.faults == {SensorFault.MISSING: 2}
+    assert sensors.faults == {ReadingFault.MISSING: 2}
 
 
 def test_joint_states_may_come_in_parts_and_in_any_order(sensors: Sensors) -> None:
@@ -75,7 +75,7 @@ def test_one_stale_sensor_makes_the_state_stale(age_s: float, part: str) -> None
     hear_joints(sensors, now_s=0.0 if part == "joints" else age_s)
     hear_base(sensors, now_s=0.0 if part == "base" else age_s)
     assert (sensors.read(age_s) is None) == (age_s > AGE_S)
-    assert sensors.faults[SensorFault.STALE] == (age_s > AGE_S)
+    assert sensors.faults[ReadingFault.STALE] == (age_s > AGE_S)
 
 
 @given(skew_s=st.floats(-1.0, 1.0))
@@ -85,7 +85,7 @@ def test_sensors_that_were_taken_apart_make_no_state(skew_s: float) -> None:
     hear_base(sensors, stamp_s=5.0 + skew_s)
     is_apart = abs((5.0 + skew_s) - 5.0) > SKEW_S
     assert (sensors.read(0.0) is None) == is_apart
-    assert sensors.faults[SensorFault.SKEWED] == is_apart
+    assert sensors.faults[ReadingFault.SKEWED] == is_apart
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_bad_joint_states_are_refused_counted_and_change_nothing(
     hear_base(sensors)
     hear_joints(sensors)
     hear_joints(sensors, now_s=AGE_S * 2, **given)
-    assert sensors.faults == {SensorFault.BAD_MESSAGE: 1}
+    assert sensors.faults == {ReadingFault.BAD_MESSAGE: 1}
     assert sensors.read(0.0).joints.position.tolist() == [0.1, 0.2]
     assert sensors.read(AGE_S * 2) is None
 
@@ -115,7 +115,7 @@ def test_orientation_that_is_none_is_refused(sensors: Sensors, orientation: np.n
     hear_joints(sensors)
     sensors.hear_imu(orientation, np.zeros(3), 5.0, 0.0)
     sensors.hear_imu(YAWED, np.array([0.0, np.nan, 0.0]), 5.0, 0.0)
-    assert sensors.faults == {SensorFault.BAD_MESSAGE: 2}
+    assert sensors.faults == {ReadingFault.BAD_MESSAGE: 2}
     np.testing.assert_allclose(sensors.read(0.0).base.orientation, YAWED)
 
 
@@ -131,7 +131,7 @@ def test_what_is_forgotten_must_be_heard_again(sensors: Sensors) -> None:
     hear_joints(sensors)
     sensors.forget()
     hear_joints(sensors)
-    assert sensors.faults_now(0.0) == dict.fromkeys((Sensor.IMU, Sensor.ODOMETRY), SensorFault.MISSING)
+    assert sensors.faults_now(0.0) == dict.fromkeys((Sensor.IMU, Sensor.ODOMETRY), ReadingFault.MISSING)
     hear_base(sensors)
     assert sensors.faults_now(0.0) == {}
 
@@ -159,7 +159,7 @@ def hear_all(sensors: Sensors, now_s: float, *, same: tuple[str, ...] = ()) -> N
 
 def fly(
     sensors: Sensors, periods: int, *, same: tuple[str, ...], start_s: float = 10.0, is_commanded: bool = True
-) -> list[dict[Sensor, SensorFault]]:
+) -> list[dict[Sensor, ReadingFault]]:
     """What is wrong after each of some control periods of 50 ms, with three messages of each sensor."""
     found = []
     for period in range(periods):
@@ -175,7 +175,7 @@ def fly(
 def test_values_that_stand_still_while_commands_change_are_frozen_until_they_change(
     sensors: Sensors, same: tuple[str, ...]
 ) -> None:
-    frozen = {Sensor(name): SensorFault.FROZEN for name in same}
+    frozen = {Sensor(name): ReadingFault.FROZEN for name in same}
     assert fly(sensors, 8, same=same) == [{}] * 5 + [frozen] * 3
     assert fly(sensors, 3, same=same, start_s=20.0, is_commanded=False) == [frozen] * 3  # it is not forgotten
     assert fly(sensors, 8, same=(), start_s=30.0) == [{}] * 8
@@ -189,7 +189,7 @@ def test_sensor_may_be_declared_to_stand_still() -> None:
     settings = SensorSettings(max_age_s=AGE_S, max_skew_s=SKEW_S, may_stand_still=("odom",))
     sensors = Sensors(JOINTS, settings)
     assert fly(sensors, 50, same=("odom",)) == [{}] * 50
-    assert fly(sensors, 8, same=("odom", "imu"), start_s=20.0)[-1] == {Sensor.IMU: SensorFault.FROZEN}
+    assert fly(sensors, 8, same=("odom", "imu"), start_s=20.0)[-1] == {Sensor.IMU: ReadingFault.FROZEN}
     with pytest.raises(SettingsError, match="got 'gyro', expected some of joint_states, imu, odom"):
         SensorSettings(may_stand_still=("gyro",))
 
@@ -206,7 +206,7 @@ def test_part_of_the_joints_that_stands_still_is_frozen(sensors: Sensors) -> Non
                 sensors, now_s, now_s, names=(name,), position=np.array([position]), velocity=np.zeros(1)
             )
         sensors.command_changed()
-    assert sensors.faults_now(now_s) == {Sensor.JOINTS: SensorFault.FROZEN}
+    assert sensors.faults_now(now_s) == {Sensor.JOINTS: ReadingFault.FROZEN}
 
 
 def test_stamp_that_stands_still_is_told_however_new_the_values(sensors: Sensors) -> None:
@@ -214,7 +214,7 @@ def test_stamp_that_stands_still_is_told_however_new_the_values(sensors: Sensors
         now_s = 10.0 + 0.03 * i
         hear_joints(sensors, 5.0, now_s, position=np.full(2, now_s))
         hear_base(sensors, 5.0 + 1e-3 * i, now_s)
-        expected = {Sensor.JOINTS: SensorFault.SAME_STAMP} if 0.03 * i > AGE_S else {}
+        expected = {Sensor.JOINTS: ReadingFault.SAME_STAMP} if 0.03 * i > AGE_S else {}
         assert sensors.faults_now(now_s) == expected
     hear_joints(sensors, 4.0, now_s)  # a clock that was set back is no clock that stands still
     hear_base(sensors, 4.0, now_s)
@@ -234,9 +234,9 @@ def test_second_publisher_of_the_same_values_is_told_until_it_is_gone(sensors: S
     sensors.hear_joints(*both, now_s=0.0, source=b"left")
     hear_joints(sensors, names=("knee",), position=np.zeros(1), velocity=np.zeros(1), source=b"right")
     assert sensors.faults_now(0.0) == {}  # each has joints of its own
-    assert sensors.hear_joints(*both, now_s=0.01, source=b"right") is SensorFault.TWO_PUBLISHERS
-    assert sensors.faults_now(0.01) == {Sensor.JOINTS: SensorFault.TWO_PUBLISHERS}
-    assert sensors.faults[SensorFault.TWO_PUBLISHERS] == 1
+    assert sensors.hear_joints(*both, now_s=0.01, source=b"right") is ReadingFault.TWO_PUBLISHERS
+    assert sensors.faults_now(0.01) == {Sensor.JOINTS: ReadingFault.TWO_PUBLISHERS}
+    assert sensors.faults[ReadingFault.TWO_PUBLISHERS] == 1
     now_s = 0.02 + SECOND_PUBLISHER_S
     hear_joints(sensors, 6.0, now_s, source=b"left")
     hear_base(sensors, 6.0, now_s)
@@ -256,10 +256,10 @@ def test_message_that_names_a_joint_twice_is_refused(sensors: Sensors) -> None:
     hear_joints(sensors)
     three = np.ones(3)
     hear_joints(sensors, names=("hip", "knee", "hip"), position=three, velocity=three)
-    assert sensors.faults == {SensorFault.REPEATED_NAME: 1}
+    assert sensors.faults == {ReadingFault.REPEATED_NAME: 1}
     assert sensors.read(0.0).joints.position.tolist() == [0.1, 0.2]
     hear_joints(sensors, names=("knee", "tail", "tail"), position=three, velocity=three)  # no joints of ours
-    assert sensors.faults == {SensorFault.REPEATED_NAME: 1}
+    assert sensors.faults == {ReadingFault.REPEATED_NAME: 1}
 
 
 @pytest.mark.parametrize("step_s", [-3600.0, -5.0, 5.0])
@@ -279,4 +279,4 @@ def test_robots_clock_that_is_set_makes_no_skew_but_one_sensors_own_clock_does(s
         stamp_s = stepped + now_s - 0.5 * AGE_S
         hear_joints(sensors, stamp_s, now_s)
         hear_base(sensors, stamp_s - step_s, now_s)
-    assert set(sensors.faults_now(now_s).values()) == {SensorFault.SKEWED}
+    assert set(sensors.faults_now(now_s).values()) == {ReadingFault.SKEWED}

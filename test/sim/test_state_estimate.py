@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.body_state import BaseState, BodyState, rotation_matrix
 from spec_control_ros.sim.plant import JointStates
-from spec_control_ros.sim.state_estimate import Body, StateEstimator
+from spec_control_ros.sim.state_estimate import BodyModel, StateEstimator
 from spec_control_ros.sim.suite_plant import SuitePlant
 
 TASKS = ("humanoid-walk", "walker-walk", "cheetah-run")
@@ -35,7 +35,7 @@ def idle(task: str) -> np.ndarray:
 @pytest.mark.parametrize("task", TASKS)
 def test_observation_and_reward_are_those_of_dm_control_along_an_episode(task: str) -> None:
     plant = SuitePlant(task, action_repeat=1)
-    body = Body(plant)
+    body = BodyModel(plant)
     rng = np.random.default_rng(0)
     obs = plant.reset(5)
     np.testing.assert_allclose(estimator(task).estimate(body.read(), idle(task)).obs, obs, **EXACT)
@@ -56,7 +56,7 @@ def test_observation_is_that_of_dm_control_in_any_state(task: str, seed: int, sc
         physics.data.qvel[:] = scale * rng.standard_normal(physics.model.nv)
         if task.startswith("humanoid"):
             physics.data.qpos[3:7] /= np.linalg.norm(physics.data.qpos[3:7])
-    state = Body(truth(task)).read()
+    state = BodyModel(truth(task)).read()
     np.testing.assert_allclose(
         estimator(task).estimate(state, idle(task)).obs, truth(task).observe(), rtol=1e-6, atol=1e-6
     )
@@ -75,7 +75,7 @@ def test_humanoids_joints_are_its_own_and_the_base_is_apart() -> None:
 def test_joints_may_come_in_any_order_and_with_others_among_them() -> None:
     task = "walker-walk"
     truth(task).reset(3)
-    state = Body(truth(task)).read()
+    state = BodyModel(truth(task)).read()
     joints, order = state.joints, [4, 2, 0, 1, 5, 3]
     shuffled = JointStates(
         ("gripper", *(joints.names[i] for i in order)),
@@ -93,7 +93,7 @@ def test_base_is_read_in_the_frames_that_it_says() -> None:
     with physics.reset_context():
         physics.data.qpos[:7] = [1.0, 2.0, 3.0, np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)]
         physics.data.qvel[:6] = [4.0, 0.0, 0.0, 0.0, 0.0, 0.5]
-    base = Body(truth("humanoid-walk")).read().base
+    base = BodyModel(truth("humanoid-walk")).read().base
     np.testing.assert_allclose(rotation_matrix(base.orientation) @ [1, 0, 0], [0, 1, 0], atol=1e-12)
     np.testing.assert_array_equal(base.position, physics.named.data.xpos["torso"])
     np.testing.assert_array_equal(base.linear_velocity, [4.0, 0.0, 0.0])
@@ -104,7 +104,7 @@ def test_planar_base_is_where_the_torso_is_also_after_somersaults() -> None:
     physics = truth("walker-walk").physics
     with physics.reset_context():
         physics.named.data.qpos[["rootx", "rootz", "rooty"]] = [2.0, -0.1, 7.0]
-    base = Body(truth("walker-walk")).read().base
+    base = BodyModel(truth("walker-walk")).read().base
     np.testing.assert_allclose(base.position, physics.named.data.xpos["torso"])
     np.testing.assert_allclose(
         rotation_matrix(base.orientation).ravel(), physics.named.data.xmat["torso"], atol=1e-12
@@ -122,7 +122,7 @@ def test_missing_joint_is_refused_by_name() -> None:
 def test_absurd_value_is_refused_and_leaves_nothing_behind(value: float) -> None:
     task = "walker-walk"
     truth(task).reset(0)
-    good = Body(truth(task)).read()
+    good = BodyModel(truth(task)).read()
     expected = estimator(task).estimate(good, idle(task)).obs
     base = good.base
     bad = BaseState(base.position, base.orientation, np.array([0.0, 0.0, value]), base.angular_velocity)

@@ -8,16 +8,16 @@ import pytest
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.assist import Assist
-from spec_control_ros.training.biped import posture
+from spec_control_ros.training.biped_state import posture
 from spec_control_ros.training.curriculum import (
     LOW_HEAD_M,
     LOW_TICKS,
+    EpisodeStart,
     Stage,
     StagedPlant,
-    Start,
     StartKind,
 )
+from spec_control_ros.training.support_force import SupportForce
 from spec_control_ros.training.transitions import End
 
 LIMP = np.zeros(21, np.float32)
@@ -32,7 +32,7 @@ def plant() -> SuitePlant:
 def begin(plant: SuitePlant) -> Callable[..., StagedPlant]:
     """Begins an episode of a stage that has one start."""
 
-    def staged(start: Start, *, shaping: float = 0.0, seed: int = 0) -> StagedPlant:
+    def staged(start: EpisodeStart, *, shaping: float = 0.0, seed: int = 0) -> StagedPlant:
         stage = Stage(starts=(start,), shaping=shaping)
         made = StagedPlant(plant, stage)
         made.begin(start, seed, np.random.default_rng(seed))
@@ -43,25 +43,25 @@ def begin(plant: SuitePlant) -> Callable[..., StagedPlant]:
 
 def test_upright_start_stands(plant: SuitePlant, begin: Callable[..., StagedPlant]) -> None:
     for seed in range(5):
-        begin(Start(StartKind.UPRIGHT), seed=seed)
+        begin(EpisodeStart(StartKind.UPRIGHT), seed=seed)
         assert plant.physics.head_height() > 1.5
         assert plant.physics.torso_upright() > 0.95
 
 
 def test_upright_starts_differ(plant: SuitePlant, begin: Callable[..., StagedPlant]) -> None:
-    begin(Start(StartKind.UPRIGHT), seed=0)
+    begin(EpisodeStart(StartKind.UPRIGHT), seed=0)
     one = plant.observe()
-    begin(Start(StartKind.UPRIGHT), seed=1)
+    begin(EpisodeStart(StartKind.UPRIGHT), seed=1)
     assert not np.array_equal(one, plant.observe())
 
 
 def test_own_start_is_the_task_s(plant: SuitePlant) -> None:
     staged = StagedPlant(plant, Stage())
-    assert np.array_equal(staged.begin(Start(), 7, np.random.default_rng(0)), plant.reset(7))
+    assert np.array_equal(staged.begin(EpisodeStart(), 7, np.random.default_rng(0)), plant.reset(7))
 
 
 def test_first_observation_is_that_of_the_placed_body(plant: SuitePlant) -> None:
-    start = Start(StartKind.UPRIGHT)
+    start = EpisodeStart(StartKind.UPRIGHT)
     obs = StagedPlant(plant, Stage(starts=(start,))).begin(start, 0, np.random.default_rng(0))
     assert np.array_equal(obs, plant.observe())
 
@@ -69,7 +69,7 @@ def test_first_observation_is_that_of_the_placed_body(plant: SuitePlant) -> None
 def test_low_head_ends_an_upright_episode_for_good(
     plant: SuitePlant, begin: Callable[..., StagedPlant]
 ) -> None:
-    staged = begin(Start(StartKind.UPRIGHT, ends_low=True))
+    staged = begin(EpisodeStart(StartKind.UPRIGHT, ends_low=True))
     low = []
     while True:
         step = staged.step(LIMP)
@@ -82,31 +82,31 @@ def test_low_head_ends_an_upright_episode_for_good(
 
 
 def test_low_head_is_no_end_where_it_is_not_asked_for(begin: Callable[..., StagedPlant]) -> None:
-    staged = begin(Start(ticks=60))
+    staged = begin(EpisodeStart(ticks=60))
     assert [staged.step(LIMP).end for _ in range(60)] == [End.NOT] * 59 + [End.CUT]
 
 
 def test_shortened_episode_is_cut(begin: Callable[..., StagedPlant]) -> None:
-    staged = begin(Start())
+    staged = begin(EpisodeStart())
     staged.shorten(2)
     staged.shorten(5)
     assert [staged.step(LIMP).end for _ in range(2)] == [End.NOT, End.CUT]
 
 
 def test_shaping_adds_posture_to_the_reward(plant: SuitePlant, begin: Callable[..., StagedPlant]) -> None:
-    step = begin(Start(StartKind.UPRIGHT), shaping=0.6).step(LIMP)
+    step = begin(EpisodeStart(StartKind.UPRIGHT), shaping=0.6).step(LIMP)
     assert step.shaped_reward == pytest.approx(step.reward + 0.6 * posture(plant))
     assert posture(plant) > 0.95
-    staged = begin(Start(), shaping=0.6)
+    staged = begin(EpisodeStart(), shaping=0.6)
     step = [staged.step(LIMP) for _ in range(40)][-1]  # it lies
     assert 0.0 <= step.shaped_reward - step.reward < 0.6 * 0.5
 
 
 def test_assist_is_told_how_episodes_that_began_low_end(plant: SuitePlant) -> None:
-    assist = Assist(0.5)
+    assist = SupportForce(0.5)
     staged = StagedPlant(plant, Stage(assist=0.5), assist)
     for kind in (StartKind.UPRIGHT, StartKind.OWN):
-        staged.begin(Start(kind), 0, np.random.default_rng(0))
+        staged.begin(EpisodeStart(kind), 0, np.random.default_rng(0))
         for _ in range(40):
             staged.step(LIMP)
         staged.note_end()
@@ -114,15 +114,15 @@ def test_assist_is_told_how_episodes_that_began_low_end(plant: SuitePlant) -> No
 
 
 def test_assist_acts_before_the_tick(plant: SuitePlant) -> None:
-    staged = StagedPlant(plant, Stage(assist=0.5), Assist(0.5))
-    staged.begin(Start(), 0, np.random.default_rng(0))
+    staged = StagedPlant(plant, Stage(assist=0.5), SupportForce(0.5))
+    staged.begin(EpisodeStart(), 0, np.random.default_rng(0))
     for _ in range(40):
         staged.step(LIMP)
     assert plant.physics.data.xfrc_applied.any()
 
 
 def test_starts_are_drawn_by_their_shares() -> None:
-    stage = Stage(starts=(Start(StartKind.UPRIGHT, share=3.0), Start(share=1.0)))
+    stage = Stage(starts=(EpisodeStart(StartKind.UPRIGHT, share=3.0), EpisodeStart(share=1.0)))
     rng = np.random.default_rng(0)
     drawn = Counter(stage.draw(rng).kind for _ in range(2000))
     assert drawn[StartKind.UPRIGHT] == pytest.approx(1500, abs=80)
@@ -133,8 +133,8 @@ def test_starts_are_drawn_by_their_shares() -> None:
     [
         Stage(shaping=0.1),
         Stage(assist=0.1),
-        Stage(starts=(Start(StartKind.UPRIGHT),)),
-        Stage(starts=(Start(ends_low=True),)),
+        Stage(starts=(EpisodeStart(StartKind.UPRIGHT),)),
+        Stage(starts=(EpisodeStart(ends_low=True),)),
     ],
 )
 def test_body_without_a_head_is_refused(stage: Stage) -> None:

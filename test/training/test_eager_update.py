@@ -22,7 +22,7 @@ def test_it_computes_what_the_learner_computes(small_model: Callable[..., WorldM
         if isinstance(layer, Layer):
             layer.dropout = 0.0  # its random numbers come in another order
     settings = LearnerSettings(learning_rate=1e-3)
-    forms = (
+    variants = (
         EagerUpdate(model, settings),
         Learner(model, settings, compile_losses=False, precision=Precision.FLOAT32),
     )
@@ -30,14 +30,14 @@ def test_it_computes_what_the_learner_computes(small_model: Callable[..., WorldM
         torch.randn(HORIZON + 1, BATCH, 5), torch.rand(HORIZON, BATCH, 2), torch.rand(HORIZON, BATCH)
     )
     for seed in range(3):
-        eager, losses = (_seeded(seed, form, batch) for form in forms)
+        eager, losses = (_seeded(seed, variant, batch) for variant in variants)
         for name, value in eager.items():
             torch.testing.assert_close(losses[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
-def _seeded(seed: int, form: EagerUpdate | Learner, batch: Batch) -> dict[str, torch.Tensor]:
+def _seeded(seed: int, variant: EagerUpdate | Learner, batch: Batch) -> dict[str, torch.Tensor]:
     torch.manual_seed(seed)
-    return form.update(batch)
+    return variant.update(batch)
 
 
 def test_ratio_is_the_median_of_the_rounds_own() -> None:

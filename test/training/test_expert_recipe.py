@@ -6,7 +6,7 @@ import pytest
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.suite_plant import split_task
-from spec_control_ros.training.curriculum import Stage, Start, StartKind
+from spec_control_ros.training.curriculum import EpisodeStart, Stage, StartKind
 from spec_control_ros.training.expert_recipe import read_recipe
 from spec_control_ros.training.expert_settings import ExpertSettings
 
@@ -38,10 +38,10 @@ def test_recipe_names_settings_stages_and_starts(tmp_path: Path) -> None:
     """
     settings = read_recipe(write(tmp_path, text))
     assert (settings.ticks, settings.actor_critic.discount, settings.plants) == (5000, 0.9, 64)
-    upright = Start(StartKind.UPRIGHT, share=0.8, ends_low=True)
+    upright = EpisodeStart(StartKind.UPRIGHT, share=0.8, ends_low=True)
     assert settings.stages == (
-        Stage(name="first", shaping=0.5, starts=(upright, Start(share=0.2, ticks=160))),
-        Stage(name="last", share=2.0, starts=(Start(),)),
+        Stage(name="first", shaping=0.5, starts=(upright, EpisodeStart(share=0.2, ticks=160))),
+        Stage(name="last", share=2.0, starts=(EpisodeStart(),)),
     )
 
 

@@ -10,12 +10,12 @@ import torch
 from target_plant import TargetPlant
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.training.assist import Assist
-from spec_control_ros.training.curriculum import Stage, Start
+from spec_control_ros.training.curriculum import EpisodeStart, Stage
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.expert_settings import ExpertSettings
 from spec_control_ros.training.expert_trainer import ExpertProgress, ExpertTrainer
 from spec_control_ros.training.soft_actor_critic import ActorCriticSettings
+from spec_control_ros.training.support_force import SupportForce
 
 SETTINGS = ExpertSettings(
     task="hit-the-target",
@@ -125,7 +125,7 @@ class StandingPlant(TargetPlant):
 def test_assist_is_taken_away_and_a_continued_run_knows_how_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Assist, "lift", lambda *_: None)
+    monkeypatch.setattr(SupportForce, "lift", lambda *_: None)
     settings = replace(SETTINGS, ticks=4000, stages=(Stage(assist=0.85),), evaluate_every=1000)
     run = ExpertTrainer(settings, tmp_path, make_plant=StandingPlant)
     list(run.run(lambda: run.ticks >= 3000))
@@ -193,7 +193,7 @@ def test_stage_without_starts_is_refused() -> None:
     with pytest.raises(SettingsError, match="stage x: got no starts"):
         Stage(name="x", starts=())
     with pytest.raises(SettingsError, match="share: got 0"):
-        Start(share=0.0)
+        EpisodeStart(share=0.0)
 
 
 def test_stages_share_the_ticks() -> None:

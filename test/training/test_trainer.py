@@ -20,7 +20,7 @@ from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_log import Progress
 from spec_control_ros.training.trainer import Trainer
-from spec_control_ros.training.trainer_settings import CollectionSettings, Resources, TrainerSettings
+from spec_control_ros.training.trainer_settings import CollectionSettings, TrainerSettings, TrainingResources
 from spec_control_ros.world_model.checkpoint import load_card
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -66,7 +66,7 @@ def train(tmp_path: Path) -> Callable[..., Trainer]:
         return Trainer(
             settings,
             tmp_path / folder,
-            Resources(is_compiled=False, **resources),
+            TrainingResources(is_compiled=False, **resources),
             make_plant=ShortPlant,
             origin={"command": "spec-control train sliders"},
         )
@@ -249,7 +249,9 @@ class TestDataSets:
             raise AssertionError(task)
 
         settings = replace(SETTINGS, dataset=str(recorded), dataset_share=1.0, evaluation_episodes=0)
-        trainer = Trainer(settings, tmp_path / "run", Resources(is_compiled=False), make_plant=no_plant)
+        trainer = Trainer(
+            settings, tmp_path / "run", TrainingResources(is_compiled=False), make_plant=no_plant
+        )
         list(trainer.run())
         assert trainer.best_folder.exists()  # the newest weights
 

@@ -13,7 +13,7 @@ from spec_control_ros.world_model.mppi import (
     MPPINoise,
     MPPIResult,
     MPPISettings,
-    Start,
+    SearchStart,
     shift_warm_start,
 )
 from spec_control_ros.world_model.mppi import search as search_planning_model
@@ -135,7 +135,7 @@ def test_search_works_with_and_without_policy_trajectories(
 
 
 def test_search_that_starts_from_the_prior_ignores_the_warm_start(model: WorldModel, z: Tensor) -> None:
-    settings = replace(SETTINGS, start=Start.PRIOR, iterations=1)
+    settings = replace(SETTINGS, start=SearchStart.PRIOR, iterations=1)
     warm = torch.ones(3, settings.horizon, model.dims.action)
     results = [search(model, z, settings, draw(model, 3, settings), w).mean for w in (None, warm)]
     assert torch.equal(*results)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from spec_control_ros.world_model import mlp_kernels
 from spec_control_ros.world_model import native_library as module
-from spec_control_ros.world_model import stacks
 from spec_control_ros.world_model.native_library import NativeLibraryError, native_library
 
 # Compiles in a moment; its name is what the compiler is given.
@@ -95,7 +95,7 @@ def test_planner_works_without_a_library_and_says_why(monkeypatch: pytest.Monkey
     def missing() -> None:
         raise NativeLibraryError("no C++ compiler")
 
-    monkeypatch.setattr(stacks, "_library", missing)
-    kind = stacks.stack_kind(torch.device("cpu"), torch.float32)
-    assert kind.make is stacks.Stack
+    monkeypatch.setattr(mlp_kernels, "_library", missing)
+    kind = mlp_kernels.kernel_kind(torch.device("cpu"), torch.float32)
+    assert kind.make is mlp_kernels.MlpKernel
     assert "several times slower (no C++ compiler)" in kind.description

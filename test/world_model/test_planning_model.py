@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from spec_control_ros.world_model.mlp_kernels import MlpKernel
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 from spec_control_ros.world_model.precision import Precision
-from spec_control_ros.world_model.stacks import Stack
 from spec_control_ros.world_model.two_hot import expected_value
 
 STARTS, COUNT = 3, 4
-WIDE = {"latent": 32, "hidden": 64, "action": 3}  # widths that native stacks take
+WIDE = {"latent": 32, "hidden": 64, "action": 3}  # widths that native kernels take
 # bfloat16 keeps 8 bits of a product's every term
 TOLERANCE = {Precision.FLOAT32: 1e-5, Precision.BFLOAT16: 3e-2}
 
@@ -70,7 +70,7 @@ def test_heads_are_the_world_model_s_at_the_start_and_after_it(
     if task is not None:
         model.action_masks.copy_(torch.tensor([[1, 1, 1], [1, 0, 1]]))
     planning = PlanningModel(model, task, precision, is_native=is_native)
-    assert (planning.stack.make is not Stack) == is_native
+    assert (planning.kernel.make is not MlpKernel) == is_native
     rows, tolerance = Rows(model, task), TOLERANCE[precision]
     samples = planning.samples(rows.z, COUNT)
     for z, action in zip(rows.latents, rows.actions, strict=True):
@@ -98,10 +98,10 @@ def test_terminal_latents_are_the_world_model_s(small_model: Callable[..., World
     assert torch.equal(planning.is_terminal(samples), expected)
 
 
-def test_widths_that_native_stacks_do_not_take_are_left_to_pytorch(
+def test_widths_that_native_kernels_do_not_take_are_left_to_pytorch(
     small_model: Callable[..., WorldModel],
 ) -> None:
-    assert PlanningModel(small_model()).stack.make is Stack
+    assert PlanningModel(small_model()).kernel.make is MlpKernel
 
 
 def test_precision_chosen_is_the_precision_used(small_model: Callable[..., WorldModel]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.gate.gate_settings import GateMode
 from spec_control_ros.core.gate.metric import Metric
-from spec_control_ros.core.gate.settings import GateMode
 
 CARD_KEY = "gate"  # of a model's card
 USUAL_RATE = 0.5  # the median is what the adaptive gate takes for usual

@@ -9,17 +9,17 @@ from jaxtyping import Float32
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate.adaptive_threshold import AdaptiveThreshold
 from spec_control_ros.core.gate.calibration import GateCalibration
+from spec_control_ros.core.gate.gate_settings import GateMode, GateSettings
 from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
-from spec_control_ros.core.gate.settings import GateMode, GateSettings
 from spec_control_ros.core.gate.thresholds import Thresholds, effective_mode, thresholds_by_age
-from spec_control_ros.core.gate.tightening import Tightening
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.tick_model import TickModel
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """ACCEPT, CORRECT or REPLAN, with what it rests on."""
 
     kind: DecisionKind
@@ -29,9 +29,9 @@ class Verdict:
     replan_threshold: float = nan
 
 
-EMPTY = Verdict(DecisionKind.REPLAN, Reason.EMPTY, nan)
-STALE = Verdict(DecisionKind.REPLAN, Reason.STALE, nan)
-UNCOMPARED = Verdict(DecisionKind.ACCEPT, Reason.NONE, nan)
+EMPTY = GateVerdict(DecisionKind.REPLAN, Reason.EMPTY, nan)
+STALE = GateVerdict(DecisionKind.REPLAN, Reason.STALE, nan)
+UNCOMPARED = GateVerdict(DecisionKind.ACCEPT, Reason.NONE, nan)
 
 
 class Gate:
@@ -69,10 +69,10 @@ class Gate:
                     "`spec-control calibrate` first"
                 )
             self._value_weights = np.array(calibration.value_weights)
-        self._tightening: Tightening | None = None
+        self._adaptive: AdaptiveThreshold | None = None
         if self.mode is GateMode.ADAPTIVE:
             usual_growth = 1.0 if calibration is None else calibration.sensitivity
-            self._tightening = Tightening(settings, usual_growth, None if model is None else model.step)
+            self._adaptive = AdaptiveThreshold(settings, usual_growth, None if model is None else model.step)
         self._plan: Plan | None = None
         self._taken_over_at = 0  # tick
         self._replanned_at = -inf  # tick
@@ -87,8 +87,8 @@ class Gate:
         gate = Gate(settings, self._calibration, self._model)
         gate._plan, gate._taken_over_at = self._plan, self._taken_over_at
         gate._replanned_at, gate._corrections = self._replanned_at, self._corrections
-        if gate._tightening is not None and self._tightening is not None:
-            gate._tightening.go_on_from(self._tightening)
+        if gate._adaptive is not None and self._adaptive is not None:
+            gate._adaptive.go_on_from(self._adaptive)
         return gate
 
     def reset(self) -> None:
@@ -103,7 +103,7 @@ class Gate:
 
     def judge(
         self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
-    ) -> Verdict:
+    ) -> GateVerdict:
         """Compare a real latent with the one that was predicted for it, or the action with the policy's there.
 
         A mismatch that is not a number is a replan: it must never look small. In the same state a larger mismatch
@@ -124,12 +124,12 @@ class Gate:
         base = self._thresholds[min(max(age, 1), len(self._thresholds)) - 1]
         accept, replan = self._limits(base, observed, row)
         kind, reason = self._judge(distance, accept, replan, row, can_correct)
-        if self._tightening is not None:
-            self._tightening.add(distance, base)
+        if self._adaptive is not None:
+            self._adaptive.add(distance, base)
         self._corrections = self._corrections + 1 if kind is DecisionKind.CORRECT else 0
         if kind is DecisionKind.REPLAN and reason is Reason.MISMATCH:
             self._replanned_at = row.tick
-        return Verdict(kind, reason, distance, accept, replan)
+        return GateVerdict(kind, reason, distance, accept, replan)
 
     def _can_compare(self, row: QueuedAction) -> bool:
         return self.settings.metric is Metric.ACTION or row.plan.predicts
@@ -143,8 +143,8 @@ class Gate:
     def _take_over(self, plan: Plan | None, tick: int) -> None:
         self._plan, self._taken_over_at = plan, tick
         self._corrections = 0
-        if self._tightening is not None:
-            self._tightening.restart()
+        if self._adaptive is not None:
+            self._adaptive.restart()
 
     def _limits(
         self, base: Thresholds, observed: Float32[np.ndarray, "latent"], row: QueuedAction
@@ -152,8 +152,8 @@ class Gate:
         """The accept and replan thresholds of this tick."""
         s = self.settings
         factor = 1.0
-        if self._tightening is not None and row.plan.predicts:
-            factor = self._tightening.factor(observed, row)
+        if self._adaptive is not None and row.plan.predicts:
+            factor = self._adaptive.factor(observed, row)
         replan = s.large * base.replan if self._is_committed(row.tick) else base.replan / factor
         accept = base.accept / factor * (1.0 - s.hysteresis if self._corrections else 1.0)
         return accept, replan

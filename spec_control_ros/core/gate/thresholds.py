@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.calibration import USUAL_RATE, GateCalibration
-from spec_control_ros.core.gate.settings import GateMode, GateSettings
+from spec_control_ros.core.gate.gate_settings import GateMode, GateSettings
 
 ACCEPT, REPLAN = (
     0.05,

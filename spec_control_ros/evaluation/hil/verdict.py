@@ -19,7 +19,7 @@ USUAL_PERIOD_S = 0.05  # where a run ended before its second tick
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ScenarioVerdict:
     """A scenario with what it brought."""
 
     scenario: Scenario
@@ -63,7 +63,7 @@ def judge(
     restarts: int = 0,
     error: SpecControlError | None = None,
     wall_s: float = 0.0,
-) -> Verdict:
+) -> ScenarioVerdict:
     """Hold what was heard of a run against the scenario's limits.
 
     Args:
@@ -75,7 +75,7 @@ def judge(
     """
     objections = [] if error is None else [str(error)]
     if not trace.traces:
-        return Verdict(scenario, None, (*objections, "not a single episode was begun"), wall_s=wall_s)
+        return ScenarioVerdict(scenario, None, (*objections, "not a single episode was begun"), wall_s=wall_s)
     period_s = trace.period_s or USUAL_PERIOD_S
     episodes, rows = [], []
     for number, episode in enumerate(trace.traces, start=1):
@@ -94,7 +94,7 @@ def judge(
         rows.append(episode_row(episode, measured, faults, period_s))
     measures = summarise(episodes, trace, scenario.episodes, restarts)
     objections += scenario.limits.objections(measures)
-    return Verdict(scenario, measures, tuple(objections), tuple(rows), wall_s)
+    return ScenarioVerdict(scenario, measures, tuple(objections), tuple(rows), wall_s)
 
 
 def episode_row(

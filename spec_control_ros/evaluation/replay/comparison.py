@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.core.decision import DecisionKind, Reason
-from spec_control_ros.evaluation.replay.step import Step
+from spec_control_ros.evaluation.replay.replayed_tick import ReplayedTick
 
 SAME_ACTION = 1e-5  # largest difference of a component of the same command: other CPUs round otherwise
 
@@ -50,7 +50,9 @@ class EpochChange:
         return 1.0 - self.decisions_changed / self.ticks if self.ticks else 1.0
 
 
-def compare(recorded: Sequence[Step], replayed: Sequence[Step], new_plans: int) -> EpochChange:
+def compare(
+    recorded: Sequence[ReplayedTick], replayed: Sequence[ReplayedTick], new_plans: int
+) -> EpochChange:
     """How the decisions of an epoch differ.
 
     Args:
@@ -82,33 +84,33 @@ def compare(recorded: Sequence[Step], replayed: Sequence[Step], new_plans: int) 
     )
 
 
-def _first_difference(recorded: Sequence[Step], replayed: Sequence[Step]) -> int | None:
+def _first_difference(recorded: Sequence[ReplayedTick], replayed: Sequence[ReplayedTick]) -> int | None:
     for before, after in zip_longest(recorded, replayed):
         if before is None or after is None or not before.is_same_as(after):
             return (before or after).record.tick
     return None
 
 
-def _by_tick(steps: Sequence[Step]) -> dict[int, Step]:
+def _by_tick(steps: Sequence[ReplayedTick]) -> dict[int, ReplayedTick]:
     """The last decision of every tick; what is said between ticks is left out."""
     return {s.record.tick: s for s in steps if s.record.reason is not Reason.SENSOR_SILENT}
 
 
-def _command_change(before: Step | None, after: Step | None) -> float:
+def _command_change(before: ReplayedTick | None, after: ReplayedTick | None) -> float:
     """Largest difference of a component; infinite where one of both is missing."""
     if before is None or after is None or before.action.shape != after.action.shape:
         return np.inf
     return float(np.abs(before.action - after.action).max(initial=0.0))
 
 
-def _kind(step: Step | None) -> DecisionKind | None:
+def _kind(step: ReplayedTick | None) -> DecisionKind | None:
     return None if step is None else step.record.decision
 
 
-def _count(steps: Sequence[Step], name: str) -> int:
+def _count(steps: Sequence[ReplayedTick], name: str) -> int:
     return max((getattr(step.record, name) for step in steps), default=0)
 
 
-def _decisions(by_tick: dict[int, Step]) -> dict[str, int]:
+def _decisions(by_tick: dict[int, ReplayedTick]) -> dict[str, int]:
     counts = Counter(step.record.decision for step in by_tick.values())
     return {kind.name.lower(): counts[kind] for kind in DecisionKind}

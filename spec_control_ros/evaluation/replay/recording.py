@@ -15,7 +15,7 @@ from spec_control_ros.core.errors import BagError, PlanError
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.evaluation.replay.step import Step
+from spec_control_ros.evaluation.replay.replayed_tick import ReplayedTick
 
 NEEDED = ("observation", "plan", "command", "status")
 # Of decisions that come out of the watchdog, where the run does not tell the law's inputs.
@@ -29,7 +29,7 @@ class Recording:
     inputs: list[ExecutorInput] = field(default_factory=list)
     observations: dict[tuple[int, int], Observation] = field(default_factory=dict)  # by epoch and tick
     plans: dict[tuple[int, int, int], Plan] = field(default_factory=dict)  # by plan_id, epoch and start
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ReplayedTick] = field(default_factory=list)
     parameters: Parameters = field(default_factory=dict)  # by node
     are_inputs_told: bool = False  # by the executor itself; else they are taken from the order of arrival
     losses: list[str] = field(default_factory=list)
@@ -135,7 +135,7 @@ class _Reading:
         recording.inputs = sorted(self._told, key=lambda given: given.now_s) or self._inferred()
         for status in self._status:
             if commands := self._commands[_identity(status)]:
-                recording.steps.append(Step.of_messages(status, commands.popleft()))
+                recording.steps.append(ReplayedTick.of_messages(status, commands.popleft()))
         if lost := len(self._status) - len(recording.steps):
             recording.losses.append(f"{lost} commands, whose status there is")
         return recording

@@ -16,8 +16,8 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.plan_source import SAME_LATENT
 from spec_control_ros.evaluation.replay.recording import Recording
+from spec_control_ros.evaluation.replay.replayed_tick import ReplayedTick
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
-from spec_control_ros.evaluation.replay.step import Step
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Asked:
 class Replayed:
     """What the law made of the inputs."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ReplayedTick] = field(default_factory=list)
     asked: dict[int, Asked] = field(default_factory=dict)  # by index of the input that led to it
     answers: dict[int, int] = field(
         default_factory=dict
@@ -146,7 +146,7 @@ class Replay:
     def _handle(self, outcome: Outcome, now_s: float, index: int | None) -> None:
         """What the executor node does with an outcome."""
         if outcome.decision is not None:
-            self._replayed.steps.append(Step.of_decision(outcome.decision))
+            self._replayed.steps.append(ReplayedTick.of_decision(outcome.decision))
         request = outcome.request or self._law.prefetch(now_s)
         if request is not None:
             self._ask(request, now_s, index)

@@ -13,7 +13,7 @@ from spec_control_ros.sim.plant import Plant
 
 
 @runtime_checkable
-class Body(Plant, Protocol):
+class PushablePlant(Plant, Protocol):
     """A plant whose parts have names, and that can be pushed."""
 
     @property
@@ -104,7 +104,7 @@ def check_parts(fault: Fault, plant: Plant) -> None:
         wanted, kind = fault.actuators, "actuators"
     else:
         return
-    if not isinstance(plant, Body):
+    if not isinstance(plant, PushablePlant):
         raise SettingsError(f"{kind}: the parts of this plant have no names")
     known = plant.body_names if isinstance(fault, Push) else plant.actuator_names
     if unknown := [name for name in wanted if name not in known]:

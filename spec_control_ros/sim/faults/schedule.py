@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.bringup.process_faults import LINK_FAULTS, PROCESS_FAULTS
+from spec_control_ros.bringup.process_faults import NETWORK_FAULTS, PROCESS_FAULTS
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
@@ -31,7 +31,7 @@ KINDS: dict[str, type[Fault]] = {
     "dropout": Dropout,
     "push": Push,
     **PROCESS_FAULTS,
-    **LINK_FAULTS,
+    **NETWORK_FAULTS,
 }
 
 

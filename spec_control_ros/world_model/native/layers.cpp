@@ -1,9 +1,9 @@
-// Layers of a planner on the CPU. native_library.py compiles this file for the CPU at hand; stacks.py calls it.
+// Layers of a planner on the CPU. native_library.py compiles this file for the CPU at hand; mlp_kernels.py calls it.
 
 #include "products.h"
-#include "tape.h"
+#include "inference_program.h"
 
-// A layer of a stack that is run by tiles. stacks.py fills it in.
+// A layer of a stack that is run by tiles. mlp_kernels.py fills it in.
 struct Layer {
     const bfloat16* weight;  // see Tiles
     const float *bias;       // (starts, width)
@@ -34,19 +34,19 @@ extern "C" {
 
 int has_tiles() { return are_tiles_allowed(); }
 
-void stack_norm_softmax(const bfloat16* x, int64_t stride, int64_t rows, const Layer* layers, int64_t count,
+void mlp_norm_softmax(const bfloat16* x, int64_t stride, int64_t rows, const Layer* layers, int64_t count,
                         bfloat16* between, int threads, bfloat16* out, int64_t out_stride) {
     const Layer& end = layers[count - 1];
     const Normed<SoftmaxOfEights, bfloat16> softmax{end.scale, end.shift, end.width, out, out_stride};
     run(x, stride, rows, layers, count, between, threads, softmax);
 }
 
-void stack_expected_value(const bfloat16* x, int64_t stride, int64_t rows, const Layer* layers, int64_t count,
+void mlp_expected_value(const bfloat16* x, int64_t stride, int64_t rows, const Layer* layers, int64_t count,
                           bfloat16* between, int threads, float* out, const float* bins) {
     run(x, stride, rows, layers, count, between, threads, Expected{bins, layers[count - 1].width, out});
 }
 
-void stack_biased(const bfloat16* x, int64_t stride, int64_t rows, const Layer* layers, int64_t count,
+void mlp_biased(const bfloat16* x, int64_t stride, int64_t rows, const Layer* layers, int64_t count,
                   bfloat16* between, int threads, float* out) {
     run(x, stride, rows, layers, count, between, threads, Biased{layers[count - 1].width, out});
 }
@@ -66,8 +66,8 @@ void stack_biased(const bfloat16* x, int64_t stride, int64_t rows, const Layer* 
         each_row(product, rows, bias, 1, threads, Expected{bins, width, out});                                      \
     }
 
-void run_tape(const Step* steps, int64_t count, float* buffer) {
-    for (const Step* step = steps; step != steps + count; step++) run_step(*step, buffer);
+void run_program(const Instruction* steps, int64_t count, float* buffer) {
+    for (const Instruction* step = steps; step != steps + count; step++) run_step(*step, buffer);
 }
 
 EXPORT(float, float32)

@@ -49,7 +49,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def patience() -> Iterator[None]:
+def short_lock_timeout() -> Iterator[None]:
     """Turns a hang into a failure."""
     signal.alarm(300)
     yield
@@ -391,7 +391,7 @@ def test_cut_file_gives_what_came_before(whole: Path, copy: Path) -> None:
     assert len(found) > 5
 
 
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("short_lock_timeout")
 def test_damage_is_told_and_never_ends_in_anything_worse(whole: Path, copy: Path) -> None:
     data, count = copy.read_bytes(), len(read(whole)[0])
     untold = 0
@@ -440,7 +440,7 @@ def test_foreign_file_is_told(tmp_path: Path, name: str, content: bytes, said: s
     ],
     ids=["tables", "endless-view"],
 )
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("short_lock_timeout")
 def test_foreign_database_is_told(tmp_path: Path, schema: str) -> None:
     with sqlite3.connect(tmp_path / "a.db3") as database:
         database.executescript(schema)

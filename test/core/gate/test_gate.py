@@ -10,7 +10,7 @@ from rows import PLAN, PREDICTED, off, plan, row
 
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric, Verdict
+from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, GateVerdict, Metric
 from spec_control_ros.core.gate.metric import LATENT_METRICS, action_distance
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.tick_model import TickModel
@@ -78,7 +78,7 @@ def verdict_after(
     observed: np.ndarray,
     *,
     can_correct: bool = True,
-) -> Verdict:
+) -> GateVerdict:
     gate, tick = after(history, manner)
     started = gate._plan.start_tick if gate._plan is not None else 0
     return gate.judge(

@@ -8,7 +8,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.faults.body import Dropout, Push, Saturation
-from spec_control_ros.sim.faults.plant import FaultyPlant
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import Bias, Freeze, Latency, Noise
 from spec_control_ros.sim.plant import JointStates, Plant, Step

@@ -1,0 +1,81 @@
+"""The controllers that a benchmark compares: one parameter file each."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_control_ros.core.errors import SettingsError
+
+MODES = (
+    "replan",
+    "prior",
+    "open_loop_2",
+    "open_loop_3",
+    "open_loop_6",
+    "two_tower",
+    "temporal",
+    "quantile",
+    "adaptive",
+    "pipelined",
+    *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
+)
+MAX_DELAY_TICKS = 100
+BASELINE, PRIOR = "replan", "prior"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlMode:
+    """A controller by name: `pipelined_d3` is `pipelined` with plans that take three ticks to make."""
+
+    name: str
+    file: Path  # parameters, which win over the robot's
+    delay_ticks: int = 0
+
+    @property
+    def has_planner(self) -> bool:
+        """Whether anybody plans."""
+        return self.file.stem != PRIOR
+
+    @classmethod
+    def find(cls, name: str, folder: Path) -> "ControlMode":
+        """The mode of that name.
+
+        Args:
+            name: a file's in `folder`, with the simulated delay as `_dN` if there is one.
+            folder: of the modes' parameter files.
+
+        Raises:
+            SettingsError: there is no such mode.
+        """
+        stem, delay = name, 0
+        if match := re.fullmatch(r"(.+)_d(\d{1,3})", name):
+            stem, delay = match[1], int(match[2])
+        path = folder / f"{stem}.yaml"
+        is_delayed_prior = stem == PRIOR and stem != name
+        if (
+            not re.fullmatch(r"\w+", stem)
+            or not path.is_file()
+            or delay > MAX_DELAY_TICKS
+            or is_delayed_prior
+        ):
+            known = sorted(p.stem for p in folder.glob("*.yaml"))
+            raise SettingsError(
+                f"modes: got {name!r}, expected of {', '.join(known)}; all but {PRIOR} with a delay of up to "
+                f"{MAX_DELAY_TICKS} ticks, as in pipelined_d3"
+            )
+        return cls(name, path, delay)
+
+
+def find_modes(names: Sequence[str], folder: Path) -> list[ControlMode]:
+    """The modes of these names, in this order.
+
+    Raises:
+        SettingsError: there is no such mode, or one is named twice.
+    """
+    modes = [ControlMode.find(name, folder) for name in names]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SettingsError(f"modes: got {twice[0]} twice")
+    if not modes:
+        raise SettingsError("modes: got none, expected at least one")
+    return modes

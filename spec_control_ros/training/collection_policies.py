@@ -1,0 +1,193 @@
+"""What drives plants while a world model is trained."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+from spec_control_ros.world_model.planning_model import PlanningModel
+from spec_control_ros.world_model.precision import Precision
+
+FloatArray = NDArray[np.float32]
+
+
+class CollectionPolicy(Protocol):
+    """Chooses actions for several plants at once."""
+
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """Actions (plant, action) at observations (plant, obs); `is_first` at the start of episodes."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the rest of the episodes under way depends on."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+
+
+class StatelessPolicy:
+    """Has no state."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Do nothing."""
+
+
+class RandomPolicy(StatelessPolicy):
+    """Uniform actions."""
+
+    def __init__(self, action_dim: int, rng: np.random.Generator):
+        self._action_dim, self._rng = action_dim, rng
+
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """See `CollectionPolicy`."""
+        return self._rng.uniform(-1.0, 1.0, (len(obs), self._action_dim)).astype(np.float32)
+
+
+class PriorPolicy(StatelessPolicy):
+    """The policy prior.
+
+    Args:
+        model: that is trained.
+        generator: samples it, on the model's device; None takes its deterministic action.
+    """
+
+    def __init__(self, model: WorldModel, generator: torch.Generator | None = None):
+        self._model, self._generator = model, generator
+
+    @torch.inference_mode()
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """See `CollectionPolicy`."""
+        prior = self._model.prior(_encoded(self._model, obs))
+        if self._generator is None:
+            return prior.mean.cpu().numpy()
+        eps = torch.randn(prior.mu.shape, generator=self._generator, device=prior.mu.device)
+        return prior.sample(eps).cpu().numpy()
+
+
+class ExpertPolicy:
+    """Demonstrates with mistakes: every plant has its own level of noise, and now and then acts at random.
+
+    Falls and recoveries are what the model must learn about; a flawless expert would not show them. Actions far from
+    the expert's keep reward and value honest where the planner's wide search will ask for them.
+    """
+
+    def __init__(self, expert: ExpertActor, largest_noise: float, rng: np.random.Generator):
+        self._expert, self._largest_noise, self._rng = expert, largest_noise, rng
+
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """See `CollectionPolicy`."""
+        if is_first:
+            self._level = self._rng.uniform(0.0, self._largest_noise, (len(obs), 1)).astype(np.float32)
+            self._random_left = np.zeros(len(obs), np.int64)
+        action = self._expert.act(torch.from_numpy(obs)).numpy()
+        action = action + self._level * self._rng.standard_normal(action.shape, np.float32)
+        # A burst of 5 ticks of uniform actions every 100 ticks or so
+        starts = (self._rng.random(len(obs)) < 0.01) & (self._random_left == 0)
+        self._random_left[starts] = 5
+        is_random = self._random_left > 0
+        action[is_random] = self._rng.uniform(-1.0, 1.0, (int(is_random.sum()), action.shape[1]))
+        self._random_left[is_random] -= 1
+        return np.clip(action, -1.0, 1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `CollectionPolicy`."""
+        return {"level": torch.from_numpy(self._level), "random_left": torch.from_numpy(self._random_left)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `CollectionPolicy`."""
+        self._level, self._random_left = state["level"].numpy(), state["random_left"].numpy()
+
+
+class PlannerPolicy:
+    """Plans at every tick, in the number format that the device multiplies fastest: as robots do by default.
+
+    Args:
+        model: that is trained.
+        settings: of the search.
+        generator: of its noise, on the model's device.
+        is_exploring: act by one elite and add the plan's own spread, as the official code does while it trains;
+            otherwise by the weighted mean.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        settings: MPPISettings,
+        generator: torch.Generator,
+        *,
+        is_exploring: bool = True,
+    ):
+        self._model, self._settings, self._generator = model, settings, generator
+        self._is_exploring = is_exploring
+        self._mean: torch.Tensor | None = None
+
+    @torch.inference_mode()
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """See `CollectionPolicy`."""
+        z = _encoded(self._model, obs)
+        noise = MPPINoise.draw(self._settings, self._model.dims, len(z), self._generator)
+        warm = None if is_first or self._mean is None else shift_warm_start(self._mean, 1)
+        result = search(self._planning_model(), z, self._settings, noise, warm)
+        self._mean = result.mean
+        if not self._is_exploring:
+            return result.mean[:, 0].clamp(-1.0, 1.0).cpu().numpy()
+        action = result.elite[:, 0]
+        spread = torch.randn(action.shape, generator=self._generator, device=action.device)
+        return (action + result.std[:, 0] * spread).clamp(-1.0, 1.0).cpu().numpy()
+
+    def _planning_model(self) -> PlanningModel:
+        return PlanningModel(self._model, precision=Precision.AUTO)  # made anew: the weights change
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `CollectionPolicy`."""
+        return {"mean": self._mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `CollectionPolicy`."""
+        mean = state["mean"]
+        self._mean = None if mean is None else mean.to(next(self._model.parameters()).device)
+
+
+class MixedPolicy:
+    """Several policies, each with its own plants.
+
+    Args:
+        parts: number of plants and who drives them, by name, in the plants' order.
+    """
+
+    def __init__(self, parts: Sequence[tuple[str, int, CollectionPolicy]]):
+        self._parts: list[tuple[str, slice, CollectionPolicy]] = []
+        first = 0
+        for name, count, policy in parts:
+            if count:
+                self._parts.append((name, slice(first, first + count), policy))
+            first += count
+
+    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+        """See `CollectionPolicy`."""
+        return np.concatenate([driver.act(obs[rows], is_first=is_first) for _, rows, driver in self._parts])
+
+    def means(self, returns: NDArray[np.float64]) -> dict[str, float]:
+        """Mean of returns (plant,) for each of the policies."""
+        return {name: float(returns[rows].mean()) for name, rows, _ in self._parts}
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `CollectionPolicy`."""
+        return {name: driver.state_dict() for name, _, driver in self._parts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `CollectionPolicy`."""
+        for name, _, driver in self._parts:
+            driver.load_state_dict(state[name])
+
+
+def _encoded(model: WorldModel, obs: FloatArray) -> torch.Tensor:
+    return model.encode(torch.from_numpy(obs).to(next(model.parameters()).device))

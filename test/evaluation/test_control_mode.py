@@ -1,0 +1,36 @@
+"""Modes by name."""
+
+from pathlib import Path
+
+import pytest
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.control_mode import MODES, ControlMode, find_modes
+
+FOLDER = Path(__file__).parents[2] / "config" / "modes"
+
+
+def test_every_mode_has_its_file_and_every_file_is_a_mode() -> None:
+    files = {mode.file.stem for mode in find_modes(MODES, FOLDER)}
+    assert files == {path.stem for path in FOLDER.glob("*.yaml")}
+
+
+def test_suffix_is_a_delay() -> None:
+    mode = ControlMode.find("two_tower_d3", FOLDER)
+    assert (mode.name, mode.file.stem, mode.delay_ticks) == ("two_tower_d3", "two_tower", 3)
+    assert ControlMode.find("two_tower", FOLDER).delay_ticks == 0
+
+
+def test_only_the_prior_has_no_planner() -> None:
+    assert [mode.name for mode in find_modes(MODES, FOLDER) if not mode.has_planner] == ["prior"]
+
+
+@pytest.mark.parametrize("name", ["", "oracle", "two_tower_d101", "prior_d1", "../modes/replan"])
+def test_unknown_mode_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"expected of .*open_loop_2.*replan"):
+        ControlMode.find(name, FOLDER)
+
+
+def test_mode_named_twice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="replan twice"):
+        find_modes(["replan", "prior", "replan"], FOLDER)

@@ -1,0 +1,116 @@
+"""Correctors learn from the teacher, on data that they cause themselves."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
+from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
+from spec_control_ros.training.teacher import Teacher
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+
+SEARCH = MPPISettings(samples=16, prior_samples=4, elites=4, iterations=2)
+CONTROLLER = ControllerSettings(
+    planner=PlannerSettings(queue_length=4, mppi=SEARCH), gate=GateSettings(), action_repeat=20
+)
+SETTINGS = DistillSettings(rounds=2, episodes=2, draws=1, window=3, hidden=16, updates=600, batch=32)
+TICKS = 50
+
+
+@pytest.fixture(scope="module")
+def plant() -> SuitePlant:
+    return SuitePlant("cup-catch", action_repeat=20)
+
+
+@pytest.fixture(scope="module")
+def model(small_model: Callable[..., WorldModel], plant: SuitePlant) -> WorldModel:
+    torch.manual_seed(1)
+    return small_model(obs=plant.obs_dim, action=plant.action_dim)
+
+
+@pytest.fixture(scope="module")
+def gathering(model: WorldModel, plant: SuitePlant) -> Gathering:
+    return Gathering(model, plant, CONTROLLER, Teacher(model, SEARCH, draws=1), SETTINGS.window)
+
+
+@pytest.fixture(scope="module")
+def data(gathering: Gathering) -> CorrectionData:
+    return concatenate([gathering.episode(None, seed) for seed in range(2)])
+
+
+def test_data_holds_every_tick_that_a_queued_row_was_executed_at(data: CorrectionData) -> None:
+    # Of every 4 ticks one makes the plan; its own first row needs no correction.
+    plans = -(-TICKS // 4)
+    assert len(data) == 2 * (TICKS - plans)
+    assert set(data.window.steps_ahead[:, -1].tolist()) == {1.0, 2.0, 3.0}
+    assert data.window.is_real[:, -1].all()
+
+
+def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: CorrectionData) -> None:
+    again = concatenate([gathering.episode(None, seed) for seed in range(2)])
+    assert torch.equal(again.teacher, data.teacher)
+    assert torch.equal(again.window.observed, data.window.observed)
+
+
+@pytest.mark.parametrize("kind", [CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL])
+def test_a_distilled_corrector_is_nearer_to_the_teacher_than_none(
+    model: WorldModel, gathering: Gathering, kind: CorrectorKind
+) -> None:
+    corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.episode(None, 100)
+    untrained = score(corrector, held_out)
+    assert all(s.after == s.before for s in untrained)
+    data = concatenate([gathering.episode(None, seed, with_other_phases=True) for seed in range(8)])
+    fit(corrector, data, SETTINGS)
+    for s in score(corrector, held_out):
+        assert s.after < 0.8 * s.before
+
+
+def test_other_phases_are_what_the_ticks_would_have_been(gathering: Gathering, data: CorrectionData) -> None:
+    everything = gathering.episode(None, 0, with_other_phases=True)
+    first = TICKS - -(-TICKS // 4)
+    assert torch.equal(everything.window.predicted[:first], data.window.predicted[:first])
+    assert len(everything) == 4 * TICKS - sum(-(-(TICKS - phase) // 4) + bool(phase) for phase in range(4))
+    # Until its first plan of its own, a phase executes the first plan, as the episode did.
+    third = everything.rows(
+        torch.arange(len(everything) - (TICKS - -(-(TICKS - 3) // 4) - 1), len(everything))
+    )
+    assert torch.equal(third.window.predicted[:2], data.window.predicted[:2])
+    assert torch.equal(third.window.is_real[:2], data.window.is_real[:2])
+    assert torch.equal(third.teacher[:2], data.teacher[:2])
+    assert not torch.equal(third.window.predicted[2:9], data.window.predicted[2:9])
+
+
+def test_a_corrector_changes_the_data_that_it_drives(
+    gathering: Gathering, model: WorldModel, data: CorrectionData
+) -> None:
+    corrector = new_corrector(CorrectorKind.TWO_TOWER, model.dims, SETTINGS)
+    fit(corrector, data, SETTINGS)
+    further = gathering.episode(corrector, 0)
+    first = len(further)
+    assert not torch.equal(further.window.observed, data.window.observed[:first])
+
+
+def test_rounds_gather_under_the_correctors_of_the_round_before(
+    gathering: Gathering, model: WorldModel
+) -> None:
+    told = list(distill(gathering, model.dims, replace(SETTINGS, updates=5)))
+    rounds = [r for r in told if isinstance(r, Round)]
+    assert [type(r).__name__ for r in told] == ["NoneType", "NoneType", "Round"] * 2
+    assert rounds[1].ticks == 2 * rounds[0].ticks
+    assert set(rounds[1].correctors) == {CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL}
+
+
+def test_draws_of_the_teacher_are_averaged(model: WorldModel, data: CorrectionData) -> None:
+    z = data.window.observed[:8, -1]
+    draws = torch.stack([Teacher(model, SEARCH, draws=1).actions(z, seed) for seed in range(40)])
+    single = (draws - draws.mean(0)).pow(2).mean()
+    averaged = Teacher(model, SEARCH, draws=8).actions(z, 99)
+    assert (averaged - draws.mean(0)).pow(2).mean() < 0.5 * single
