@@ -8,6 +8,7 @@ import torch
 
 from spec_control_ros.core.corrector import CorrectorKind, FeatureHistory, TickFeatures
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.world_model import inference_program
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import MLP, sim_norm
 from spec_control_ros.world_model.model import WorldModel
@@ -65,7 +66,7 @@ def test_without_a_library_pytorch_computes_and_the_reason_is_known(
         raise NativeLibraryError("no C++ compiler here")
 
     assert why_not_native() == ""
-    monkeypatch.setattr(builder, "_library", refuse)
+    monkeypatch.setattr(inference_program, "_library", refuse)
     assert why_not_native() == "no C++ compiler here"
     model = small_model()
     obs = np.ones(model.dims.obs, np.float32)
