@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from spec_control_ros.core.errors import CheckpointError
-from spec_control_ros.core.planner_format import PlannerFormat, Resources
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.sampling.body import Body, load_spec
 from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
@@ -23,7 +23,7 @@ class SamplingFormat(PlannerFormat):
     settings = SamplingSettings
 
     def load_planner(
-        self, folder: Path, settings: Any, resources: Resources, task: int | None = None
+        self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
     ) -> SamplingPlanner:
         """See `PlannerFormat`."""
         spec, period_s = _model_of(folder)
