@@ -1,6 +1,7 @@
 """Installs the Python package where ROS 2 looks for it; `scripts/setup.sh` calls it through colcon."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -47,12 +48,14 @@ def refuse_without_messages() -> None:
 
 if {"install", "develop"} & set(sys.argv) and "--help" not in sys.argv:
     refuse_without_messages()
+# The one home of the version; package.xml, which ROS 2 wants as well, is held against it by a test.
+VERSION = re.findall(r'^__version__ = "(.+)"$', Path(PACKAGE, "__init__.py").read_text(), re.MULTILINE)[0]
 # A wheel has a command of pip's.
 command = [] if "bdist_wheel" in sys.argv else [("bin", ["bin/spec-control"])]
 
 setup(
     name=PACKAGE,
-    version="0.1.0",
+    version=VERSION,
     packages=find_packages(include=[f"{PACKAGE}*"]),
     package_data={PACKAGE: ["py.typed", "analysis/*.j2", "world_model/native/*"]},
     data_files=[

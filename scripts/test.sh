@@ -15,5 +15,6 @@ if (($# == 0)); then
     ruff format --check .
     mypy
     lint-imports
+    scripts/site.sh
 fi
 exec python -m pytest "$@"

@@ -121,6 +121,11 @@ def test_setup_and_manifests_agree(setup_arguments: dict[str, Any]) -> None:
     assert setup_arguments["version"] == package.findtext("version") == interfaces.findtext("version")
 
 
+def test_newest_entry_of_the_changelog_is_the_version(setup_arguments: dict[str, Any]) -> None:
+    entries = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert entries[:2] == ["Unreleased", setup_arguments["version"]]
+
+
 def test_whatever_the_package_imports_is_a_dependency() -> None:
     declared = requirements("requirements.txt") | {
         name.replace("_", "-") for name in dependencies("depend", "exec_depend") if "-" not in name
@@ -227,8 +232,8 @@ def test_colcon_finds_both_packages_of_a_workspace_with_the_link(tmp_path: Path)
 
 def test_command_is_on_the_path_of_whoever_sources_the_package() -> None:
     command = Path(get_package_prefix("spec_control_ros")) / "bin" / "spec-control"
-    told = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, timeout=60)
-    assert "spec-control" in told.stdout
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == f"spec-control {manifest(ROOT).findtext('version')}\n"
 
 
 def test_colcon_finds_pytest_among_the_test_requirements(setup_arguments: dict[str, Any]) -> None:

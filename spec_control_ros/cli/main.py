@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
@@ -19,6 +20,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"spec-control {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    pass
+
 
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
 
