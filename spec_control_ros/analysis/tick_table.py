@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec_control_ros.analysis.columnar_buffer import ColumnarBuffer
-from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.decision import Decision, DecisionKind, Reason, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class TickRecord:
     plan_id: int = 0
     plan_age_s: float = nan
     missed_ticks: int = 0
+    limited_ticks: int = 0  # older versions do not tell
 
     @classmethod
     def of_status(cls, message: Any) -> "TickRecord":
@@ -41,24 +42,18 @@ class TickRecord:
         Raises:
             ValueError: its decision or reason is not one of ours.
         """
-        return cls(
-            tick=message.tick,
-            decision=DecisionKind(message.decision),
-            reason=Reason(message.reason),
-            mismatch=message.mismatch,
-            accept_threshold=message.accept_threshold,
-            replan_threshold=message.replan_threshold,
-            queue_depth=message.queue_depth,
-            steps_ahead=message.steps_ahead,
-            latency_s=message.latency,
-            planning_inferences=message.planning_inferences,
-            waited_inferences=message.waited_inferences,
-            dropped=message.dropped,
-            correction_norm=message.correction_norm,
-            plan_id=message.plan_id,
-            plan_age_s=message.plan_age,
-            missed_ticks=message.missed_ticks,
-        )
+        kinds: list[tuple[str, Any, Any]] = [(f.name, f.type, f.default) for f in fields(cls)]
+        values = (kind(getattr(message, name.removesuffix("_s"), other)) for name, kind, other in kinds)
+        return cls(*values)
+
+    @classmethod
+    def of_decision(cls, decision: Decision) -> "TickRecord":
+        """Of a decision, as precise as messages are; its latency is left out."""
+        told = status_of(decision) | {"latency": 0.0}
+        values: dict[str, Any] = {f.name: told[f.name.removesuffix("_s")] for f in fields(cls)}
+        for name in (name for name, value in values.items() if isinstance(value, float)):
+            values[name] = float(np.float32(values[name]))
+        return cls(**values)
 
 
 TYPES: dict[Any, str] = {DecisionKind: "u1", Reason: "u1", int: "u4", float: "f8"}

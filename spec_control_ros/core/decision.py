@@ -1,7 +1,9 @@
 """What the executor decides at a tick, and why. The numbers are those of the ROS messages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -67,6 +69,21 @@ class Decision:
     dropped: int  # messages refused since the epoch began
     limited_ticks: int  # commands of this epoch that range or rate have cut
     observed_at_s: float  # when the observation came in, on the caller's clock
+
+
+# What is reported of a decision: its field, by the name that the message `ExecutorStatus` has for it.
+STATUS_FIELDS = {
+    {"kind": "decision", "plan_age_s": "plan_age"}.get(f.name, f.name): f.name
+    for f in fields(Decision)
+    if f.name not in ("action", "observed_at_s")
+}
+STATUS_TYPES = {name: Decision.__annotations__[field] for name, field in STATUS_FIELDS.items()}
+_status_values = attrgetter(*STATUS_FIELDS.values())
+
+
+def status_of(decision: Decision) -> dict[str, Any]:
+    """What is reported of a decision, by the names of `ExecutorStatus`; its latency is the caller's to add."""
+    return dict(zip(STATUS_FIELDS, _status_values(decision), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sensor_msgs.msg import JointState
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
+from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest, status_of
 from spec_control_ros.core.executor_input import ExecutorInput
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -78,25 +78,7 @@ def write_command(message: msg.Command, decision: Decision, time_ns: int) -> Non
 
 def to_status(decision: Decision, latency_s: float, stamp: Time) -> msg.ExecutorStatus:
     """The status of a decision."""
-    message = msg.ExecutorStatus(
-        epoch=decision.epoch,
-        tick=decision.tick,
-        decision=int(decision.kind),
-        reason=int(decision.reason),
-        mismatch=decision.mismatch,
-        accept_threshold=decision.accept_threshold,
-        replan_threshold=decision.replan_threshold,
-        correction_norm=decision.correction_norm,
-        queue_depth=decision.queue_depth,
-        steps_ahead=decision.steps_ahead,
-        plan_id=decision.plan_id,
-        plan_age=decision.plan_age_s,
-        latency=latency_s,
-        planning_inferences=decision.planning_inferences,
-        waited_inferences=decision.waited_inferences,
-        missed_ticks=decision.missed_ticks,
-        dropped=decision.dropped,
-    )
+    message = msg.ExecutorStatus(**status_of(decision), latency=latency_s)
     message.header.stamp = stamp
     return message
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spec_control_ros.analysis.columnar_buffer import FIRST_ROWS
 from spec_control_ros.analysis.tick_table import TickRecord, TickTable
-from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.decision import STATUS_FIELDS, DecisionKind, Reason
 
 
 def record(tick: int, queue_depth: int = 0) -> TickRecord:
@@ -37,7 +37,7 @@ def test_table_grows() -> None:
 def test_record_survives() -> None:
     table = TickTable()
     given = TickRecord(
-        7, DecisionKind.CORRECT, Reason.NONE, 0.3, 0.1, 0.5, 3, 2, 0.001, 4, 5, 6, 0.7, 8, 0.9, 10
+        7, DecisionKind.CORRECT, Reason.NONE, 0.3, 0.1, 0.5, 3, 2, 0.001, 4, 5, 6, 0.7, 8, 0.9, 10, 11
     )
     table.add(given)
     assert table[7] == given
@@ -51,3 +51,16 @@ def test_status_of_another_world_is_refused(wrong: dict[str, int]) -> None:
     fields = dict.fromkeys(("tick", "latency", "plan_age", *TickRecord.__dataclass_fields__), 0)
     with pytest.raises(ValueError, match="is not a valid"):
         TickRecord.of_status(SimpleNamespace(**fields | wrong))
+
+
+def test_status_of_an_older_version_is_read() -> None:
+    """Its messages have no `limited_ticks`."""
+    names = set(TickRecord.__dataclass_fields__) - {"limited_ticks"}
+    status = SimpleNamespace(**dict.fromkeys(("tick", "latency", "plan_age", *names), 0))
+    assert TickRecord.of_status(status).limited_ticks == 0
+
+
+def test_record_tells_all_of_a_status() -> None:
+    """Every field that a status reports is a column, so that replay, pages and tables have it as well."""
+    columns = {name.removesuffix("_s") for name in TickRecord.__dataclass_fields__}
+    assert columns == {*STATUS_FIELDS, "latency"} - {"epoch"}

@@ -172,9 +172,7 @@ def test_status_says_everything_about_a_decision() -> None:
     given = decision()
     message = sent(messages.to_status(given, 0.0625, STAMP))
     renamed = {"kind": "decision", "plan_age_s": "plan_age"}
-    renamed |= dict.fromkeys(
-        ["observed_at_s", "action", "limited_ticks"]
-    )  # the command and diagnostics have them
+    renamed |= dict.fromkeys(["observed_at_s", "action"])  # the latency and the command tell them
     for name in Decision.__dataclass_fields__:
         field = renamed.get(name, name)
         assert field is None or getattr(message, field) == getattr(given, name), name

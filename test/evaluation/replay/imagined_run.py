@@ -15,7 +15,7 @@ from made_bag import OURS, START_NS, MadeBag, types
 
 from spec_control_ros.bringup.parameter_files import nested
 from spec_control_ros.bringup.topics import TOPICS
-from spec_control_ros.core.decision import Decision, Outcome, ReplanRequest
+from spec_control_ros.core.decision import Decision, Outcome, ReplanRequest, status_of
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
 from spec_control_ros.core.observation import Observation
@@ -208,24 +208,7 @@ class ImaginedRun:
         same = {"epoch": d.epoch, "tick": d.tick, "plan_id": d.plan_id, "decision": d.kind}
         stamp_ns = round(self._now_s // SIMULATED_S * SIMULATED_S * 1e9)
         self._say("command", **same, action=d.action, stamp_ns=stamp_ns)
-        self._say(
-            "status",
-            **same,
-            stamp_ns=stamp_ns,
-            reason=d.reason,
-            mismatch=d.mismatch,
-            accept_threshold=d.accept_threshold,
-            replan_threshold=d.replan_threshold,
-            correction_norm=d.correction_norm,
-            queue_depth=d.queue_depth,
-            steps_ahead=d.steps_ahead,
-            plan_age=d.plan_age_s,
-            latency=self._now_s - d.observed_at_s,
-            planning_inferences=d.planning_inferences,
-            waited_inferences=d.waited_inferences,
-            missed_ticks=d.missed_ticks,
-            dropped=d.dropped,
-        )
+        self._say("status", **status_of(d), stamp_ns=stamp_ns, latency=self._now_s - d.observed_at_s)
 
     def _say_plan(self, plan: Plan, action_dim: int) -> None:
         self._say(
