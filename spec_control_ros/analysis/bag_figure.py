@@ -14,7 +14,7 @@ def mismatch_quantiles(summaries: dict[str, dict[str, Any]]) -> go.Figure:
     """Quantiles of the mismatch by how far ahead the plan looked.
 
     Args:
-        summaries: by the bag's label, quantiles by steps ahead.
+        summaries: Quantiles by steps ahead, by label of the bag.
     """
     figure = go.Figure()
     for (label, by_steps), colour in zip(summaries.items(), SIDE_COLOURS, strict=False):
@@ -37,7 +37,7 @@ def latencies(latencies_s: dict[str, NDArray[np.float64]]) -> go.Figure:
     """Part of the ticks that were decided within a time.
 
     Args:
-        latencies_s: by the bag's label, of every tick.
+        latencies_s: Latency of every tick, by label of the bag.
     """
     figure = go.Figure()
     parts = np.linspace(0, 1, 501)

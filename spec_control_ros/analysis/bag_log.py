@@ -106,7 +106,7 @@ class BagLog:
     """A bag, read to its end.
 
     Args:
-        bag: not yet read.
+        bag: A bag that has not been read yet.
     """
 
     def __init__(self, bag: Bag):

@@ -29,9 +29,9 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
     """Write the page of one or two bags; returns its path.
 
     Args:
-        reports: of `bag_summary`.
-        robots: what they were made of.
-        page: the file; its folder exists.
+        reports: Reports made by `bag_summary`.
+        robots: The logs that the reports were made from.
+        page: File to write; its folder must exist.
     """
     labels = _labels([report["bag"] for report in reports])
     choices = _choices(labels, robots)

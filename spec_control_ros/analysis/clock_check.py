@@ -46,9 +46,9 @@ def stamp_trouble(
     """What is wrong with the stamps of an epoch's observations, in words.
 
     Args:
-        ticks: rising.
-        stamps_ns: time of each, on the clock of the run.
-        is_even: whether that clock shows every tick to take as long as the others.
+        ticks: Tick numbers, increasing.
+        stamps_ns: Stamp of each tick, on the clock of the run.
+        is_even: Whether all ticks take the same time on that clock.
     """
     if len(ticks) < 3:
         return []

@@ -12,7 +12,7 @@ class ColumnarBuffer:
     """Rows by their first field; of rows with the same one, the last counts.
 
     Args:
-        row: the fields.
+        row: Fields of a row.
     """
 
     def __init__(self, row: "np.dtype[np.void]"):

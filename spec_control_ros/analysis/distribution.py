@@ -46,9 +46,9 @@ def in_words(of: Spread, form: str = ".2f", scale: float = 1.0) -> str:
     """`2.44 (2.31 to 2.58)`.
 
     Args:
-        of: to be told.
-        form: of each number.
-        scale: that each is multiplied by.
+        of: The distribution.
+        form: Format of each number.
+        scale: Factor for each number.
     """
     median, low, high = (format(scale * value, form) for value in (of["median"], of["low"], of["high"]))
     return f"{median} ({low} to {high})"

@@ -161,9 +161,9 @@ def steps_of_comparison(
     than the tick before.
 
     Args:
-        steps_ahead: as every tick tells.
-        is_dropped: where the mismatch may have dropped a plan.
-        ticks: their numbers, rising.
+        steps_ahead: Steps ahead as recorded for every tick.
+        is_dropped: Ticks at which the mismatch may have dropped a plan.
+        ticks: Tick numbers, increasing.
     """
     steps = steps_ahead.astype(np.int64)
     is_dropped = is_dropped[1:] & (steps[1:] == 0)

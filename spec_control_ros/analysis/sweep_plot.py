@@ -25,12 +25,12 @@ def plot_sweep(
     """Write a PNG with planning inferences and decision agreement against the values of a setting.
 
     Args:
-        name: of the setting.
-        values: of it, as text.
-        plans: planning inferences at each value.
-        agreement: part of the ticks with the recorded decision, at each value.
-        recorded_plans: planning inferences of the recorded run.
-        path: of the file.
+        name: Name of the setting.
+        values: Values of the setting, as text.
+        plans: Planning inferences at each value.
+        agreement: Fraction of the ticks with the recorded decision, at each value.
+        recorded_plans: Planning inferences of the recorded run.
+        path: File to write.
     """
     x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
     figure, plans_axis = plt.subplots(figsize=(9.0, 5.0), layout="constrained")

@@ -29,8 +29,8 @@ def without_foreign_ros(environment: Mapping[str, str], prefix: Path) -> tuple[d
     """An environment without the folders and the middleware of another ROS 2, and what these are.
 
     Args:
-        environment: as it is.
-        prefix: of the Python environment, which may have ROS 2 inside.
+        environment: The present environment.
+        prefix: Prefix of the Python environment, which may contain ROS 2.
     """
     own = {path.name for path in (prefix / INDEX).iterdir()} if (prefix / INDEX / "rclpy").exists() else set()
     clean, foreign = dict(environment), dict[str, None]()

@@ -28,9 +28,9 @@ class CommandLine:
     """What the words of a process give to a node.
 
     Args:
-        words: as in `sys.argv`.
-        node: its fully qualified name, as in `/left/executor`.
-        kind: the name that it has by itself.
+        words: Words of the command line, as in `sys.argv`.
+        node: Fully qualified name of the node, as in `/left/executor`.
+        kind: Default name of the node.
     """
 
     words: Sequence[str]

@@ -46,7 +46,7 @@ class NameLock:
 
     Args:
         domain: ROS domain.
-        names: fully qualified.
+        names: Fully qualified names.
 
     Raises:
         ConflictError: somebody else has one of them; says who.

@@ -22,8 +22,8 @@ def middleware_environment(given: Mapping[str, str], config: Path) -> dict[str, 
     What the user has set is left as it is.
 
     Args:
-        given: the environment so far.
-        config: the folder of the package's configuration.
+        given: The present environment.
+        config: Folder of the package's configuration.
     """
     if given.get(IMPLEMENTATION, FAST_DDS) != FAST_DDS or RANGE in given or PROFILES in given:
         defaults = {RANGE: "LOCALHOST", PROFILES: str(config / OPEN)}

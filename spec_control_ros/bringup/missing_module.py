@@ -13,7 +13,7 @@ def advice(module: str) -> str:
     """What is missing, for whom, and what to do about it.
 
     Args:
-        module: name of the module that cannot be imported, with dots.
+        module: Dotted name of the module that cannot be imported.
     """
     name = module.split(".")[0]
     if name == MESSAGES:

@@ -42,7 +42,7 @@ class Section:
         """Whether ROS applies it to a node.
 
         Args:
-            node: its fully qualified name, as in `/left/executor`.
+            node: Fully qualified name of the node, as in `/left/executor`.
         """
         pattern = f"/{self.key.lstrip('/')}".replace("/*", r"(/\w+)")  # so /** becomes (/\w+)*
         return re.fullmatch(pattern, node) is not None
@@ -59,8 +59,8 @@ class ParameterFile:
         """Those that ROS applies to a node, in their order; none where all are for other nodes of the system.
 
         Args:
-            node: its fully qualified name, as in `/left/executor`.
-            kind: the name that it has by itself, one of `NODES`.
+            node: Fully qualified name of the node, as in `/left/executor`.
+            kind: Default name of the node, one of `NODES`.
 
         Raises:
             SettingsError: what is said about such a node is not said to this one, or nothing is for any node we know.

@@ -22,7 +22,7 @@ def end_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
     """Let the kernel end this process with its parent, if it was started with its `parent_environment`.
 
     Args:
-        number: the signal that the kernel sends; SIGTERM for a process that has something to finish.
+        number: Signal that the kernel sends; use SIGTERM for a process that has something to finish.
     """
     parent = os.environ.get(PARENT)
     if parent is None or sys.platform != "linux":

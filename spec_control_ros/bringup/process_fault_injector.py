@@ -22,10 +22,10 @@ class ProcessFaultInjector:
     time may stand still because of it.
 
     Args:
-        faults_of: the faults of the episode with a number, each with its place in the schedule.
-        send: sends a signal to a process, if it runs.
-        where: tells where the plant is; None: not yet known.
-        seed: of what is left to chance.
+        faults_of: Returns the faults of the episode with a given number, each with its place in the schedule.
+        send: Sends a signal to a process, if it runs.
+        where: Returns the present episode and tick; None if they are not known yet.
+        seed: Seed of everything random.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ProcessFaultInjector:
         """Do what is due; to be called often.
 
         Args:
-            now_s: on a monotonic clock.
+            now_s: Present time on a monotonic clock.
         """
         if (place := self._where()) is None:
             return

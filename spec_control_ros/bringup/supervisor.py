@@ -50,8 +50,8 @@ class Supervisor:
     ourselves, the kernel tells them to end, and wakes those that are stopped.
 
     Args:
-        logs: folder for the log files.
-        environment: of the processes.
+        logs: Folder for the log files.
+        environment: Environment of the processes.
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]):

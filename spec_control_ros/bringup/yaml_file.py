@@ -38,8 +38,8 @@ def read_yaml(path: Path, loader: type[yaml.SafeLoader] = StrictLoader) -> Any:
     """What a file holds; None for an empty one.
 
     Args:
-        path: of the file.
-        loader: makes values of what is written.
+        path: Path of the file.
+        loader: Turns the YAML text into values.
 
     Raises:
         SettingsError: it cannot be read, or is not YAML.

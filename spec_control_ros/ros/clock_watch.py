@@ -27,9 +27,9 @@ class ClockWatch:
     then waits for the rest.
 
     Args:
-        node: that reports.
-        executor: of the node.
-        is_reporting: whether the clocks are told of on `/diagnostics`; steps are logged anyway.
+        node: Node that reports.
+        executor: Executor of the node.
+        is_reporting: Whether to report the clocks on `/diagnostics`; steps are logged in any case.
     """
 
     def __init__(self, node: Node, executor: Executor, *, is_reporting: bool):

@@ -10,8 +10,8 @@ class Diagnostics:
     """Tells how one task of a node does, under `<namespace>/<node>: <task>`, as diagnostic_updater names it.
 
     Args:
-        node: that does it.
-        task: in words, as in `control law`.
+        node: Node whose health is reported.
+        task: Name of the task, as in `control law`.
     """
 
     def __init__(self, node: Node, task: str):

@@ -47,10 +47,10 @@ class HeartbeatMonitor:
     """Listens for the planner; one that never beat is not missed.
 
     Args:
-        node: whose callbacks tell.
-        lease_s: without a beat for that long, it is lost; `LEASE_S` or more.
-        on_lost: called then.
-        on_return: called when one that was lost, or another one, beats.
+        node: Node whose callbacks are called.
+        lease_s: Time without a heartbeat after which a planner counts as lost; at least `LEASE_S`.
+        on_lost: Called when the planner is lost.
+        on_return: Called when a heartbeat arrives from the lost planner or from another one.
     """
 
     def __init__(

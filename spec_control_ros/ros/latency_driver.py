@@ -84,9 +84,9 @@ class LatencyDriver:
     """Publishes observations and takes the time until their commands; answers requests for plans at once.
 
     Args:
-        node: that it speaks through.
-        spin: lets that node hear.
-        synthetic: what it says.
+        node: Node to publish and subscribe with.
+        spin: Lets that node process its messages.
+        synthetic: The messages to send.
     """
 
     def __init__(self, node: Node, spin: NodeRunner, synthetic: SyntheticPlanner) -> None:

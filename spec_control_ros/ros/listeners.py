@@ -19,9 +19,9 @@ class Listeners:
     """Whether they all listen, so that nothing is published before: what is, only those get who are there.
 
     Args:
-        node: that publishes.
-        names: of the listening nodes, separated by spaces.
-        topics: that are published.
+        node: Node that publishes.
+        names: Names of the nodes that must subscribe, separated by spaces.
+        topics: Topics that they must subscribe to.
     """
 
     def __init__(self, node: ProcessNode, names: str, topics: Sequence[str]):

@@ -17,9 +17,10 @@ class Monitor(Node):
     """Fills a `RunLog` from the topics `status` and `episode` of one system.
 
     Args:
-        log: to be filled.
-        system: identity of the system. What others say on the same topics, before it has claimed them, is not heard.
-        namespace: of the system's nodes.
+        log: Log to fill.
+        system: Identity of the system. Messages that other nodes publish on the same topics before the system has
+            claimed them are ignored.
+        namespace: Namespace of the system's nodes.
     """
 
     def __init__(self, log: RunLog, system: str, namespace: str = "") -> None:

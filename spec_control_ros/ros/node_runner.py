@@ -79,8 +79,8 @@ class NodeRunner:
     """Takes in what comes, in the thread that has other work as well.
 
     Args:
-        executor: of the node.
-        is_signalled: a signal has come.
+        executor: Executor of the node.
+        is_signalled: Set once a signal has arrived.
     """
 
     def __init__(self, executor: Executor, is_signalled: Event):
@@ -175,8 +175,8 @@ def noted_signals(
     not be interrupted.
 
     Args:
-        on_signal: is called at the first signal, after the note; it must not raise.
-        afterwards: what signals do at the end; None: what they did before.
+        on_signal: Called at the first signal, after it was noted; must not raise.
+        afterwards: Signal handler to set at the end; None restores the previous one.
     """
     is_signalled = Event()
 

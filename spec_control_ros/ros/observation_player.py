@@ -41,8 +41,8 @@ class ObservationPlayer(Node):
     """Publishes `observation` and the clock, and listens to `command`.
 
     Args:
-        sensed: what to play, at least one.
-        namespace: of the executor.
+        sensed: Observations to play, at least one.
+        namespace: Namespace of the executor.
     """
 
     def __init__(self, sensed: Sequence[SensedObservation], namespace: str = "") -> None:
@@ -70,12 +70,12 @@ class ObservationPlayer(Node):
         """Publish everything, and tell how it was answered.
 
         Args:
-            spin: takes in what comes, for at most so many seconds.
-            rate: when the next observation is published.
-            speed: of recorded time; 2 is twice as fast.
-            epoch_shift: added to every epoch: an executor refuses those that it has seen.
-            start_timeout_s: that an executor may take to be there.
-            answer_timeout_s: that an observation may stay unanswered, where the next one waits for that.
+            spin: Processes incoming messages for at most the given number of seconds.
+            rate: When to publish the next observation.
+            speed: Factor on recorded time; 2 is twice as fast.
+            epoch_shift: Number added to every epoch; an executor refuses epochs that it has seen.
+            start_timeout_s: Time to wait for an executor.
+            answer_timeout_s: Time to wait for the answer to an observation, if the next one waits for it.
 
         Raises:
             ProcessError: there is no executor, or another plant.

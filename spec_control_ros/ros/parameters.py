@@ -35,8 +35,8 @@ def take_given(node: Node, kind: str) -> None:
     over -p. What was given otherwise, by whoever made the node in a process of theirs, stays.
 
     Args:
-        node: that has declared nothing yet.
-        kind: the name that it has by itself.
+        node: Node that has not declared anything yet.
+        kind: Default name of the node.
 
     Raises:
         SettingsError: a file cannot be read, or is for other nodes only that are not the system's.
@@ -62,10 +62,10 @@ def declare_settings(
     All but live ones are read-only. Nested dataclasses become dotted names. A whole number is taken for a float.
 
     Args:
-        node: whose parameters they are.
-        kind: of settings.
-        prefix: of the parameters' names.
-        has_more: whether it is called again for the rest of the node's parameters.
+        node: Node that declares the parameters.
+        kind: Settings dataclass.
+        prefix: Prefix of the parameter names.
+        has_more: Whether another call follows for the remaining parameters of the node.
 
     Raises:
         SettingsError: a value has the wrong type or is out of range, or a parameter was given that is none.
@@ -131,11 +131,11 @@ class LiveParameters:
     """Lets a running node's live parameters be set, by `ros2 param set` or anybody, if its settings allow it.
 
     Args:
-        node: that has declared its settings.
-        settings: that it has, or their kind.
+        node: Node that has declared its settings.
+        settings: The settings, or their dataclass.
         prepare: is given new values by dotted name, and returns what makes the change; it raises a `SettingsError`
             where they are not allowed, and changes nothing itself.
-        prefix: of the settings' names.
+        prefix: Prefix of the names of the settings.
     """
 
     def __init__(

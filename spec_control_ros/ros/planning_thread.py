@@ -11,8 +11,8 @@ class PlanningThread(Generic[Request]):
     """Prepares once, then works on requests one at a time; a new one replaces the one that waits.
 
     Args:
-        prepare: runs in the thread before any request.
-        work: runs for a request, to its end.
+        prepare: Runs in the thread before the first request.
+        work: Runs for each request, to completion.
     """
 
     def __init__(self, prepare: Callable[[], None], work: Callable[[Request], None]):

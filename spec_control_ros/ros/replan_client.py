@@ -19,10 +19,10 @@ class ReplanClient:
     """The client side of `replan`; mirrors requests and their answers on `replan_event`.
 
     Args:
-        node: that the client and the publisher belong to.
-        deadline_s: after which a plan is of no use any more.
-        answer_timeout_s: a planner that has not even accepted a request by then is taken for gone.
-        on_failure: called with a request that was refused or went unanswered, and the time.
+        node: Node that owns the client and the publisher.
+        deadline_s: Time after which a plan is no longer useful.
+        answer_timeout_s: Time after which a planner that has not accepted a request counts as gone.
+        on_failure: Called with the time and a request that was refused or not answered.
     """
 
     def __init__(

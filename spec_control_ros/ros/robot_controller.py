@@ -18,9 +18,9 @@ class RobotController:
     """Sends commands, and looks whether the controller listens.
 
     Args:
-        node: that sends.
-        controller: absolute name of its node; empty: see `ControllerWatch`.
-        on_change: called at once when somebody begins or ends to listen.
+        node: Node that sends.
+        controller: Absolute name of the controller's node; if empty, see `ControllerWatch`.
+        on_change: Called immediately when a node starts or stops listening.
     """
 
     def __init__(self, node: Node, controller: str, on_change: Callable[[], None]):

@@ -36,11 +36,11 @@ class SoleClaim:
     had its time and nobody has objected. Should another one turn up later, the younger gives way.
 
     Args:
-        node: whose callbacks are spun.
-        names: fully qualified topics and services.
-        on_held: called once.
-        on_lost: called with an error that says who has them; the node should end.
-        joined_s: when the node joined ROS, on the monotonic clock; None: just now.
+        node: Node whose callbacks are spun.
+        names: Fully qualified names of topics and services.
+        on_held: Called once when the names are held.
+        on_lost: Called with an error that names the holder; the node should end.
+        joined_s: Time at which the node joined ROS, on the monotonic clock; None: now.
 
     Raises:
         ConflictError: another process of this machine has one of them.

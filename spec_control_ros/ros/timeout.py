@@ -12,7 +12,7 @@ class Timeout:
     """How long a node has been waiting for something.
 
     Args:
-        node: is ended when the timeout has passed.
+        node: Node to end when the time-out has passed.
     """
 
     def __init__(self, node: ProcessNode):

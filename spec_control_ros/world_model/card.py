@@ -90,8 +90,8 @@ def find_folder(name: str, models: Path) -> Path:
     """The folder of a shipped model by its name, or of any other by its path.
 
     Args:
-        name: `walker-walk`, or a folder.
-        models: where shipped models lie.
+        name: Name of a shipped model, as `walker-walk`, or a folder.
+        models: Folder of the shipped models.
 
     Raises:
         CheckpointError: there is no such model; the message lists those that there are.
@@ -120,8 +120,8 @@ def check_card(card: Card, name: str) -> None:
     """Hold what a card has against what cards may have; `missing` tells what it lacks.
 
     Args:
-        card: of a world model, or of a corrector, as its `format` says.
-        name: for messages.
+        card: Card of a world model or a corrector, according to its `format`.
+        name: Name for messages.
 
     Raises:
         CheckpointError: a value is of another type, or a measurement is not complete; names it.
@@ -150,8 +150,8 @@ def sizes(card: Card, task_index: int = NO_TASK) -> tuple[int, int] | None:
     """Lengths of observation and action that a world model drives; None where its card does not tell.
 
     Args:
-        card: of the world model.
-        task_index: of a multi-task model; `NO_TASK`: the one that the card names.
+        card: Card of the world model.
+        task_index: Task of a multi-task model; `NO_TASK`: the one that the card names.
     """
     own = card.get("multi_task", {})
     if task_index not in (NO_TASK, own.get("task_index", NO_TASK)):

@@ -39,9 +39,9 @@ def update_card(path: Path, part: str, value: object) -> None:
     """Set one part of the card of the weights at `path`; all others stay.
 
     Args:
-        path: of the weights.
-        part: its name, dotted where it is nested, as `gate` or `evaluation.prior_alone`.
-        value: of the whole part, as JSON has it.
+        path: Path of the weights.
+        part: Name of the part, dotted if nested, as `gate` or `evaluation.prior_alone`.
+        value: JSON value of the whole part.
 
     Raises:
         CheckpointError: see `load_card`; or the card would not be one any more, or cannot be written.

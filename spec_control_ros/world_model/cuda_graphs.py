@@ -65,7 +65,7 @@ class CudaGraphs:
     A plan is hundreds of small kernels, and launching one takes longer than most of them run.
 
     Args:
-        capture: makes a graph of a call.
+        capture: Captures a call as a graph.
     """
 
     def __init__(self, capture: Callable[[Callable[..., Any], Sequence[Any]], Graph] = capture):

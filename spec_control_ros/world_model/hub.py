@@ -53,9 +53,9 @@ def fetch(hub: HfApi, name: str, cache: Path | None = None) -> HubFile:
     """Download a file of the official repository, unless the cache has it, and verify it.
 
     Args:
-        hub: to ask.
-        name: of the file within the repository.
-        cache: where downloads are kept; None: huggingface_hub's own place.
+        hub: Client of the Hugging Face hub.
+        name: Name of the file within the repository.
+        cache: Folder for downloads; None: the default of huggingface_hub.
 
     Raises:
         DownloadError: no network, no such file, a full disk, a broken transfer, or other content than the hub names.

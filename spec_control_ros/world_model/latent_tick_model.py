@@ -19,9 +19,9 @@ def tick_model(model: WorldModel, task: int | None = None, *, is_native: bool = 
     They keep the weights as they are now, and are for one thread.
 
     Args:
-        model: the world model.
-        task: index of the task in a multi-task model.
-        is_native: whether they may be compiled; else, and where they cannot be, they are PyTorch's.
+        model: The world model.
+        task: Index of the task in a multi-task model.
+        is_native: Whether the networks may be compiled. If not, or if that is impossible, PyTorch computes them.
     """
     networks = _native_networks(model, task) if is_native else None
     dims = model.dims

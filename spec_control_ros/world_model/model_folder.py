@@ -49,8 +49,8 @@ class ModelFolder:
         """A shipped model by its name, or any other by its path.
 
         Args:
-            name: `walker-walk`, or a folder.
-            models: where shipped models lie.
+            name: Name of a shipped model, as `walker-walk`, or a folder.
+            models: Folder of the shipped models.
 
         Raises:
             CheckpointError: there is no such model; the message lists those that there are.
@@ -65,8 +65,8 @@ class ModelFolder:
         Of a multi-task model it is the part for that task, with the task's own sizes.
 
         Args:
-            device: for the weights.
-            task_index: of a multi-task model; `NO_TASK`: the one that the card names.
+            device: Device for the weights.
+            task_index: Task of a multi-task model; `NO_TASK`: the one that the card names.
 
         Raises:
             CheckpointError: see `checkpoint.load_world_model`.

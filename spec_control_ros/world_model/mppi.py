@@ -104,9 +104,9 @@ class Budget:
     An iteration is expected to take as long as the longest so far.
 
     Args:
-        seconds: from now on.
-        min_iterations: done in any case.
-        clock: seconds since any moment, never running backwards.
+        seconds: Time from now on.
+        min_iterations: Iterations that are done in any case.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, seconds: float, min_iterations: int, clock: Callable[[], float]):
@@ -158,14 +158,14 @@ def search(
     """Optimise action sequences from latents `z` (batch, latent).
 
     Args:
-        model: on the device of `z`.
-        z: where to plan from.
-        settings: of the search.
-        noise: drawn for this batch.
-        warm_start: mean to start from, (batch, horizon, action), already shifted to this tick; None: zero.
-            Not used where the settings start from the prior.
-        budget: may end the search before the settings' iterations; None: all of them.
-        call: how its parts are called.
+        model: World model on the device of `z`.
+        z: Latent to plan from.
+        settings: Settings of the search.
+        noise: Noise drawn for this batch.
+        warm_start: Initial mean, (batch, horizon, action), already shifted to this tick; None: zero.
+            Ignored if the settings start from the prior.
+        budget: May end the search before all iterations of the settings; None: no limit.
+        call: Calls the parts of the search (directly, or as CUDA graphs).
 
     Raises:
         PlanningError: a value was not finite; the official code turns it into zero.

@@ -38,8 +38,8 @@ def load_official(path: Path, action_dims: Sequence[int] | None = None) -> World
     """Read an official checkpoint as it is; sizes come from its tensors.
 
     Args:
-        path: the .pt file. Only tensors and containers are unpickled: no code in it runs.
-        action_dims: actions of each task, for older multi-task checkpoints that hold no action masks.
+        path: Path of the .pt file. Only tensors and containers are unpickled; no code in it runs.
+        action_dims: Number of actions of each task, for older multi-task checkpoints without action masks.
 
     Raises:
         CheckpointError: missing, truncated, holding code, not TD-MPC2 for state observations, or mismatched.

@@ -63,10 +63,10 @@ class PlanningModel:
     """A snapshot of a world model for the search.
 
     Args:
-        model: in inference mode; later changes of its weights may or may not be seen.
-        task: index of the task in a multi-task model.
-        precision: of the products.
-        is_native: whether kernels may be compiled.
+        model: World model in inference mode. Later changes of its weights may or may not take effect.
+        task: Index of the task in a multi-task model.
+        precision: Precision of matrix products.
+        is_native: Whether kernels may be compiled.
     """
 
     @torch.inference_mode()

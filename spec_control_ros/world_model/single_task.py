@@ -17,10 +17,10 @@ def single_task(model: WorldModel, task: int, obs: int, action: int) -> WorldMod
     and absent actuators take no action, so their columns do nothing.
 
     Args:
-        model: multi-task, on the CPU.
-        task: its index.
-        obs: length of the task's own observation, which the model pads.
-        action: actuators of the task.
+        model: Multi-task model on the CPU.
+        task: Index of the task.
+        obs: Length of the task's own observation, without padding.
+        action: Number of actuators of the task.
 
     Raises:
         CheckpointError: there is no such task in the model, or its arrays do not fit in.

@@ -97,14 +97,14 @@ class TDMPC2Planner:
     `plan` keeps the warm start; `plan_observation` and `plan_latent` below it are given one and keep nothing.
 
     Args:
-        model: in inference mode, on the device to plan on.
-        settings: of the planner.
-        task: index of the task in a multi-task model.
-        name: of the model, for people.
-        control_period_s: of the plans' rows; 0: not known.
-        search: in place of our own, to compare with.
-        clock: in seconds; the time budget is measured by it, and nothing else.
-        call: how its parts are called; None: as is fastest on the model's device.
+        model: World model in inference mode, on the device to plan on.
+        settings: Settings of the planner.
+        task: Index of the task in a multi-task model.
+        name: Name of the model, for people.
+        control_period_s: Duration of a tick; 0 if not known.
+        search: Replacement for the search, for comparisons.
+        clock: Clock in seconds; used for the time budget only.
+        call: Calls the parts of the search; None: the fastest way on the model's device.
     """
 
     def __init__(
@@ -181,10 +181,10 @@ class TDMPC2Planner:
         """Plan the ticks from `start_tick` on.
 
         Args:
-            observation: of `start_tick`.
-            epoch: together with `start_tick` and the settings' seed it fixes the noise.
-            start_tick: of the plan's first row.
-            warm_start: of an earlier plan; another epoch's is ignored.
+            observation: Observation at `start_tick`.
+            epoch: Fixes the noise, together with `start_tick` and the seed of the settings.
+            start_tick: Tick of the first action of the plan.
+            warm_start: Warm start from an earlier plan; that of another epoch is ignored.
 
         Raises:
             ObservationError: wrong size or not finite.
@@ -204,10 +204,10 @@ class TDMPC2Planner:
         """Plan the ticks from `start_tick` on before that tick is there.
 
         Args:
-            latent: predicted for `start_tick`.
-            epoch: as for `plan_observation`.
-            start_tick: of the plan's first row.
-            warm_start: as for `plan_observation`.
+            latent: Latent predicted for `start_tick`.
+            epoch: See `plan_observation`.
+            start_tick: Tick of the first action of the plan.
+            warm_start: See `plan_observation`.
 
         Raises:
             ObservationError: wrong size or not finite.

@@ -22,9 +22,9 @@ def decompress(data: bytes, compression: str, max_size: int) -> bytes:
     """Decompress a whole frame.
 
     Args:
-        data: the frame.
-        compression: zstd, lz4, or empty for none.
-        max_size: bytes that may come of it.
+        data: The compressed frame.
+        compression: `zstd`, `lz4`, or empty for none.
+        max_size: Largest allowed size of the result, in bytes.
 
     Raises:
         CompressionError: see there.

@@ -22,7 +22,7 @@ class Decoder:
     """Knows only what definitions say.
 
     Args:
-        definitions: by type; more may come while decoding.
+        definitions: Message definitions by type; more may be added while decoding.
     """
 
     def __init__(self, definitions: Mapping[str, Definition]):

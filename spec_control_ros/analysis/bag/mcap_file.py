@@ -48,8 +48,8 @@ class McapFile:
     """One file of a bag.
 
     Args:
-        path: of the file.
-        contents: is told the topics, the definitions and the losses.
+        path: Path of the file.
+        contents: Receives the topics, the definitions and the losses.
     """
 
     def __init__(self, path: Path, contents: Contents):

@@ -54,9 +54,9 @@ def records(file: BinaryIO, size: int, lose: Callable[[str], None]) -> Iterator[
     """The records of the top level; those of unknown kinds are skipped.
 
     Args:
-        file: is read from its beginning, and may be read elsewhere between two records.
-        size: of the file in bytes.
-        lose: is told what cannot be read.
+        file: The file, read from its beginning; it may be read elsewhere between two records.
+        size: Size of the file in bytes.
+        lose: Called with a description of whatever cannot be read.
     """
     file.seek(0)
     if size == 0:

@@ -26,8 +26,8 @@ def read_observations(path: Path, namespace: str | None = None) -> list[SensedOb
     """The observations of a bag, in the order of recording.
 
     Args:
-        path: of the bag.
-        namespace: of the robot, as in `/left`; None: there is only one.
+        path: Path of the bag.
+        namespace: Namespace of the robot, as in `/left`; None if there is only one robot.
 
     Raises:
         BagError: there is no such bag, it holds no observations there, or those of several robots.

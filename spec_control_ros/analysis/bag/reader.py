@@ -41,7 +41,7 @@ class Bag:
     is a metadata.yaml, only files that it lists are read.
 
     Args:
-        path: folder, or .mcap or .db3 file.
+        path: Folder of the bag, or its .mcap or .db3 file.
 
     Raises:
         BagError: there is no such file, no bag in that folder, or nothing of what its metadata.yaml names.

@@ -18,9 +18,9 @@ def chosen(path: Path, robots: Mapping[str, Robot], namespace: str | None) -> Ro
     """The robot of a namespace, or the only one; None where there is none.
 
     Args:
-        path: of the bag.
-        robots: by namespace.
-        namespace: with or without slashes; None: there should be only one.
+        path: Path of the bag.
+        robots: Robots in the bag, by namespace.
+        namespace: Namespace, with or without slashes; None if there should be only one robot.
 
     Raises:
         BagError: there are several to choose from.

@@ -21,7 +21,7 @@ def in_time_order(runs: Iterable[Run]) -> Iterator[RawMessage]:
     A run is not read before its start is reached, so that only those that overlap are in memory.
 
     Args:
-        runs: by their start.
+        runs: Sorted runs of messages, ordered by their start.
     """
     heads: list[tuple[int, int, RawMessage, Iterator[RawMessage]]] = []
     for number, run in enumerate(runs):

@@ -36,10 +36,10 @@ class BagWriter:
     ends the bag while it can still be read: what comes later is counted as lost.
 
     Args:
-        folder: of the bag; must not exist yet, its parent must.
-        definition_of: text of the .msg file of a type, named as in `std_msgs/msg/String`.
-        storage: file format.
-        reserve_bytes: of the disk, that are left free.
+        folder: Folder of the bag; it must not exist yet, and its parent must.
+        definition_of: Returns the text of the .msg file of a type such as `std_msgs/msg/String`.
+        storage: File format.
+        reserve_bytes: Disk space that is left free, in bytes.
 
     Raises:
         SettingsError: the folder exists, or its parent does not or cannot be written, or the disk is full.
@@ -91,9 +91,9 @@ class BagWriter:
         """Announce a topic before its first message.
 
         Args:
-            topic: its name.
-            type_name: its type.
-            offered: quality of service of each of its publishers, which a player takes for its own.
+            topic: Name of the topic.
+            type_name: Message type of the topic.
+            offered: Quality of service of each publisher; a player offers the same.
         """
         if self.why_ended:
             return

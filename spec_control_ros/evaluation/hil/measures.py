@@ -68,12 +68,12 @@ def measure_episode(
     """The numbers of one episode.
 
     Args:
-        trace: with at least one report of the plant.
-        faults: of this episode.
-        size: factor of the faults' sizes.
-        period_s: of a tick.
-        is_lockstep: whether the plant waited for every command; its time then stands still between ticks.
-        later: the episodes that follow, in which it may recover.
+        trace: Trace with at least one message of the bridge.
+        faults: Faults of this episode.
+        size: Factor for the sizes of the faults.
+        period_s: Duration of a tick.
+        is_lockstep: Whether the bridge waited for every command; its time then stands still between ticks.
+        later: Later episodes, in which it may recover.
     """
     last = trace.plant[-1]
     bounds = [fault.when.bounds(period_s) for fault in faults]
@@ -108,10 +108,10 @@ def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int, res
     """The numbers of a scenario.
 
     Args:
-        episodes: at least one.
-        trace: that they were measured on; it has looked at the commands.
-        asked: episodes that there should be.
-        restarts: of the planner.
+        episodes: Measured episodes, at least one.
+        trace: Trace of these episodes, with the commands checked.
+        asked: Number of episodes that were requested.
+        restarts: Number of restarts of the planner.
     """
     faulty = [e for e in episodes if e.has_faults]
     ticks = max(1, sum(e.ticks for e in episodes))

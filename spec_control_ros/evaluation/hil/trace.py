@@ -61,7 +61,7 @@ class Trace(RunLog):
     """A run log that forgets nothing, and looks at every command.
 
     Args:
-        clock: monotonic, s.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -67,11 +67,11 @@ def judge(
     """Hold what was heard of a run against the scenario's limits.
 
     Args:
-        scenario: that was run.
-        trace: what was heard.
-        restarts: of the planner.
-        error: that ended the run, if one did.
-        wall_s: that it took.
+        scenario: Scenario that was run.
+        trace: Messages that were received.
+        restarts: Number of restarts of the planner.
+        error: Error that ended the run, if there was one.
+        wall_s: Duration of the run, in seconds of wall-clock time.
     """
     objections = [] if error is None else [str(error)]
     if not trace.traces:
