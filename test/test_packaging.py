@@ -29,6 +29,7 @@ REASONS = (
     "SENSOR_SILENT",
     "FAULT",
     "SENSOR_FROZEN",
+    "OBJECTIVE_CHANGED",
 )
 STANDARD = {*sys.stdlib_module_names, "compression"}  # the latter from Python 3.14 on
 # The distribution of a module, where it has another name.

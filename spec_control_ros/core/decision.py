@@ -33,6 +33,7 @@ class Reason(IntEnum):
     SENSOR_SILENT = 7  # no observation for longer than the time-out
     FAULT = 8  # latched until cleared
     SENSOR_FROZEN = 9  # observations repeat although the commands change
+    OBJECTIVE_CHANGED = 10  # what was queued was planned for another objective
 
 
 # In every picture

@@ -27,6 +27,7 @@ class InputKind(IntEnum):
     STOP = 7
     RESUME = 8
     PARAMETERS = 9  # thresholds or limits have other values
+    OBJECTIVE_CHANGED = 10  # the planner plans for something else
 
 
 @dataclass(frozen=True, slots=True)

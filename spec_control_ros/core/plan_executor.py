@@ -43,6 +43,9 @@ class _Tick:
     verdict: GateVerdict | None = None  # set once the tick waits for a plan: what it waits because of
 
 
+OTHER_OBJECTIVE = replace(EMPTY, reason=Reason.OBJECTIVE_CHANGED)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Other thresholds and limits, checked, but not yet in force."""
@@ -88,6 +91,8 @@ class PlanExecutor:
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)
         self._commands = ActionLimiter(settings, model.action_dim)
+        self._is_objective_new = False  # whether no plan has come since it changed
+        self._first_observation_tick = 0  # that plans may be made from, in this epoch
         self._silent_at_s = inf  # when the sensor has been silent for too long
         self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
@@ -119,6 +124,17 @@ class PlanExecutor:
         """Go by other thresholds and limits from the next decision on."""
         self.gate, self.settings = change.gate, change.settings
         self._commands.change(change.settings)
+
+    def change_objective(self) -> None:
+        """Drop what was planned for another objective, and ask for a plan at the next tick.
+
+        A plan of an observation up to now that still comes is dropped as well: the planner may not have known yet.
+        """
+        self._queue.clear()
+        self._requests.withdraw()
+        self._executed = None
+        self._is_objective_new = True
+        self._first_observation_tick = self._order.tick + (self._pending is None)
 
     def stop(self, now_s: float) -> Outcome:
         """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.
@@ -180,7 +196,10 @@ class PlanExecutor:
         objection = self._order.objection_to_plan(plan) if self.model.fits(plan) else Drop.BAD_PLAN
         if objection is not None:
             return self._drop(objection)
+        if plan.observation_tick < self._first_observation_tick:
+            return self._drop(Drop.STALE_PLAN)
         self._control_period_s = plan.control_period_s
+        self._is_objective_new = False
         due = self._order.tick + (self._pending is None)
         may_be_used = due - plan.start_tick <= self.gate.settings.max_steps_ahead
         is_late = not (may_be_used and self._queue.merge(plan, due))
@@ -249,7 +268,7 @@ class PlanExecutor:
         if self.is_stopped:
             return Outcome(self._hold(Reason.NONE, tick.observed_at_s, tick))
         row = self._queue.at(tick.observation.tick)
-        verdict = EMPTY
+        verdict = OTHER_OBJECTIVE if self._is_objective_new else EMPTY
         if row is not None:
             self.gate.follow(row)
             if tick.verdict is not None and row.plan.observation_tick == tick.observation.tick:
@@ -354,6 +373,7 @@ class PlanExecutor:
         self._execution.interrupt()
         self._commands.begin_epoch()
         self._repeated.begin_epoch()
+        self._is_objective_new, self._first_observation_tick = False, 0
 
     def _drop(self, cause: Drop) -> Outcome:
         self.drops[cause] += 1

@@ -1,7 +1,7 @@
 """What plans, as the rest of the system sees it: numpy in, numpy out."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from spec_control_ros.core.decision import ReplanRequest
 from spec_control_ros.core.plan import Plan
@@ -50,3 +50,11 @@ class Planner(Protocol):
 
     def statistics(self) -> dict[str, object]:
         """What diagnostics are to show of the last plan, by name; may be called from another thread."""
+
+
+@runtime_checkable
+class ChangeablePlanner(Planner, Protocol):
+    """A planner some of whose settings are live: they may change while it plans."""
+
+    def change(self, settings: Any) -> None:
+        """Go by other settings from now on; only live ones differ. May be called from another thread."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from rcl_interfaces.msg import ParameterEvent
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.subscription_content_filter_options import ContentFilterOptions
@@ -40,7 +41,7 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.node_runner import run_node
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
-from spec_control_ros.ros.qos import LATEST, STREAM
+from spec_control_ros.ros.qos import EVERY_LATEST, LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
@@ -50,6 +51,7 @@ from spec_control_ros.world_model.card import folder_card
 
 REST_S = 5.0  # at most, on the way to rest at the end
 REST_LOOK_S = 0.002
+PLANNERS = "planner."  # before the names of a planner's own parameters
 HEARD_S = 0.2  # at most, for a last observation that may be answered
 
 
@@ -211,6 +213,7 @@ class ExecutorNode(LifecycleProcessNode):
         )
         self._running = [
             self._observations,
+            self.create_subscription(ParameterEvent, "parameters", self._on_parameters, EVERY_LATEST),
             self.create_timer(self._settings.watchdog_period_s, self._on_watchdog),
         ]
         for refusal in enter_real_time(self._settings.real_time):
@@ -290,6 +293,13 @@ class ExecutorNode(LifecycleProcessNode):
         self._planner.give_up("the planner is lost", now_s)
         self._law.planner_lost(now_s)
         self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, now_s), Outcome())
+
+    def _on_parameters(self, message: ParameterEvent) -> None:
+        """The planner tells its parameters when they change: what is queued was planned for others."""
+        if any(parameter.name.startswith(PLANNERS) for parameter in message.changed_parameters):
+            self.get_logger().info("the planner's objective has changed: its plans are dropped")
+            self._law.change_objective()
+            self._inputs.add(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()), Outcome())
 
     def _on_planner_back(self) -> None:
         self.get_logger().info("the planner is back")

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -16,15 +17,16 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason, ReplanRequest
 from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.health import Finding, Health, Level
+from spec_control_ros.core.planner import ChangeablePlanner
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.node_runner import run_node
-from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
@@ -76,6 +78,8 @@ class PlannerNode(LifecycleProcessNode):
         self._settings = declare_settings(self, PlannerNodeSettings, has_more=True)
         self._format = format_of(self._settings.model)
         self._planner_settings: Any = declare_settings(self, self._format.settings, "planner.")
+        self._objective = 0  # counts what live parameters have changed
+        LiveParameters(self, self._planner_settings, self._prepare_change, "planner.")
         # Not all CPUs: threads that wait for each other on a busy one make a plan many times slower.
         threads = self._settings.threads or max(1, (os.cpu_count() or 2) // 2)
         self._resources = PlannerResources(self._settings.device, threads)
@@ -187,8 +191,21 @@ class PlannerNode(LifecycleProcessNode):
             return f"got a deadline of {request.deadline} s, expected 0 (none) or more"
         return ""
 
+    def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
+        settings = replaced(
+            self._planner_settings, {name.removeprefix("planner."): v for name, v in values.items()}
+        )
+
+        def make() -> None:
+            self._planner_settings = settings
+            self._objective += 1
+            if self.state in ("inactive", "active") and isinstance(self._planner, ChangeablePlanner):
+                self._planner.change(settings)
+
+        return make
+
     def _work(self, job: PlanningJob) -> None:
-        request, start_s = job.request, time.monotonic()
+        request, start_s, objective = job.request, time.monotonic(), self._objective
         if job.deadline_s and start_s - job.received_s > job.deadline_s:
             self._counts["too_late"] += 1
             return
@@ -198,6 +215,9 @@ class PlannerNode(LifecycleProcessNode):
             self.get_logger().error(f"plan {job.plan_id}: {error}", **every(1.0))
             self._counts["failed"] += 1
             self._monitor.note_failure()
+            return
+        if objective != self._objective:
+            self._counts["outdated"] += 1  # the executor has dropped its queue, and asks again
             return
         planning_time_s = time.monotonic() - start_s
         self._monitor.note(planning_time_s)

@@ -135,6 +135,10 @@ class SamplingPlanner:
         """See `core.planner.Planner`."""
         return {"rollouts": self._rollouts, "cost": self._last_cost}
 
+    def change(self, settings: SamplingSettings) -> None:
+        """Go by other targets and weights of the cost from the next rollout on; may be called from another thread."""
+        self._cost.terms = dict(settings.cost)
+
     def _costs(
         self, state: Float64[np.ndarray, "state"], actions: Float64[np.ndarray, "rollout tick action"]
     ) -> Float64[np.ndarray, "rollout"]:

@@ -753,3 +753,48 @@ class TestChanges:
         with pytest.raises(SettingsError, match=said):
             driving.changed({"gate.large": 3.0, **values})
         assert decided(driving.tick(observation(1), 0.2)).replan_threshold == 1.0
+
+
+class TestObjectiveChange:
+    def test_queue_is_dropped_and_the_next_tick_asks_for_a_plan_with_a_reason_of_its_own(
+        self, law: PlanExecutor
+    ) -> None:
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        law.change_objective()
+        outcome = law.tick(observation(1), 0.05)
+        assert outcome.decision is None
+        assert outcome.request is not None
+        assert (outcome.request.tick, outcome.request.reason) == (1, Reason.OBJECTIVE_CHANGED)
+        decision = law.receive(plan(1, plan_id=2), 0.06).decision
+        assert decision is not None
+        assert (decision.kind, decision.reason) == (DecisionKind.REPLAN, Reason.OBJECTIVE_CHANGED)
+        later = law.tick(observation(2), 0.1).decision
+        assert later is not None
+        assert (later.kind, later.reason) == (DecisionKind.ACCEPT, Reason.NONE)
+
+    def test_plan_of_an_earlier_observation_that_still_comes_is_dropped(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0), 0.0)
+        law.change_objective()
+        law.receive(plan(1, observation_tick=0, plan_id=2), 0.01)
+        assert law.drops[Drop.STALE_PLAN] == 1
+        assert law.tick(observation(1), 0.05).decision is None
+
+    def test_tick_that_waits_for_a_plan_asks_again(self, law: PlanExecutor) -> None:
+        first = law.tick(observation(0), 0.0).request
+        law.change_objective()
+        again = law.poll(0.01).request
+        assert first is not None
+        assert again is not None
+        assert (again.tick, first.tick) == (0, 0)
+        assert law.receive(plan(0), 0.02).decision is not None
+
+    def test_plans_of_the_next_episode_are_taken(self, law: PlanExecutor) -> None:
+        law.tick(observation(7), 0.0)
+        law.receive(plan(7), 0.0)
+        law.change_objective()
+        request = law.tick(observation(0, epoch=2), 0.05).request
+        assert request is not None
+        assert request.reason is Reason.EMPTY
+        assert law.receive(plan(0, epoch=2, plan_id=2), 0.06).decision is not None

@@ -118,6 +118,8 @@ class Replay:
             self._law.clear_fault()
         elif given.kind is InputKind.PLANNER_LOST:
             self._law.planner_lost(given.now_s)
+        elif given.kind is InputKind.OBJECTIVE_CHANGED:
+            self._law.change_objective()
         elif given.kind is InputKind.STOP:
             return self._law.stop(given.now_s)
         elif given.kind is InputKind.RESUME:
