@@ -84,5 +84,10 @@ setup(
             f"tdmpc2 = {PACKAGE}.world_model.tdmpc2_format:TDMPC2Format",
             f"sampling = {PACKAGE}.sampling.format:SamplingFormat",
         ],
+        # And kinds of environments to this one; a name begins with its kind, as in `gymnasium:HalfCheetah-v5`.
+        f"{PACKAGE}.envs": [
+            f"dm_control = {PACKAGE}.sim.suite:load",
+            *(f"{kind} = {PACKAGE}.sim.environment:{kind}_env" for kind in ("gymnasium", "mjcf", "python")),
+        ],
     },
 )

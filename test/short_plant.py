@@ -44,3 +44,12 @@ class EndingPlant(ShortPlant):
 
             os._exit(7)
         return super().step(action)
+
+
+class FallingPlant(ShortPlant):
+    """Its task ends the episode where the first slider goes far to the left."""
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        step = super().step(action)
+        has_fallen = bool(self._position[0] < -0.8)
+        return Step(step.obs, step.reward, step.is_last or has_fallen, has_fallen)

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
@@ -26,14 +27,14 @@ from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, open_gate
+from spec_control_ros.sim.environment import make_env
+from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, open_gate
 from spec_control_ros.training.gate_calibrator import (
     CalibrationSettings,
     Verification,
     best_mode,
     fit,
-    refuse_too_few,
+    gather,
     verify,
 )
 from spec_control_ros.world_model.checkpoint import update_card
@@ -57,14 +58,10 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     task = task_of(folder.path.name, folder.card())
     controller = _controller(task, corrector, params, console)
     world_model, card = folder.world_model(task_index=controller.task_index)
-    plant = SuitePlant(task, controller.action_repeat)
+    plant = make_env(task, controller.action_repeat or card.get("action_repeat", 0))
     refuse_misfit(folder.path.name, (world_model.dims.obs, world_model.dims.action), card, plant, task)
-    refuse_too_few(settings, plant.episode_ticks, controller.planner.queue_length)
     operation = CalibrationRollouts(folder, world_model, plant, controller)
-    seeds = range(FIRST_SEED, FIRST_SEED + settings.episodes)
-    episodes = list(
-        track(operation.observe(seeds), f"{folder.path.name}: nominal operation", len(seeds), console=console)
-    )
+    episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)
     held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + settings.held_out)
     verifications = _verify(operation, calibration, held_out, console)
@@ -79,7 +76,7 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
         "corrector": corrector,
         "metric": metric.value,  # that the modes were verified with
         "fitted": {
-            "seeds": [seeds.start, seeds.stop - 1],
+            "seeds": [FIRST_SEED, FIRST_SEED + len(episodes) - 1],
             "returns": list(fitted.returns),
             "ticks_by_age": list(fitted.ticks),
         },
@@ -88,6 +85,18 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     weights = (folder.path / WEIGHTS).resolve()  # an installed model is a link to the one in the repository
     update_card(weights, CARD_KEY, calibration.as_card() | {"calibration": measured})
     console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}")
+
+
+def _gather(
+    operation: CalibrationRollouts, settings: CalibrationSettings, name: str, console: Console
+) -> list[GatedEpisode]:
+    """The episodes that the thresholds are fitted to, with a bar as long as it will likely take."""
+    episodes: list[GatedEpisode] = []
+    with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        row = bar.add_task(f"{name}: nominal operation", total=settings.episodes)
+        for episodes, expected in gather(operation, settings, FIRST_SEED):
+            bar.update(row, completed=len(episodes), total=expected)
+    return episodes
 
 
 def _controller(task: str, corrector: str, params: Path | None, console: Console) -> ControllerSettings:

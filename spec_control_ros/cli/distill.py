@@ -26,8 +26,7 @@ from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.calibration_rollouts import open_gate
+from spec_control_ros.sim.environment import make_env
 from spec_control_ros.training.correction_data import Gathering, concatenate
 from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
 from spec_control_ros.training.teacher import Teacher
@@ -64,7 +63,7 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     task = task_of(folder.path.name, folder.card())
     controller = _controller(task, options)
     model, card = folder.world_model(task_index=controller.task_index)
-    plant = SuitePlant(task, controller.action_repeat)
+    plant = make_env(task, controller.action_repeat or card.get("action_repeat", 0))
     refuse_misfit(folder.path.name, (model.dims.obs, model.dims.action), card, plant, task)
     planner = controller.planner
     teacher = Teacher(model, planner.mppi, settings.draws, precision=planner.precision)

@@ -374,7 +374,17 @@ def calibrate(
     correction_rate: Annotated[
         float, typer.Option(help="part of nominal ticks that are corrected", callback=_number)
     ] = 0.99,
-    episodes: Annotated[int, typer.Option(help="that the thresholds are fitted to", min=1, max=LARGEST)] = 24,
+    episodes: Annotated[
+        int,
+        typer.Option(
+            help="Fewest episodes that the thresholds are fitted to; it runs more where they take more",
+            min=2,
+            max=LARGEST,
+        ),
+    ] = 24,
+    most_episodes: Annotated[
+        int, typer.Option(help="Episodes after which it gives up", min=2, max=LARGEST)
+    ] = 400,
     held_out: Annotated[
         int, typer.Option(help="episodes that each mode is verified on", min=1, max=LARGEST)
     ] = 10,
@@ -388,7 +398,8 @@ def calibrate(
     settings = CalibrationSettings(
         false_alarm_rate=false_alarm_rate,
         correction_rate=correction_rate,
-        episodes=episodes,
+        episodes=min(episodes, most_episodes),
+        most_episodes=most_episodes,
         held_out=held_out,
     )
     calibrate_gate(model, settings, corrector, params)

@@ -12,17 +12,20 @@ from typing import Any
 import torch
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColumn
 
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.expert import interruption
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.errors import SettingsError, TrainingError
+from spec_control_ros.core.output import file_name
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
+
+TELL_TIME_S = 60.0  # after which a run says for the first time how long it will take
 
 
 def train(
@@ -39,7 +42,7 @@ def train(
     """Train, and copy the model folder of the weights that evaluated best to `export`.
 
     Args:
-        task: dm_control suite task.
+        task: name of the environment.
         folder: state, replay buffer, log and best weights; what lies there is continued.
         recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
         given: settings that win over the recipe's.
@@ -94,7 +97,7 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
     """Settings of a run for `task`.
 
     Args:
-        task: dm_control suite task.
+        task: name of the environment.
         path: YAML file; None: the shipped one named like the task, or the defaults where there is none.
         share: where what is shipped lies.
 
@@ -102,7 +105,7 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
         SettingsError: the file cannot be read, or holds what the settings do not allow.
     """
     if path is None:
-        path = share / "config" / "training" / f"{task.replace('_', '-')}.yaml"
+        path = share / "config" / "training" / f"{file_name(task).replace('_', '-')}.yaml"
         if not path.exists():
             return TrainerSettings(task=task)
     values = read_yaml(path)
@@ -123,12 +126,28 @@ def follow(
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task(settings.task, total=settings.updates, completed=trainer.updates)
+        has_told_time = False
 
         def should_stop_now() -> bool:
+            nonlocal has_told_time
             bar.update(row, completed=trainer.updates)
+            task = bar.tasks[row]
+            if not has_told_time and (task.elapsed or 0.0) > TELL_TIME_S and task.time_remaining is not None:
+                has_told_time = True
+                bar.console.print(f"{settings.updates} updates in all: {_left(task)}")
             return should_stop()
 
         for told in trainer.run(should_stop_now):
             figures = [f"{name} {value:.0f}" for name, value in told.returns.items()]
             figures += [f"evaluation of the {name} {value:.0f}" for name, value in told.evaluation.items()]
-            bar.console.print(f"update {told.updates}, tick {told.ticks}: {', '.join(figures)}")
+            bar.update(row, completed=told.updates)
+            done = f"update {told.updates} of {settings.updates}, tick {told.ticks}"
+            bar.console.print(f"{done}: {', '.join([*figures, _left(bar.tasks[row])])}")
+
+
+def _left(task: Task) -> str:
+    """How long the rest takes, by the updates of the last minutes; the compiler's time does not count."""
+    left_s = task.time_remaining
+    if left_s is None:
+        return "time left not known yet"
+    return f"{left_s:.0f} s left" if left_s < 90.0 else f"{left_s / 60.0:.0f} min left"

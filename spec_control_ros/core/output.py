@@ -1,6 +1,7 @@
 """Files that are left behind: refused before the work that they tell of, and written whole or not at all."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,11 @@ def refuse_file(path: Path | None, endings: tuple[str, ...] = (), *, makes_folde
         _refuse_unwritable(folder, path)
     if path.exists() and not os.access(path, os.W_OK):
         raise SettingsError(f"{path}: exists and may not be written; choose another name")
+
+
+def file_name(name: str) -> str:
+    """A name for a file or folder that tells of anything: of an environment, say, whose name has colons and slashes."""
+    return re.sub(r"[^\w.-]+", "_", name.removeprefix("dm_control:")).strip("_.") or "_"
 
 
 def refuse_folder(path: Path | None) -> None:

@@ -21,7 +21,9 @@ class ControllerSettings:
     """What the parameters of a robot's nodes say about its control, and no more."""
 
     corrector: CorrectorKind = setting(CorrectorKind.AUTO, "corrector of the model")
-    action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
+    action_repeat: int = setting(
+        0, "Steps of the environment in a tick (0: as the model was trained)", low=0, high=1000
+    )
     task_index: int = setting(
         -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
     )

@@ -45,7 +45,8 @@ class EpisodeRunner:
         self._task, self._folder = task, ModelFolder(model)
         self._device, self._card = device, self._folder.card()
         self._model = cache(lambda device, index: self._folder.world_model(device, index)[0])
-        self._plant = cache(lambda action_repeat: make_env(task, action_repeat))
+        trained = self._card.get("action_repeat", 0)
+        self._plant = cache(lambda action_repeat: make_env(task, action_repeat or trained))
         self._planner = cache(self._warm_planner)
 
     def check(self, trial: Trial) -> None:

@@ -1,8 +1,13 @@
-"""Environments by name: the suite's, Gymnasium's, a MuJoCo file with a task, or anything that a factory makes."""
+"""Environments by name. The word before the colon is a kind, and any package may add kinds.
+
+A package offers one as an entry point of the group `spec_control_ros.envs`: a function of what comes after the colon,
+which returns an environment of dm_control or Gymnasium, or a plant. The kinds below are in the same table.
+"""
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +16,12 @@ from dm_control import mujoco, rl
 from spec_control_ros.core.errors import TaskError
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.sim.suite_plant import SuitePlant
 
+GROUP = "spec_control_ros.envs"
 DEFAULT_REPEAT = {"dm_control": 2}  # as TD-MPC2 has it; elsewhere an environment's step is a tick
-HOW = (
-    "expected `dm_control:walker-walk` (or just `walker-walk`), `gymnasium:HalfCheetah-v5`, "
-    "`mjcf:FILE.xml@package.module:factory` or `python:package.module:factory`"
+EXAMPLES = (
+    "as in walker-walk, dm_control:walker-walk, gymnasium:HalfCheetah-v5, mjcf:FILE.xml@package.module:factory or "
+    "python:package.module:factory"
 )
 
 
@@ -28,43 +33,76 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
             `mjcf:FILE@MODULE:FACTORY`: a MuJoCo file, with what FACTORY(FILE) makes of it: a dm_control task whose
             attribute `time_limit` (s) ends its episodes, and `control_timestep` (s) if it is not the model's, or one of
             the following. `python:MODULE:FACTORY`: whatever FACTORY() makes: an environment of dm_control or
-            Gymnasium, or a plant of one's own.
-        action_repeat: the environment's steps in a tick; None: 2 for the suite, else 1.
+            Gymnasium, or a plant of one's own. Modules are found as Python finds them, and in the working directory;
+            a MuJoCo file's also beside it.
+            `KIND:ANYTHING`: as an installed package has it.
+        action_repeat: the environment's steps in a tick; None or 0: 2 for the suite, else 1.
 
     Raises:
         TaskError: there is no such environment, or it cannot be controlled: no bounds, no end, discrete actions.
     """
     kind, _, rest = name.partition(":") if ":" in name else ("dm_control", "", name)
-    makers: dict[str, Callable[[str, str, int], Plant]] = {
-        "dm_control": lambda rest, _, repeat: SuitePlant(rest, repeat),
-        "gymnasium": _gymnasium,
-        "mjcf": _mjcf,
-        "python": _python,
-    }
-    if kind not in makers:
-        raise TaskError(f"environment: got {name!r}, {HOW}")
-    repeat = DEFAULT_REPEAT.get(kind, 1) if action_repeat is None else action_repeat
-    return makers[kind](rest, name, repeat)
-
-
-def _gymnasium(env_id: str, name: str, repeat: int) -> Plant:
-    gymnasium = _optional("gymnasium", name)
+    repeat = action_repeat or DEFAULT_REPEAT.get(kind, 1)
     try:
-        env = gymnasium.make(env_id)
+        return _adapted(_maker(kind, name)(rest), name, repeat)
+    except TaskError as error:
+        told = str(error)
+        raise TaskError(told if rest in told else f"environment {name}: {told}") from None
+
+
+def make_control_plant(name: str, action_repeat: int | None = None) -> ControlPlant:
+    """An environment of dm_control, whose physics can be seen and set: for cameras, curricula and emulators.
+
+    Raises:
+        TaskError: see `make_env`; or it is another kind of environment.
+    """
+    plant = make_env(name, action_repeat)
+    if not isinstance(plant, ControlPlant):
+        raise TaskError(
+            f"environment {name}: got a {type(plant).__name__}, expected an environment of dm_control or an mjcf file "
+            "with a dm_control task, whose physics can be seen and set"
+        )
+    return plant
+
+
+def gymnasium_env(env_id: str) -> Any:
+    """A registered environment of Gymnasium."""
+    if importlib.util.find_spec("gymnasium") is None:
+        raise TaskError(f"{env_id} needs gymnasium, which is not installed: pip install gymnasium")
+    import gymnasium
+
+    try:
+        return gymnasium.make(env_id)
     except (gymnasium.error.Error, ImportError, ValueError) as error:
-        raise TaskError(f"environment: got {name!r}, which Gymnasium does not make: {error}") from None
-    return _adapted(env, name, repeat)
+        raise TaskError(f"got {env_id!r}, which Gymnasium does not make: {error}") from None
 
 
-def _mjcf(rest: str, name: str, repeat: int) -> Plant:
+def mjcf_env(rest: str) -> Any:
+    """What the factory in `FILE@MODULE:FACTORY` makes of the file."""
     file, _, factory = rest.partition("@")
     if not factory:
-        raise TaskError(f"environment: got {name!r} without a task, expected mjcf:FILE@MODULE:FACTORY")
+        raise TaskError(f"got {rest!r} without a task, expected mjcf:FILE@MODULE:FACTORY")
     if not Path(file).is_file():
-        raise TaskError(f"environment: got {name!r}, but {file} is not a file")
+        raise TaskError(f"got {rest!r}, but {Path(file).absolute()} is not a file")
     path = str(Path(file).absolute())
-    made = _call(factory, name, path)
-    return _adapted(_with_physics(made, path) if isinstance(made, rl.control.Task) else made, name, repeat)
+    made = _imported(factory, Path(path).parent)(path)
+    return _with_physics(made, path) if isinstance(made, rl.control.Task) else made
+
+
+def python_env(factory: str) -> Any:
+    """What the factory `MODULE:FACTORY` makes."""
+    return _imported(factory)()
+
+
+def _maker(kind: str, name: str) -> Any:
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if kind not in found:
+        known = ", ".join(sorted(found)) or "(none installed: is spec_control_ros installed itself?)"
+        raise TaskError(f"environment: got {name!r}, expected one of the kinds {known}; {EXAMPLES}")
+    try:
+        return found[kind].load()
+    except (ImportError, AttributeError) as error:
+        raise TaskError(f"environment {name}: {found[kind].value} cannot be imported ({error})") from None
 
 
 def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:
@@ -81,19 +119,17 @@ def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:
     return rl.control.Environment(physics, task, time_limit=time_limit_s, control_timestep=period_s)
 
 
-def _python(factory: str, name: str, repeat: int) -> Plant:
-    return _adapted(_call(factory, name), name, repeat)
-
-
-def _call(factory: str, name: str, *given: Any) -> Any:
+def _imported(factory: str, *folders: Path) -> Any:
     module, _, attribute = factory.partition(":")
+    folders = (*folders, Path.cwd())  # as `python -m` has it
+    sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     try:
-        make = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise TaskError(
-            f"environment: got {name!r}, but {factory} cannot be imported ({error}); {HOW}"
+            f"got {factory!r}, which cannot be imported ({error}); expected package.module:factory, of an installed "
+            f"package or of a file in {' or '.join(map(str, folders))}"
         ) from None
-    return make(*given)
 
 
 def _adapted(made: Any, name: str, repeat: int) -> Plant:
@@ -112,15 +148,6 @@ def _adapted(made: Any, name: str, repeat: int) -> Plant:
             raise TaskError(f"action_repeat: got {repeat}, expected 1 for {name}, which has ticks of its own")
         return made
     raise TaskError(
-        f"environment {name}: its factory gave a {type(made).__name__}, expected an environment of dm_control or "
-        "Gymnasium, or a spec_control_ros.sim.plant.Plant"
+        f"its factory gave a {type(made).__name__}, expected an environment of dm_control or Gymnasium, or a "
+        "spec_control_ros.sim.plant.Plant"
     )
-
-
-def _optional(module: str, name: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise TaskError(
-            f"environment: {name} needs {module}, which is not installed: pip install {module}"
-        ) from None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
-from spec_control_ros.core.errors import ProcessError, SpecControlError, TaskError
+from spec_control_ros.core.errors import ProcessError, SpecControlError
 from spec_control_ros.sim.plant import Plant, Step
 
 FloatArray = NDArray[np.float32]
@@ -26,7 +26,8 @@ class PoolStep:
 
     obs: FloatArray  # (plant, obs)
     reward: FloatArray  # (plant,)
-    is_last: bool  # their episodes are over
+    is_last: NDArray[np.bool_]  # (plant,), see `Step`
+    is_terminated: NDArray[np.bool_]  # (plant,)
 
 
 class Workers(Protocol):
@@ -59,26 +60,24 @@ class PlantPool:
             _Processes(make_plant, count, processes) if processes > 1 else _Here(make_plant, count)
         )
 
-    def reset(self, plants: range, seeds: range) -> FloatArray:
+    def reset(self, plants: Sequence[int], seeds: Sequence[int]) -> FloatArray:
         """Start the episodes of `seeds`, one in each of `plants`; first observations (plant, obs)."""
-        return np.stack(self._workers.call("reset", list(zip(plants, seeds, strict=True))))
+        return np.stack(self._workers.call("reset", list(zip(plants, map(int, seeds), strict=True))))
 
-    def step(self, plants: range, actions: FloatArray) -> PoolStep:
+    def step(self, plants: Sequence[int], actions: FloatArray) -> PoolStep:
         """Hold actions (plant, action) for one tick.
 
         Raises:
             ActionError: see `Plant.step`.
-            TaskError: some episodes are over and some are not.
             ProcessError: a worker died, or does not answer.
         """
         steps: list[Step] = self._workers.call("step", list(zip(plants, actions, strict=True)))
-        ends = {step.is_last for step in steps}
-        if len(ends) > 1:
-            raise TaskError(
-                "plants: their episodes do not end together; expected a task with a fixed time limit"
-            )
-        reward = np.array([step.reward for step in steps], dtype=np.float32)
-        return PoolStep(np.stack([step.obs for step in steps]), reward, ends.pop())
+        return PoolStep(
+            obs=np.stack([step.obs for step in steps]),
+            reward=np.array([step.reward for step in steps], np.float32),
+            is_last=np.array([step.is_last for step in steps]),
+            is_terminated=np.array([step.is_terminated for step in steps]),
+        )
 
     def close(self) -> None:
         """End the processes."""

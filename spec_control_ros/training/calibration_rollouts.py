@@ -88,12 +88,6 @@ class CalibrationRollouts:
         self._tick_model = tick_model(model)
         self._planner = TDMPC2Planner(model, settings.planner, control_period_s=plant.control_period_s)
 
-    def observe(self, seeds: Sequence[int]) -> Iterator[GatedEpisode]:
-        """Episodes with an open gate, every other one with plans made ahead of time: there predictions grow older."""
-        gate = open_gate(self.settings.gate)
-        yield from self.run(gate, None, seeds[::2], prefetch=False)
-        yield from self.run(gate, None, seeds[1::2], prefetch=True)
-
     def run(
         self,
         gate: GateSettings,
@@ -118,6 +112,7 @@ class CalibrationRollouts:
         law = PlanExecutor(self._tick_model, recording, self._corrector, executor, window)
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []
+            self._planner.reset()  # another run's epoch of this number may have been the last
             result = run_episode(self._plant, self._planner, law, seed=seed, epoch=epoch)
             yield GatedEpisode(result, tuple(recording.judged))
 
@@ -163,5 +158,6 @@ def open_gate(settings: GateSettings) -> GateSettings:
 
 def normal_episodes(episodes: Sequence[GatedEpisode]) -> list[GatedEpisode]:
     """Those in which nothing went wrong, as far as their return tells."""
-    least = LEAST_OF_MEDIAN * float(np.median([e.result.episode_return for e in episodes]))
+    median = float(np.median([e.result.episode_return for e in episodes]))
+    least = median - (1.0 - LEAST_OF_MEDIAN) * abs(median)  # returns may be negative
     return [e for e in episodes if e.result.episode_return >= least]

@@ -14,13 +14,14 @@ from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.precision import Precision
 
 FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
 
 
 class CollectionPolicy(Protocol):
     """Chooses actions for several plants at once."""
 
-    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
-        """Actions (plant, action) at observations (plant, obs); `is_first` at the start of episodes."""
+    def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
+        """Actions (plant, action) at observations (plant, obs); `is_first` (plant,) where an episode begins."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the rest of the episodes under way depends on."""
@@ -46,7 +47,7 @@ class RandomPolicy(StatelessPolicy):
     def __init__(self, action_dim: int, rng: np.random.Generator):
         self._action_dim, self._rng = action_dim, rng
 
-    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+    def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""
         return self._rng.uniform(-1.0, 1.0, (len(obs), self._action_dim)).astype(np.float32)
 
@@ -63,7 +64,7 @@ class PriorPolicy(StatelessPolicy):
         self._model, self._generator = model, generator
 
     @torch.inference_mode()
-    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+    def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""
         prior = self._model.prior(_encoded(self._model, obs))
         if self._generator is None:
@@ -82,11 +83,14 @@ class ExpertPolicy:
     def __init__(self, expert: ExpertActor, largest_noise: float, rng: np.random.Generator):
         self._expert, self._largest_noise, self._rng = expert, largest_noise, rng
 
-    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+    def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""
-        if is_first:
-            self._level = self._rng.uniform(0.0, self._largest_noise, (len(obs), 1)).astype(np.float32)
-            self._random_left = np.zeros(len(obs), np.int64)
+        if is_first.any():
+            level = self._rng.uniform(0.0, self._largest_noise, (len(obs), 1)).astype(np.float32)
+            self._level = level if is_first.all() else np.where(is_first[:, None], level, self._level)
+            self._random_left = (
+                np.zeros(len(obs), np.int64) if is_first.all() else self._random_left * ~is_first
+            )
         action = self._expert.act(torch.from_numpy(obs)).numpy()
         action = action + self._level * self._rng.standard_normal(action.shape, np.float32)
         # A burst of 5 ticks of uniform actions every 100 ticks or so
@@ -130,11 +134,14 @@ class PlannerPolicy:
         self._mean: torch.Tensor | None = None
 
     @torch.inference_mode()
-    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+    def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""
         z = _encoded(self._model, obs)
         noise = MPPINoise.draw(self._settings, self._model.dims, len(z), self._generator)
-        warm = None if is_first or self._mean is None else shift_warm_start(self._mean, 1)
+        warm = None
+        if self._mean is not None and not is_first.all():
+            warm = shift_warm_start(self._mean, 1)
+            warm[torch.from_numpy(is_first).to(warm.device)] = 0.0
         result = search(self._planning_model(), z, self._settings, noise, warm)
         self._mean = result.mean
         if not self._is_exploring:
@@ -171,9 +178,11 @@ class MixedPolicy:
                 self._parts.append((name, slice(first, first + count), policy))
             first += count
 
-    def act(self, obs: FloatArray, *, is_first: bool) -> FloatArray:
+    def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""
-        return np.concatenate([driver.act(obs[rows], is_first=is_first) for _, rows, driver in self._parts])
+        return np.concatenate(
+            [driver.act(obs[rows], is_first=is_first[rows]) for _, rows, driver in self._parts]
+        )
 
     def means(self, returns: NDArray[np.float64]) -> dict[str, float]:
         """Mean of returns (plant,) for each of the policies."""

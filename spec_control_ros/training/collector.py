@@ -11,59 +11,83 @@ from spec_control_ros.training.replay_buffer import ReplayBuffer
 
 
 class Collector:
-    """Steps some plants of a pool in lockstep; all of them start and end their episodes together.
+    """Steps some plants of a pool together, in rounds.
+
+    All episodes begin with the round. One that ends earlier than the others makes room for the plant's next one; the
+    round is over, and what is still under way is cut, after a number of ticks, or when all episodes end at once.
 
     Args:
         pool: of one task.
         plants: of the pool, that are driven.
         buffer: where the ticks go.
         first_seed: of the first episode; each further one takes the next.
-        episode_ticks: after which episodes are cut; 0: none is.
+        round_ticks: of a round; 0: as long as an episode.
     """
 
     def __init__(
-        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, episode_ticks: int = 0
+        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, round_ticks: int = 0
     ):
-        self._pool, self._plants, self._buffer = pool, plants, buffer
-        self._next_seed, self._episode_ticks = first_seed, episode_ticks
-        self._slots: NDArray[np.int64] | None = None  # of the episodes under way, if any
-        self._obs: FloatArray = np.zeros((0, 0), np.float32)
+        self._pool, self._plants, self._buffer = pool, np.array(plants), buffer
+        self._next_seed = first_seed
+        self._round_ticks = round_ticks or pool.plant.episode_ticks
+        self._is_under_way, self._age = False, 0  # of the round, in ticks
+        # Of the episode under way in each plant
+        self._slots = np.zeros(len(plants), np.int64)
+        self._seeds = np.zeros(len(plants), np.int64)
+        self._obs: FloatArray = np.zeros((len(plants), pool.plant.obs_dim), np.float32)
         self._returns = np.zeros(len(plants))
+        self._ended: list[list[float]] = []  # returns of the round's episodes that are over, by plant
+        self._over = np.zeros(0, np.int64)  # plants whose next episode begins with the next tick
         self.ticks = 0  # of all plants together
 
     @property
     def is_under_way(self) -> bool:
-        """Whether episodes have begun and not ended."""
-        return self._slots is not None
+        """Whether a round has begun and not ended."""
+        return self._is_under_way
 
     def tick(self, policy: CollectionPolicy) -> NDArray[np.float64] | None:
         """Take one tick in every plant.
 
         Returns:
-            The episodes' returns (plant,) when they ended with this tick, else None.
+            The round's mean return (plant,) of an episode when it ended with this tick, else None.
         """
-        is_first = self._slots is None
-        if self._slots is None:
-            seeds = range(self._next_seed, self._next_seed + len(self._plants))
-            self._obs = self._pool.reset(self._plants, seeds)
-            self._next_seed = seeds.stop
-            self._slots = self._buffer.begin(self._obs)
-            self._returns[:] = 0.0
-        action = policy.act(self._obs, is_first=is_first)
+        if not self._is_under_way:
+            self._is_under_way, self._age = True, 0
+            self._over, self._ended = np.arange(len(self._plants)), [[] for _ in self._plants]
+        self._begin_again()
+        action = policy.act(self._obs, is_first=self._buffer.lengths(self._slots) == 0)
         step = self._pool.step(self._plants, action)
+        self._buffer.append(self._slots, action, step.reward, step.obs, step.is_terminated)
         self._obs = step.obs
-        age = self._buffer.append(self._slots, action, step.reward, step.obs)
         self._returns += step.reward
         self.ticks += len(self._plants)
-        if not step.is_last and age != self._episode_ticks:
+        self._age += 1
+        self._over = np.flatnonzero(step.is_last)
+        for i in self._over:
+            self._ended[i].append(float(self._returns[i]))
+        self._is_under_way = self._age < self._round_ticks and len(self._over) < len(self._plants)
+        if self._is_under_way:
             return None
-        self._slots = None
-        return self._returns.copy()
+        return np.array([np.mean(e or r) for e, r in zip(self._ended, self._returns, strict=True)])
+
+    def _begin_again(self) -> None:
+        """Begin an episode where the last one is over."""
+        which = self._over
+        if not len(which):
+            return
+        self._seeds[which] = np.arange(self._next_seed, self._next_seed + len(which))
+        self._next_seed += len(which)
+        self._obs[which] = self._pool.reset(self._plants[which], self._seeds[which])
+        self._slots[which] = self._buffer.begin(self._obs[which])
+        self._returns[which] = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next ticks depend on, what the buffer holds apart."""
-        slots = None if self._slots is None else self._slots.tolist()
-        return {"next_seed": self._next_seed, "slots": slots, "ticks": self.ticks}
+        state: dict[str, Any] = {"next_seed": self._next_seed, "ticks": self.ticks, "slots": None}
+        if self._is_under_way:
+            own = {"slots": self._slots.tolist(), "seeds": self._seeds.tolist()}
+            state |= {**own, "age": self._age, "ended": self._ended, "over": self._over.tolist()}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave: episodes under way are played again from what the buffer holds of them.
@@ -74,25 +98,35 @@ class Collector:
         self._next_seed, self.ticks = state["next_seed"], state["ticks"]
         if state["slots"] is None:
             return
-        slots = np.array(state["slots"])
-        recorded, actions, rewards = self._buffer.recorded(slots)
-        obs = self._pool.reset(self._plants, range(self._next_seed - len(slots), self._next_seed))
+        self._slots, self._seeds = np.array(state["slots"]), np.array(state["seeds"])
+        self._age, self._ended, self._over = state["age"], state["ended"], np.array(state["over"], np.int64)
+        self._obs = self._pool.reset(self._plants, self._seeds)
         self._returns[:] = 0.0
-        for action, reward in zip(actions, rewards, strict=True):
-            obs = self._pool.step(self._plants, action).obs
-            self._returns += reward
-        if np.array_equal(obs, recorded[-1]):
-            self._slots, self._obs = slots, obs
+        self._is_under_way = self._play_again()
+
+    def _play_again(self) -> bool:
+        """Whether the recorded actions lead where they led before."""
+        lengths = self._buffer.lengths(self._slots)
+        for tick in range(lengths.max()):
+            on = np.flatnonzero(lengths > tick)
+            action, reward, recorded = self._buffer.recorded(self._slots[on], tick)
+            self._obs[on] = self._pool.step(self._plants[on], action).obs
+            self._returns[on] += reward
+            if not np.array_equal(self._obs[on], recorded):
+                return False
+        return True
 
 
 def episode_returns(
     pool: PlantPool, plants: range, seeds: range, policy: CollectionPolicy
 ) -> NDArray[np.float64]:
     """Return (plant,) of an episode for each seed, one in each of the pool's plants that are named."""
-    obs, total, is_first = pool.reset(plants, seeds), np.zeros(len(plants)), True
-    while True:
-        step = pool.step(plants, policy.act(obs, is_first=is_first))
-        obs, is_first = step.obs, False
-        total += step.reward
-        if step.is_last:
-            return total
+    obs, total = pool.reset(plants, seeds), np.zeros(len(plants))
+    is_first, on = np.ones(len(plants), np.bool_), np.arange(len(plants))
+    while len(on):
+        actions = policy.act(obs, is_first=is_first)
+        step = pool.step(np.array(plants)[on], actions[on])
+        obs[on], is_first = step.obs, np.zeros(len(plants), np.bool_)
+        total[on] += step.reward
+        on = on[~step.is_last]
+    return total

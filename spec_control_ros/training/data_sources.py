@@ -37,6 +37,7 @@ class DataSet:
 
     ticks = 0  # collected
     is_ready = True  # there is enough to learn from
+    is_save_due = False
 
     def __init__(self, settings: TrainerSettings, recorded: Episodes, rng: np.random.Generator):
         self._settings, self._recorded, self._rng = settings, recorded, rng
@@ -82,7 +83,8 @@ class Collection:
     ):
         self._settings, self._recorded, self._rng = settings, recorded, rng
         own = settings.collection
-        self._buffer = ReplayBuffer(spec, own.buffer_episodes, folder)
+        spare = max(own.plants, own.buffer_episodes // 10)
+        self._buffer = ReplayBuffer(spec, own.buffer_episodes, folder, spare=spare)
         episode_ticks = own.episode_ticks or spec.episode_ticks
         self._first_ticks = own.first_episodes * episode_ticks
         first_seed = FIRST_SEED * (settings.seed + 1)
@@ -102,7 +104,12 @@ class Collection:
     @property
     def is_ready(self) -> bool:
         """Whether there is enough to learn from."""
-        return self._buffer.ticks >= self._first_ticks
+        return self._buffer.ticks >= self._first_ticks or self._buffer.is_full
+
+    @property
+    def is_save_due(self) -> bool:
+        """Whether the next episodes may overwrite what the last state tells of."""
+        return not self._buffer.has_room(self._settings.collection.plants)
 
     def gather(self, *, has_learnt: bool) -> dict[str, float]:
         """Take one tick in every plant; mean returns by who drove, if episodes ended with it.

@@ -64,7 +64,9 @@ def _record(
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     episodes, plants = settings.expert_episodes, settings.collection.plants
-    buffer = ReplayBuffer(spec, episodes + plants, part)  # the ring keeps room for the next ones
+    buffer = ReplayBuffer(
+        spec, episodes + plants, part, spare=plants
+    )  # the ring keeps room for the next ones
     rng = np.random.default_rng(settings.seed)
     policy = ExpertPolicy(expert, settings.collection.expert_noise, rng)
     for done in range(0, episodes, plants):

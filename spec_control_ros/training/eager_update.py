@@ -95,7 +95,7 @@ class EagerUpdate:
         s, horizon = self._settings, len(batch.action)
         with torch.no_grad():
             next_z = self.encoder(batch.obs[1:])
-            target = self._td_target(next_z, batch.reward)
+            target = self._td_target(next_z, batch)
 
         # Latent rollout
         self.q.train()
@@ -139,12 +139,14 @@ class EagerUpdate:
             "value_scale": self.value_scale,
         }
 
-    def _td_target(self, next_z: Tensor, reward: Tensor) -> Tensor:
+    def _td_target(self, next_z: Tensor, batch: Batch) -> Tensor:
+        reward = batch.reward
         eps = torch.randn(*reward.shape, self._action_dim, device=reward.device)
         members = torch.randperm(self._q_members, device=reward.device)[:2]
         action = self._sample(next_z, eps)[0]
         logits = self.target_q(torch.cat([next_z, action], dim=-1))
-        return reward + self._settings.discount * self._expected(logits[members]).min(0).values
+        value = self._expected(logits[members]).min(0).values
+        return reward + self._settings.discount * (1.0 - batch.is_over) * value
 
     def _update_prior(self, zs: Tensor) -> Tensor:
         s = self._settings

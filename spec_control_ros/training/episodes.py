@@ -5,11 +5,15 @@ obs.npy       float32 (episode, episode_ticks + 1, obs_dim); the last one of an 
 action.npy    float32 (episode, episode_ticks, action_dim), in [-1, 1]
 reward.npy    float32 (episode, episode_ticks), of the tick that began at the observation of that index
 length.npy    int64 (episode,), ticks of each; what lies beyond is not read
+ended.npy     bool (episode,), whether the task itself ended each, as by a fall; without the file none was
+
+An episode that its task ended goes on in the sequences that are drawn: its last observation stays, whatever is done,
+without reward (Kostrikov et al., arXiv 1809.02925). So a model learns what an end is worth, and a search foresees it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,7 @@ ABOUT = "dataset.json"
 class TaskSpec:
     """Whose episodes they are."""
 
-    task: str = setting("", "dm_control suite task, or any other name")
+    task: str = setting("", "Name of the environment, see `make_env`")
     control_period_s: float = setting(0.05, "of a tick", above=0.0)
     obs_dim: int = setting(1, "length of an observation", low=1)
     action_dim: int = setting(1, "length of an action", low=1)
@@ -53,26 +57,24 @@ class Batch:
     obs: Tensor  # (horizon + 1, batch, obs)
     action: Tensor  # (horizon, batch, action)
     reward: Tensor  # (horizon, batch)
+    is_over: (
+        Tensor  # (horizon, batch), float32: 1 where nothing comes after the tick, because the task has ended
+    )
 
     @classmethod
     def joined(cls, parts: Sequence["Batch"]) -> "Batch":
         """All sequences of several batches."""
         if len(parts) == 1:
             return parts[0]
-        obs, action, reward = (
-            torch.cat([getattr(part, name) for part in parts], dim=1) for name in ("obs", "action", "reward")
-        )
-        return cls(obs, action, reward)
+        return cls(*(torch.cat([getattr(part, f.name) for part in parts], dim=1) for f in fields(cls)))
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device; a GPU's copies run while the CPU goes on."""
         if device.type == "cpu":
             return self
-        moved = (
-            tensor.pin_memory().to(device, non_blocking=True)
-            for tensor in (self.obs, self.action, self.reward)
+        return Batch(
+            *(getattr(self, f.name).pin_memory().to(device, non_blocking=True) for f in fields(self))
         )
-        return Batch(*moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class EpisodeArrays:
     action: FloatArray
     reward: FloatArray
     length: NDArray[np.int64]
+    ended: NDArray[np.bool_]
 
 
 class Episodes:
@@ -120,7 +123,12 @@ class Episodes:
             parts = (obs[episode, : ticks + 1], action[episode, :ticks], reward[episode, :ticks])
             if not all(np.isfinite(part).all() for part in parts):
                 raise DatasetError(f"{folder}: episode {episode} holds values that are not finite")
-        return cls(spec, EpisodeArrays(obs, action, reward, length))
+        ended = np.zeros(len(length), np.bool_)
+        if (folder / "ended.npy").exists():
+            ended = np.array(_read(folder / "ended.npy", np.bool_, ()))
+        if len(ended) != len(length):
+            raise DatasetError(f"{folder}/ended.npy: got {len(ended)} episodes, expected {len(length)}")
+        return cls(spec, EpisodeArrays(obs, action, reward, length, ended))
 
     @property
     def ticks(self) -> int:
@@ -146,18 +154,27 @@ class Episodes:
             SettingsError: no episode is as long as `horizon` yet.
         """
         arrays = self._arrays
-        starts = np.maximum(arrays.length - horizon + 1, 0)
+        begun = np.where(
+            arrays.length > 0, arrays.length + 1, 0
+        )  # the last one begins where the task has ended
+        starts = np.where(arrays.ended, begun, np.maximum(arrays.length - horizon + 1, 0))
         ends = np.cumsum(starts)
         if ends[-1] == 0:
             raise SettingsError(f"episodes: none of at least {horizon} ticks yet; collect first")
         draw = rng.integers(ends[-1], size=batch)
         episode = np.searchsorted(ends, draw, side="right")
         first = draw - (ends[episode] - starts[episode])
-        steps = first + np.arange(horizon + 1)[:, None]
+        steps, end = first + np.arange(horizon + 1)[:, None], arrays.length[episode]
+        ticks = np.minimum(steps[:-1], end - 1)
+        action, reward = arrays.action[episode, ticks], arrays.reward[episode, ticks]
+        is_after = steps[:-1] >= end
+        action[is_after] = rng.uniform(-1.0, 1.0, (int(is_after.sum()), action.shape[-1]))
+        reward[is_after] = 0.0
         return Batch(
-            obs=torch.from_numpy(arrays.obs[episode, steps]),
-            action=torch.from_numpy(arrays.action[episode, steps[:-1]]),
-            reward=torch.from_numpy(arrays.reward[episode, steps[:-1]]),
+            obs=torch.from_numpy(arrays.obs[episode, np.minimum(steps, end)]),
+            action=torch.from_numpy(action),
+            reward=torch.from_numpy(reward),
+            is_over=torch.from_numpy((arrays.ended[episode] & (steps[1:] >= end)).astype(np.float32)),
         )
 
 

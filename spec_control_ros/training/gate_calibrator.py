@@ -6,8 +6,9 @@ probability r at most, as far as ticks are exchangeable. Neighbouring ticks are 
 it watches: so its rate is measured as well, on other episodes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil, floor
 
 import numpy as np
@@ -34,7 +35,8 @@ class CalibrationSettings:
         0.01, "part of nominal ticks at which the queue is dropped", above=0.0, high=0.5
     )
     correction_rate: float = setting(0.99, "part of nominal ticks that are corrected", above=0.0, high=1.0)
-    episodes: int = setting(24, "that the thresholds are fitted to", low=1)
+    episodes: int = setting(24, "Fewest episodes that the thresholds are fitted to", low=2)
+    most_episodes: int = setting(400, "Episodes after which the calibration gives up", low=2)
     held_out: int = setting(10, "episodes that each mode is verified on", low=1)
 
     def __post_init__(self) -> None:
@@ -43,6 +45,10 @@ class CalibrationSettings:
             raise SettingsError(
                 f"false_alarm_rate: got {self.false_alarm_rate}, expected at most correction_rate = "
                 f"{self.correction_rate}"
+            )
+        if self.episodes > self.most_episodes:
+            raise SettingsError(
+                f"episodes: got {self.episodes}, expected at most most_episodes = {self.most_episodes}"
             )
 
 
@@ -68,6 +74,34 @@ class Verification:
         return sum(self.corrections) / max(1, sum(self.ticks))
 
 
+def gather(
+    operation: CalibrationRollouts, settings: CalibrationSettings, first_seed: int
+) -> Iterator[tuple[list[GatedEpisode], int]]:
+    """Run episodes until there are as many as asked for, and as many as the thresholds take.
+
+    Every other one has plans made ahead of time: there predictions grow older.
+
+    Yields:
+        After each episode all of them so far, and how many there will be, judged by those so far.
+
+    Raises:
+        CalibrationError: the most episodes have too few ticks for the stated rate of false alarms, or none.
+    """
+    gate, rate = open_gate(operation.settings.gate), settings.false_alarm_rate
+    seeds = range(first_seed, first_seed + settings.most_episodes)
+    at_once = operation.run(gate, None, seeds[::2], prefetch=False)
+    ahead = operation.run(gate, None, seeds[1::2], prefetch=True)
+    episodes: list[GatedEpisode] = []
+    for episode in chain.from_iterable(zip(at_once, ahead, strict=False)):
+        episodes.append(episode)
+        count = len(episodes)
+        ticks = _scarcest(_ages(episodes))
+        expected = ceil(count * _needed(rate) / ticks) if ticks else settings.most_episodes
+        yield episodes, min(max(expected, count, settings.episodes), settings.most_episodes)
+        if count >= settings.episodes and (ticks >= _needed(rate) or not episode.judged):
+            return
+
+
 def fit(
     operation: CalibrationRollouts, episodes: Sequence[GatedEpisode], settings: CalibrationSettings
 ) -> GateCalibration:
@@ -77,7 +111,7 @@ def fit(
         CalibrationError: they have too few ticks for the stated rate of false alarms.
     """
     ticks = [tick for episode in normal_episodes(episodes) for tick in episode.judged]
-    ages = np.array([tick.age for tick in ticks], int)
+    ages = _ages(episodes)
     known = _known_ages(ages, len(episodes), settings.false_alarm_rate)
     wanted = sorted({*RATES, settings.false_alarm_rate, settings.correction_rate} - {1.0})
     rates = tuple(r for r in wanted if all(_rank((ages == age).sum(), r) >= LEAST_RANK for age in known))
@@ -111,39 +145,29 @@ def _known_ages(ages: Int[np.ndarray, "tick"], episodes: int, rate: float) -> li
         CalibrationError: most ticks are of other ages.
     """
     values, counts = np.unique(ages, return_counts=True)
-    known = values[counts >= _needed(rate)]
-    if not len(ages) or np.isin(ages, known).mean() < KNOWN_PART:
-        raise _too_few(int(counts.min(initial=len(ages))), episodes, rate)
-    return [int(age) for age in known]
+    ticks, needed = _scarcest(ages), _needed(rate)
+    if ticks < needed:
+        raise CalibrationError(
+            f"calibration: {episodes} episodes give {ticks} nominal ticks at some age of the prediction, expected "
+            f"{needed} for a false-alarm rate of {rate}; give a larger --false-alarm-rate, or plans of more rows"
+        )
+    return [int(age) for age in values[counts >= needed]]
 
 
-def refuse_too_few(settings: CalibrationSettings, episode_ticks: int, queue_length: int) -> None:
-    """Find out before anything has run that so many episodes cannot do.
+def _ages(episodes: Sequence[GatedEpisode]) -> Int[np.ndarray, "tick"]:
+    """Of the predictions at all nominal ticks."""
+    return np.array([tick.age for episode in normal_episodes(episodes) for tick in episode.judged], int)
 
-    Args:
-        settings: of the calibration.
-        episode_ticks: of one episode.
-        queue_length: of the plans, so that an age comes once in as many ticks.
 
-    Raises:
-        CalibrationError: they cannot.
-    """
-    most = settings.episodes * ceil(episode_ticks / queue_length)  # fewer at ages that few plans come to
-    if most < _needed(settings.false_alarm_rate):
-        raise _too_few(most, settings.episodes, settings.false_alarm_rate)
+def _scarcest(ages: Int[np.ndarray, "tick"]) -> int:
+    """Ticks of the rarest age among the most frequent ones that most ticks are of; 0: there are no ticks."""
+    counts = np.sort(np.unique(ages, return_counts=True)[1])[::-1]
+    return int(counts[np.searchsorted(counts.cumsum(), KNOWN_PART * len(ages))]) if len(counts) else 0
 
 
 def _needed(rate: float) -> int:
     """How many nominal ticks a threshold for this rate takes."""
     return ceil(LEAST_RANK / rate)
-
-
-def _too_few(ticks: int, episodes: int, rate: float) -> CalibrationError:
-    enough = f"--episodes {ceil(1.2 * _needed(rate) * episodes / ticks)} or " if ticks else ""
-    return CalibrationError(
-        f"calibration: {episodes} episodes give {ticks} nominal ticks at some age of the prediction, expected "
-        f"{_needed(rate)} for a false-alarm rate of {rate}; give {enough}a larger --false-alarm-rate"
-    )
 
 
 def conformal_quantile(values: Float[np.ndarray, "tick"], rate: float) -> float:
@@ -198,4 +222,4 @@ def best_mode(calibration: GateCalibration, verifications: Sequence[Verification
 def _is_worse(losses: Float[np.ndarray, "episode"], best: float) -> bool:
     """Whether a loss of return, seed by seed, matters, and is no chance."""
     loss, half = float(losses.mean()), interval(losses.tolist())
-    return loss > TIE * best and (half is None or loss > half)
+    return loss > TIE * abs(best) and (half is None or loss > half)

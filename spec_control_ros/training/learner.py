@@ -79,7 +79,7 @@ class Learner:
         eps = torch.randn_like(batch.action)
         members = torch.randperm(model.dims.q_members, device=eps.device)[:2]
         with torch.no_grad():
-            next_z, target = self._td_target(batch.obs[1:], batch.reward, eps, members)
+            next_z, target = self._td_target(batch.obs[1:], batch.reward, batch.is_over, eps, members)
 
         # World model and values
         model.train()
@@ -146,13 +146,17 @@ class Learner:
         return prepared
 
     def _td_target_eager(
-        self, next_obs: Tensor, reward: Tensor, eps: Tensor, members: Tensor
+        self, next_obs: Tensor, reward: Tensor, is_over: Tensor, eps: Tensor, members: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Latents (horizon, batch, latent), and reward plus the discounted smaller value of two target members."""
+        """Latents (horizon, batch, latent), and reward plus the discounted smaller value of two target members.
+
+        Where the task has ended no value comes after; where only time was up, the value goes on.
+        """
         z, flat_eps = self.model.encode(next_obs.flatten(0, 1)), eps.flatten(0, 1)
         action = self.model.prior(z).sample(flat_eps)
         q = expected_value(_member_logits(self.target_q, torch.cat([z, action], dim=-1), members))
-        target = reward + self._settings.discount * q.amin(dim=0).unflatten(0, reward.shape)
+        value = q.amin(dim=0).unflatten(0, reward.shape) * (1.0 - is_over)
+        target = reward + self._settings.discount * value
         return z.unflatten(0, reward.shape), target
 
     def _model_loss_eager(

@@ -26,15 +26,16 @@ class ReplayBuffer(Episodes):
         spec: of the task.
         episodes: capacity, the empty places included; the oldest episodes make room.
         folder: for the arrays, made if missing; None keeps them in memory, and they go with the process.
+        spare: places that are kept empty: so many episodes may begin after a `flush` before the next one is due.
 
     Raises:
         SettingsError: files in `folder` have other sizes, or the disk has no room.
     """
 
-    def __init__(self, spec: TaskSpec, episodes: int, folder: Path | None = None):
-        self._folder = folder
+    def __init__(self, spec: TaskSpec, episodes: int, folder: Path | None = None, *, spare: int = 1):
+        self._folder, self._spare = folder, spare
         shapes = {name: (episodes, *shape) for name, shape in array_shapes(spec).items()}
-        length = np.zeros(episodes, np.int64)
+        length, ended = np.zeros(episodes, np.int64), np.zeros(episodes, np.bool_)
         if folder is None:
             made = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
         else:
@@ -42,58 +43,77 @@ class ReplayBuffer(Episodes):
             self._is_new = not (folder / "obs.npy").exists()
             made = {name: open_array(folder / f"{name}.npy", shape) for name, shape in shapes.items()}
             write_spec(folder, spec)
-        super().__init__(spec, EpisodeArrays(**made, length=length))
-        self._next = 0
+        super().__init__(spec, EpisodeArrays(**made, length=length, ended=ended))
+        self._begun = self._flushed = 0  # episodes so far, and those before the last flush
 
     @property
     def capacity(self) -> int:
         """Episodes that there is room for."""
         return len(self._arrays.length)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the next episodes make older ones go."""
+        return self._begun + self._spare >= self.capacity
+
+    def has_room(self, episodes: int) -> bool:
+        """Whether so many more may begin before a flush; in memory there is nothing to flush."""
+        return self._folder is None or self._begun + episodes - self._flushed <= self._spare
+
     def begin(self, first_obs: FloatArray) -> NDArray[np.int64]:
         """Open one episode for each row of `first_obs` (plant, obs); returns their slots (plant,).
 
-        As many of the oldest are forgotten beyond those that are overwritten, so that a state that was saved since
-        the last call tells of nothing that this one overwrites.
+        So many of the oldest are forgotten beyond those that are overwritten that a state which was saved while
+        there was room tells of nothing that is overwritten.
 
         Raises:
-            SettingsError: the capacity is less than twice the number of plants.
+            SettingsError: the capacity is less than the places that stay empty and the number of plants.
         """
         count = len(first_obs)
-        if 2 * count > self.capacity:
+        if count + self._spare > self.capacity:
             raise SettingsError(
-                f"replay buffer: got room for {self.capacity} episodes, expected at least twice the {count} plants"
+                f"replay buffer: got room for {self.capacity} episodes, expected at least {count + self._spare} for "
+                f"{count} plants"
             )
-        slots = (self._next + np.arange(count)) % self.capacity
-        self._arrays.length[slots] = self._arrays.length[(slots + count) % self.capacity] = 0
-        self._next = int(self._next + count) % self.capacity
+        slots = (self._begun + np.arange(count)) % self.capacity
+        forgotten = (self._begun + np.arange(count + self._spare)) % self.capacity
+        self._arrays.length[forgotten], self._arrays.ended[forgotten] = 0, False
+        self._begun += count
         self._arrays.obs[slots, 0] = first_obs
         return slots
 
     def append(
-        self, slots: NDArray[np.int64], action: FloatArray, reward: FloatArray, next_obs: FloatArray
-    ) -> int:
-        """Add a tick to each open episode: action (plant, action), reward (plant,), next_obs (plant, obs).
+        self,
+        slots: NDArray[np.int64],
+        action: FloatArray,
+        reward: FloatArray,
+        next_obs: FloatArray,
+        is_terminated: NDArray[np.bool_],
+    ) -> None:
+        """Add a tick to each open episode.
 
-        Returns:
-            The ticks of the first of them, and so of all that began together.
+        Args:
+            slots: (plant,) of the episodes.
+            action: (plant, action).
+            reward: (plant,).
+            next_obs: (plant, obs).
+            is_terminated: (plant,), whether the task ended the episode with this tick.
         """
         t = self._arrays.length[slots]
         self._arrays.action[slots, t] = action
         self._arrays.reward[slots, t] = reward
         self._arrays.obs[slots, t + 1] = next_obs
         self._arrays.length[slots] = t + 1
-        return int(t[0]) + 1
+        self._arrays.ended[slots] = is_terminated
 
-    def recorded(self, slots: NDArray[np.int64]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Episodes of one length: obs (tick + 1, plant, obs), action (tick, plant, action), reward (tick, plant)."""
-        ticks = int(self._arrays.length[slots[0]])
+    def lengths(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ticks (plant,) of some episodes."""
+        return self._arrays.length[slots].copy()
+
+    def recorded(self, slots: NDArray[np.int64], tick: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """A tick of some episodes: action (plant, action), reward (plant,), and the next obs (plant, obs)."""
         arrays = self._arrays
-        return (
-            arrays.obs[slots, : ticks + 1].swapaxes(0, 1),
-            arrays.action[slots, :ticks].swapaxes(0, 1),
-            arrays.reward[slots, :ticks].swapaxes(0, 1),
-        )
+        return arrays.action[slots, tick], arrays.reward[slots, tick], arrays.obs[slots, tick + 1]
 
     def flush(self) -> None:
         """Bring everything to disk, if that is where it is."""
@@ -103,14 +123,17 @@ class ReplayBuffer(Episodes):
         for array in (arrays.obs, arrays.action, arrays.reward):
             assert isinstance(array, np.memmap)
             array.flush()
-        with written(self._folder / "length.npy") as part:
-            np.save(part, arrays.length)
+        for name in ("length", "ended"):
+            with written(self._folder / f"{name}.npy") as part:
+                np.save(part, getattr(arrays, name))
+        self._flushed = self._begun
 
     def state_dict(self) -> dict[str, Any]:
         """What goes with the arrays on disk; tells nothing of arrays in memory."""
         if self._folder is None:
             return {}
-        return {"length": self._arrays.length.tolist(), "next": self._next}
+        arrays = self._arrays
+        return {"length": arrays.length.tolist(), "ended": arrays.ended.tolist(), "begun": self._begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` gave; a buffer in memory, or the state of one, begins empty.
@@ -125,5 +148,5 @@ class ReplayBuffer(Episodes):
                 f"{self._folder}: the {sum(state['length'])} ticks of this run are gone; put them back, or begin in "
                 "another folder from the best weights of this one"
             )
-        self._arrays.length[:] = state["length"]
-        self._next = state["next"]
+        self._arrays.length[:], self._arrays.ended[:] = state["length"], state["ended"]
+        self._begun = self._flushed = state["begun"]

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import TrainingError
 from spec_control_ros.evaluation.fit import refuse_misfit
+from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.sim.suite_plant import SuitePlant
-from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.demonstrations import demonstrations, find_expert
 from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.evaluator import Evaluator
@@ -45,7 +44,7 @@ class Trainer:
         folder: made if missing; holds `state.pt`, `log.csv`, `best/` (a model folder), `buffer/` and `demonstrations/`.
         resources: to compute with.
         models: where shipped models and experts lie.
-        make_plant: a plant of a task.
+        make_plant: a plant of a task; None: as `make_env` makes it.
         origin: further entries of the card's `training`.
 
     Raises:
@@ -59,7 +58,7 @@ class Trainer:
         resources: TrainingResources | None = None,
         *,
         models: Path = Path("models"),
-        make_plant: Callable[[str], Plant] = SuitePlant,
+        make_plant: Callable[[str], Plant] | None = None,
         origin: Mapping[str, Any] | None = None,
     ):
         resources = resources or TrainingResources()
@@ -69,7 +68,7 @@ class Trainer:
         # What there is to learn from
         recorded = Episodes.open(Path(settings.dataset)) if settings.dataset else None
         expert = find_expert(settings.expert, models) if settings.expert else None
-        plant = partial(make_plant, settings.task)
+        plant = partial(make_plant or partial(make_env, action_repeat=settings.action_repeat), settings.task)
         self._pool = PlantPool(plant, settings.plants, resources.processes) if settings.plants else None
         self._spec = task_spec(settings, self._pool, recorded)
         done = 0 if state is None else state["learner"]["updates"]
@@ -151,8 +150,9 @@ class Trainer:
             is_due = before // s.evaluate_every != self.updates // s.evaluate_every
             is_evaluated = is_due or self.updates >= s.updates
             evaluation = self._evaluate() if is_evaluated else {}
-            if returns or is_evaluated:
+            if returns or is_evaluated or self._source.is_save_due:
                 self.save()  # before the next episodes overwrite what an older state tells of
+            if returns or is_evaluated:
                 yield self._report(returns, evaluation)
         self.save()
 
@@ -211,6 +211,7 @@ class Trainer:
             card = {
                 "task": self._spec.task,
                 "control_period_s": self._spec.control_period_s,
+                "action_repeat": self._settings.action_repeat,
                 "training": {
                     "updates": self.updates,
                     "ticks": self._source.ticks,

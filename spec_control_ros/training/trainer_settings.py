@@ -45,10 +45,13 @@ class CollectionSettings:
 class TrainerSettings:
     """One training run: with `dataset_share` 1 it learns from the data set alone, below that it collects as well."""
 
-    task: str = setting("walker-walk", "dm_control suite task")
+    task: str = setting("walker-walk", "Name of the environment, see `make_env`")
+    action_repeat: int = setting(
+        0, "Steps of the environment in a tick (0: 2 for a task of the suite, else 1)", low=0, high=1000
+    )
     size: str = setting("1", "official model size, in millions of parameters")
     seed: int = setting(0, "of weights, episodes and draws", low=0)
-    updates: int = setting(50_000, "gradient steps in all, rounded up to whole rounds", low=1)
+    updates: int = setting(20_000, "Gradient steps in all, rounded up to whole rounds", low=1)
     updates_per_round: int = setting(4, "gradient steps for a tick of every plant", low=1)
     batch: int = setting(256, "sequences in an update", low=1)
     horizon: int = setting(3, "ticks of a sequence", low=1)

@@ -52,6 +52,7 @@ class UpdateBenchmark:
             obs=torch.randn(self.horizon + 1, self.batch, self.obs, device=device),
             action=torch.rand(self.horizon, self.batch, self.action, device=device) * 2.0 - 1.0,
             reward=torch.rand(self.horizon, self.batch, device=device),
+            is_over=torch.zeros(self.horizon, self.batch, device=device),
         )
         variants: dict[str, Callable[[Batch], object]] = {"eager": eager.update, "learner": learner.update}
         for update in variants.values():

@@ -42,6 +42,7 @@ WORLD_MODEL: dict[str, Any] = {
     "dimensions": dict,
     "task": str,
     "control_period_s": NUMBER,
+    "action_repeat": int,  # that it was trained with; 0: the environment's own
     "multi_task": {
         "task_index": int,
         "obs": int,

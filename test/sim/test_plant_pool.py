@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from short_plant import EndingPlant, ShortPlant
+from short_plant import EndingPlant, FallingPlant, ShortPlant
 
-from spec_control_ros.core.errors import ActionError, ProcessError, TaskError
-from spec_control_ros.sim.plant import Plant, Step
+from spec_control_ros.core.errors import ActionError, ProcessError
+from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 
 HERE_AND_ELSEWHERE = pytest.mark.parametrize("processes", [0, 2])
@@ -43,7 +43,8 @@ def test_plants_of_a_pool_are_plants_of_their_own(pool: MakePool, processes: int
         steps = [plant.step(action) for plant, action in zip(alone, actions(3), strict=True)]
         np.testing.assert_array_equal(step.obs, [one.obs for one in steps])
         np.testing.assert_allclose(step.reward, [one.reward for one in steps], rtol=1e-6)
-        assert step.is_last == (tick == ShortPlant.episode_ticks - 1)
+        assert (step.is_last == (tick == ShortPlant.episode_ticks - 1)).all()
+        assert not step.is_terminated.any()
 
 
 @HERE_AND_ELSEWHERE
@@ -56,19 +57,15 @@ def test_refused_action_leaves_the_pool_usable(pool: MakePool, processes: int) -
     assert many.step(range(3), actions(3)).obs.shape == (3, 3)
 
 
-class UnevenPlant(ShortPlant):
-    """Its episode is over at once if it began far to the left."""
-
-    def step(self, action: np.ndarray) -> Step:
-        step = super().step(action)
-        return Step(step.obs, step.reward, step.obs[0] < 0.0)
-
-
-def test_episodes_that_do_not_end_together_are_refused(pool: MakePool) -> None:
-    many = pool(UnevenPlant, 8)
-    many.reset(range(8), range(8))
-    with pytest.raises(TaskError, match="do not end together"):
-        many.step(range(8), np.zeros((8, 2), np.float32))
+@HERE_AND_ELSEWHERE
+def test_each_episode_ends_by_itself(pool: MakePool, processes: int) -> None:
+    many = pool(FallingPlant, 8, processes)
+    obs = many.reset(range(8), range(8))
+    step = many.step(range(8), np.full((8, 2), -1.0, np.float32))
+    assert step.is_last.tolist() == step.is_terminated.tolist() == (obs[:, 0] < -0.5).tolist()
+    assert 0 < step.is_last.sum() < 8
+    on = np.flatnonzero(~step.is_last)
+    assert len(many.step(on, np.zeros((len(on), 2), np.float32)).obs) == len(on)
 
 
 def test_death_of_a_process_is_told_with_its_exit_code(pool: MakePool) -> None:

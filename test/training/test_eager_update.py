@@ -27,7 +27,10 @@ def test_it_computes_what_the_learner_computes(small_model: Callable[..., WorldM
         Learner(model, settings, compile_losses=False, precision=Precision.FLOAT32),
     )
     batch = Batch(
-        torch.randn(HORIZON + 1, BATCH, 5), torch.rand(HORIZON, BATCH, 2), torch.rand(HORIZON, BATCH)
+        obs=torch.randn(HORIZON + 1, BATCH, 5),
+        action=torch.rand(HORIZON, BATCH, 2),
+        reward=torch.rand(HORIZON, BATCH),
+        is_over=(torch.rand(HORIZON, BATCH) < 0.3).float(),
     )
     for seed in range(3):
         eager, losses = (_seeded(seed, variant, batch) for variant in variants)

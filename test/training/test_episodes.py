@@ -91,7 +91,17 @@ def test_another_task_is_refused_by_name(folder: Path, other: dict[str, Any]) ->
 
 
 def test_batches_are_joined_along_their_sequences() -> None:
-    parts = [Batch(torch.full((3, n, 4), n), torch.full((2, n, 1), n), torch.full((2, n), n)) for n in (1, 2)]
-    joined = Batch.joined(parts)
+    shapes = {1: ((3, 1, 4), (2, 1, 1), (2, 1), (2, 1)), 2: ((3, 2, 4), (2, 2, 1), (2, 2), (2, 2))}
+    joined = Batch.joined([Batch(*(torch.full(shape, n) for shape in shapes[n])) for n in (1, 2)])
     assert joined.obs.shape == (3, 3, 4)
-    assert joined.action[0, :, 0].tolist() == joined.reward[1].tolist() == [1, 2, 2]
+    for part in (joined.action[0, :, 0], joined.reward[1], joined.is_over[0]):
+        assert part.tolist() == [1, 2, 2]
+
+
+def test_data_set_says_which_episodes_the_task_ended(folder: Path) -> None:
+    assert not Episodes.open(folder).sample(50, 3, np.random.default_rng(0)).is_over.any()
+    np.save(folder / "ended.npy", np.array([False, True]))
+    assert Episodes.open(folder).sample(50, 3, np.random.default_rng(0)).is_over.any()
+    np.save(folder / "ended.npy", np.array([False, True, True]))
+    with pytest.raises(DatasetError, match=r"ended\.npy: got 3 episodes, expected 2"):
+        Episodes.open(folder)

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from spec_control_ros.training.gate_calibrator import (
     best_mode,
     conformal_quantile,
     fit,
+    gather,
     verify,
 )
 from spec_control_ros.world_model.checkpoint import save_world_model, update_card
@@ -126,7 +128,7 @@ def test_open_gate_is_shown_every_row_but_the_plans_first(episodes: list[GatedEp
 
 
 def test_plans_made_ahead_of_time_show_older_predictions(operation: CalibrationRollouts) -> None:
-    first, second = operation.observe(FITTED[:2])
+    *_, ((first, second), _) = gather(operation, replace(WANTED, episodes=2, most_episodes=2), FITTED[0])
     assert {tick.age for tick in first.judged} == {1, 2, 3}
     assert {tick.age for tick in second.judged} == {1, 2, 3, 4, 5}
 
@@ -169,15 +171,38 @@ def test_too_few_ticks_for_the_stated_rate_are_refused(
     settings = CalibrationSettings(false_alarm_rate=0.001)
     with pytest.raises(
         CalibrationError,
-        match=r"4 episodes give \d+ nominal ticks .* expected 5000 for a false-alarm rate of 0\.001; give --ep",
+        match=r"4 episodes give \d+ nominal ticks .* expected 5000 for a false-alarm rate of 0\.001; give a larger",
     ):
         fit(operation, returning(episodes, 1.0), settings)
+
+
+def test_as_many_episodes_are_run_as_the_thresholds_take(operation: CalibrationRollouts) -> None:
+    """Ages 1 to 3 come once in 4 ticks, 4 and 5 only where plans are made ahead of time."""
+    settings = replace(WANTED, false_alarm_rate=0.06, episodes=2, most_episodes=30)  # 84 ticks of an age
+    told = [(list(episodes), expected) for episodes, expected in gather(operation, settings, 300)]
+    episodes, expected = told[-1]
+    assert [len(so_far) for so_far, _ in told] == list(range(1, len(told) + 1))
+    assert 4 < len(episodes) == expected < 30
+    fit(operation, episodes, settings)
+    with pytest.raises(CalibrationError, match="nominal ticks at some age"):
+        fit(operation, episodes[:-1], settings)
+    estimates = [expected for _, expected in told[len(told) // 2 :]]
+    assert max(estimates) <= 1.5 * len(episodes)  # no surprise at the end
+
+
+def test_it_gives_up_after_the_most_episodes(operation: CalibrationRollouts) -> None:
+    settings = replace(WANTED, false_alarm_rate=0.001, episodes=2, most_episodes=4)
+    assert [expected for _, expected in gather(operation, settings, 300)] == [4, 4, 4, 4]
+
+
+def test_returns_below_zero_leave_the_usual_episodes_nominal(episodes: list[GatedEpisode]) -> None:
+    assert len(normal_episodes(returning(episodes, -100.0, -105.0, -150.0, -95.0))) == len(episodes) - 1
 
 
 def test_plans_of_a_single_row_leave_nothing_to_calibrate(
     operation: CalibrationRollouts, episodes: list[GatedEpisode]
 ) -> None:
-    with pytest.raises(CalibrationError, match=r"4 episodes give 0 nominal ticks .* give a larger"):
+    with pytest.raises(CalibrationError, match=r"4 episodes give 0 nominal ticks .* plans of more rows"):
         fit(operation, [dataclasses.replace(e, judged=()) for e in episodes], WANTED)
 
 

@@ -28,7 +28,8 @@ def batch() -> Batch:
     action = torch.rand(HORIZON, BATCH, 2, generator=generator) * 2 - 1
     for t in range(HORIZON):
         obs.append(0.9 * obs[-1] + torch.nn.functional.pad(action[t], (0, 3)))
-    return Batch(torch.stack(obs), action, torch.stack([-o[:, 0].abs() for o in obs[:-1]]))
+    reward = torch.stack([-o[:, 0].abs() for o in obs[:-1]])
+    return Batch(torch.stack(obs), action, reward, torch.zeros(HORIZON, BATCH))
 
 
 def learner(model: WorldModel, **settings: float) -> Learner:
@@ -75,6 +76,22 @@ def test_target_values_follow_slowly(model: WorldModel, batch: Batch) -> None:
     ):
         torch.testing.assert_close(slow, old + 0.25 * (online - old))
         assert not slow.requires_grad
+
+
+def test_no_value_comes_after_an_end_and_one_does_after_a_cut(model: WorldModel, batch: Batch) -> None:
+    learning = learner(model, discount=0.9)
+    is_over = torch.zeros(HORIZON, BATCH)
+    is_over[1, :5] = 1.0
+    eps, members = torch.randn_like(batch.action), torch.tensor([0, 1])
+    with torch.no_grad():
+        _, bootstrapped = learning._td_target(
+            batch.obs[1:], batch.reward, torch.zeros_like(is_over), eps, members
+        )
+        _, target = learning._td_target(batch.obs[1:], batch.reward, is_over, eps, members)
+    ends = is_over.bool()
+    assert torch.equal(target[ends], batch.reward[ends])
+    assert torch.equal(target[~ends], bootstrapped[~ends])
+    assert not torch.isclose(bootstrapped, batch.reward).any()  # everywhere else a value was added
 
 
 def test_saved_state_gives_the_identical_next_update(

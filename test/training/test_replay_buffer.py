@@ -24,11 +24,15 @@ def obs(episode: float, tick: float) -> np.ndarray:
     return np.array([[episode, tick]], np.float32)
 
 
-def record(buffer: ReplayBuffer, episode: int, ticks: int) -> None:
+def record(buffer: ReplayBuffer, episode: int, ticks: int, *, ended: bool = False) -> None:
     slots = buffer.begin(obs(episode, 0))
     for t in range(ticks):
         action = np.array([[t]], np.float32)
-        buffer.append(slots, action, np.array([100 * episode + t], np.float32), obs(episode, t + 1))
+        reward, is_terminated = (
+            np.array([100 * episode + t], np.float32),
+            np.array([ended and t == ticks - 1]),
+        )
+        buffer.append(slots, action, reward, obs(episode, t + 1), is_terminated)
 
 
 def episodes_of(buffer: Episodes) -> set[float]:
@@ -84,18 +88,21 @@ def test_several_episodes_grow_together(buffer: ReplayBuffer) -> None:
     slots = buffer.begin(np.array([[7.0, 0.0], [8.0, 0.0]], np.float32))
     for t in range(3):
         next_obs = np.array([[7.0, t + 1], [8.0, t + 1]], np.float32)
-        buffer.append(slots, np.full((2, 1), t, np.float32), np.zeros(2, np.float32), next_obs)
+        buffer.append(
+            slots, np.full((2, 1), t, np.float32), np.zeros(2, np.float32), next_obs, np.zeros(2, bool)
+        )
     assert buffer.ticks == 6
     assert episodes_of(buffer) == {7.0, 8.0}
-    obs, action, reward = buffer.recorded(slots)
-    assert (obs.shape, action.shape, reward.shape) == ((4, 2, 2), (3, 2, 1), (3, 2))
-    assert obs[:, 1].tolist() == [[8.0, t] for t in range(4)]
-    assert action[:, 0, 0].tolist() == [0.0, 1.0, 2.0]
+    for t in range(3):
+        action, reward, next_obs = buffer.recorded(slots, t)
+        assert action.tolist() == [[t], [t]]
+        assert reward.tolist() == [0.0, 0.0]
+        assert next_obs.tolist() == [[7.0, t + 1], [8.0, t + 1]]
 
 
-def test_more_plants_than_half_of_the_room_are_refused(buffer: ReplayBuffer) -> None:
-    with pytest.raises(SettingsError, match="room for 4 episodes, expected at least twice the 3 plants"):
-        buffer.begin(np.zeros((3, 2), np.float32))
+def test_more_plants_than_there_is_room_for_are_refused(buffer: ReplayBuffer) -> None:
+    with pytest.raises(SettingsError, match="room for 4 episodes, expected at least 5 for 4 plants"):
+        buffer.begin(np.zeros((4, 2), np.float32))
 
 
 def test_reopened_buffer_goes_on(buffer: ReplayBuffer, tmp_path: Path) -> None:
@@ -117,6 +124,56 @@ def test_state_stays_true_while_the_next_episodes_are_recorded(buffer: ReplayBuf
     again = ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
     again.load_state_dict(state)
     assert episodes_of(again) == held == {2.0, 3.0, 4.0}
+
+
+def test_episode_that_its_task_ended_stays_where_it_ended_without_reward(buffer: ReplayBuffer) -> None:
+    record(buffer, 0, 5, ended=True)
+    record(buffer, 1, 5)
+    batch = buffer.sample(400, 3, np.random.default_rng(0))
+    episode, tick = batch.obs[0, :, 0], batch.obs[0, :, 1]
+    has_ended = episode == 0
+    assert set(tick[has_ended].tolist()) == {0, 1, 2, 3, 4, 5}  # the last begins where the task has ended
+    assert set(tick[~has_ended].tolist()) == {0, 1, 2}  # whole sequences of what was seen
+    step = tick + torch.arange(3)[:, None]  # of each row, had it gone on
+    is_after = has_ended & (step >= 5)
+    assert torch.equal(batch.obs[1:, :, 1], torch.where(has_ended, (step + 1).clamp(max=5), step + 1))
+    assert torch.equal(batch.is_over, (has_ended & (step >= 4)).float())
+    assert torch.equal(batch.reward, torch.where(is_after, 0.0, 100 * episode + step))
+    assert torch.equal(batch.action[..., 0][~is_after], step[~is_after])
+    assert batch.action[is_after].unique().numel() > 50  # whatever is done there
+    assert batch.action[is_after].abs().max() <= 1.0
+
+
+def test_place_of_an_ended_episode_is_used_for_one_that_was_not(buffer: ReplayBuffer) -> None:
+    record(buffer, 0, 5, ended=True)
+    for episode in range(1, 1 + CAPACITY):
+        record(buffer, episode, 5)
+    assert not buffer.sample(400, 3, np.random.default_rng(0)).is_over.any()
+
+
+def test_ends_are_on_disk_and_in_the_state(buffer: ReplayBuffer, tmp_path: Path) -> None:
+    record(buffer, 0, 5, ended=True)
+    buffer.flush()
+    again = ReplayBuffer(SPEC, CAPACITY, tmp_path / "buffer")
+    again.load_state_dict(buffer.state_dict())
+    draws = [
+        b.sample(50, 3, np.random.default_rng(5)) for b in (buffer, again, Episodes.open(tmp_path / "buffer"))
+    ]
+    for draw in draws:
+        assert draw.is_over.any()
+        assert torch.equal(draw.is_over, draws[0].is_over)
+
+
+def test_flush_is_due_once_what_was_saved_would_be_overwritten(tmp_path: Path) -> None:
+    buffer = ReplayBuffer(SPEC, 10, tmp_path / "buffer", spare=3)
+    assert buffer.has_room(3)
+    record(buffer, 0, 5)
+    record(buffer, 1, 5)
+    assert buffer.has_room(1)
+    assert not buffer.has_room(2)
+    buffer.flush()
+    assert buffer.has_room(3)
+    assert ReplayBuffer(SPEC, 10, spare=3).has_room(1000)  # in memory, nothing is saved
 
 
 def test_flushed_folder_is_a_data_set(buffer: ReplayBuffer, tmp_path: Path) -> None:

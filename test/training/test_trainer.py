@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from short_plant import ShortPlant
+from short_plant import FallingPlant, ShortPlant
 from tensorboardX.proto.event_pb2 import Event
 
 from spec_control_ros.core.errors import CheckpointError, DatasetError, SettingsError, TrainingError
 from spec_control_ros.core.output import UNFINISHED
+from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_log import Progress
@@ -62,12 +63,17 @@ def expert(tmp_path: Path) -> str:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Callable[..., Trainer]:
-    def make(settings: TrainerSettings = SETTINGS, folder: str = "run", **resources: Any) -> Trainer:
+    def make(
+        settings: TrainerSettings = SETTINGS,
+        folder: str = "run",
+        plant: Callable[[str], Plant] = ShortPlant,
+        **resources: Any,
+    ) -> Trainer:
         return Trainer(
             settings,
             tmp_path / folder,
             TrainingResources(is_compiled=False, **resources),
-            make_plant=ShortPlant,
+            make_plant=plant,
             origin={"command": "spec-control train sliders"},
         )
 
@@ -91,8 +97,8 @@ def everything(trainer: Trainer) -> Iterator[torch.Tensor]:
             for name in sorted(value, key=str):
                 yield from tensors(value[name])
         elif isinstance(value, list):
-            yield torch.tensor([v for v in value if not isinstance(v, dict)])
-            yield from tensors({i: v for i, v in enumerate(value) if isinstance(v, dict)})
+            yield torch.tensor([v for v in value if not isinstance(v, (dict, list))])
+            yield from tensors({i: v for i, v in enumerate(value) if isinstance(v, (dict, list))})
         elif value is not None and not isinstance(value, str):
             yield torch.tensor(value)
 
@@ -140,20 +146,67 @@ def test_losses_fall(train: Callable[..., Trainer]) -> None:
         assert late < 0.9 * early, name
 
 
+def test_episodes_that_the_task_ends_make_room_for_the_next_ones(
+    train: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    told = list(train(plant=FallingPlant).run())
+    recorded = Episodes.open(tmp_path / "run" / "buffer")._arrays
+    assert recorded.ended.any()
+    assert (recorded.length[recorded.ended] <= 7).all()
+    assert recorded.length[~recorded.ended].max() == 7
+    assert all(
+        p.ticks % 28 == 0 for p in told if p.returns
+    )  # rounds of seven ticks of four plants, as before
+    assert told[-1].evaluation.keys() == {"prior"}  # each to its own end
+
+
+def test_state_is_saved_before_it_tells_of_what_is_overwritten(
+    train: Callable[..., Trainer], tmp_path: Path
+) -> None:
+    """However often a killed run began new episodes since: what the state tells of is still there."""
+    trainer = train(plant=FallingPlant)
+    buffer = trainer._source._buffer
+    checked = 0
+    while trainer.updates < 40:
+        list(trainer.run(rounds(1)))
+        for _ in range(2):  # a run that is killed after two more ticks of every plant
+            trainer._source.gather(has_learnt=True)
+            told = torch.load(tmp_path / "run" / "state.pt", weights_only=True)["experience"]["buffer"]
+            ahead = {i % buffer.capacity for i in range(told["begun"], buffer._begun)}
+            assert not any(told["length"][i] for i in ahead)
+            checked += len(ahead)
+            if trainer._source.is_save_due:
+                break
+    assert checked
+
+
 @pytest.mark.parametrize(
-    ("settings", "broken_off"), [(SETTINGS, 3), (SETTINGS, 23), (CUT, 23), (WITH_EXPERT, 13)]
+    ("settings", "plant", "broken_off"),
+    [
+        (SETTINGS, ShortPlant, 3),
+        (SETTINGS, ShortPlant, 23),
+        (CUT, ShortPlant, 23),
+        (WITH_EXPERT, ShortPlant, 13),
+        (SETTINGS, FallingPlant, 12),
+        (SETTINGS, FallingPlant, 23),
+    ],
 )
 def test_interrupted_and_continued_run_is_the_run_without_a_break(
-    train: Callable[..., Trainer], expert: str, tmp_path: Path, broken_off: int, settings: TrainerSettings
+    train: Callable[..., Trainer],
+    expert: str,
+    tmp_path: Path,
+    settings: TrainerSettings,
+    plant: Callable[[str], Plant],
+    broken_off: int,
 ) -> None:
     if settings.expert:
         settings = replace(settings, expert=expert)
-    whole = train(settings, "whole")
+    whole = train(settings, "whole", plant)
     list(whole.run())
-    begun = train(settings, "broken")
+    begun = train(settings, "broken", plant)
     list(begun.run(rounds(broken_off)))
     assert begun.updates < settings.updates
-    continued = train(settings, "broken")
+    continued = train(settings, "broken", plant)
     list(continued.run())
     assert_same(whole, continued)
     assert log(tmp_path / "whole") == log(tmp_path / "broken")
@@ -261,7 +314,7 @@ class TestDataSets:
         rewards.flush()
         trainer = train(replace(SETTINGS, dataset=str(recorded)))
         list(trainer.run(rounds(10)))
-        assert (trainer._experience.draw().reward == 7.0).sum() == 3 * 4
+        assert (trainer._source.draw().reward == 7.0).sum() == 3 * 4
 
     def test_one_of_another_task_is_refused(self, train: Callable[..., Trainer], recorded: Path) -> None:
         with pytest.raises(DatasetError, match="got task 'sliders', expected 'cup-catch'"):

@@ -1,0 +1,40 @@
+"""Tasks of the DeepMind Control Suite by their names."""
+
+import difflib
+from functools import cache
+
+from dm_control import rl, suite
+
+from spec_control_ros.core.errors import TaskError
+
+
+def load(task: str) -> rl.control.Environment:
+    """A task of the suite: `domain-task` as in `humanoid-walk`; `cup-catch` and `ball_in_cup-catch` are one.
+
+    Raises:
+        TaskError: the suite has no such task; the message lists those that it has.
+    """
+    known, name = _task_names(), _spelling(task)
+    if name not in known:
+        near = difflib.get_close_matches(name, known)
+        guess = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise TaskError(f"task: got {task!r}, expected one of {', '.join(sorted(known))}{guess}")
+    return suite.load(*known[name], task_kwargs={"random": 0})
+
+
+def is_same(name: str, other: str) -> bool:
+    """Whether two names of environments are one, as `cup-catch` and `dm_control:ball_in_cup-catch`."""
+    known, names = _task_names(), [_spelling(n.removeprefix("dm_control:")) for n in (name, other)]
+    return name == other or known.get(names[0], name) == known.get(names[1], other)
+
+
+def _spelling(task: str) -> str:
+    return task.replace("_", "-")
+
+
+@cache
+def _task_names() -> dict[str, tuple[str, str]]:
+    names = {_spelling(f"{domain}-{task}"): (domain, task) for domain, task in suite.ALL_TASKS}
+    for short, domain in (("cup", "ball_in_cup"), ("pointmass", "point_mass")):
+        names |= {_spelling(f"{short}-{t}"): (d, t) for d, t in suite.ALL_TASKS if d == domain}
+    return names
