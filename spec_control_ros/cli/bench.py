@@ -17,14 +17,13 @@ from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError
-from spec_control_ros.core.output import refuse_folder
+from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
 from spec_control_ros.evaluation.control_mode import MODES, find_modes
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.fit import other_task
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
-from spec_control_ros.sim.suite_plant import split_task
 
 INTERRUPTED = 130
 
@@ -56,10 +55,9 @@ def bench(options: BenchOptions) -> int:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
-    split_task(options.task)
     folder = find_model(options.model or options.task)
     refuse_folder(folder.path if options.has_card else None)
-    report = options.report or Path("results") / f"bench-{options.task}"
+    report = options.report or Path("results") / f"bench-{file_name(options.task)}"
     subject, console = Subject(options.task, folder.path, options.device), terminal()
     if warning := other_task(folder.path.name, folder.card(), options.task):
         console.print(f"warning: {warning}")

@@ -27,6 +27,7 @@ from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_env
+from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import Gathering, concatenate
 from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
 from spec_control_ros.training.teacher import Teacher

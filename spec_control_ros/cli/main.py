@@ -11,7 +11,7 @@ import typer
 from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
+from spec_control_ros.core.output import PICTURES, file_name, refuse_file, refuse_folder
 
 app = typer.Typer(
     rich_markup_mode=None,  # words in square brackets are words
@@ -38,6 +38,7 @@ def _options(
     pass
 
 
+ENVIRONMENT = "Environment, as walker-walk, gymnasium:HalfCheetah-v5 or mjcf:FILE.xml@MODULE:FACTORY"
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
 
 
@@ -185,7 +186,7 @@ def download(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
+    task: Annotated[str, typer.Argument(help=ENVIRONMENT)],
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -195,9 +196,18 @@ def train(
     recipe: Annotated[
         Path | None, typer.Option(help="YAML file of settings [default: the shipped one of the task]")
     ] = None,
+    action_repeat: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps of the environment in a tick [default: the recipe's, or 2 for a task of the suite, else 1]",
+            min=1,
+            max=1000,
+        ),
+    ] = None,
     size: Annotated[str | None, typer.Option(help="1, 5, 19, 48 or 317 [default: the recipe's]")] = None,
     updates: Annotated[
-        int | None, typer.Option(help="gradient steps in all [default: the recipe's]", min=1, max=LARGEST)
+        int | None,
+        typer.Option(help="Gradient steps in all [default: the recipe's, or 20000]", min=1, max=LARGEST),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="[default: the recipe's]", min=0, max=LARGEST)] = None,
     start: Annotated[
@@ -232,8 +242,8 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="beside log.csv")] = False,
     export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
 ) -> None:
-    """Train a TD-MPC2 world model; an interrupted run goes on where it was."""
-    folder = folder or Path("results/train") / task
+    """Train a TD-MPC2 world model of any environment; an interrupted run goes on where it was."""
+    folder = folder or Path("results/train") / file_name(task)
     refuse_folder(folder)
     refuse_folder(export)
     from spec_control_ros.cli.train import train as train_model
@@ -241,6 +251,7 @@ def train(
     from spec_control_ros.training.trainer_settings import TrainingResources
 
     given = {
+        "action_repeat": action_repeat,
         "size": size,
         "updates": updates,
         "seed": seed,
@@ -407,7 +418,7 @@ def calibrate(
 
 @app.command()
 def bench(
-    task: Annotated[str, typer.Argument(help="dm_control suite task, as in walker-walk")],
+    task: Annotated[str, typer.Argument(help=ENVIRONMENT)],
     model: Annotated[str, typer.Option(help="shipped model or model folder (named like the task)")] = "",
     episodes: Annotated[
         int | None, typer.Option(help="of each mode (as many as seeds, or 20)", min=1, max=LARGEST)

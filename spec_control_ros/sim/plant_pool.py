@@ -16,6 +16,7 @@ from spec_control_ros.core.errors import ProcessError, SpecControlError
 from spec_control_ros.sim.plant import Plant, Step
 
 FloatArray = NDArray[np.float32]
+Numbers = Sequence[int] | NDArray[np.int64]
 MakePlant = Callable[[], Plant]
 PATIENCE_S = 120.0  # for a worker's answer; a tick takes milliseconds, its start some seconds
 
@@ -60,11 +61,11 @@ class PlantPool:
             _Processes(make_plant, count, processes) if processes > 1 else _Here(make_plant, count)
         )
 
-    def reset(self, plants: Sequence[int], seeds: Sequence[int]) -> FloatArray:
+    def reset(self, plants: Numbers, seeds: Numbers) -> FloatArray:
         """Start the episodes of `seeds`, one in each of `plants`; first observations (plant, obs)."""
         return np.stack(self._workers.call("reset", list(zip(plants, map(int, seeds), strict=True))))
 
-    def step(self, plants: Sequence[int], actions: FloatArray) -> PoolStep:
+    def step(self, plants: Numbers, actions: FloatArray) -> PoolStep:
         """Hold actions (plant, action) for one tick.
 
         Raises:

@@ -82,6 +82,8 @@ class ExpertPolicy:
 
     def __init__(self, expert: ExpertActor, largest_noise: float, rng: np.random.Generator):
         self._expert, self._largest_noise, self._rng = expert, largest_noise, rng
+        self._level: FloatArray  # (plant, 1) of the noise, both since the first tick of an episode
+        self._random_left: NDArray[np.int64]  # (plant,) ticks of a burst
 
     def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""

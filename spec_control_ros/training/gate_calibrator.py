@@ -19,7 +19,12 @@ from spec_control_ros.core.errors import CalibrationError, SettingsError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, normal_episodes
+from spec_control_ros.training.calibration_rollouts import (
+    CalibrationRollouts,
+    GatedEpisode,
+    normal_episodes,
+    open_gate,
+)
 
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.9, 0.99)
 LEAST_RANK = 5  # of a threshold among the largest nominal mismatches: above that its true rate is mere chance

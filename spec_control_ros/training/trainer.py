@@ -17,6 +17,7 @@ from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.demonstrations import demonstrations, find_expert
 from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.evaluator import Evaluator

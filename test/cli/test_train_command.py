@@ -26,6 +26,7 @@ from spec_control_ros.core.errors import (
     TaskError,
     TrainingError,
 )
+from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.suite_plant import split_task
 from spec_control_ros.training.demonstrations import find_expert
 from spec_control_ros.training.expert import ExpertActor
@@ -36,6 +37,7 @@ from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
+BODY = ROOT / "test/data/bodies/two_link.xml"
 SHIPPED = sorted((ROOT / "config" / "training").glob("*.yaml"))
 FURTHER = re.compile("-(second|wide|5m)$")  # runs that continue from the model of another recipe
 RECIPE = {
@@ -84,6 +86,31 @@ def test_model_that_is_exported_tells_how_it_was_made(words: list[object], tmp_p
     assert "evaluation of the prior" in outcome.output
     with (tmp_path / "run" / "log.csv").open() as file:
         assert [row["updates"] for row in csv.DictReader(file)][-1] == "8"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gymnasium:InvertedPendulum-v5", f"mjcf:{BODY}@own_body:impatient", "python:short_plant:FallingPlant"],
+)
+def test_any_environment_is_trained_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of these end episodes early."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    outcome = invoke("train", name, "--recipe", "recipe.yaml", "--export", "model")
+    assert outcome.exit_code == 0
+    assert re.search(r"update 8 of 8, tick \d+: .*evaluation of the prior", outcome.output.replace("\n", " "))
+    (folder,) = (tmp_path / "results/train").iterdir()
+    assert re.fullmatch(r"[\w.-]+", folder.name)
+    card, plant = load_card(tmp_path / "model" / WEIGHTS), make_env(name)
+    assert (card["task"], card["action_repeat"]) == (name, 0)
+    assert card["control_period_s"] == plant.control_period_s
+
+
+def test_run_tells_how_long_it_will_take(words: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spec_control_ros.cli.train.TELL_TIME_S", -1.0)
+    output = invoke(*words).output
+    assert re.search(r"8 updates in all: \d+ s left", output)
+    assert re.search(r"update 4 of 8, tick \d+: .*, \d+ s left", output)
 
 
 def test_interrupted_run_is_saved_and_the_same_command_goes_on(
@@ -174,7 +201,7 @@ def test_what_does_not_go_together_is_told(
     ("text", "said"),
     [
         ("updates: many", "updates"),
-        ("plants: 3", "plants: unknown, expected one of task, size"),
+        ("plants: 3", "plants: unknown, expected one of task, action_repeat, size"),
         ("collection: {plants: 0}", r"collection\.plants: got 0"),
         ("- 1", "got list, expected settings by name"),
         ("a: [", "recipe"),

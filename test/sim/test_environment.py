@@ -1,5 +1,7 @@
 """Environments by name, and what is said of those that are none."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import gymnasium
@@ -8,7 +10,7 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
 from spec_control_ros.core.errors import TaskError
-from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant, Step
 
 BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
@@ -99,7 +101,10 @@ def test_a_plant_of_one_s_own_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("mujoco:Ant", "environment: got 'mujoco:Ant', expected `dm_control:walker-walk`"),
+        (
+            "mujoco:Ant",
+            "environment: got 'mujoco:Ant', expected one of the kinds dm_control, gymnasium, mjcf, python",
+        ),
         ("walker-fly", "task: got 'walker-fly', expected one of .*walker-walk"),
         ("gymnasium:Nothing-v0", "which Gymnasium does not make"),
         ("gymnasium:Endless-v0", "its episodes have no end"),
@@ -119,6 +124,45 @@ def test_what_is_no_environment_is_refused(name: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gymnasium:Small-v0", "walker-walk"])
-def test_no_repeat_is_refused(name: str) -> None:
-    with pytest.raises(TaskError, match="action_repeat: got 0, expected at least 1"):
-        make_env(name, 0)
+def test_negative_repeat_is_refused(name: str) -> None:
+    with pytest.raises(TaskError, match="action_repeat: got -1, expected at least 1"):
+        make_env(name, -1)
+
+
+def test_module_is_found_beside_the_file_and_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a robot's file that is named from elsewhere."""
+    (tmp_path / "robots").mkdir()
+    shutil.copy(BODY, tmp_path / "robots/body.xml")
+    for folder, module in (("robots", "beside_it"), (".", "where_we_are")):
+        (tmp_path / folder / f"{module}.py").write_text("from own_body import raise_links")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for module in ("beside_it", "where_we_are"):
+        assert make_env(f"mjcf:robots/body.xml@{module}:raise_links").episode_ticks == 25
+
+
+def test_package_adds_a_kind_of_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "third_party.py").write_text(
+        "import gymnasium\n\ndef make(rest):\n    return gymnasium.make(f'{rest}-v5')\n"
+        "\ndef broken(rest):\n    raise AssertionError\n"
+    )
+    info = tmp_path / "third_party-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[spec_control_ros.envs]\nsoon = third_party:make\nlost = third_party:gone\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert make_env("soon:InvertedPendulum", 2).obs_dim == 4
+    with pytest.raises(TaskError, match=r"environment lost:x: third_party:gone cannot be imported"):
+        make_env("lost:x")
+    with pytest.raises(TaskError, match="kinds dm_control, gymnasium, lost, mjcf, python, soon;"):
+        make_env("other:x")
+
+
+def test_physics_is_asked_of_what_has_none() -> None:
+    assert make_control_plant(f"mjcf:{BODY}@own_body:raise_links").physics.model.nu == 2
+    with pytest.raises(TaskError, match="got a GymnasiumPlant, expected an environment of dm_control"):
+        make_control_plant("gymnasium:Small-v0")
