@@ -17,7 +17,6 @@ NODES = (
     "hardware_bridge",
     "hardware_emulator",
     "recorder",
-    "echo",
     "network_relay",
 )
 

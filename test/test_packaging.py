@@ -98,7 +98,7 @@ def imported_modules(folder: Path) -> Iterator[str]:
 
 def imported_distributions(*folders: str) -> set[str]:
     """What files below these folders import from elsewhere, by the names that requirements use."""
-    own = {path.stem for path in (ROOT / "test").rglob("*.py")} | {"spec_control_ros"}
+    own = {path.stem for path in (ROOT / "test").rglob("*.py")} | {"spec_control_ros", "benchmarks", "tools"}
     found = {name for folder in folders for name in imported_modules(ROOT / folder)} - own
     return {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in found}
 

@@ -20,7 +20,6 @@ NODES = (
     "hardware_emulator",
     "recorder",
     "network_relay",
-    "echo",
 )
 KEY = re.compile(r"/?(\w+|\*\*?)(/(\w+|\*\*?))*")
 Parameters = dict[str, dict[str, Any]]  # by node; nested settings are nested mappings

@@ -117,7 +117,7 @@ def command_line(process: Process) -> Sequence[str]:
         word for name, value in process.parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")
     ]
     remappings = [word for old, new in process.remappings for word in ("-r", f"{old}:={new}")]
-    module = f"spec_control_ros.nodes.{process.executable}"
+    module = f"{process.package}.{process.executable}"
     return [
         sys.executable,
         "-m",

@@ -27,12 +27,13 @@ class Argument:
 class Process:
     """One ROS node in a process of its own."""
 
-    executable: str  # of this package, and the node's name
+    executable: str  # and the node's name
     parameter_files: tuple[Path, ...]
     parameters: dict[str, str | int | bool]  # win over the files
     remappings: tuple[tuple[str, str], ...] = ()  # of topics and services
     namespace: str = ""  # as in /left; empty: none of its own
     log_level: str = "info"
+    package: str = "spec_control_ros.nodes"  # of the Python module that is named like the executable
 
 
 ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}

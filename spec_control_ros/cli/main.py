@@ -1,6 +1,7 @@
 """The `spec-control` command."""
 
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from math import isfinite
 from pathlib import Path
@@ -42,7 +43,7 @@ ENVIRONMENT = "Environment, as walker-walk, gymnasium:HalfCheetah-v5 or mjcf:FIL
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
 
 
-def _number(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
     """A number that one can compute with: `nan` and `inf` are floats to Python, and within every range to click."""
     if value is not None and not isfinite(value):
         raise typer.BadParameter(f"got {value}, expected a finite number")
@@ -135,7 +136,7 @@ def convert(
         typer.Option(
             help="Seconds of a tick [default: the task's own, with an action repeat of 2]",
             min=0.0001,
-            callback=_number,
+            callback=finite,
         ),
     ] = None,
     single_task: Annotated[
@@ -237,7 +238,7 @@ def train(
     ] = False,
     minutes: Annotated[
         float | None,
-        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=_number),
+        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=finite),
     ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="beside log.csv")] = False,
     export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
@@ -274,69 +275,6 @@ def train(
     )
     chosen = {name: value for name, value in given.items() if value is not None}
     train_model(task, folder, recipe, chosen, resources, minutes=minutes, threads=threads, export=export)
-
-
-@app.command()
-def bench_learner(
-    size: Annotated[str, typer.Option(help="1, 5, 19, 48 or 317")] = "1",
-    batch: Annotated[int, typer.Option(help="sequences in an update", min=1, max=LARGEST)] = 256,
-    horizon: Annotated[int, typer.Option(help="ticks of a sequence", min=1, max=LARGEST)] = 3,
-    rounds: Annotated[int, typer.Option(help="in which both forms take their turn", min=1, max=LARGEST)] = 20,
-    updates: Annotated[int, typer.Option(help="of each form in a round", min=1, max=LARGEST)] = 5,
-    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
-    precision: Annotated[str, typer.Option(help="of the learner: auto, float32 or bfloat16")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
-    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
-) -> None:
-    """Measure updates a second of the learner and of the update's plain form, side by side."""
-    refuse_file(json)
-    from spec_control_ros.cli.bench_learner import bench_learner as measure
-    from spec_control_ros.core.settings import settings_from
-    from spec_control_ros.training.update_benchmark import UpdateBenchmark
-
-    given = {
-        "size": size,
-        "batch": batch,
-        "horizon": horizon,
-        "rounds": rounds,
-        "updates": updates,
-        "device": device,
-        "precision": precision,
-    }
-    measure(settings_from(UpdateBenchmark, given), threads, json)
-
-
-@app.command()
-def expert(
-    task: Annotated[str, typer.Argument(help="dm_control suite task, as in humanoid-walk")],
-    out: Annotated[Path, typer.Option(help="file for the expert, as experts/humanoid-walk.npz")],
-    recipe: Annotated[
-        Path | None,
-        typer.Option(help="YAML file of settings and stages [default: the shipped one of the task]"),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(help="state and log; what lies there is continued [default: results/expert/TASK]"),
-    ] = None,
-    start: Annotated[Path | None, typer.Option("--from", help="expert to go on from")] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=_number),
-    ] = None,
-    ticks: Annotated[
-        int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1, max=LARGEST)
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
-) -> None:
-    """Make a policy that demonstrates a task; an interrupted run goes on where it was."""
-    folder = folder or Path("results/expert") / task
-    refuse_folder(folder)
-    refuse_file(out, (".npz",), makes_folder=True)
-    from spec_control_ros.cli.expert import expert as make_expert
-
-    given = {"seed": seed, **({} if ticks is None else {"ticks": ticks})}
-    make_expert(task, out, recipe, given, folder, start, minutes, threads)
 
 
 @app.command()
@@ -380,10 +318,10 @@ def distill(
 def calibrate(
     model: Annotated[str, typer.Argument(help="shipped model, as walker-walk, or model folder")],
     false_alarm_rate: Annotated[
-        float, typer.Option(help="part of nominal ticks at which the queue may be dropped", callback=_number)
+        float, typer.Option(help="part of nominal ticks at which the queue may be dropped", callback=finite)
     ] = 0.01,
     correction_rate: Annotated[
-        float, typer.Option(help="part of nominal ticks that are corrected", callback=_number)
+        float, typer.Option(help="part of nominal ticks that are corrected", callback=finite)
     ] = 0.99,
     episodes: Annotated[
         int,
@@ -469,32 +407,6 @@ def bench(
     raise typer.Exit(run_benchmark(options))
 
 
-@app.command(name="bench-executor")
-def bench_executor(
-    robot: Annotated[str, typer.Option(help="humanoid, walker or cheetah: sizes and settings")] = "humanoid",
-    model: Annotated[str, typer.Option(help="shipped model or model folder [default: the robot's]")] = "",
-    rates: Annotated[
-        str, typer.Option(help="Hz, as in 50,200 [default: upwards until two are not held]")
-    ] = "",
-    seconds: Annotated[float, typer.Option(help="at every rate", min=0.1, callback=_number)] = 60.0,
-    ticks: Annotated[
-        int, typer.Option(help="of computing times and of latencies", min=100, max=LARGEST)
-    ] = 4000,
-    quick: Annotated[bool, typer.Option("--quick", help="5 s and 500 ticks: for a first look")] = False,
-    soak: Annotated[
-        int, typer.Option(help="ticks as fast as they go, to see whether memory grows", min=0, max=LARGEST)
-    ] = 0,
-    json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
-) -> None:
-    """Measure the executor: computing time, latency beside a bare ROS echo, highest rate, growth of memory."""
-    refuse_file(json)
-    from spec_control_ros.cli.bench_executor import BenchExecutorOptions
-    from spec_control_ros.cli.bench_executor import bench_executor as run_benchmark
-
-    seconds, ticks = (min(seconds, 5.0), min(ticks, 500)) if quick else (seconds, ticks)
-    raise typer.Exit(run_benchmark(BenchExecutorOptions(robot, model, rates, seconds, ticks, soak, json)))
-
-
 @app.command()
 def analyze(
     bags: Annotated[list[Path], typer.Argument(help="folder of a bag, .mcap or .db3 file; two to compare")],
@@ -541,31 +453,6 @@ def hil(
     raise typer.Exit(code)
 
 
-@app.command()
-def bench_planner(
-    model: Annotated[
-        str, typer.Argument(help="1, 5, 19, 48 or 317: random weights of that size; or model name or folder")
-    ] = "5",
-    rounds: Annotated[int, typer.Option(help="in each, every form plans once", min=1, max=LARGEST)] = 20,
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
-    device: Annotated[str, typer.Option(help="torch device to plan on")] = "cpu",
-    wall: Annotated[
-        bool, typer.Option("--wall", help="by the wall clock, as several threads and GPUs always are")
-    ] = False,
-    official: Annotated[
-        bool, typer.Option("--official", help="with the official search, not that of the model's robot")
-    ] = False,
-    episodes: Annotated[int, typer.Option(help="that every form is driven through", min=0, max=LARGEST)] = 0,
-    json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
-) -> None:
-    """Measure the planner beside a plain form of the official algorithm and the machine's own rate."""
-    refuse_file(json)
-    from spec_control_ros.cli.bench_planner import BenchPlannerOptions
-    from spec_control_ros.cli.bench_planner import bench_planner as run_benchmark
-
-    run_benchmark(BenchPlannerOptions(model, rounds, threads, device, wall, official, episodes, json))
-
-
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def replay(
     settings: typer.Context,
@@ -606,7 +493,7 @@ def publish(
         str, typer.Option(help="recorded: at the recorded times; answered: one by one")
     ] = "recorded",
     speed: Annotated[
-        float, typer.Option(help="of recorded time; 2: twice as fast", min=0.001, callback=_number)
+        float, typer.Option(help="of recorded time; 2: twice as fast", min=0.001, callback=finite)
     ] = 1.0,
     first_epoch: Annotated[
         int,
@@ -619,10 +506,10 @@ def publish(
     ] = None,
     to_namespace: Annotated[str, typer.Option(help="namespace of the executor")] = "",
     start_timeout: Annotated[
-        float, typer.Option(help="s; that an executor may take to be there", min=0.0, callback=_number)
+        float, typer.Option(help="s; that an executor may take to be there", min=0.0, callback=finite)
     ] = 60.0,
     answer_timeout: Annotated[
-        float, typer.Option(help="s; then the next observation comes anyway", min=0.0, callback=_number)
+        float, typer.Option(help="s; then the next observation comes anyway", min=0.0, callback=finite)
     ] = 10.0,
 ) -> None:
     """Publish a bag's observations to an executor that runs, in the place of the robot."""
@@ -635,8 +522,8 @@ def publish(
     raise typer.Exit(publish_bag(options))
 
 
-def main() -> None:
-    """Run the command; our own errors, and those of files, become one line and exit code 1."""
+def main(command: Callable[[], object] | None = None) -> None:
+    """Run a command; our own errors, and those of files, become one line and exit code 1."""
     leave_foreign_ros()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -644,7 +531,7 @@ def main() -> None:
     if any("\0" in word for word in sys.argv):
         _end("an argument holds a NUL character, expected text without it")
     try:
-        app()
+        (command or app)()
     except SpecControlError as error:
         _end(str(error))
     except OSError as error:

@@ -1,7 +1,10 @@
 """What commands write to the terminal: plain text, whatever it holds. A style is given beside it, never inside."""
 
-from collections.abc import Iterable
-from typing import TypeVar
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -42,3 +45,25 @@ def plain(template: str) -> TextColumn:
 def coloured(is_good: bool, text: str) -> Text:
     """Text in green where it is good news, else in red."""
     return Text(text, "green" if is_good else "red")
+
+
+@contextmanager
+def interruption() -> Iterator[Event]:
+    """The first Ctrl-C or SIGTERM sets the event, so that the state is saved whole; the second ends the process."""
+    asked = Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: Any) -> None:
+        asked.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        restore()

@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColumn
 
 from spec_control_ros.bringup.yaml_file import read_yaml
-from spec_control_ros.cli.expert import interruption
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import progress, terminal
+from spec_control_ros.cli.terminal import interruption, progress, terminal
 from spec_control_ros.core.errors import SettingsError, TrainingError
 from spec_control_ros.core.output import file_name
 from spec_control_ros.core.settings import settings_from

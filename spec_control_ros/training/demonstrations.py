@@ -33,7 +33,7 @@ def find_expert(name: str, models: Path) -> ExpertActor:
             return ExpertActor.load(path)
     known = ", ".join(sorted(path.stem for path in (models / "experts").glob("*.npz"))) or "(none shipped)"
     raise CheckpointError(
-        f"expert: got {name!r}, expected one of {known}, or a file; `spec-control expert` makes one"
+        f"expert: got {name!r}, expected one of {known}, or a file (`python -m tools.expert` makes one)"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 import torch
-import typer
+from every_command import every_command
 from official_checkpoint import official_keys, write
 
 from spec_control_ros.cli import main as cli
@@ -64,8 +64,8 @@ WORDS = {
     "replay": [NOWHERE],
     "publish": [NOWHERE],
 }
-GROUP = typer.main.get_command(cli.app)
-COMMANDS = GROUP.commands  # type: ignore[attr-defined]
+GROUP = every_command()
+COMMANDS = GROUP.commands
 
 
 @pytest.fixture

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from made_bag import make_bag
 
-NODE = ["-m", "spec_control_ros.nodes.echo", "--ros-args", "-p", "no_such_parameter:=1"]  # ends by itself
+NODE = [
+    "-m",
+    "spec_control_ros.nodes.network_relay",
+    "--ros-args",
+    "-p",
+    "no_such_parameter:=1",
+]  # ends by itself
 COMMAND = ["-m", "spec_control_ros.cli.main"]
 
 
@@ -76,7 +82,7 @@ def test_node_starts_where_logs_cannot_be_written(variable: str) -> None:
     assert done.returncode == 2, done.stderr
     assert "warning: /proc/nowhere" in done.stderr
     assert "cannot be written: logs go to /" in done.stderr
-    assert "error: /echo: unknown parameter no_such_parameter" in done.stderr
+    assert "error: /network_relay: unknown parameter no_such_parameter" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
+from every_command import every_command
 
-from spec_control_ros.cli.main import app
 from spec_control_ros.core.errors import SettingsError
 
+GROUP = every_command()
 # By command: the arguments that it needs, none of which there is; by option: what cannot be written.
 NEEDED = {
     "run": ["walker"],
@@ -56,10 +56,9 @@ OTHERS = {("convert", "--task"): "walker-walk", ("expert", "--out"): "{tmp}/a.np
 
 
 def test_no_output_option_is_forgotten() -> None:
-    commands = get_command(app).commands
     found = {
         (command, parameter.name)
-        for command, known in commands.items()
+        for command, known in GROUP.commands.items()
         for parameter in known.params
         if parameter.name in OUTPUTS
     }
@@ -93,7 +92,7 @@ def test_output_that_cannot_be_written_is_refused_before_anything_else(
 def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What is said; `hil` has an exit code of its own for it."""
     try:
-        app(words, standalone_mode=False)
+        GROUP(words, standalone_mode=False)
     except SettingsError as error:
         return str(error)
     return capsys.readouterr().err.removeprefix("error: ")

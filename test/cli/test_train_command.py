@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import json
 import os
 import re
 import signal
@@ -10,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from ament_index_python.packages import get_package_share_directory
 from click.testing import Result
@@ -252,24 +250,3 @@ def test_size_may_be_written_as_a_number(tmp_path: Path) -> None:
 
 def test_task_without_a_recipe_has_the_defaults() -> None:
     assert read_recipe("cup-catch", None, ROOT) == TrainerSettings(task="cup-catch")
-
-
-def test_benchmark_of_the_update_tells_both_forms_and_their_ratio(tmp_path: Path) -> None:
-    before = torch.get_num_threads()
-    options = [
-        "--size",
-        "tiny",
-        "--batch",
-        4,
-        "--rounds",
-        2,
-        "--updates",
-        1,
-        "--json",
-        tmp_path / "report.json",
-    ]
-    assert "times as many" in invoke("bench-learner", *options).output
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert {name: len(of) for name, of in report["seconds_per_update"].items()} == {"eager": 2, "learner": 2}
-    assert report["spreads"]["ratio"]["median"] > 0.0
-    torch.set_num_threads(before)

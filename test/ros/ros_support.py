@@ -223,9 +223,10 @@ class Background:
 
 
 def node_command(name: str, parameters: Mapping[str, Any], *files: Path) -> list[str]:
-    """How a node is started by hand."""
+    """How a node is started by hand; one that is not of the package is named with its own."""
+    module = name if "." in name else f"spec_control_ros.nodes.{name}"
     words = [word for file in files for word in ("--params-file", str(file))]
-    return [sys.executable, "-m", f"spec_control_ros.nodes.{name}", *arguments_of(parameters), *words]
+    return [sys.executable, "-m", module, *arguments_of(parameters), *words]
 
 
 def until(is_true: Callable[[], object], what: str | Callable[[], str] = "", timeout_s: float = PATIENCE_S):

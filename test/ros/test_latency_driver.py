@@ -8,11 +8,11 @@ import pytest
 from rclpy.node import Node
 from ros_support import ACTION, LATENT, OBS, Background, until
 
+from benchmarks.executor.executor_speed import EPISODE
+from benchmarks.executor.latency_driver import LatencyDriver, Peer
+from benchmarks.executor.synthetic_planner import SyntheticPlanner
 from spec_control_interfaces import msg
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.evaluation.executor_speed import EPISODE
-from spec_control_ros.evaluation.synthetic_planner import SyntheticPlanner
-from spec_control_ros.ros.latency_driver import LatencyDriver, Peer
 from spec_control_ros.ros.node_runner import spinning
 
 PARAMETERS = {
@@ -35,7 +35,7 @@ def test_executor_and_echo_answer_every_observation(
     driver: LatencyDriver, start: Callable[..., Background], model: Path
 ) -> None:
     start("executor", {"model": str(model), **PARAMETERS})
-    start("echo", {"action_dim": ACTION})
+    start("benchmarks.executor.echo", {"action_dim": ACTION})
 
     def are_ready() -> bool:
         driver.spin_until(time.perf_counter() + 0.05)

@@ -1,0 +1,1 @@
+"""The training update: updates a second."""

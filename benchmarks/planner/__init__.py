@@ -1,0 +1,1 @@
+"""The planner: latency, roofline and return."""

@@ -1,0 +1,1 @@
+"""Training of an expert by reinforcement learning: a soft actor-critic with a curriculum."""

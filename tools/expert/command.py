@@ -1,0 +1,192 @@
+"""`python -m tools.expert`: a policy that demonstrates a task."""
+
+import csv
+import json
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.terminal import interruption, progress, terminal
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import write_text, written
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.expert import ExpertActor
+from tools.expert.curriculum import StartKind
+from tools.expert.recipe import read_recipe
+from tools.expert.rollout import episode_returns
+from tools.expert.settings import ExpertSettings
+from tools.expert.trainer import ExpertProgress, ExpertTrainer
+
+SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
+LOSSES = ("critic_loss", "value", "entropy", "temperature")
+
+
+def expert(
+    task: str,
+    out: Path,
+    recipe: Path | None,
+    given: dict[str, Any],
+    folder: Path,
+    first: Path | None,
+    minutes: float | None,
+    threads: int,
+) -> None:
+    """Make an expert for `task` and write it to `out`, with a card beside it.
+
+    Args:
+        task: dm_control suite task.
+        out: file for the actor, .npz.
+        recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
+        given: settings that win over the recipe's.
+        folder: state and log; what lies there is continued.
+        first: actor to start from.
+        minutes: of wall time, after which the run saves and ends.
+        threads: for PyTorch and for the plants.
+
+    Raises:
+        SpecControlError: a setting is wrong, or a file cannot be read or written.
+    """
+    if out.suffix != ".npz":
+        raise SettingsError(f"out: got {out}, expected a file that ends in .npz")
+    SuitePlant(task)  # an unknown task is told before anything is made
+    settings = replace(_recipe(task, recipe), task=task, **given)
+    first_actor = None if first is None else ExpertActor.load(first)
+    torch.set_num_threads(threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    drive(ExpertTrainer(settings, folder, first_actor, threads), settings, out, folder / "log.csv", minutes)
+
+
+def _recipe(task: str, path: Path | None) -> ExpertSettings:
+    if path is not None:
+        return read_recipe(path)
+    shipped = Path(__file__).parent / f"{task.replace('_', '-')}.yaml"
+    return read_recipe(shipped) if shipped.exists() else ExpertSettings()
+
+
+def drive(
+    trainer: ExpertTrainer,
+    settings: ExpertSettings,
+    out: Path,
+    log_file: Path,
+    minutes: float | None,
+) -> None:
+    """Run it to its end, or until it is interrupted or time is over; write the best actor so far.
+
+    Raises:
+        SystemExit: it was interrupted; its state is saved.
+    """
+    log, console = ExpertLog(log_file), terminal()
+    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
+    with interruption() as asked:
+        follow(
+            trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
+        )
+    if trainer.ticks < settings.ticks:
+        console.print(f"saved at tick {trainer.ticks}; the same command goes on from there")
+    if asked.is_set():
+        raise SystemExit(130)
+    if trainer.best_path.exists():
+        write_expert(trainer, settings, out, log, console)
+    else:
+        console.print(f"not evaluated yet, so {out} is not written")
+
+
+def follow(
+    trainer: ExpertTrainer,
+    ticks: int,
+    should_stop: Callable[[], bool],
+    log: "ExpertLog",
+    console: Console,
+) -> None:
+    """Run it with a bar of progress, and log what it reports."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
+        row = bar.add_task("", total=ticks, completed=trainer.ticks)
+        for told in trainer.run(should_stop):
+            log.add(told)
+            ended = "  ".join(f"{kind} {value:.0f}" for kind, value in told.returns.items())
+            bar.update(row, completed=told.ticks, description=f"{told.stage}: {ended}")
+            if told.evaluation is not None:
+                where = f"tick {told.ticks}, update {told.updates}, {told.stage}"
+                bar.console.print(f"{where}: {ended}  evaluation {told.evaluation:.0f}")
+
+
+def write_expert(
+    trainer: ExpertTrainer,
+    settings: ExpertSettings,
+    out: Path,
+    log: "ExpertLog",
+    console: Console,
+) -> None:
+    """Write the best actor, and what it returns on seeds that it was not chosen by."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with written(out) as part:
+        shutil.copyfile(trainer.best_path, part)
+    plants = [SuitePlant(settings.task) for _ in SCORED_SEEDS]
+    returns = episode_returns(ExpertActor.load(out), plants, SCORED_SEEDS)
+    training = {
+        "command": shlex.join(["python", "-m", "tools.expert", *sys.argv[1:]]),
+        "ticks": trainer.ticks,
+        "updates": trainer.learner.updates,
+        "wall_time_s": round(log.wall_time_s),
+        "hardware": hardware_info(),
+        "seed": settings.seed,
+        "settings": asdict(settings),
+    }
+    evaluation = {
+        "seeds": list(SCORED_SEEDS),
+        "returns": returns.tolist(),
+        "return_mean": float(np.mean(returns)),
+        "return_ci95": interval(returns.tolist()),
+    }
+    card = {"task": settings.task, "training": training, "evaluation": {"deterministic": evaluation}}
+    write_text(out.with_suffix(".json"), json.dumps(card, indent=2, default=lambda kind: kind.value) + "\n")
+    console.print(
+        f"{out}: returns {returns.mean():.1f} ± {evaluation['return_ci95']:.1f} "
+        f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})",
+    )
+
+
+class ExpertLog:
+    """A CSV file with a row a report; its wall time goes on where an earlier run's ended."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        rows = list(csv.DictReader(path.open())) if path.exists() else []
+        self._before_s = float(rows[-1]["wall_time_s"]) if rows else 0.0
+        self._began_s = time.monotonic()
+
+    @property
+    def wall_time_s(self) -> float:
+        """Of all runs that wrote here."""
+        return self._before_s + time.monotonic() - self._began_s
+
+    def add(self, told: ExpertProgress) -> None:
+        """Write a row."""
+        row = {
+            "wall_time_s": f"{self.wall_time_s:.1f}",
+            "ticks": told.ticks,
+            "updates": told.updates,
+            "stage": told.stage,
+            **{f"return_{kind.value}": told.returns.get(kind.value, "") for kind in StartKind},
+            "evaluation": "" if told.evaluation is None else told.evaluation,
+            **{name: told.losses.get(name, "") for name in LOSSES},
+        }
+        is_new = not self._path.exists()
+        with self._path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)

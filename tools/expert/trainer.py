@@ -1,0 +1,195 @@
+"""Makes an expert: many plants collect, a soft actor-critic learns, stage after stage; resumable."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.train_state import State, load_state, save_state
+from tools.expert.rollout import FloatArray, Rollout, episode_returns
+from tools.expert.settings import ExpertSettings
+from tools.expert.soft_actor_critic import SoftActorCritic, sample
+from tools.expert.support_force import SupportForce
+from tools.expert.transitions import TransitionBuffer, TransitionWriter
+
+EVALUATION_SEED = 1_000_000
+FREE = {"ticks", "report_every", "evaluate_every", "evaluation_episodes"}  # may differ from the saved run's
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertProgress:
+    """What a run has to report."""
+
+    ticks: int
+    updates: int
+    stage: str
+    returns: dict[str, float]  # mean of the episodes that ended since the last report, by kind of start
+    evaluation: float | None  # mean return of the task's own episodes, driven by deterministic actions
+    losses: dict[str, float]
+
+
+class ExpertTrainer:
+    """Runs `ExpertSettings` in a folder and continues what lies there.
+
+    Saving ends the episodes under way: a run that is continued from where it saved is the run without a break.
+
+    Args:
+        settings: of the run.
+        folder: holds the transitions, `state.pt` and the best actor.
+        first_actor: to start from; a new one if none.
+        threads: that step plants.
+        make_plant: a plant of the task.
+
+    Raises:
+        SpecControlError: settings, actor and body do not go together, or `folder` holds another run.
+    """
+
+    def __init__(
+        self,
+        settings: ExpertSettings,
+        folder: Path,
+        first_actor: ExpertActor | None = None,
+        threads: int = 1,
+        make_plant: Callable[[str], SuitePlant] = SuitePlant,
+    ):
+        self._settings, self._folder = settings, folder
+        self._rng = np.random.default_rng(settings.seed)
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        torch.manual_seed(settings.seed)
+        self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
+        obs_dim, action_dim = self._plants[0].obs_dim, self._plants[0].action_dim
+        actor = first_actor or ExpertActor(obs_dim, action_dim)
+        actor.check_fits(obs_dim, action_dim)
+        self.learner = SoftActorCritic(actor.train(), settings.actor_critic)
+        self._transitions = TransitionBuffer(
+            folder / "transitions", capacity=settings.buffer_ticks, obs_dim=obs_dim, action_dim=action_dim
+        )
+        discount = settings.actor_critic.discount
+        writers = [TransitionWriter(self._transitions, settings.return_ticks, discount) for _ in self._plants]
+        self._rollout = Rollout(self._plants, writers, self._rng, 10_000 * (settings.seed + 1), threads)
+        self._critic_updates = settings.critic_updates if first_actor else 0
+        self._random_ticks = 0 if first_actor else settings.first_ticks
+        self.ticks, self.best = 0, -np.inf
+        self._stage = self._stage_began = 0
+        state = load_state(self._state_path, settings, FREE)
+        if state is not None:
+            self._resume(state)
+        self._enter_stage()
+        if state is not None:
+            self.assist.load_state_dict(state["assist"])
+
+    @property
+    def best_path(self) -> Path:
+        """File of the actor that evaluated best."""
+        return self._folder / "best.npz"
+
+    @property
+    def _state_path(self) -> Path:
+        return self._folder / "state.pt"
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[ExpertProgress]:
+        """Train until the settings' number of ticks, or `should_stop`; yields what there is to report."""
+        s = self._settings
+        losses: dict[str, float] = {}
+        while self.ticks < s.ticks:
+            if should_stop():
+                self.save()
+                return
+            if (stage := s.stage_at(self.ticks)) > self._stage:
+                self._begin_stage(stage)
+            before = self.ticks
+            self.ticks += self._rollout.tick(self._act, lambda: losses.update(self._update()))
+            if before // s.evaluate_every != self.ticks // s.evaluate_every or self.ticks >= s.ticks:
+                evaluation = self._evaluate()
+                self.save()
+                yield self._report(losses, evaluation)
+            elif before // s.report_every != self.ticks // s.report_every:
+                yield self._report(losses)
+
+    def _act(self, obs: FloatArray) -> FloatArray:
+        """Sampled actions (plant, action); uniform ones before a new actor's first update."""
+        actor = self.learner.actor
+        actor.observe(torch.from_numpy(obs))
+        if self.ticks < self._random_ticks:
+            return self._rng.uniform(-1.0, 1.0, (len(obs), actor.action_dim)).astype(np.float32)
+        with torch.no_grad():
+            return sample(actor, actor.normalise(torch.from_numpy(obs)), self._generator)[0].numpy()
+
+    def _update(self) -> dict[str, float]:
+        losses: dict[str, float] = {}
+        if self.ticks - self._stage_began < self._settings.first_ticks:
+            return losses
+        for _ in range(self._settings.updates_per_round):
+            batch = self._transitions.sample(self._settings.batch, self._rng)
+            is_actor_ready = self.learner.updates >= self._critic_updates
+            losses |= self.learner.update(batch, self._generator, train_actor=is_actor_ready)
+        return losses
+
+    def _evaluate(self) -> float:
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self._settings.evaluation_episodes)
+        value = float(episode_returns(self.learner.actor, self._plants, seeds).mean())
+        if value > self.best:
+            self.best = value
+            self.learner.actor.save(self.best_path)
+        return value
+
+    def _report(self, losses: dict[str, float], evaluation: float | None = None) -> ExpertProgress:
+        return ExpertProgress(
+            ticks=self.ticks,
+            updates=self.learner.updates,
+            stage=self._settings.stages[self._stage].name,
+            returns=self._rollout.ended_returns(),
+            evaluation=evaluation,
+            losses=losses,
+        )
+
+    def _begin_stage(self, stage: int) -> None:
+        """Go on to a stage; its rewards and ends are its own, so that older transitions would mislead."""
+        self._stage, self._stage_began = stage, self.ticks
+        self._transitions.clear()
+        self._enter_stage()
+
+    def _enter_stage(self) -> None:
+        stage = self._settings.stages[self._stage]
+        self.assist = SupportForce(stage.assist)
+        self._rollout.enter(stage, self.assist)
+
+    def save(self) -> None:
+        """Write the whole state.
+
+        Raises:
+            CheckpointError: see `save_state`.
+        """
+        self._rollout.cut()
+        state: dict[str, Any] = {
+            "learner": self.learner.state_dict(),
+            "transitions": self._transitions.state_dict(),
+            "ticks": self.ticks,
+            "best": float(self.best),
+            "stage": self._stage,
+            "stage_began": self._stage_began,
+            "assist": self.assist.state_dict(),
+            "critic_updates": self._critic_updates,
+            "random_ticks": self._random_ticks,
+            "next_seed": self._rollout.next_seed,
+            "generator": self._generator.get_state(),
+            "numpy_rng": json.dumps(self._rng.bit_generator.state),
+        }
+        save_state(self._state_path, self._settings, state)
+        self._rollout.begin()
+
+    def _resume(self, state: State) -> None:
+        self.learner.load_state_dict(state["learner"])
+        self._transitions.load_state_dict(state["transitions"])
+        self.ticks, self.best = state["ticks"], state["best"]
+        self._stage, self._stage_began = state["stage"], state["stage_began"]
+        self._critic_updates, self._random_ticks = state["critic_updates"], state["random_ticks"]
+        self._rollout.next_seed = state["next_seed"]
+        self._generator.set_state(state["generator"])
+        self._rng.bit_generator.state = json.loads(state["numpy_rng"])
