@@ -86,7 +86,10 @@ setup(
         # And kinds of environments to this one; a name begins with its kind, as in `gymnasium:HalfCheetah-v5`.
         f"{PACKAGE}.envs": [
             f"dm_control = {PACKAGE}.sim.suite:load",
-            *(f"{kind} = {PACKAGE}.sim.environment:{kind}_env" for kind in ("gymnasium", "mjcf", "python")),
+            *(
+                f"{kind} = {PACKAGE}.sim.environment:{kind}_env"
+                for kind in ("gymnasium", "mjcf", "python", "state")
+            ),
         ],
     },
 )

@@ -35,14 +35,16 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
             the following. `python:MODULE:FACTORY`: whatever FACTORY() makes: an environment of dm_control or
             Gymnasium, or a plant of one's own. Modules are found as Python finds them, and in the working directory;
             a MuJoCo file's also beside it.
+            `state:NAME`: one of dm_control's that observes its whole physical state, as planners want it that
+            simulate: positions, velocities and activations, as MuJoCo has them.
             `KIND:ANYTHING`: as an installed package has it.
         action_repeat: the environment's steps in a tick; None or 0: 2 for the suite, else 1.
 
     Raises:
         TaskError: there is no such environment, or it cannot be controlled: no bounds, no end, discrete actions.
     """
-    kind, _, rest = name.partition(":") if ":" in name else ("dm_control", "", name)
-    repeat = action_repeat or DEFAULT_REPEAT.get(kind, 1)
+    kind, rest = _kind(name), _rest(name)
+    repeat = action_repeat or DEFAULT_REPEAT.get(_innermost(name), 1)
     try:
         return _adapted(_maker(kind, name)(rest), name, repeat)
     except TaskError as error:
@@ -92,6 +94,36 @@ def mjcf_env(rest: str) -> Any:
 def python_env(factory: str) -> Any:
     """What the factory `MODULE:FACTORY` makes."""
     return _imported(factory)()
+
+
+def state_env(name: str) -> rl.control.Environment:
+    """The environment of a name, whose task observes MuJoCo's state in place of what it observed."""
+    env = _maker(_kind(name), name)(_rest(name))
+    if not isinstance(env, rl.control.Environment):
+        raise TaskError(
+            f"state:{name}: got a {type(env).__name__}, expected an environment of dm_control or an mjcf file with a "
+            "dm_control task: no other shows its state"
+        )
+    env.task.get_observation = _state
+    return env
+
+
+def _state(physics: mujoco.Physics) -> dict[str, Any]:
+    data = physics.data
+    return {"position": data.qpos.copy(), "velocity": data.qvel.copy(), "activation": data.act.copy()}
+
+
+def _kind(name: str) -> str:
+    return name.partition(":")[0] if ":" in name else "dm_control"
+
+
+def _rest(name: str) -> str:
+    return name.partition(":")[2] or name
+
+
+def _innermost(name: str) -> str:
+    """The kind that `state:` is put before."""
+    return _kind(name.removeprefix("state:"))
 
 
 def _maker(kind: str, name: str) -> Any:

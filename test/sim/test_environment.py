@@ -166,3 +166,27 @@ def test_physics_is_asked_of_what_has_none() -> None:
     assert make_control_plant(f"mjcf:{BODY}@own_body:raise_links").physics.model.nu == 2
     with pytest.raises(TaskError, match="got a GymnasiumPlant, expected an environment of dm_control"):
         make_control_plant("gymnasium:Small-v0")
+
+
+@pytest.mark.parametrize(
+    "name", ["walker-walk", "dm_control:walker-walk", f"mjcf:{BODY}@own_body:raise_links"]
+)
+def test_state_of_an_environment_is_all_that_its_physics_has(name: str) -> None:
+    plain, plant = make_control_plant(name), make_control_plant(f"state:{name}")
+    observed = [plant.reset(3), plant.step(np.ones(plant.action_dim, np.float32)).obs]
+    plain.reset(3)
+    step = plain.step(np.ones(plain.action_dim, np.float32))
+    data = plain.physics.data
+    state = np.concatenate([data.qpos, data.qvel, data.act]).astype(np.float32)
+    assert plant.obs_dim == len(observed[0]) == len(state)
+    assert np.array_equal(observed[1], state)
+    assert np.array_equal(plant.observe(), state)
+    assert plant.control_period_s == plain.control_period_s
+    assert step.obs.shape == (plain.obs_dim,)
+
+
+def test_environment_that_hides_its_state_is_refused() -> None:
+    with pytest.raises(
+        TaskError, match=r"state:gymnasium:Small-v0: got a \w+, expected an environment of dm_control"
+    ):
+        make_env("state:gymnasium:Small-v0")
