@@ -158,7 +158,7 @@ def test_package_adds_a_kind_of_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert make_env("soon:InvertedPendulum", 2).obs_dim == 4
     with pytest.raises(TaskError, match=r"environment lost:x: third_party:gone cannot be imported"):
         make_env("lost:x")
-    with pytest.raises(TaskError, match="kinds dm_control, gymnasium, lost, mjcf, python, soon;"):
+    with pytest.raises(TaskError, match="kinds dm_control, gymnasium, lost, mjcf, python, soon, state;"):
         make_env("other:x")
 
 
