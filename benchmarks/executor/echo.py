@@ -17,7 +17,7 @@ from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 class EchoSettings:
     """Parameters of the node."""
 
-    action_dim: int = setting(1, "values of a command", low=1, high=100_000)
+    action_dim: int = setting(1, "Number of values in a command", low=1, high=100_000)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
 
     def __post_init__(self) -> None:

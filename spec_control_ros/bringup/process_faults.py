@@ -32,7 +32,7 @@ class Crash(ProcessFault):
 class Hang(ProcessFault):
     """A process stands still while the window is open."""
 
-    process: Victim = setting(Victim.PLANNER, "that hangs")
+    process: Victim = setting(Victim.PLANNER, "Process that hangs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Slow(ProcessFault):
     """A process stands still for a part of the time."""
 
     SIZE: ClassVar[str] = "loss"
-    process: Victim = setting(Victim.PLANNER, "that becomes slow")
-    loss: float = setting(0.5, "part of its time that it loses", low=0.0)
-    cycle_s: float = setting(0.05, "s; it stands still once in as long", above=0.0)
+    process: Victim = setting(Victim.PLANNER, "Process that becomes slow")
+    loss: float = setting(0.5, "Fraction of its time that the process loses", low=0.0)
+    cycle_s: float = setting(0.05, "Period of the stops (s)", above=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Delay(NetworkFault):
     """Plans take longer on their way."""
 
     SIZE: ClassVar[str] = "delay_s"
-    delay_s: float = setting(0.1, "s", low=0.0)
+    delay_s: float = setting(0.1, "Delay of plans (s)", low=0.0)
 
 
 NETWORK_FAULTS: dict[str, type[Fault]] = {"cut": Cut, "delay": Delay}

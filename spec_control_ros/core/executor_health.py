@@ -16,20 +16,28 @@ MIN_TICKS = 5  # of a report that is judged
 class SupervisionSettings:
     """What of the ticks is worth a warning, and what is an error."""
 
-    rate: bool = setting(True, "whether the rate of ticks is judged; in lockstep it is what it is")
-    control_period_s: float = setting(0.0, "s; the configured rate; 0: that of the model", low=0.0)
-    period_warn: float = setting(
-        0.1, "part of the control period by which the mean period may be off", above=0.0
+    rate: bool = setting(
+        True, "Whether to judge the rate of ticks; off in lockstep, where ticks come as fast as they can"
     )
-    period_error: float = setting(0.5, "likewise; more is an error", above=0.0)
+    control_period_s: float = setting(0.0, "Expected control period (s); 0: that of the model", low=0.0)
+    period_warn: float = setting(
+        0.1, "Deviation of the mean period that is a warning, as a fraction of the control period", above=0.0
+    )
+    period_error: float = setting(
+        0.5, "Deviation of the mean period that is an error, as a fraction of the control period", above=0.0
+    )
     deviation_warn: float = setting(
-        0.25, "part of the control period that the period's deviation may have", above=0.0
+        0.25,
+        "Standard deviation of the period that is a warning, as a fraction of the control period",
+        above=0.0,
     )
     overrun_error: float = setting(
-        0.1, "part of ticks that overrun; more is an error, any a warning", low=0.0
+        0.1, "Fraction of ticks that overrun which is an error; any overrun is a warning", low=0.0
     )
     rejected_warn: float = setting(
-        0.5, "part of predicted ticks with a mismatch above the replan threshold", low=0.0
+        0.5,
+        "Fraction of predicted ticks with a mismatch above the replan threshold that is a warning",
+        low=0.0,
     )
 
     def __post_init__(self) -> None:

@@ -21,54 +21,56 @@ class HoldPolicy(str, Enum):
 class ExecutorSettings:
     """What the executor may command, how long it waits, what it does without a plan, and whether it asks ahead."""
 
-    hold: HoldPolicy = setting(HoldPolicy.ZERO, "the safe action while there is no plan")
-    damping_ticks: float = setting(5.0, "ticks in which a damped action falls to 1/e", above=0.0)
+    hold: HoldPolicy = setting(HoldPolicy.ZERO, "Safe action while there is no plan")
+    damping_ticks: float = setting(5.0, "Ticks in which a damped action falls to 1/e", above=0.0)
     max_action: float = setting(
         MAX_ACTION,
-        "largest size of a component of a command; 1: no limit",
+        "Largest absolute value of a component of a command; 1: no limit",
         low=0.001,
         high=MAX_ACTION,
         live=True,
     )
     max_action_rate: float = setting(
         2 * MAX_ACTION,
-        "largest change of a component of a command in a tick; 2: no limit",
+        "Largest change of a component of a command in a tick; 2: no limit",
         low=0.001,
         high=2 * MAX_ACTION,
         live=True,
     )
     plan_wait_s: float = setting(
         5.0,
-        "s; a tick waits that long for its plan before it holds, unless the last plans all took longer",
+        "Time that a tick waits for its plan before it holds (s); no time if the last plans took longer",
         above=0.0,
     )
-    replan_timeout_s: float = setting(5.0, "s; an unanswered request is given up and made again", above=0.0)
-    retry_s: float = setting(0.1, "s; pause before a refused request is made again", above=0.0)
-    sensor_timeout_s: float = setting(1.0, "s; silence after which the hold action is published", above=0.0)
+    replan_timeout_s: float = setting(
+        5.0, "Time after which an unanswered request is repeated (s)", above=0.0
+    )
+    retry_s: float = setting(0.1, "Pause before a refused request is repeated (s)", above=0.0)
+    sensor_timeout_s: float = setting(
+        1.0, "Silence of the sensor after which the hold action is published (s)", above=0.0
+    )
     frozen_after_ticks: int = setting(
         5,
-        "observations in a row that are the same to the last bit, each after a change of the command, after which the "
-        "hold action is published; 0: never",
+        "Identical observations in a row, despite new commands, that make the sensor count as frozen; 0: never",
         low=0,
         high=10**6,
     )
     fault_after_bad_observations: int = setting(
-        20, "bad observations in a row that latch a fault", low=1, high=10**6
+        20, "Number of bad observations in a row that latch a fault", low=1, high=10**6
     )
 
     prefetch: bool = setting(
-        False, "whether the next plan is asked for while the queue drains, from a predicted latent"
+        False, "Whether to request the next plan while the queue drains, from a predicted latent"
     )
     prefetch_lead_ticks: int = setting(
         2,
-        "ticks before its take-over at which a plan is asked for; more where the last plans took longer",
+        "Ticks before its take-over at which a plan is requested; more if the last plans took longer",
         low=1,
         high=1000,
     )
     wait_for_prefetch: bool = setting(
         False,
-        "whether a command waits for the plan that is asked for ahead: for lockstep, where nothing may depend on how "
-        "fast plans come",
+        "Whether a command waits for the plan requested ahead of time, so that lockstep does not depend on speed",
     )
 
     def __post_init__(self) -> None:

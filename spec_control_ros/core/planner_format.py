@@ -25,7 +25,7 @@ GROUP = "spec_control_ros.planners"
 class BareSettings:
     """What the settings of every planner have at least."""
 
-    seed: int = setting(0, "of the planner's noise, if it has any", low=0, high=2**31 - 1)
+    seed: int = setting(0, "Seed of the planner's noise, if it has any", low=0, high=2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)

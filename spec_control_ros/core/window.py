@@ -11,12 +11,12 @@ from spec_control_ros.core.settings import check, setting
 class Window:
     """A stretch of an episode, in ticks or in seconds of the plant's time."""
 
-    start_tick: int = setting(0, "first tick", low=0)
-    duration_ticks: int = setting(0, "ticks; 0: to the end of the episode", low=0)
-    start_s: float = setting(0.0, "s; instead of start_tick", low=0.0)
-    duration_s: float = setting(0.0, "s; instead of duration_ticks", low=0.0)
-    probability: float = setting(1.0, "of each of these ticks", low=0.0, high=1.0)
-    episode: int = setting(-1, "the one episode that is meant, from 0 on; -1: every one", low=-1)
+    start_tick: int = setting(0, "First tick", low=0)
+    duration_ticks: int = setting(0, "Number of ticks; 0: to the end of the episode", low=0)
+    start_s: float = setting(0.0, "Start time (s), instead of start_tick", low=0.0)
+    duration_s: float = setting(0.0, "Duration (s), instead of duration_ticks", low=0.0)
+    probability: float = setting(1.0, "Probability for each of these ticks", low=0.0, high=1.0)
+    episode: int = setting(-1, "Number of the episode, from 0 on; -1: every episode", low=-1)
 
     def __post_init__(self) -> None:
         check(self)

@@ -20,12 +20,12 @@ from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 class ControllerSettings:
     """What the parameters of a robot's nodes say about its control, and no more."""
 
-    corrector: CorrectorKind = setting(CorrectorKind.AUTO, "corrector of the model")
+    corrector: CorrectorKind = setting(CorrectorKind.AUTO, "Corrector of the model")
     action_repeat: int = setting(
         0, "Steps of the environment in a tick (0: as the model was trained)", low=0, high=1000
     )
     task_index: int = setting(
-        -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
     )
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     gate: GateSettings = field(default_factory=GateSettings)

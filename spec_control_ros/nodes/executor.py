@@ -59,23 +59,27 @@ HEARD_S = 0.2  # at most, for a last observation that may be answered
 class ExecutorNodeSettings:
     """Parameters of the node; those of the control law are nested."""
 
-    model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
-    corrector: CorrectorKind = setting(CorrectorKind.AUTO, "corrector of that model")
+    model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
+    corrector: CorrectorKind = setting(CorrectorKind.AUTO, "Corrector of the model")
     task_index: int = setting(
-        -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
     )
-    watchdog_period_s: float = setting(0.01, "s; how often time-outs are looked at", above=0.0, high=10.0)
+    watchdog_period_s: float = setting(
+        0.01, "Period at which time-outs are checked (s)", above=0.0, high=10.0
+    )
     answer_timeout_s: float = setting(
-        1.0, "s; a planner that has not even accepted a request by then is taken for gone", above=0.0
+        1.0, "Time after which a planner that has not accepted a request counts as gone (s)", above=0.0
     )
     planner_lease_s: float = setting(
-        2.0, "s; a planner whose heartbeat stays away for that long is taken for gone", low=LEASE_S
+        2.0, "Time without a heartbeat after which a planner counts as gone (s)", low=LEASE_S
     )
-    planner_wait_s: float = setting(120.0, "s; start without a planner after that long", low=0.0)
-    autostart: bool = setting(True, "whether the node configures and activates itself")
+    planner_wait_s: float = setting(
+        120.0, "Time after which the executor starts without a planner (s)", low=0.0
+    )
+    autostart: bool = setting(True, "Whether the node configures and activates itself")
     shadow: bool = setting(
         False,
-        "whether everything is decided and reported, but nothing commanded: for a robot that another commands",
+        "Whether to decide and report, but command nothing; for a robot that another controller drives",
     )
     listeners: str = LISTENERS
     gate: GateSettings = field(default_factory=GateSettings)

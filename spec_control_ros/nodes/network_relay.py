@@ -30,7 +30,7 @@ USUAL_PERIOD_S = 0.05  # of a tick, until the plant's own is known
 class NetworkRelaySettings:
     """Parameters of the node."""
 
-    faults: str = setting("", "file of faults on demand")
+    faults: str = setting("", "Fault file")
 
     def __post_init__(self) -> None:
         check(self)

@@ -41,19 +41,19 @@ WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 class PlannerNodeSettings:
     """Parameters of the node; those of the planner itself lie below `planner.`, as its kind has them."""
 
-    model: str = setting("humanoid-walk", "name of a shipped model, or path of a model folder")
-    device: str = setting("cpu", "torch device to plan on: cpu, cuda, cuda:1, ...")
+    model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
+    device: str = setting("cpu", "Torch device to plan on: cpu, cuda, cuda:1, ...")
     threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
     task_index: int = setting(
-        -1, "task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
     )
     cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
     slo_s: float = setting(
         0.0,
-        "s; a plan that takes longer misses the planner's objective; 0: as long as a queue lasts",
+        "A plan that takes longer misses the planner's objective (s); 0: the duration of a queue",
         low=0.0,
     )
-    autostart: bool = setting(True, "whether the node configures and activates itself")
+    autostart: bool = setting(True, "Whether the node configures and activates itself")
 
     def __post_init__(self) -> None:
         check(self)

@@ -28,16 +28,16 @@ SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 class RecorderSettings:
     """Parameters of the node."""
 
-    folder: str = setting("bag", "of the bag; must not exist yet")
-    topics: str = setting("", "further topics, separated by spaces or commas")
-    storage: Storage = setting(Storage.MCAP, "file format of the bag")
+    folder: str = setting("bag", "Folder of the bag; it must not exist yet")
+    topics: str = setting("", "Further topics to record, separated by spaces or commas")
+    storage: Storage = setting(Storage.MCAP, "File format of the bag")
     reserve_mb: float = setting(
         100.0,
-        "MB of the disk that are left free: with less, the bag ends, and what comes later is lost",
+        "Disk space that is left free (MB); with less, the bag ends, and later messages are lost",
         low=0,
     )
     flush_period_s: float = setting(
-        1.0, "s; what is older than that survives the node's sudden death", above=0
+        1.0, "Period of writing to disk (s); a crash loses at most that much", above=0
     )
 
     def __post_init__(self) -> None:

@@ -23,13 +23,15 @@ MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 class RealTimeSettings:
     """What a process asks for."""
 
-    lock_memory: bool = setting(False, "whether the process's memory is kept from being paged out")
-    priority: int = setting(
-        0, "of all its threads under SCHED_FIFO; 0: the system's ordinary scheduler", low=0, high=99
+    lock_memory: bool = setting(
+        False, "Whether the memory of the process is locked, so that it is never paged out"
     )
-    cpus: str = setting("", "CPUs that it may run on, as in 2,3 or 2-5; empty: all")
+    priority: int = setting(
+        0, "Priority of all threads under SCHED_FIFO; 0: the system's ordinary scheduler", low=0, high=99
+    )
+    cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
     freeze_garbage: bool = setting(
-        False, "whether garbage is collected between ticks only, and what was there at the start never"
+        False, "Whether to collect garbage between ticks only, and objects from the start never"
     )
 
     def __post_init__(self) -> None:

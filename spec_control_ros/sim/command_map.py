@@ -26,30 +26,30 @@ UNITS = {CommandKind.EFFORT: "N m", CommandKind.POSITION: "rad"}
 class CommandMapSettings:
     """Lists have one value a joint, in the order of `joints`; an empty list is the default that is told."""
 
-    kind: CommandKind = setting(CommandKind.EFFORT, "what the controller takes")
+    kind: CommandKind = setting(CommandKind.EFFORT, "Quantity that the controller takes")
     joints: tuple[str, ...] = setting(
-        (), "in the controller's order; none: the task's motors in theirs", of=str
+        (), "Joints in the order of the controller; empty: the motors of the task", of=str
     )
     gains: tuple[float, ...] = setting(
-        (), "N m or rad that an action of 1 adds to the offset; none: the task's motors'", of=float
+        (), "Change of the command for an action of 1 (N m or rad); empty: the motors of the task", of=float
     )
     offsets: tuple[float, ...] = setting(
-        (), "N m or rad for an action of 0; none: the task's motors'", of=float
+        (), "Command for an action of 0 (N m or rad); empty: the motors of the task", of=float
     )
     lower: tuple[float, ...] = setting(
         (),
-        "N m or rad that a command never goes below; none: only where nothing is commanded",
+        "Lower limit of each command (N m or rad); may be empty only if nothing is commanded",
         of=float,
         live=True,
     )
     upper: tuple[float, ...] = setting(
         (),
-        "N m or rad that a command never exceeds; none: only where nothing is commanded",
+        "Upper limit of each command (N m or rad); may be empty only if nothing is commanded",
         of=float,
         live=True,
     )
     rates: tuple[float, ...] = setting(
-        (), "N m/s or rad/s that a command never changes faster than; none: no limit", of=float, live=True
+        (), "Largest rate of change of each command (N m/s or rad/s); empty: no limit", of=float, live=True
     )
 
     def __post_init__(self) -> None:

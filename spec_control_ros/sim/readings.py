@@ -55,18 +55,19 @@ MEANINGS = {
 class SensorSettings:
     """When sensors make an observation."""
 
-    max_age_s: float = setting(0.1, "s; a sensor that was heard longer ago is stale", above=0.0, high=60.0)
-    max_skew_s: float = setting(0.03, "s; between the stamps of one observation", above=0.0, high=60.0)
+    max_age_s: float = setting(0.1, "Age above which a sensor is stale (s)", above=0.0, high=60.0)
+    max_skew_s: float = setting(
+        0.03, "Largest difference between the stamps of one observation (s)", above=0.0, high=60.0
+    )
     frozen_after: int = setting(
         5,
-        "messages in a row with the same values, each after a change of the command, that make a sensor frozen",
+        "Identical messages in a row, despite new commands, that make a sensor count as frozen",
         low=2,
         high=10**6,
     )
     may_stand_still: tuple[str, ...] = setting(
         (),
-        "sensors whose values may stand still while the commands change, so that they are never frozen: "
-        "joint_states, imu, odom",
+        "Sensors that never count as frozen, because they may rightly stand still: joint_states, imu, odom",
         of=str,
     )
 

@@ -38,21 +38,21 @@ class RobotBridgeSettings:
     """How long the bridge is patient with robot and executor."""
 
     silence_s: float = setting(
-        0.25, "s; without a command for that long, the robot gets the safe one", above=0.0, high=60.0
+        0.25, "Time without a command after which the robot gets the safe command (s)", above=0.0, high=60.0
     )
     settle_s: float = setting(
         0.1,
-        "s; what sensors tell so soon after the robot was put to its start is left out",
+        "Time after a reset during which sensors are ignored (s)",
         low=0.0,
         high=60.0,
     )
     return_s: float = setting(
         0.25,
-        "s; after a safe command in an episode, commands grow in that time from rest to what the executor wants",
+        "Time in which commands grow from rest to what the executor wants, after a safe command in an episode (s)",
         low=0.0,
         high=60.0,
     )
-    episode_ticks: int = setting(0, "ticks of an episode; 0: the task's", low=0, high=10**9)
+    episode_ticks: int = setting(0, "Ticks of an episode; 0: the task's", low=0, high=10**9)
 
     def __post_init__(self) -> None:
         check(self)

@@ -34,21 +34,27 @@ class SearchStart(str, Enum):
 class MPPISettings:
     """Settings of the search; the defaults are the official ones."""
 
-    horizon: int = setting(3, "ticks that the search looks ahead", low=1, high=100)
+    horizon: int = setting(3, "Ticks that the search looks ahead", low=1, high=100)
     iterations: int = setting(
-        6, "of the search; the official code takes 8 for 20 actions and more", low=1, high=1000
+        6, "Iterations of the search; the official code takes 8 for 20 actions and more", low=1, high=1000
     )
-    samples: int = setting(512, "trajectories an iteration, the policy prior's included", low=2, high=100_000)
-    prior_samples: int = setting(24, "of these, trajectories of the policy prior", low=0, high=100_000)
-    elites: int = setting(64, "best trajectories that the next iteration is fitted to", low=1, high=100_000)
-    temperature: float = setting(0.5, "of the elites' weights", above=0.0)
-    start: SearchStart = setting(SearchStart.SHIFTED, "where the search's mean begins")
-    min_std: float = setting(0.05, "least spread of actions", above=0.0)
-    max_std: float = setting(2.0, "first and largest spread of actions", above=0.0)
-    discount: float = setting(0.99, "of reward, a tick", above=0.0, high=1.0)
+    samples: int = setting(
+        512, "Trajectories per iteration, including those of the policy prior", low=2, high=100_000
+    )
+    prior_samples: int = setting(
+        24, "Number of these that are trajectories of the policy prior", low=0, high=100_000
+    )
+    elites: int = setting(
+        64, "Number of best trajectories that the next iteration is fitted to", low=1, high=100_000
+    )
+    temperature: float = setting(0.5, "Temperature of the elites' weights", above=0.0)
+    start: SearchStart = setting(SearchStart.SHIFTED, "Initial mean of the search")
+    min_std: float = setting(0.05, "Smallest standard deviation of actions", above=0.0)
+    max_std: float = setting(2.0, "Initial and largest standard deviation of actions", above=0.0)
+    discount: float = setting(0.99, "Discount of reward per tick", above=0.0, high=1.0)
     pessimism: float = setting(
         0.0,
-        "of the distance between the two members' values, what is taken off their average; 0.5: the smaller one",
+        "Share of the two members' difference that is subtracted from their mean value; 0.5: the smaller value",
         low=0.0,
     )
 

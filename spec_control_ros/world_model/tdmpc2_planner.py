@@ -46,20 +46,22 @@ class PlannerSettings:
     """Settings of a planner."""
 
     queue_length: int = setting(
-        6, "K, rows of a plan; those past the search's horizon come from the prior", low=1
+        6, "Number of actions in a plan (K); the policy prior supplies those past the search's horizon", low=1
     )
-    selection: Selection = setting(Selection.MEAN, "which actions of the search make the plan")
-    seed: int = setting(0, "of the search's noise", low=0, high=2**31 - 1)
+    selection: Selection = setting(Selection.MEAN, "Which actions of the search make the plan")
+    seed: int = setting(0, "Seed of the search's noise", low=0, high=2**31 - 1)
     precision: Precision = setting(
         Precision.AUTO,
-        "of the search's matrix products; auto: bfloat16 where the device has it, else float32",
+        "Precision of the search's matrix products; auto: bfloat16 where the device computes it faster, else float32",
     )
     time_budget_s: float = setting(
         0.0,
-        "for the search, which does the iterations that fit; 0: all of them, however long it takes",
+        "Time for the search, which does the iterations that fit (s); 0: all iterations, however long they take",
         low=0.0,
     )
-    min_iterations: int = setting(1, "of the search, whatever its time budget", low=1, high=1000)
+    min_iterations: int = setting(
+        1, "Iterations of the search that are done whatever the time budget", low=1, high=1000
+    )
     mppi: MPPISettings = field(default_factory=MPPISettings)
 
     def __post_init__(self) -> None:

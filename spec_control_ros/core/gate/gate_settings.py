@@ -23,66 +23,69 @@ class GateMode(str, Enum):
 class GateSettings:
     """Up to the accept threshold execute, above the replan threshold replan, correct in between."""
 
-    mode: GateMode = setting(GateMode.AUTO, "where the thresholds come from; auto: as the model's card says")
-    metric: Metric = setting(Metric.RELATIVE_L2, "distance of observed and predicted latent")
+    mode: GateMode = setting(GateMode.AUTO, "Source of the thresholds; auto: as the model's card says")
+    metric: Metric = setting(Metric.RELATIVE_L2, "Distance between observed and predicted latent")
     accept: float = setting(
         NOT_GIVEN,
-        "mismatch up to which the queued action is executed as it is; -1: calibrated, else 0.05",
+        "Largest mismatch at which the queued action is executed unchanged; -1: calibrated, else 0.05",
         low=NOT_GIVEN,
         live=True,
     )
     replan: float = setting(
         NOT_GIVEN,
-        "mismatch above which the queue is dropped; -1: calibrated, else 0.6",
+        "Mismatch above which the queue is dropped; -1: calibrated, else 0.6",
         low=NOT_GIVEN,
         high=1e9,
         live=True,
     )
     correction_rate: float = setting(
         NOT_GIVEN,
-        "part of nominal ticks that are corrected, which calibrated `accept` follows from; -1: the card's",
+        "Fraction of nominal ticks to correct, which determines the calibrated `accept`; -1: the card's",
         low=NOT_GIVEN,
         high=1.0,
         live=True,
     )
     false_alarm_rate: float = setting(
         NOT_GIVEN,
-        "part of nominal ticks that drop the queue, which calibrated `replan` follows from; -1: the card's",
+        "Fraction of nominal ticks that drop the queue, which determines the calibrated `replan`; -1: the card's",
         low=NOT_GIVEN,
         high=1.0,
         live=True,
     )
     accumulation: float = setting(
-        0.5, "adaptive: tightening for every tolerance that a plan's mismatch has used up", low=0.0, high=1e6
+        0.5,
+        "Adaptive mode: tightening per tolerance that the mismatch of a plan has used up",
+        low=0.0,
+        high=1e6,
     )
     sensitivity: float = setting(
-        0.5, "adaptive: tightening where the dynamics doubles its usual growth of errors", low=0.0, high=1e6
+        0.5, "Adaptive mode: tightening where errors grow twice as fast as usual", low=0.0, high=1e6
     )
     hysteresis: float = setting(
         0.1,
-        "part of the accept threshold by which mismatch must fall below it to end a run of corrections",
+        "Fraction of the accept threshold by which the mismatch must fall below it to end a run of corrections",
         low=0.0,
         high=0.99,
         live=True,
     )
     max_corrections: int = setting(
-        50, "corrections of a plan in a row; one more is a replan", low=0, high=100_000
+        50, "Largest number of corrections in a row; one more is a replan", low=0, high=100_000
     )
     max_steps_ahead: int = setting(
-        50, "ticks; a row further from its plan's start is stale", low=0, high=100_000
+        50, "Actions further from the start of their plan are stale (ticks)", low=0, high=100_000
     )
     commit_ticks: int = setting(
-        0, "ticks after a plan takes over in which only a large mismatch drops it", low=0, high=100_000
+        0, "Ticks after a plan takes over during which only a large mismatch drops it", low=0, high=100_000
     )
     cooldown_ticks: int = setting(
         0,
-        "ticks after a mismatch dropped the queue in which only a large one does again",
+        "Ticks after a mismatch dropped the queue during which only a large mismatch drops it again",
         low=0,
         high=100_000,
     )
     large: float = setting(
         2.0,
-        "times the replan threshold, before any tightening: a mismatch above is large",
+        "A mismatch above this multiple of the replan threshold, before any tightening, is large",
         low=1.0,
         high=1e6,
         live=True,

@@ -32,7 +32,7 @@ class PushablePlant(Plant, Protocol):
 class ActuatorFault(Fault):
     """Something is wrong with actuators."""
 
-    actuators: tuple[str, ...] = setting((), "names; none: all of them")
+    actuators: tuple[str, ...] = setting((), "Names of the actuators; empty: all")
 
     def applied(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the actuators do instead of `action` (action,)."""
@@ -44,7 +44,7 @@ class Saturation(ActuatorFault):
     """Actuators reach a part of their range only."""
 
     SIZE: ClassVar[str] = "loss"
-    loss: float = setting(0.5, "part of the range that is out of reach", low=0.0)
+    loss: float = setting(0.5, "Fraction of the range that cannot be reached", low=0.0)
 
     def applied(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut off."""
@@ -57,7 +57,7 @@ class Dropout(ActuatorFault):
     """Actuators are weak, or do nothing at all."""
 
     SIZE: ClassVar[str] = "loss"
-    loss: float = setting(1.0, "part of the strength that is gone", low=0.0)
+    loss: float = setting(1.0, "Fraction of the strength that is lost", low=0.0)
 
     def applied(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
         """Weakened."""
@@ -69,11 +69,11 @@ class Push(Fault):
     """A wrench acts on a body."""
 
     SIZE: ClassVar[str] = "force_n"
-    body: str = setting("torso", "name of the body")
-    force_n: tuple[float, ...] = setting((100.0, 0.0, 0.0), "N, in the world's axes")
-    torque_nm: tuple[float, ...] = setting((0.0, 0.0, 0.0), "N m, in the world's axes")
+    body: str = setting("torso", "Name of the body")
+    force_n: tuple[float, ...] = setting((100.0, 0.0, 0.0), "Force in world axes (N)")
+    torque_nm: tuple[float, ...] = setting((0.0, 0.0, 0.0), "Torque in world axes (N m)")
     any_direction: bool = setting(
-        False, "whether force and torque are turned about the vertical by an angle drawn in each episode"
+        False, "Whether force and torque are rotated about the vertical by a random angle in each episode"
     )
 
     def __post_init__(self) -> None:

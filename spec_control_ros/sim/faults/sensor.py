@@ -58,7 +58,7 @@ class Bias(IndexedFault):
     """A constant error."""
 
     SIZE: ClassVar[str] = "value"
-    value: float = setting(0.1, "added, in units of the observation")
+    value: float = setting(0.1, "Value to add, in units of the observation")
 
     def falsify(self, obs: Obs, rng: np.random.Generator) -> NDArray[np.floating]:
         """Shifted."""
@@ -70,7 +70,7 @@ class Noise(IndexedFault):
     """A normally distributed error, drawn anew at every tick."""
 
     SIZE: ClassVar[str] = "std"
-    std: float = setting(0.1, "standard deviation, in units of the observation", low=0.0)
+    std: float = setting(0.1, "Standard deviation, in units of the observation", low=0.0)
 
     def falsify(self, obs: Obs, rng: np.random.Generator) -> NDArray[np.floating]:
         """Noisy."""
@@ -111,7 +111,7 @@ class Latency(SensorFault):
     """
 
     SIZE: ClassVar[str] = "ticks"
-    ticks: int = setting(2, "ticks that the news is old", low=0)
+    ticks: int = setting(2, "Delay in ticks", low=0)
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification."""
@@ -123,7 +123,7 @@ class Jitter(SensorFault):
     """The sensors are late by as many ticks as chance says, drawn anew at every tick; old news never follows newer."""
 
     SIZE: ClassVar[str] = "ticks"
-    ticks: int = setting(2, "ticks that the news is old, at most", low=0)
+    ticks: int = setting(2, "Largest delay in ticks", low=0)
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification; chance comes from `rng` alone."""
