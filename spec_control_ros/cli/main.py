@@ -16,7 +16,7 @@ from spec_control_ros.core.output import PICTURES, file_name, refuse_file, refus
 
 app = typer.Typer(
     rich_markup_mode=None,  # words in square brackets are words
-    help="Speculative control: a large planner drives a robot in real time.",
+    help="Run a slow planner on a fast robot: plan ahead, check every tick, correct, replan, or hold.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -128,13 +128,13 @@ def run(
 
 @app.command()
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="official TD-MPC2 checkpoint (.pt)")],
-    folder: Annotated[Path, typer.Argument(help="model folder to write")],
-    task: Annotated[str, typer.Option(help="task that it was trained for, as in humanoid-walk")],
+    checkpoint: Annotated[Path, typer.Argument(help="Official TD-MPC2 checkpoint (.pt)")],
+    folder: Annotated[Path, typer.Argument(help="Model folder to write")],
+    task: Annotated[str, typer.Option(help="Task that it was trained for, such as humanoid-walk")],
     control_period: Annotated[
         float | None,
         typer.Option(
-            help="Seconds of a tick [default: the task's own, with an action repeat of 2]",
+            help="Duration of a tick in seconds [default: the task's own, with an action repeat of 2]",
             min=0.0001,
             callback=finite,
         ),
@@ -145,15 +145,18 @@ def convert(
     task_index: Annotated[
         int,
         typer.Option(
-            help="Which task of a multi-task checkpoint it is [default: as in the official order of 30 or 80]",
+            help="Index of the task in a multi-task checkpoint [default: as in the official order of 30 or 80]",
             min=-1,
         ),
     ] = -1,
     action_dims: Annotated[
-        str, typer.Option(help="actions of each task, as 6,6,2: for older multi-task checkpoints only")
+        str,
+        typer.Option(
+            help="Number of actions of each task, such as 6,6,2; for older multi-task checkpoints only"
+        ),
     ] = "",
 ) -> None:
-    """Make a model folder (safetensors and a JSON card) of an official checkpoint."""
+    """Convert an official TD-MPC2 checkpoint into a model folder (safetensors and a JSON card)."""
     refuse_folder(folder)
     from spec_control_ros.cli.convert import ConvertOptions
     from spec_control_ros.cli.convert import convert as convert_checkpoint
@@ -164,18 +167,21 @@ def convert(
 
 @app.command()
 def download(
-    task: Annotated[str, typer.Argument(help="dm_control suite task, as in humanoid-walk")],
+    task: Annotated[str, typer.Argument(help="Task of the dm_control suite, such as humanoid-walk")],
     size: Annotated[
-        str, typer.Option(help="1, 5, 19, 48 or 317: that multi-task model [default: the single-task one]")
+        str,
+        typer.Option(
+            help="Size of the multi-task model: 1, 5, 19, 48 or 317 [default: the single-task model]"
+        ),
     ] = "",
     seed: Annotated[
-        int, typer.Option(help="of the single-task checkpoint: 1, 2 or 3", min=1, max=LARGEST)
+        int, typer.Option(help="Seed of the single-task checkpoint: 1, 2 or 3", min=1, max=LARGEST)
     ] = 1,
     folder: Annotated[
-        Path | None, typer.Option(help="model folder to write [default: official/TASK]")
+        Path | None, typer.Option(help="Model folder to write [default: official/TASK]")
     ] = None,
 ) -> None:
-    """Fetch an official TD-MPC2 checkpoint from the Hugging Face hub, verify it and make a model folder of it."""
+    """Download an official TD-MPC2 checkpoint from the Hugging Face hub, verify it, and convert it."""
     folder = folder or Path("official") / task
     refuse_folder(folder)
     from huggingface_hub import HfApi
@@ -191,11 +197,11 @@ def train(
     folder: Annotated[
         Path | None,
         typer.Option(
-            help="state, replay buffer, log, best weights; what lies there is continued [default: results/train/TASK]"
+            help="Folder of the run (state, buffer, log, weights); continues a run in it [default: results/train/TASK]"
         ),
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="YAML file of settings [default: the shipped one of the task]")
+        Path | None, typer.Option(help="YAML file with settings [default: the shipped recipe of the task]")
     ] = None,
     action_repeat: Annotated[
         int | None,
@@ -205,45 +211,67 @@ def train(
             max=1000,
         ),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="1, 5, 19, 48 or 317 [default: the recipe's]")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Size of the model in million parameters: 1, 5, 19, 48 or 317 [default: the recipe's]"
+        ),
+    ] = None,
     updates: Annotated[
         int | None,
-        typer.Option(help="Gradient steps in all [default: the recipe's, or 20000]", min=1, max=LARGEST),
+        typer.Option(
+            help="Total number of gradient steps [default: the recipe's, or 20000]", min=1, max=LARGEST
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="[default: the recipe's]", min=0, max=LARGEST)] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of weights, episodes and sampling [default: the recipe's]", min=0, max=LARGEST
+        ),
+    ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", help="shipped model or model folder to start from")
+        str | None, typer.Option("--from", help="Shipped model or model folder to start from")
     ] = None,
     expert: Annotated[
-        str | None, typer.Option(help="shipped expert or file of one, for the prior to imitate")
+        str | None, typer.Option(help="Shipped expert, or expert file, that the prior imitates")
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="folder of recorded episodes; half of every batch comes from it")
+        str | None, typer.Option(help="Folder with recorded episodes; half of every batch comes from it")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="learn from the data set alone")] = False,
-    device: Annotated[str, typer.Option(help="torch device")] = "cpu",
+    offline: Annotated[bool, typer.Option("--offline", help="Learn from the data set only")] = False,
+    device: Annotated[str, typer.Option(help="Torch device")] = "cpu",
     precision: Annotated[
         str,
-        typer.Option(help="of matrix products: auto, float32 or bfloat16"),
+        typer.Option(help="Precision of matrix products: auto, float32 or bfloat16"),
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads", min=1, max=MAX_PROCESSES)] = 1,
+    threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
     processes: Annotated[
         int,
-        typer.Option(help="for the plants; 0: none of their own", min=0, max=MAX_PROCESSES),
+        typer.Option(
+            help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
+        ),
     ] = 0,
-    compile: Annotated[bool, typer.Option(help="the losses: takes g++, and a minute once")] = True,
+    compile: Annotated[
+        bool, typer.Option(help="Compile the losses; needs g++, and takes a minute once")
+    ] = True,
     memory: Annotated[
         bool,
-        typer.Option("--memory", help="replay buffer in memory; not resumed"),
+        typer.Option(
+            "--memory", help="Keep the replay buffer in memory only; a continued run fills it again"
+        ),
     ] = False,
     minutes: Annotated[
         float | None,
-        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=finite),
+        typer.Option(
+            help="Wall-clock minutes after which the run saves its state and ends", min=0.0, callback=finite
+        ),
     ] = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="beside log.csv")] = False,
-    export: Annotated[Path | None, typer.Option(help="model folder to write at the end")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard files beside log.csv")
+    ] = False,
+    export: Annotated[Path | None, typer.Option(help="Model folder to write at the end")] = None,
 ) -> None:
-    """Train a TD-MPC2 world model of any environment; an interrupted run goes on where it was."""
+    """Train a TD-MPC2 world model for any environment; an interrupted run continues."""
     folder = folder or Path("results/train") / file_name(task)
     refuse_folder(folder)
     refuse_folder(export)
@@ -280,28 +308,44 @@ def train(
 @app.command()
 def distill(
     model: Annotated[
-        str, typer.Argument(help="shipped model, as walker-walk, or model folder; the correctors go there")
+        str,
+        typer.Argument(
+            help="Shipped model, such as walker-walk, or model folder; the correctors are written there"
+        ),
     ],
-    episodes: Annotated[int, typer.Option(help="in each round", min=1, max=LARGEST)] = 6,
+    episodes: Annotated[int, typer.Option(help="Number of episodes in each round", min=1, max=LARGEST)] = 6,
     rounds: Annotated[
-        int, typer.Option(help="of gathering data under the last correctors", min=1, max=LARGEST)
+        int,
+        typer.Option(
+            help="Number of rounds; each collects data with the correctors of the round before",
+            min=1,
+            max=LARGEST,
+        ),
     ] = 3,
-    draws: Annotated[int, typer.Option(help="of the teacher's search, averaged", min=1, max=LARGEST)] = 2,
-    updates: Annotated[int, typer.Option(help="gradient steps in each round", min=1, max=LARGEST)] = 3000,
-    hidden: Annotated[int, typer.Option(help="width of the correctors", min=8, max=LARGEST)] = 128,
-    held_out: Annotated[int, typer.Option(help="episodes that errors are taken on", min=1, max=LARGEST)] = 2,
+    draws: Annotated[int, typer.Option(help="Number of teacher searches to average", min=1, max=LARGEST)] = 2,
+    updates: Annotated[
+        int, typer.Option(help="Number of gradient steps in each round", min=1, max=LARGEST)
+    ] = 3000,
+    hidden: Annotated[int, typer.Option(help="Width of the corrector networks", min=8, max=LARGEST)] = 128,
+    held_out: Annotated[
+        int, typer.Option(help="Number of episodes to measure errors on", min=1, max=LARGEST)
+    ] = 2,
     returns: Annotated[
         int,
-        typer.Option(help="episodes that the queue is run with and without correctors", min=0, max=LARGEST),
+        typer.Option(
+            help="Number of episodes to measure returns on, with and without correctors", min=0, max=LARGEST
+        ),
     ] = 10,
-    queue_length: Annotated[int, typer.Option(help="K; 0: the robot's", min=0, max=LARGEST)] = 0,
-    params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST)] = 0,
+    queue_length: Annotated[
+        int, typer.Option(help="Queue length K (0: the robot's)", min=0, max=LARGEST)
+    ] = 0,
+    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, episodes and sampling", min=0, max=LARGEST)] = 0,
     workers: Annotated[
-        int, typer.Option(help="processes; 0: half of the CPUs", min=0, max=MAX_PROCESSES)
+        int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
     ] = 0,
 ) -> None:
-    """Distil both correctors of a model from a teacher that replans at every tick."""
+    """Train the correctors of a model to imitate a teacher that replans at every tick."""
     from spec_control_ros.cli.distill import DistillOptions, distill_correctors
     from spec_control_ros.training.distillation import DistillSettings
 
@@ -316,31 +360,32 @@ def distill(
 
 @app.command()
 def calibrate(
-    model: Annotated[str, typer.Argument(help="shipped model, as walker-walk, or model folder")],
+    model: Annotated[str, typer.Argument(help="Shipped model, such as walker-walk, or model folder")],
     false_alarm_rate: Annotated[
-        float, typer.Option(help="part of nominal ticks at which the queue may be dropped", callback=finite)
+        float,
+        typer.Option(help="Fraction of nominal ticks at which the queue may be dropped", callback=finite),
     ] = 0.01,
     correction_rate: Annotated[
-        float, typer.Option(help="part of nominal ticks that are corrected", callback=finite)
+        float, typer.Option(help="Fraction of nominal ticks to correct", callback=finite)
     ] = 0.99,
     episodes: Annotated[
         int,
         typer.Option(
-            help="Fewest episodes that the thresholds are fitted to; it runs more where they take more",
+            help="Smallest number of episodes to fit the thresholds to; runs more if they are needed",
             min=2,
             max=LARGEST,
         ),
     ] = 24,
     most_episodes: Annotated[
-        int, typer.Option(help="Episodes after which it gives up", min=2, max=LARGEST)
+        int, typer.Option(help="Number of episodes after which it gives up", min=2, max=LARGEST)
     ] = 400,
     held_out: Annotated[
-        int, typer.Option(help="episodes that each mode is verified on", min=1, max=LARGEST)
+        int, typer.Option(help="Number of episodes to verify each mode on", min=1, max=LARGEST)
     ] = 10,
-    corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
-    params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
+    corrector: Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")] = "auto",
+    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
 ) -> None:
-    """Fit the gate's thresholds to a model for a stated rate of false alarms; they go into its card."""
+    """Fit the thresholds of the gate for a given rate of false alarms, and write them into the model's card."""
     from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
     from spec_control_ros.training.gate_calibrator import CalibrationSettings
 
@@ -357,31 +402,44 @@ def calibrate(
 @app.command()
 def bench(
     task: Annotated[str, typer.Argument(help=ENVIRONMENT)],
-    model: Annotated[str, typer.Option(help="shipped model or model folder (named like the task)")] = "",
-    episodes: Annotated[
-        int | None, typer.Option(help="of each mode (as many as seeds, or 20)", min=1, max=LARGEST)
-    ] = None,
-    seeds: Annotated[str, typer.Option(help="0:20 (0 to 19), 3,5,8, or the first one")] = "",
-    modes: Annotated[
-        str, typer.Option(help="of config/modes, with commas; _dN delays plans by N ticks (all)")
+    model: Annotated[
+        str, typer.Option(help="Shipped model or model folder [default: named like the task]")
     ] = "",
-    params: Annotated[Path | None, typer.Option(help="parameter file that wins over the robot's")] = None,
-    device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
+    episodes: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of episodes of each mode [default: one for each seed, or 20]", min=1, max=LARGEST
+        ),
+    ] = None,
+    seeds: Annotated[
+        str,
+        typer.Option(help="Seeds: a range such as 0:20 (0 to 19), a list such as 3,5,8, or the first seed"),
+    ] = "",
+    modes: Annotated[
+        str,
+        typer.Option(
+            help="Modes in config/modes, separated by commas; _dN delays plans by N ticks [default: all]"
+        ),
+    ] = "",
+    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    device: Annotated[str, typer.Option(help="Torch device of the planner")] = "cpu",
     workers: Annotated[
-        int, typer.Option(help="processes; 0: half of the CPUs", min=0, max=MAX_PROCESSES)
+        int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
     ] = 0,
     report: Annotated[
-        Path | None, typer.Option(help="folder of page and results (results/bench-TASK)")
+        Path | None, typer.Option(help="Folder for page and results [default: results/bench-TASK]")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="file for the result")] = None,
-    csv: Annotated[Path | None, typer.Option(help="file for the table")] = None,
-    ros: Annotated[bool, typer.Option("--ros", help="through the ROS nodes as well, in lockstep")] = False,
-    realtime: Annotated[
-        bool, typer.Option("--realtime", help="through the ROS nodes with a plant that does not wait")
+    json: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+    csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
+    ros: Annotated[
+        bool, typer.Option("--ros", help="Run through the ROS nodes as well, in lockstep")
     ] = False,
-    card: Annotated[bool, typer.Option("--card", help="tell the returns in the model's card")] = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Run through the ROS nodes, in real time")
+    ] = False,
+    card: Annotated[bool, typer.Option("--card", help="Write the returns into the model's card")] = False,
 ) -> None:
-    """Compare controllers on the same model and seeds; an interrupted benchmark goes on where it was."""
+    """Compare control modes on the same model and seeds; an interrupted benchmark continues."""
     refuse_folder(report)
     refuse_file(json)
     refuse_file(csv)
@@ -409,13 +467,18 @@ def bench(
 
 @app.command()
 def analyze(
-    bags: Annotated[list[Path], typer.Argument(help="folder of a bag, .mcap or .db3 file; two to compare")],
-    html: Annotated[Path | None, typer.Option(help="file for the page; it opens offline")] = None,
-    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
-    csv: Annotated[Path | None, typer.Option(help="folder for epochs.csv and ticks.csv")] = None,
-    namespace: Annotated[str | None, typer.Option(help="of the robot, where a bag holds several")] = None,
+    bags: Annotated[
+        list[Path],
+        typer.Argument(help="Folder of a bag, or its .mcap or .db3 file; give two to compare them"),
+    ],
+    html: Annotated[Path | None, typer.Option(help="HTML page to write; it opens offline")] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Folder to write epochs.csv and ticks.csv to")] = None,
+    namespace: Annotated[
+        str | None, typer.Option(help="Namespace of the robot, if the bag holds several")
+    ] = None,
 ) -> None:
-    """Report what happened in a recorded bag, or compare two; damaged bags as far as they go."""
+    """Report what happened in a recorded bag, or compare two bags; damaged bags are read as far as possible."""
     refuse_file(html)
     refuse_file(json)
     refuse_folder(csv)
@@ -427,18 +490,25 @@ def analyze(
 @app.command()
 def hil(
     scenarios: Annotated[
-        list[str], typer.Argument(help="scenario files, folders of them, names of shipped ones, or all")
+        list[str],
+        typer.Argument(
+            help="Scenario files, folders with scenario files, names of shipped scenarios, or all"
+        ),
     ],
-    report: Annotated[Path, typer.Option(help="folder for the reports: hil.html, hil.json, hil.xml")] = Path(
-        "results/hil"
-    ),
-    html: Annotated[Path | None, typer.Option(help="file for the page [default: in the folder]")] = None,
-    json: Annotated[Path | None, typer.Option(help="file for the result [default: in the folder]")] = None,
+    report: Annotated[
+        Path, typer.Option(help="Folder for the reports hil.html, hil.json and hil.xml")
+    ] = Path("results/hil"),
+    html: Annotated[
+        Path | None, typer.Option(help="HTML page to write [default: in the report folder]")
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="JSON file to write [default: in the report folder]")
+    ] = None,
     junit: Annotated[
-        Path | None, typer.Option(help="file for the JUnit XML [default: in the folder]")
+        Path | None, typer.Option(help="JUnit XML file to write [default: in the report folder]")
     ] = None,
 ) -> None:
-    """Run scenarios with faults through the real nodes; exit code 0: all kept to their limits, 1: not, 2: usage."""
+    """Run pass/fail scenarios with injected faults; exit code 0: all passed, 1: a failure, 2: wrong usage."""
     from spec_control_ros.cli.hil import hil as run_scenarios
     from spec_control_ros.core.errors import SettingsError
 
@@ -456,17 +526,21 @@ def hil(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def replay(
     settings: typer.Context,
-    bag: Annotated[Path, typer.Argument(help="folder of a recorded run, or its .mcap or .db3 file")],
-    model: Annotated[str, typer.Option(help="model that drove it (the recorded one)")] = "",
+    bag: Annotated[Path, typer.Argument(help="Folder of a recorded run, or its .mcap or .db3 file")],
+    model: Annotated[str, typer.Option(help="Model that drove the robot [default: the recorded one]")] = "",
     namespace: Annotated[
-        str | None, typer.Option(help="namespace of the robot, where a bag holds several")
+        str | None, typer.Option(help="Namespace of the robot, if the bag holds several")
     ] = None,
-    plan_again: Annotated[bool, typer.Option("--plan-again", help="use no recorded plan")] = False,
-    sweep: Annotated[str, typer.Option(help="NAME=FIRST:LAST:COUNT, as gate.accept=0.05:0.5:10")] = "",
-    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
-    plot: Annotated[Path | None, typer.Option(help="PNG file for the sweep's picture")] = None,
+    plan_again: Annotated[
+        bool, typer.Option("--plan-again", help="Plan everything again; use no recorded plan")
+    ] = False,
+    sweep: Annotated[
+        str, typer.Option(help="Sweep one setting: NAME=FIRST:LAST:COUNT, such as gate.accept=0.05:0.5:10")
+    ] = "",
+    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of the sweep to write")] = None,
 ) -> None:
-    """Decide a recorded run again with other settings, named as the parameters: --gate.accept 0.2 --corrector none."""
+    """Decide a recorded run again with other settings, such as --gate.accept 0.2 --corrector none."""
     refuse_file(json)
     refuse_file(plot, PICTURES)
     from spec_control_ros.cli.replay import ReplayOptions, given_settings
@@ -488,31 +562,41 @@ def replay(
 
 @app.command()
 def publish(
-    bag: Annotated[Path, typer.Argument(help="folder of a recorded run, or its .mcap or .db3 file")],
+    bag: Annotated[Path, typer.Argument(help="Folder of a recorded run, or its .mcap or .db3 file")],
     rate: Annotated[
-        str, typer.Option(help="recorded: at the recorded times; answered: one by one")
+        str,
+        typer.Option(
+            help="When to publish: recorded (at the recorded times) or answered (after each answer)"
+        ),
     ] = "recorded",
     speed: Annotated[
-        float, typer.Option(help="of recorded time; 2: twice as fast", min=0.001, callback=finite)
+        float, typer.Option(help="Factor on recorded time; 2 is twice as fast", min=0.001, callback=finite)
     ] = 1.0,
     first_epoch: Annotated[
         int,
         typer.Option(
-            help="an executor refuses epochs that it has seen (the recorded one)", min=0, max=LARGEST
+            help="Number of the first epoch; an executor refuses epochs seen before [default: the recorded]",
+            min=0,
+            max=LARGEST,
         ),
     ] = 0,
     namespace: Annotated[
-        str | None, typer.Option(help="namespace of the recorded robot, where a bag holds several")
+        str | None, typer.Option(help="Namespace of the recorded robot, if the bag holds several")
     ] = None,
-    to_namespace: Annotated[str, typer.Option(help="namespace of the executor")] = "",
+    to_namespace: Annotated[str, typer.Option(help="Namespace of the executor")] = "",
     start_timeout: Annotated[
-        float, typer.Option(help="s; that an executor may take to be there", min=0.0, callback=finite)
+        float, typer.Option(help="Seconds to wait for an executor", min=0.0, callback=finite)
     ] = 60.0,
     answer_timeout: Annotated[
-        float, typer.Option(help="s; then the next observation comes anyway", min=0.0, callback=finite)
+        float,
+        typer.Option(
+            help="Seconds to wait for an answer before the next observation is published",
+            min=0.0,
+            callback=finite,
+        ),
     ] = 10.0,
 ) -> None:
-    """Publish a bag's observations to an executor that runs, in the place of the robot."""
+    """Publish the observations of a bag to a running executor, in place of the robot."""
     from spec_control_ros.cli.publish import PublishOptions
     from spec_control_ros.cli.publish import publish as publish_bag
 
