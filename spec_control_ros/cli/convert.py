@@ -71,11 +71,11 @@ def find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index:
     """Which task of a multi-task model the plant's is.
 
     Args:
-        name: of the model, for messages.
-        model: multi-task.
-        plant: of the task.
-        task: its name.
-        task_index: where it is known; `NO_TASK`: that of the official order.
+        name: Name of the model, for messages.
+        model: Multi-task model.
+        plant: Environment of the task.
+        task: Name of the task.
+        task_index: Index of the task if known; `NO_TASK`: that of the official order.
 
     Raises:
         SettingsError: it is not known, or there is no such task in the model.

@@ -14,8 +14,8 @@ class Disturbance:
     """The process faults of a schedule, applied to a running system.
 
     Args:
-        schedule: of faults; those of other kinds are left to others.
-        trace: tells where the plant is.
+        schedule: Schedule of faults; kinds that others apply are ignored.
+        trace: Tells the present episode and tick.
     """
 
     def __init__(self, schedule: FaultSchedule, trace: Trace):

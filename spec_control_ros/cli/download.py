@@ -20,11 +20,11 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
     """Fetch the checkpoint of `task`, verify it and write a model folder.
 
     Args:
-        hub: to ask.
-        task: of the dm_control suite.
-        size: of a multi-task model, which is narrowed down to `task`; empty: the single-task model.
-        seed: of the single-task model.
-        folder: to write.
+        hub: Client of the Hugging Face hub.
+        task: Task of the dm_control suite.
+        size: Size of a multi-task model, which is reduced to `task`; empty: the single-task model.
+        seed: Seed of the single-task model.
+        folder: Model folder to write.
 
     Raises:
         TaskError: dm_control has no such task.

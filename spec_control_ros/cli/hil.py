@@ -35,10 +35,10 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     """Run scenarios one after the other and write the reports; returns the exit code.
 
     Args:
-        names: of scenarios, see `find_scenarios`.
-        html: file for the page; folders are made if need be.
-        json_file: file for the result.
-        junit: file for the JUnit XML.
+        names: Names of scenarios, see `find_scenarios`.
+        html: HTML page to write; its folder is made if needed.
+        json_file: JSON file to write.
+        junit: JUnit XML file to write.
 
     Raises:
         SettingsError: a scenario is wrong; then none is run.
@@ -77,9 +77,9 @@ def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -
     """Run a scenario's system to its end; None: it was interrupted.
 
     Args:
-        scenario: to run.
-        config: folder of the parameter files.
-        say: is told how it goes.
+        scenario: Scenario to run.
+        config: Folder of the parameter files.
+        say: Called with messages on the progress.
     """
     trace, begun_s = Trace(), time.monotonic()
     disturbance = Disturbance(scenario.schedule, trace)

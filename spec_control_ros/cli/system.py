@@ -58,14 +58,14 @@ def run_system(
     SIGTERM and SIGHUP interrupt as Ctrl-C does. Returns whether the run went to its end.
 
     Args:
-        system: the processes.
-        log: is filled with what they report.
-        logs: folder for their output.
-        watch: is called about ten times a second.
-        say: is told what a user would want to know at once.
-        respawn: whether a planner that dies is started again.
-        monitor: makes the node that fills `log`, of an identity and a namespace.
-        disturb: is entered once the processes are started, and left before they are ended.
+        system: Processes to run.
+        log: Log that receives what they report.
+        logs: Folder for their output.
+        watch: Called about ten times a second.
+        say: Called with messages that the user should see at once.
+        respawn: Whether to restart a planner that died.
+        monitor: Makes the node that fills `log`, from an identity and a namespace.
+        disturb: Context that is entered once the processes have started, and left before they are ended.
 
     Raises:
         SpecControlError: the model does not fit what it is to drive; then nothing has been started.

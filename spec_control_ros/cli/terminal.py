@@ -19,7 +19,7 @@ def terminal(width: int | None = None) -> Console:
     """A console for text from anywhere: paths, recorded parameters, messages of errors.
 
     Args:
-        width: in characters; None: the terminal's.
+        width: Width in characters; None: that of the terminal.
     """
     return Console(width=width, markup=False, highlight=False, emoji=False)
 

@@ -41,14 +41,14 @@ def train(
     """Train, and copy the model folder of the weights that evaluated best to `export`.
 
     Args:
-        task: name of the environment.
-        folder: state, replay buffer, log and best weights; what lies there is continued.
+        task: Name of the environment.
+        folder: Folder for state, replay buffer, log and best weights; a run found there is continued.
         recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
-        given: settings that win over the recipe's.
-        resources: to compute with.
-        minutes: of wall time, after which the run saves and ends.
-        threads: of PyTorch.
-        export: model folder to write.
+        given: Settings that override the recipe's.
+        resources: Resources to compute with.
+        minutes: Wall-clock minutes after which the run saves and ends.
+        threads: Number of PyTorch's threads.
+        export: Model folder to write.
 
     Raises:
         SpecControlError: a setting is wrong, a file cannot be read or written, or `folder` holds another run.
@@ -96,9 +96,9 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
     """Settings of a run for `task`.
 
     Args:
-        task: name of the environment.
+        task: Name of the environment.
         path: YAML file; None: the shipped one named like the task, or the defaults where there is none.
-        share: where what is shipped lies.
+        share: Folder of the installed files.
 
     Raises:
         SettingsError: the file cannot be read, or holds what the settings do not allow.

@@ -34,10 +34,10 @@ class Body:
     observes them.
 
     Args:
-        spec: of the model.
-        control_period_s: of a tick.
-        threads: of the CPU.
-        cost: that rollouts are to be judged by; None: they are only simulated.
+        spec: MuJoCo model before compilation.
+        control_period_s: Duration of a tick.
+        threads: Number of CPU threads.
+        cost: Cost of rollouts; None: they are only simulated.
 
     Raises:
         SettingsError: a tick is no whole number of the model's time steps, or an actuator has no range.

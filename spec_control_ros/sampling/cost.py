@@ -89,8 +89,8 @@ class Cost:
     """The cost of rollouts.
 
     Args:
-        terms: by name.
-        spec: the model before it is compiled; gets the sensors that it lacks.
+        terms: Terms of the cost, by name.
+        spec: The model before compilation; missing sensors are added to it.
 
     Raises:
         SettingsError: there is no term, or a residual that the model cannot measure.

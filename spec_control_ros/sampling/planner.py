@@ -54,12 +54,12 @@ class SamplingPlanner:
     """A `core.planner.Planner` whose predicted states are the simulation's own.
 
     Args:
-        spec: of the robot's MuJoCo model.
-        settings: of the planner.
-        name: of the model, for people.
-        control_period_s: of a tick.
-        threads: of the CPU.
-        clock: in seconds; the time budget is measured by it, and nothing else.
+        spec: The robot's MuJoCo model before compilation.
+        settings: Settings of the planner.
+        name: Name of the model, for people.
+        control_period_s: Duration of a tick.
+        threads: Number of CPU threads.
+        clock: Clock in seconds; used for the time budget only.
 
     Raises:
         SettingsError: the cost, the time step or an actuator does not fit the model.

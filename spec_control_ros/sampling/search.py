@@ -53,8 +53,8 @@ class Spline:
     """Actions of every tick between knots that are spread evenly over the horizon.
 
     Args:
-        horizon: in ticks.
-        knots: their number.
+        horizon: Horizon in ticks.
+        knots: Number of knots.
     """
 
     def __init__(self, horizon: int, knots: int):
@@ -94,12 +94,13 @@ def search(
     """The best knots found, their cost, and the rollouts done.
 
     Args:
-        costs_of: rolls actions out.
-        start: centre of the first iteration.
-        spline: between the knots.
-        settings: of the search.
-        rng: of its noise.
-        has_time: is asked before every iteration but the first, with the iterations done.
+        costs_of: Simulates actions and returns their costs.
+        start: Centre of the first iteration.
+        spline: Interpolates between the knots.
+        settings: Settings of the search.
+        rng: Random numbers of the noise.
+        has_time: Called before every iteration but the first, with the number of iterations done; False ends the
+            search.
     """
     centre, spread = start, np.full_like(start, settings.noise)
     best, best_cost, iterations = start, np.inf, 0

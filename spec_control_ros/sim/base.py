@@ -29,9 +29,9 @@ class FreeBase:
     """A free joint; MuJoCo has its linear velocity in the world's frame, its angular one in the body's.
 
     Args:
-        name: of the joint.
-        qpos: address of its position.
-        dof: address of its velocity.
+        name: Name of the joint.
+        qpos: Address of its position.
+        dof: Address of its velocity.
     """
 
     def __init__(self, name: str, qpos: int, dof: int):
@@ -58,7 +58,7 @@ class PlanarBase:
     """Two slides, x and z, that count from where the model puts the body, and a hinge about y.
 
     Args:
-        model: with the joints of `PLANAR`.
+        model: Model with the joints of `PLANAR`.
     """
 
     def __init__(self, model: Any):

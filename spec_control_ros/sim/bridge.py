@@ -56,10 +56,10 @@ class PlantBridge:
     """Numbers ticks and epochs, takes the command of the present tick, and steps the plant.
 
     Args:
-        plant: under control.
-        first_epoch: of the first reset.
-        traffic: which messages get through; None: all of them.
-        episode_ticks: after which an episode is cut off; 0: it lasts as long as the plant's.
+        plant: Environment under control.
+        first_epoch: Epoch of the first reset.
+        traffic: Decides which messages get through; None: all of them.
+        episode_ticks: Ticks after which an episode is cut off; 0: the environment's own length.
     """
 
     def __init__(

@@ -30,9 +30,9 @@ class Camera:
     """Remembers what the plant looked like at every tick, and renders it once nothing waits for it.
 
     Args:
-        plant: to look at.
+        plant: Environment to render.
         video: File to write; its ending chooses the format (`core.output.VIDEOS`). Empty for none.
-        is_window_open: shows MuJoCo's viewer meanwhile.
+        is_window_open: Whether to show MuJoCo's viewer meanwhile.
 
     Raises:
         SettingsError: a window is asked for where there is no display, or the video cannot be written.

@@ -60,9 +60,9 @@ class CommandMap:
     """Maps actions to commands, for every joint on its own.
 
     Args:
-        settings: of the controller.
-        actuators: of the task, in the action's order.
-        period_s: between commands, for the rates.
+        settings: Settings of the controller.
+        actuators: Actuators of the task, in the order of the action.
+        period_s: Time between commands, for the rates.
 
     Raises:
         SettingsError: the joints are not the task's, a list has another length, or limits contradict each other.
@@ -124,10 +124,10 @@ class CommandMap:
         """The command (joint,), in the controller's order, for `action` (action,) in [-1, 1], clipped to that.
 
         Args:
-            action: in the task's order.
-            last: command, which this one may differ from by a period's rate.
-            rest: command that the robot comes back from; None: it does not.
-            share: of the way from `rest` to what the action wants.
+            action: Action in the order of the task.
+            last: Last command; the new one differs from it by the rate times the period at most.
+            rest: Command that the robot returns from after a safe command; None: it does not return from one.
+            share: Fraction of the way from `rest` to what the action wants.
 
         Raises:
             ActionError: wrong size or not finite.

@@ -15,9 +15,9 @@ class ControlPlant:
     A seed gives the same episode whatever came before it.
 
     Args:
-        env: whose task draws all its chance from `task.random`.
-        task: its name, for messages.
-        action_repeat: control steps in a tick.
+        env: Environment whose task draws all its random numbers from `task.random`.
+        task: Name of the task, for messages.
+        action_repeat: Control steps in a tick.
 
     Raises:
         TaskError: its episodes never end, its actions have no bounds, or its task has no `random`.

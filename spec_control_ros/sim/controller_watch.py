@@ -10,8 +10,8 @@ class ControllerWatch:
     but for hidden ones (their names begin with an underscore, as those of ROS's command-line tools do).
 
     Args:
-        topic: of the commands, absolute.
-        node: absolute name of the controller's node; empty: as above.
+        topic: Absolute name of the command topic.
+        node: Absolute name of the controller's node; empty: see above.
     """
 
     def __init__(self, topic: str, node: str = ""):
@@ -32,7 +32,7 @@ class ControllerWatch:
         """Whether the controller listens, and has listened since the last look.
 
         Args:
-            listeners: absolute names of the nodes that listen to the topic, by subscription.
+            listeners: Absolute names of the nodes that subscribe to the topic, one for each subscription.
         """
         found: dict[str, set[bytes]] = {}
         for subscription, name in listeners.items():

@@ -17,7 +17,7 @@ class EmulatedRobot:
 
     Args:
         task: of the suite, as in `humanoid-walk`; it has the robot's body and its starts.
-        joints: the controller's order; none: the task's own.
+        joints: Joints in the order of the controller; empty: the task's own order.
 
     Raises:
         TaskError: there is no such task, or its actuators are no plain motors.

@@ -38,7 +38,7 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
             `state:NAME`: one of dm_control's that observes its whole physical state, as planners want it that
             simulate: positions, velocities and activations, as MuJoCo has them.
             `KIND:ANYTHING`: as an installed package has it.
-        action_repeat: the environment's steps in a tick; None or 0: 2 for the suite, else 1.
+        action_repeat: Steps of the environment in a tick; None or 0: 2 for the suite, else 1.
 
     Raises:
         TaskError: there is no such environment, or it cannot be controlled: no bounds, no end, discrete actions.

@@ -16,9 +16,9 @@ class GymnasiumPlant:
     """One environment; an action is held for `action_repeat` of its steps, and observations are flattened.
 
     Args:
-        env: with a time limit; reset with a seed, it depends on nothing else.
-        task: its name, for messages.
-        action_repeat: steps in a tick.
+        env: Environment with a time limit; after a reset with a seed it depends on nothing else.
+        task: Name of the environment, for messages.
+        action_repeat: Steps of the environment in a tick.
 
     Raises:
         TaskError: its actions are not a box with bounds, its episodes never end, or its period is not known.

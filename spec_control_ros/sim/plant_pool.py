@@ -45,9 +45,10 @@ class PlantPool:
     """Plants by number, 0 to `count` - 1; what they do does not depend on how many processes there are.
 
     Args:
-        make_plant: called once for each plant, and once here; picklable if there are processes.
-        count: of plants.
-        processes: that the plants live in; 0 or 1: this one.
+        make_plant: Makes an environment. Called once for each, and once in this process; picklable if there are
+            processes.
+        count: Number of environments.
+        processes: Number of worker processes; 0 or 1: in this process.
 
     Raises:
         SpecControlError: what `make_plant` raises.

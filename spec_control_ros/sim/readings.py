@@ -85,8 +85,8 @@ class Readings:
 
     Args:
         values: (value, column) before anything is heard.
-        settings: when they are believed.
-        may_stand_still: whether the same values over and over are right.
+        settings: When the readings count as valid.
+        may_stand_still: Whether values may repeat without a fault.
     """
 
     def __init__(self, values: NDArray[np.float64], settings: SensorSettings, *, may_stand_still: bool):
@@ -110,11 +110,11 @@ class Readings:
         """Take the new values of some rows; returns why they are refused.
 
         Args:
-            rows: of the values.
-            values: (row, column).
-            stamp_s: when they were measured, on the robot's clock; 0: the robot does not tell.
-            now_s: on our clock.
-            source: who publishes them.
+            rows: Row numbers of the values.
+            values: New values, (row, column).
+            stamp_s: Time of measurement on the robot's clock; 0: the robot does not stamp.
+            now_s: Time of arrival on our clock.
+            source: Publisher of the message.
         """
         if not (np.abs(values) < LARGEST).all():  # nor is a NaN
             return ReadingFault.BAD_MESSAGE

@@ -62,12 +62,12 @@ class RobotBridge:
     """Makes observations of sensors, commands of actions, and safety of silence. Times are seconds of one clock.
 
     Args:
-        estimator: of the task.
-        action_repeat: control steps of dm_control in a tick.
-        command_map: of the robot's controller.
-        sensors: of the robot.
-        settings: how patient it is.
-        is_lockstep: whether ticks follow the sensors' stamps instead of the clock.
+        estimator: State estimator of the task.
+        action_repeat: Control steps of dm_control in a tick.
+        command_map: Command map of the robot's controller.
+        sensors: Sensors of the robot.
+        settings: Time limits.
+        is_lockstep: Whether ticks follow the stamps of the sensors instead of the clock.
     """
 
     def __init__(

@@ -17,10 +17,10 @@ def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str
     """Why the robot has the safe command; empty while it has not.
 
     Args:
-        bridge: of the robot.
-        missing: nodes of the controller that listen no more.
-        rivals: nodes that send commands to the controller as well.
-        now_s: on the clock of the sensors.
+        bridge: Bridge of the robot.
+        missing: Nodes of the controller that no longer listen.
+        rivals: Other nodes that send commands to the controller.
+        now_s: Time on the clock of the sensors.
     """
     whys = {
         Stop.CONTROLLER: f"the controller does not listen: {', '.join(missing) or 'there is none'}",
@@ -35,10 +35,10 @@ def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_fo
     """The worst of what there is to say.
 
     Args:
-        bridge: of the robot.
-        why_stopped: it has the safe command; empty while it has not.
-        faults: of the sensors; empty if they are right.
-        waiting_for: in words, if no episode is under way.
+        bridge: Bridge of the robot.
+        why_stopped: Reason for the safe command; empty if it is not in force.
+        faults: Faults of the sensors; empty if there are none.
+        waiting_for: What is waited for, in words, if no episode is running.
     """
     state = bridge.episode
     if why_stopped:

@@ -15,9 +15,9 @@ class RobotPlant:
     """A robot under the contract of plants: a step has happened already, and is what the sensors tell now.
 
     Args:
-        estimator: of the task.
-        action_repeat: control steps of dm_control in a tick, for the reward.
-        episode_ticks: ticks of an episode.
+        estimator: State estimator of the task.
+        action_repeat: Control steps of dm_control in a tick, for the reward.
+        episode_ticks: Number of ticks in an episode.
     """
 
     def __init__(self, estimator: StateEstimator, action_repeat: int, episode_ticks: int):

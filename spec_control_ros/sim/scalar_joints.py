@@ -13,7 +13,7 @@ class ScalarJoints:
     """Reads them from MuJoCo's state.
 
     Args:
-        model: a MjModel.
+        model: A MuJoCo model (MjModel).
     """
 
     def __init__(self, model: Any):

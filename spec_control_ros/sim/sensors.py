@@ -19,9 +19,9 @@ class Sensors:
     and angular velocity, odometry the position and the linear velocity of the base.
 
     Args:
-        joints: that must be heard of; others are left out.
-        settings: when they make an observation.
-        has_base: whether IMU and odometry are needed.
+        joints: Joints that are needed; others are ignored.
+        settings: When readings make an observation.
+        has_base: Whether IMU and odometry are needed.
     """
 
     def __init__(self, joints: tuple[str, ...], settings: SensorSettings, *, has_base: bool = True):

@@ -27,7 +27,7 @@ class BodyModel:
     """The joints and the root of a task's robot in MuJoCo's state.
 
     Args:
-        plant: whose physics is read and written.
+        plant: Environment whose physics is read and written.
     """
 
     def __init__(self, plant: SuitePlant):
@@ -79,7 +79,7 @@ class StateEstimator:
 
     Args:
         task: of the suite, as in `humanoid-walk`.
-        action_repeat: control steps of dm_control in a tick.
+        action_repeat: Control steps of dm_control in a tick.
 
     Raises:
         TaskError: the suite has no such task, or its observation tells of more than the robot's body.

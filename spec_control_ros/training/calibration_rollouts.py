@@ -76,10 +76,10 @@ class CalibrationRollouts:
     """Runs episodes with one gate after the other; the same gate and seeds give the same episodes.
 
     Args:
-        folder: of the model; its corrector is the settings'.
-        model: the folder's world model, on the CPU.
-        plant: whose task the model has learnt.
-        settings: of the robot's controller.
+        folder: Model folder; its corrector is that of the settings.
+        model: World model of the folder, on the CPU.
+        plant: Environment whose task the model has learned.
+        settings: Settings of the robot's controller.
     """
 
     def __init__(self, folder: ModelFolder, model: WorldModel, plant: Plant, settings: ControllerSettings):
@@ -99,10 +99,10 @@ class CalibrationRollouts:
         """An episode for each seed.
 
         Args:
-            gate: its settings.
-            calibration: that it takes thresholds from; None: it needs none.
-            seeds: of the plant.
-            prefetch: whether plans are made ahead of time; None: as the robot is configured.
+            gate: Settings of the gate.
+            calibration: Calibration that the gate takes thresholds from; None: it needs none.
+            seeds: Seeds of the episodes.
+            prefetch: Whether plans are made ahead of time; None: as the robot is configured.
         """
         executor = self.settings.executor
         if prefetch is not None:

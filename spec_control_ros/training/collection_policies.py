@@ -56,8 +56,8 @@ class PriorPolicy(StatelessPolicy):
     """The policy prior.
 
     Args:
-        model: that is trained.
-        generator: samples it, on the model's device; None takes its deterministic action.
+        model: World model in training.
+        generator: Samples the action, on the model's device; None takes the deterministic action.
     """
 
     def __init__(self, model: WorldModel, generator: torch.Generator | None = None):
@@ -116,9 +116,9 @@ class PlannerPolicy:
     """Plans at every tick, in the number format that the device multiplies fastest: as robots do by default.
 
     Args:
-        model: that is trained.
-        settings: of the search.
-        generator: of its noise, on the model's device.
+        model: World model in training.
+        settings: Settings of the search.
+        generator: Generator of the noise, on the model's device.
         is_exploring: act by one elite and add the plan's own spread, as the official code does while it trains;
             otherwise by the weighted mean.
     """
@@ -169,7 +169,7 @@ class MixedPolicy:
     """Several policies, each with its own plants.
 
     Args:
-        parts: number of plants and who drives them, by name, in the plants' order.
+        parts: Name, number of environments and policy of each part, in the order of the environments.
     """
 
     def __init__(self, parts: Sequence[tuple[str, int, CollectionPolicy]]):

@@ -17,11 +17,11 @@ class Collector:
     round is over, and what is still under way is cut, after a number of ticks, or when all episodes end at once.
 
     Args:
-        pool: of one task.
-        plants: of the pool, that are driven.
-        buffer: where the ticks go.
-        first_seed: of the first episode; each further one takes the next.
-        round_ticks: of a round; 0: as long as an episode.
+        pool: Environments of one task.
+        plants: Numbers of the environments to drive.
+        buffer: Buffer for the ticks.
+        first_seed: Seed of the first episode; each further episode takes the next seed.
+        round_ticks: Ticks of a round; 0: as long as an episode.
     """
 
     def __init__(

@@ -81,11 +81,11 @@ class Gathering:
     """Runs the speculating controller, every queued row executed and corrected, and asks the teacher about each.
 
     Args:
-        model: in inference mode, on the CPU.
-        plant: whose task the model has learnt.
-        controller: as its robot is configured; its own gate and corrector do not matter.
-        teacher: asked once an episode is over.
-        window: ticks that correctors look back.
+        model: World model in inference mode, on the CPU.
+        plant: Environment whose task the model has learned.
+        controller: Settings of the robot's controller; its own gate and corrector are not used.
+        teacher: Teacher, asked once an episode is over.
+        window: Number of ticks that correctors look back.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class Gathering:
         """The ticks of the episode of `seed`; the same arguments give the same data.
 
         Args:
-            corrector: acts on every queued row.
-            seed: of the episode.
+            corrector: Corrector that acts on every queued action.
+            seed: Seed of the episode.
             with_other_phases: with what the same ticks would have been, had plans begun at other ticks: K times the
                 data for the teacher's same answers.
         """

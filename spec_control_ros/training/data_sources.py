@@ -30,9 +30,9 @@ class DataSet:
     """Nothing but recorded episodes.
 
     Args:
-        settings: of the run.
-        recorded: to learn from.
-        rng: of draws.
+        settings: Settings of the run.
+        recorded: Episodes to learn from.
+        rng: Random numbers for sampling.
     """
 
     ticks = 0  # collected
@@ -62,13 +62,13 @@ class Collection:
     """Episodes of a pool's first plants, and recorded ones if there are any.
 
     Args:
-        settings: of the run.
-        spec: of the task.
-        pool: whose first plants collect.
-        folder: for the replay buffer; None: in memory.
-        recorded: that a share of every batch comes from, if any.
-        drivers: of the plants, until the first update and after it.
-        rng: of draws.
+        settings: Settings of the run.
+        spec: Sizes of the task.
+        pool: Environments; the first ones collect.
+        folder: Folder for the replay buffer; None: in memory.
+        recorded: Recorded episodes that a share of every batch comes from, if any.
+        drivers: Policies of the environments, until the first update and after it.
+        rng: Random numbers for sampling.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Collection:
         """Take one tick in every plant; mean returns by who drove, if episodes ended with it.
 
         Args:
-            has_learnt: whether there was an update; who drives changes between episodes only.
+            has_learnt: Whether there was an update; policies change between episodes only.
         """
         if not self._collector.is_under_way:
             self._has_learnt = has_learnt
@@ -183,11 +183,11 @@ def drivers(
     """Who drives the plants until the first update, and after it.
 
     Args:
-        settings: of the run.
-        model: that is trained.
-        expert: that is imitated, if any.
-        generator: of the model's actions, on its device.
-        rng: of other actions.
+        settings: Settings of the run.
+        model: World model in training.
+        expert: Expert to imitate, if any.
+        generator: Generator of the model's actions, on its device.
+        rng: Random numbers of other actions.
     """
     own = settings.collection
     prior_plants = own.plants - own.planner_plants - own.expert_plants

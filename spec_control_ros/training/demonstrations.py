@@ -23,7 +23,7 @@ def find_expert(name: str, models: Path) -> ExpertActor:
 
     Args:
         name: `humanoid-walk`, or a file.
-        models: where shipped models lie, and experts in `experts`.
+        models: Folder of the shipped models, with experts in `experts`.
 
     Raises:
         CheckpointError: there is no such expert, or it is damaged.
@@ -43,11 +43,11 @@ def demonstrations(
     """The expert's episodes as the data set in `folder`; recorded if it is missing, and there once it is whole.
 
     Args:
-        folder: of the data set.
-        expert: that demonstrates, with noise.
-        spec: of the task.
-        pool: whose first plants are used.
-        settings: say how many episodes, and how noisy.
+        folder: Folder of the data set.
+        expert: Expert that demonstrates, with noise.
+        spec: Sizes of the task.
+        pool: Environments; the first ones are used.
+        settings: Number of episodes, and size of the noise.
 
     Raises:
         SettingsError: there is no room for it.

@@ -49,9 +49,9 @@ def distill(gathering: Gathering, dims: Dimensions, settings: DistillSettings) -
     """Gather and fit, round by round.
 
     Args:
-        gathering: of the data.
-        dims: of the world model.
-        settings: of the distillation.
+        gathering: Collects the data.
+        dims: Dimensions of the world model.
+        settings: Settings of the distillation.
 
     Yields:
         None after each episode, and the correctors at the end of each round.

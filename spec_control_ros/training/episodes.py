@@ -92,8 +92,8 @@ class Episodes:
     """Episodes of one task.
 
     Args:
-        spec: of the task.
-        arrays: of the episodes.
+        spec: Sizes of the task.
+        arrays: Arrays of the episodes.
     """
 
     def __init__(self, spec: TaskSpec, arrays: EpisodeArrays):

@@ -15,9 +15,9 @@ class Evaluator:
     """Runs episodes in the pool's last plants, the same ones every time.
 
     Args:
-        settings: of the run.
-        pool: of plants; None: nothing is evaluated.
-        model: that is trained.
+        settings: Settings of the run.
+        pool: Environments; None: nothing is evaluated.
+        model: World model in training.
     """
 
     def __init__(self, settings: TrainerSettings, pool: PlantPool | None, model: WorldModel):

@@ -23,8 +23,8 @@ class ExpertActor(nn.Module):
     """Normalised observation, two hidden layers with layer norm and SiLU, a squashed Gaussian.
 
     Args:
-        obs_dim: length of an observation.
-        action_dim: length of an action.
+        obs_dim: Length of an observation.
+        action_dim: Length of an action.
     """
 
     def __init__(self, obs_dim: int, action_dim: int):

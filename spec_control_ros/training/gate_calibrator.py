@@ -215,8 +215,8 @@ def best_mode(calibration: GateCalibration, verifications: Sequence[Verification
     """The calibration with the mode of the fewest planning inferences among those that do not return less.
 
     Args:
-        calibration: whose mode is chosen.
-        verifications: of the modes, over the same seeds.
+        calibration: Calibration to choose the mode for.
+        verifications: Verifications of the modes, on the same seeds.
     """
     best = np.array(max((v.returns for v in verifications), key=np.mean))
     good = [v for v in verifications if not _is_worse(best - v.returns, best.mean())]

@@ -25,10 +25,10 @@ class Learner:
     """A world model, its target values, optimisers and the running scale of values.
 
     Args:
-        model: is trained in place.
-        settings: of the update.
-        compile_losses: compile the losses with torch.compile; needs a C++ compiler, and half a minute once.
-        precision: of the matrix products.
+        model: World model, trained in place.
+        settings: Settings of the update.
+        compile_losses: Whether to compile the losses with torch.compile; needs a C++ compiler, and half a minute once.
+        precision: Precision of the matrix products.
 
     Raises:
         SettingsError: there is no compiler.
@@ -68,7 +68,7 @@ class Learner:
         """Take one gradient step on everything.
 
         Args:
-            batch: to learn from.
+            batch: Batch to learn from.
             expert_action: (horizon + 1, batch, action), what an expert would do at the batch's observations;
                 holds the prior near it.
 

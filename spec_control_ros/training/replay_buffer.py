@@ -23,10 +23,10 @@ class ReplayBuffer(Episodes):
     """The newest episodes; after `flush`, its folder is a data set.
 
     Args:
-        spec: of the task.
-        episodes: capacity, the empty places included; the oldest episodes make room.
-        folder: for the arrays, made if missing; None keeps them in memory, and they go with the process.
-        spare: places that are kept empty: so many episodes may begin after a `flush` before the next one is due.
+        spec: Sizes of the task.
+        episodes: Capacity in episodes, including empty places; new episodes replace the oldest.
+        folder: Folder for the arrays, made if missing; None keeps them in memory only.
+        spare: Number of places kept empty: so many episodes may begin after a `flush` before the next one is due.
 
     Raises:
         SettingsError: files in `folder` have other sizes, or the disk has no room.

@@ -19,11 +19,11 @@ class Teacher:
     noise are averaged.
 
     Args:
-        model: in inference mode.
-        settings: of the search.
-        draws: searches from every latent.
-        task: index of the task in a multi-task model.
-        precision: of the search's matrix products.
+        model: World model in inference mode.
+        settings: Settings of the search.
+        draws: Number of searches from every latent.
+        task: Index of the task in a multi-task model.
+        precision: Precision of the search's matrix products.
     """
 
     def __init__(

@@ -44,9 +44,9 @@ class TrainLog:
     """A row for each report; wall time goes on where an earlier run's ended.
 
     Args:
-        folder: of `log.csv` and `tensorboard/`.
-        updates: that the run has done; rows of later ones are forgotten, since they come again.
-        has_tensorboard: whether to write TensorBoard's files.
+        folder: Folder of `log.csv` and `tensorboard/`.
+        updates: Number of updates done; rows of later ones are deleted, since they will be written again.
+        has_tensorboard: Whether to write TensorBoard files.
     """
 
     def __init__(self, folder: Path, updates: int, *, has_tensorboard: bool = False):

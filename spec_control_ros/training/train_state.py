@@ -35,9 +35,9 @@ def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None
     """The state that was saved, on the CPU; None if there is none.
 
     Args:
-        path: of the file.
-        settings: of the run that is to go on.
-        free: names of those settings that may differ from the saved run's.
+        path: Path of the file.
+        settings: Settings of the run to continue.
+        free: Names of the settings that may differ from the saved run's.
 
     Raises:
         CheckpointError: the file is damaged.

@@ -41,12 +41,13 @@ class Trainer:
     A run that goes on from where it was saved is, bit for bit, the run without a break.
 
     Args:
-        settings: of the run.
-        folder: made if missing; holds `state.pt`, `log.csv`, `best/` (a model folder), `buffer/` and `demonstrations/`.
-        resources: to compute with.
-        models: where shipped models and experts lie.
-        make_plant: a plant of a task; None: as `make_env` makes it.
-        origin: further entries of the card's `training`.
+        settings: Settings of the run.
+        folder: Folder, made if missing; holds `state.pt`, `log.csv`, `best/` (a model folder), `buffer/` and
+            `demonstrations/`.
+        resources: Resources to compute with.
+        models: Folder of the shipped models and experts.
+        make_plant: Makes an environment of a task; None: `make_env`.
+        origin: Further entries for the card's `training`.
 
     Raises:
         SpecControlError: settings, files and task do not go together, or `folder` holds another run.

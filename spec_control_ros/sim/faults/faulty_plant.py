@@ -19,8 +19,8 @@ class FaultyPlant:
     They depend on the schedule, the episode's seed and its number alone. Rewards and joints stay true.
 
     Args:
-        plant: that is to fail.
-        schedule: of faults; those of other kinds are left to others.
+        plant: Environment to inject faults into.
+        schedule: Schedule of faults; kinds that others apply are ignored.
 
     Raises:
         SettingsError: a fault names something that the plant has not.

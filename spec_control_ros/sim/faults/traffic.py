@@ -26,8 +26,8 @@ class Traffic:
     It depends on the schedule, the episode's seed and its number alone.
 
     Args:
-        schedule: of faults; those of other kinds are left to others.
-        period_s: of a tick.
+        schedule: Schedule of faults; kinds that others apply are ignored.
+        period_s: Duration of a tick.
     """
 
     def __init__(self, schedule: FaultSchedule, period_s: float):
