@@ -17,7 +17,8 @@ from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.controller import make_law
 from spec_control_ros.evaluation.parallel import Subject
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.suite import load
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
@@ -30,8 +31,11 @@ TICKS = 120
 LETTERS = "acRh"  # accept, correct, replan, hold
 
 
-class CutPlant(SuitePlant):
+class CutPlant(ControlPlant):
     """Its episodes end after `TICKS`."""
+
+    def __init__(self, task: str, action_repeat: int = 2):
+        super().__init__(load(task), task, action_repeat)
 
     def reset(self, seed: int) -> Any:
         self._ticks = 0

@@ -36,7 +36,7 @@ from spec_control_ros.evaluation.control_mode import BASELINE
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
@@ -111,7 +111,7 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
     model, card = folder.world_model(options.device, controller.task_index)
     if options.episodes:
         task = task_of(folder.path.name, card)
-        plant = SuitePlant(task, controller.action_repeat)
+        plant = make_control_plant(task, controller.action_repeat)
         refuse_misfit(folder.path.name, (model.dims.obs, model.dims.action), card, plant, task)
     return model, controller
 
@@ -123,7 +123,7 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    plant = SuitePlant(folder.card()["task"], controller.action_repeat)
+    plant = make_control_plant(folder.card()["task"], controller.action_repeat)
     episodes = compare_returns(
         measured_variants,
         folder,

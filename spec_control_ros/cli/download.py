@@ -8,7 +8,8 @@ from spec_control_ros.cli.convert import find_task, write_model
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.evaluation.fit import refuse_misfit
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.hub import MULTITASK, REPOSITORY, HubFile, fetch, official_name
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -32,7 +33,7 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
         DownloadError: see `hub.fetch`.
         CheckpointError: `folder` holds a model already, or the checkpoint cannot be read.
     """
-    plant, name = SuitePlant(task), official_name(task)
+    plant, name = make_control_plant(task), official_name(task)
     if (folder / WEIGHTS).exists():
         raise CheckpointError(f"{folder}: holds a model already; remove it, or give another --folder")
     if size and name not in MULTITASK:
@@ -44,7 +45,7 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
     write_model(_read(file, plant), folder, task, card)
 
 
-def _read(file: HubFile, plant: SuitePlant) -> WorldModel:
+def _read(file: HubFile, plant: ControlPlant) -> WorldModel:
     if file.name.startswith("dmcontrol/"):
         model = load_official(file.path)
         refuse_misfit(file.name, (model.dims.obs, model.dims.action), {}, plant, plant.task)

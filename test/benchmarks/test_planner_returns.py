@@ -8,7 +8,7 @@ from benchmarks.planner.returns import compare_returns
 from benchmarks.planner.variants import EAGER, OURS, PlannerVariant
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
@@ -24,7 +24,7 @@ PLANNER = PlannerSettings(
 def test_same_planner_returns_the_same_and_rows_grow_with_the_episodes(
     small_model: Callable[..., WorldModel], tmp_path: Path
 ) -> None:
-    plant = SuitePlant("cup-catch", 50)
+    plant = make_control_plant("cup-catch", 50)
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     save_world_model(tmp_path / WEIGHTS, model, {"task": plant.task})
     controller = ControllerSettings(corrector=CorrectorKind.NONE, planner=PLANNER)

@@ -30,9 +30,9 @@ from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
+from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.robot_bridge import RobotBridgeSettings
 from spec_control_ros.sim.sensors import SensorSettings
-from spec_control_ros.sim.suite_plant import SuitePlant, split_task
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -62,7 +62,7 @@ def test_every_argument_has_a_description_and_an_allowed_default(robot: str) -> 
 
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_every_robot_has_a_task_that_there_is_and_its_files(robot: str) -> None:
-    split_task(ROBOTS[robot])
+    make_env(ROBOTS[robot])
     system = by_name(robot)
     assert list(system) == ["planner", "executor", "sim_bridge"]
     for process in system.values():
@@ -258,7 +258,7 @@ def test_shipped_controller_commands_the_efforts_of_the_robots_model(robot: str)
     nodes = read_parameters([CONFIG / f"hardware_{robot}.yaml"])
     values = nodes["hardware_bridge"]["controller"]
     assert nodes["hardware_emulator"]["joints"] == values["joints"]
-    actuators = find_actuators(SuitePlant(ROBOTS[robot]).physics)
+    actuators = find_actuators(make_control_plant(ROBOTS[robot]).physics)
     shipped = CommandMap(settings_from(CommandMapSettings, values), actuators, 0.05)
     own = CommandMap(CommandMapSettings(), actuators, 0.05)
     assert shipped.joints == own.joints

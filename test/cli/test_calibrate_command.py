@@ -9,7 +9,7 @@ import pytest
 from spec_control_ros.cli.calibrate import calibrate
 from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
 from spec_control_ros.core.gate import GateCalibration, GateMode
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.gate_calibrator import CalibrationSettings
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
@@ -37,7 +37,7 @@ def params(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
     """A model, reached over a link as an installed one is."""
-    plant = SuitePlant(TASK, 20)
+    plant = make_control_plant(TASK, 20)
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     save_world_model(tmp_path / "repository" / WEIGHTS, model, {"task": TASK, "size": "tiny"})
     installed = tmp_path / "installed"

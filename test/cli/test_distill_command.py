@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spec_control_ros.cli.main import app
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
@@ -35,7 +35,7 @@ def params(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
-    plant = SuitePlant(TASK, 20)
+    plant = make_control_plant(TASK, 20)
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     save_world_model(tmp_path / "model" / WEIGHTS, model, {"task": TASK, "size": "tiny"})
     return tmp_path / "model"

@@ -25,7 +25,6 @@ from spec_control_ros.core.errors import (
     TrainingError,
 )
 from spec_control_ros.sim.environment import make_env
-from spec_control_ros.sim.suite_plant import split_task
 from spec_control_ros.training.demonstrations import find_expert
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.trainer import Trainer
@@ -228,7 +227,7 @@ def test_full_disk_is_told_with_what_to_do(words: list[object], monkeypatch: pyt
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_recipe_is_of_a_task_and_asks_for_nothing_that_is_not_there(path: Path) -> None:
     task = FURTHER.sub("", path.stem)
-    split_task(task)
+    make_env(task)
     settings = read_recipe(task, path, ROOT)
     assert settings != TrainerSettings(task=task)
     assert path.stem != task or settings == read_recipe(task, None, ROOT)

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 from emulated_plant import EmulatedPlant
-from fake_plant import FakePlant
 
 from spec_control_ros.core.window import Window
-from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.faults.body import Dropout, Push
 from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import Bias, Jitter, Noise
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.sim.suite_plant import SuitePlant
 
 SUITE_TASKS = (
     "walker-walk",
@@ -34,20 +32,25 @@ FAULTS = FaultSchedule(
         Push(force_n=(30.0, 0.0, 0.0), when=Window(start_tick=1)),
     )
 )
-BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
-OTHERS = (
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = (  # every kind of name
+    "dm_control:reacher-easy",
     "gymnasium:HalfCheetah-v5",
     "gymnasium:Humanoid-v5",  # actions of +-0.4
     "gymnasium:InvertedPendulum-v5",  # may end early
-    f"mjcf:{BODY}@own_body:raise_links",
+    "python:uneven_env:UnevenEnv",  # a dictionary of observations, actions of uneven bounds, may end early
+    "python:fake_plant:FakePlant",
+    "state:reacher-easy",
+    # Bodies that the suite does not have
+    f"mjcf:{ROOT}/test/data/bodies/two_link.xml@own_body:raise_links",
+    f"mjcf:{ROOT}/examples/own_body/balancer.xml@balancer:drive_to_mark",  # ends early
 )
 EMULATED_TASKS = ("walker-walk", "humanoid-walk", "pendulum-swingup")
 PLANTS: dict[str, Callable[[], Plant]] = {
-    "fake": FakePlant,
     **{f"emulated-{task}": lambda task=task: EmulatedPlant(task) for task in EMULATED_TASKS},
-    **{task: lambda task=task: SuitePlant(task) for task in SUITE_TASKS},
-    **{name.split("/")[-1]: lambda name=name: make_env(name) for name in OTHERS},
-    "faulty": lambda: FaultyPlant(SuitePlant("walker-walk"), FAULTS),
+    **{task: lambda task=task: make_control_plant(task) for task in SUITE_TASKS},
+    **{name.split("/")[-1]: lambda name=name: make_env(name) for name in ENVIRONMENTS},
+    "faulty": lambda: FaultyPlant(make_control_plant("walker-walk"), FAULTS),
 }
 
 

@@ -114,7 +114,10 @@ def test_step_before_the_first_reset_is_refused(make_plant: Callable[[], Plant])
 def test_joint_states_belong_together_and_move(plant: Plant) -> None:
     plant.reset(0)
     before = plant.joint_states()
-    assert len(before.names) == len(before.position) == len(before.velocity) > 0
+    assert len(before.names) == len(before.position) == len(before.velocity)
+    if not before.names:
+        assert plant.task == "python:uneven_env:UnevenEnv"  # all others have joints
+        return
     assert len(set(before.names)) == len(before.names)
     assert all(before.names)
     kept = before.position.copy()

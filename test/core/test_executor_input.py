@@ -14,7 +14,13 @@ LED_TO_SOMETHING = Outcome(None, ReplanRequest(1, 0, 0, Reason.EMPTY, observatio
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": 200}, {"kind": 255}, {"time": float("nan")}, {"time": float("inf")}, {"names": ["gate.accept"]}],
+    [
+        {"kind": 200},
+        {"kind": 255},
+        {"time": float("nan")},
+        {"time": float("inf")},
+        {"names": ["gate.accept"]},
+    ],
     ids=str,
 )
 def test_damaged_message_is_refused(wrong: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
@@ -27,7 +27,7 @@ TICKS = 50
 
 @pytest.fixture
 def episode(small_model: Callable[..., WorldModel]) -> Callable[..., EpisodeResult]:
-    plant = SuitePlant("cup-catch", action_repeat=20)
+    plant = make_control_plant("cup-catch", action_repeat=20)
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     search = MPPISettings(samples=16, prior_samples=4, elites=4, iterations=2)
 

@@ -19,41 +19,42 @@ from spec_control_ros.sim.camera import (
     Camera,
     _overlaid,
 )
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 
 
 @pytest.fixture
-def plant() -> SuitePlant:
-    made = SuitePlant("pendulum-swingup")
+def plant() -> ControlPlant:
+    made = make_control_plant("pendulum-swingup")
     made.reset(0)
     return made
 
 
-def test_video_in_a_missing_folder_is_refused(plant: SuitePlant, tmp_path: Path) -> None:
+def test_video_in_a_missing_folder_is_refused(plant: ControlPlant, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="its folder does not exist; make it first"):
         Camera(plant, str(tmp_path / "none" / "x.mp4"), is_window_open=False)
 
 
-def test_window_without_a_display_is_refused(plant: SuitePlant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_window_without_a_display_is_refused(plant: ControlPlant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(SettingsError, match="there is no display"):
         Camera(plant, "", is_window_open=True)
 
 
-def test_camera_without_video_keeps_and_writes_nothing(plant: SuitePlant, tmp_path: Path) -> None:
+def test_camera_without_video_keeps_and_writes_nothing(plant: ControlPlant, tmp_path: Path) -> None:
     camera = Camera(plant, "", is_window_open=False)
     camera.shoot()
     camera.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_video_of_no_ticks_is_not_written(plant: SuitePlant, tmp_path: Path) -> None:
+def test_video_of_no_ticks_is_not_written(plant: ControlPlant, tmp_path: Path) -> None:
     Camera(plant, str(tmp_path / "x.mp4"), is_window_open=False).close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
-def noise(plant: SuitePlant, monkeypatch: pytest.MonkeyPatch) -> None:
+def noise(plant: ControlPlant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames that do not compress, and take no graphics."""
     random = np.random.default_rng(0)
     frame = lambda *_, **__: random.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)  # noqa: E731
@@ -64,7 +65,7 @@ def noise(plant: SuitePlant, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("limit", [None, 20_000])
 @pytest.mark.parametrize("ending", ["mp4", "webp"])
 def test_video_is_whole_or_told_and_not_there(
-    plant: SuitePlant, tmp_path: Path, ending: str, limit: int | None
+    plant: ControlPlant, tmp_path: Path, ending: str, limit: int | None
 ) -> None:
     video = tmp_path / f"x.{ending}"
     camera = Camera(plant, str(video), is_window_open=False)
@@ -84,7 +85,7 @@ def test_video_is_whole_or_told_and_not_there(
 
 
 @pytest.mark.usefixtures("noise")
-def test_animation_plays_at_the_control_period_and_repeats(plant: SuitePlant, tmp_path: Path) -> None:
+def test_animation_plays_at_the_control_period_and_repeats(plant: ControlPlant, tmp_path: Path) -> None:
     video = tmp_path / "x.webp"
     camera = Camera(plant, str(video), is_window_open=False)
     for _ in range(5):

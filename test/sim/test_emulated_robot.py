@@ -5,7 +5,7 @@ import pytest
 
 from spec_control_ros.core.errors import ActionError, SettingsError
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 
 TASK = "walker-walk"
 GEARS = np.array([100.0, 50.0, 20.0, 100.0, 50.0, 20.0])
@@ -25,7 +25,7 @@ def pose(robot: EmulatedRobot) -> np.ndarray:
 def test_same_efforts_move_it_as_dm_control_does_however_time_is_cut(
     robot: EmulatedRobot, pieces: tuple[int, ...]
 ) -> None:
-    plant, rng = SuitePlant(TASK, action_repeat=1), np.random.default_rng(0)
+    plant, rng = make_control_plant(TASK, action_repeat=1), np.random.default_rng(0)
     plant.reset(7)
     robot.reset(7)
     expected_return = 0.0

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.body_state import BaseState, BodyState, rotation_matrix
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.plant import JointStates
 from spec_control_ros.sim.state_estimate import BodyModel, StateEstimator
-from spec_control_ros.sim.suite_plant import SuitePlant
 
 TASKS = ("humanoid-walk", "walker-walk", "cheetah-run")
 EXACT = {"rtol": 0.0, "atol": 1e-6}
@@ -24,8 +25,8 @@ def estimator(task: str) -> StateEstimator:
 
 
 @cache
-def truth(task: str) -> SuitePlant:
-    return SuitePlant(task)
+def truth(task: str) -> ControlPlant:
+    return make_control_plant(task)
 
 
 def idle(task: str) -> np.ndarray:
@@ -34,7 +35,7 @@ def idle(task: str) -> np.ndarray:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_observation_and_reward_are_those_of_dm_control_along_an_episode(task: str) -> None:
-    plant = SuitePlant(task, action_repeat=1)
+    plant = make_control_plant(task, action_repeat=1)
     body = BodyModel(plant)
     rng = np.random.default_rng(0)
     obs = plant.reset(5)

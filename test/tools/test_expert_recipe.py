@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.sim.suite_plant import split_task
+from spec_control_ros.sim.environment import make_env
 from tools.expert.curriculum import EpisodeStart, Stage, StartKind
 from tools.expert.recipe import read_recipe
 from tools.expert.settings import ExpertSettings
@@ -15,7 +15,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "tools" / "expert").glob("*.yaml")
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_shipped_recipe_is_of_a_task_and_can_be_read(path: Path) -> None:
-    split_task(path.stem)
+    make_env(path.stem)
     assert read_recipe(path).stages
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 from tools.expert.biped_state import stand
 from tools.expert.support_force import EPISODES, LOW_HEAD_M, STEP, SupportForce
 
@@ -12,11 +13,11 @@ GOOD, BAD = 0.9, 0.3
 
 
 @pytest.fixture(scope="module")
-def plant() -> SuitePlant:
-    return SuitePlant("humanoid-walk")
+def plant() -> ControlPlant:
+    return make_control_plant("humanoid-walk")
 
 
-def test_whole_weight_is_carried_while_the_head_is_low(plant: SuitePlant) -> None:
+def test_whole_weight_is_carried_while_the_head_is_low(plant: ControlPlant) -> None:
     plant.reset(0)
     for _ in range(20):  # down it goes
         plant.step(LIMP)
@@ -29,14 +30,14 @@ def test_whole_weight_is_carried_while_the_head_is_low(plant: SuitePlant) -> Non
     assert abs(speed) < 0.05 * 9.81 * plant.control_period_s  # of what a tick of falling brings
 
 
-def test_standing_body_carries_itself(plant: SuitePlant) -> None:
+def test_standing_body_carries_itself(plant: ControlPlant) -> None:
     plant.reset(0)
     stand(plant, np.random.default_rng(0))
     SupportForce(0.85).lift(plant)
     assert not plant.physics.data.xfrc_applied.any()
 
 
-def test_force_is_taken_away_once_the_head_is_high(plant: SuitePlant) -> None:
+def test_force_is_taken_away_once_the_head_is_high(plant: ControlPlant) -> None:
     plant.reset(0)
     assist = SupportForce(0.5)
     for _ in range(20):  # down it goes

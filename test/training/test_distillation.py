@@ -9,7 +9,8 @@ import torch
 from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
 from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
 from spec_control_ros.training.teacher import Teacher
@@ -26,18 +27,18 @@ TICKS = 50
 
 
 @pytest.fixture(scope="module")
-def plant() -> SuitePlant:
-    return SuitePlant("cup-catch", action_repeat=20)
+def plant() -> ControlPlant:
+    return make_control_plant("cup-catch", action_repeat=20)
 
 
 @pytest.fixture(scope="module")
-def model(small_model: Callable[..., WorldModel], plant: SuitePlant) -> WorldModel:
+def model(small_model: Callable[..., WorldModel], plant: ControlPlant) -> WorldModel:
     torch.manual_seed(1)
     return small_model(obs=plant.obs_dim, action=plant.action_dim)
 
 
 @pytest.fixture(scope="module")
-def gathering(model: WorldModel, plant: SuitePlant) -> Gathering:
+def gathering(model: WorldModel, plant: ControlPlant) -> Gathering:
     return Gathering(model, plant, CONTROLLER, Teacher(model, SEARCH, draws=1), SETTINGS.window)
 
 

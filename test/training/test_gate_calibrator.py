@@ -18,7 +18,8 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.controller import ControllerSettings, make_law
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.calibration_rollouts import (
     CalibrationRollouts,
     GatedEpisode,
@@ -56,12 +57,12 @@ FITTED, HELD_OUT = range(100, 104), range(200, 203)
 
 
 @pytest.fixture(scope="module")
-def plant() -> SuitePlant:
-    return SuitePlant(TASK, REPEAT)
+def plant() -> ControlPlant:
+    return make_control_plant(TASK, REPEAT)
 
 
 @pytest.fixture(scope="module")
-def model(small_model: Callable[..., WorldModel], plant: SuitePlant) -> WorldModel:
+def model(small_model: Callable[..., WorldModel], plant: ControlPlant) -> WorldModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return small_model(obs=plant.obs_dim, action=plant.action_dim)
@@ -84,7 +85,7 @@ def copied(folder: ModelFolder, tmp_path: Path) -> ModelFolder:
 
 
 @pytest.fixture(scope="module")
-def operation(folder: ModelFolder, model: WorldModel, plant: SuitePlant) -> CalibrationRollouts:
+def operation(folder: ModelFolder, model: WorldModel, plant: ControlPlant) -> CalibrationRollouts:
     return CalibrationRollouts(folder, model, plant, SETTINGS)
 
 

@@ -21,7 +21,7 @@ from spec_control_ros.cli.terminal import interruption, progress, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text, written
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import StartKind
 from tools.expert.recipe import read_recipe
@@ -60,7 +60,7 @@ def expert(
     """
     if out.suffix != ".npz":
         raise SettingsError(f"out: got {out}, expected a file that ends in .npz")
-    SuitePlant(task)  # an unknown task is told before anything is made
+    make_control_plant(task)  # an unknown task is told before anything is made
     settings = replace(_recipe(task, recipe), task=task, **given)
     first_actor = None if first is None else ExpertActor.load(first)
     torch.set_num_threads(threads)
@@ -134,7 +134,7 @@ def write_expert(
     out.parent.mkdir(parents=True, exist_ok=True)
     with written(out) as part:
         shutil.copyfile(trainer.best_path, part)
-    plants = [SuitePlant(settings.task) for _ in SCORED_SEEDS]
+    plants = [make_control_plant(settings.task) for _ in SCORED_SEEDS]
     returns = episode_returns(ExpertActor.load(out), plants, SCORED_SEEDS)
     training = {
         "command": shlex.join(["python", "-m", "tools.expert", *sys.argv[1:]]),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
 from tools.expert.biped_state import is_biped, posture, stand
 from tools.expert.support_force import SupportForce
 from tools.expert.transitions import End
@@ -94,7 +94,7 @@ class StagedPlant:
         SettingsError: the stage needs a head and an upright torso, and the body has none.
     """
 
-    def __init__(self, plant: SuitePlant, stage: Stage, assist: SupportForce | None = None):
+    def __init__(self, plant: ControlPlant, stage: Stage, assist: SupportForce | None = None):
         if stage.needs_biped and not is_biped(plant):
             raise SettingsError(
                 f"stage {stage.name}: {plant.task}'s body has no head to hold up; expected own starts only, "

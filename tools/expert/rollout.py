@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.sim.suite_plant import SuitePlant
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import Stage, StagedPlant
 from tools.expert.support_force import SupportForce
@@ -31,7 +31,7 @@ class Rollout:
 
     def __init__(
         self,
-        plants: Sequence[SuitePlant],
+        plants: Sequence[ControlPlant],
         writers: Sequence[TransitionWriter],
         rng: np.random.Generator,
         first_seed: int,

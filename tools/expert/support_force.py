@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
 
 LOW_HEAD_M = 1.25  # the force acts below
 STEP = 0.05  # of the weight, that the force loses at a time
@@ -21,7 +21,7 @@ class SupportForce:
         self.share = share
         self._went_well: list[bool] = []
 
-    def lift(self, plant: SuitePlant) -> None:
+    def lift(self, plant: ControlPlant) -> None:
         """Set the force on the body's root for the next tick."""
         model, data = plant.physics.model, plant.physics.data
         weight = -model.opt.gravity[2] * model.body_mass.sum()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_state import State, load_state, save_state
 from tools.expert.rollout import FloatArray, Rollout, episode_returns
@@ -56,7 +57,7 @@ class ExpertTrainer:
         folder: Path,
         first_actor: ExpertActor | None = None,
         threads: int = 1,
-        make_plant: Callable[[str], SuitePlant] = SuitePlant,
+        make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
         self._settings, self._folder = settings, folder
         self._rng = np.random.default_rng(settings.seed)

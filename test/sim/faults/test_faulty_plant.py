@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Window
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.body import Dropout, Push, Saturation
 from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import Bias, Freeze, Latency, Noise
 from spec_control_ros.sim.plant import JointStates, Plant, Step
-from spec_control_ros.sim.suite_plant import SuitePlant
 
 FIRST, TICKS = 2, 5
 
@@ -139,7 +139,7 @@ def test_parts_that_the_plant_has_not_are_refused(fault: Fault, said: str) -> No
 
 def test_push_moves_a_simulated_body_in_its_direction_and_ends() -> None:
     def speed(*faults: Fault) -> list[float]:
-        plant = SuitePlant("cheetah-run")
+        plant = make_control_plant("cheetah-run")
         pushed = FaultyPlant(plant, FaultSchedule(faults))
         pushed.reset(0)
         speeds = []

@@ -1,63 +1,34 @@
+"""Environments of dm_control as plants."""
+
 import numpy as np
 import pytest
 from dm_control import suite
 
 from spec_control_ros.core.errors import ActionError, TaskError
-from spec_control_ros.sim.suite_plant import SuitePlant, split_task
-
-
-@pytest.mark.parametrize(
-    ("task", "split"),
-    [
-        ("humanoid-walk", ("humanoid", "walk")),
-        ("cup-catch", ("ball_in_cup", "catch")),
-        ("ball-in-cup-catch", ("ball_in_cup", "catch")),
-        ("ball_in_cup-catch", ("ball_in_cup", "catch")),
-        ("finger-turn-easy", ("finger", "turn_easy")),
-        ("finger-turn_easy", ("finger", "turn_easy")),
-        ("pointmass-easy", ("point_mass", "easy")),
-    ],
-)
-def test_task_names_are_understood(task: str, split: tuple[str, str]) -> None:
-    assert split_task(task) == split
-
-
-def test_every_task_of_the_suite_has_a_name() -> None:
-    assert {split_task(f"{domain}-{task}") for domain, task in suite.ALL_TASKS} == set(suite.ALL_TASKS)
-
-
-@pytest.mark.parametrize("task", ["", "humanoid", "humanoid-fly", "../x"])
-def test_unknown_task_lists_those_that_there_are(task: str) -> None:
-    with pytest.raises(TaskError, match=f"task: got '{task}', expected one of .*humanoid-walk"):
-        SuitePlant(task)
-
-
-def test_action_repeat_of_nothing_is_refused() -> None:
-    with pytest.raises(TaskError, match="action_repeat: got 0, expected at least 1"):
-        SuitePlant("cup-catch", action_repeat=0)
+from spec_control_ros.sim.environment import make_control_plant
 
 
 def test_task_whose_episodes_never_end_is_refused() -> None:
     with pytest.raises(TaskError, match="lqr-lqr-2-1: its episodes have no end"):
-        SuitePlant("lqr-lqr-2-1")
+        make_control_plant("lqr-lqr-2-1")
 
 
 @pytest.mark.parametrize(("repeat", "ticks"), [(1, 1000), (2, 500), (3, 334), (1000, 1), (1001, 1)])
 def test_action_repeat_sets_period_and_length(repeat: int, ticks: int) -> None:
-    plant = SuitePlant("cup-catch", repeat)
+    plant = make_control_plant("cup-catch", repeat)
     assert plant.episode_ticks == ticks
     assert plant.control_period_s == pytest.approx(0.02 * repeat)
 
 
 def test_humanoid_ticks_every_50_ms_for_500_ticks() -> None:
-    plant = SuitePlant("humanoid-walk")
+    plant = make_control_plant("humanoid-walk")
     assert (plant.obs_dim, plant.action_dim, plant.episode_ticks) == (67, 21, 500)
     assert plant.control_period_s == pytest.approx(0.05)
 
 
 def test_tick_is_its_control_steps_with_their_rewards_summed() -> None:
     action = np.array([0.3, -0.4], np.float32)
-    single, triple = SuitePlant("cup-catch", 1), SuitePlant("cup-catch", 3)
+    single, triple = make_control_plant("cup-catch", 1), make_control_plant("cup-catch", 3)
     np.testing.assert_array_equal(single.reset(8), triple.reset(8))
     steps = [single.step(action) for _ in range(3)]
     whole = triple.step(action)
@@ -68,11 +39,11 @@ def test_tick_is_its_control_steps_with_their_rewards_summed() -> None:
 def test_observation_is_dm_control_s_in_its_own_order() -> None:
     env = suite.load("walker", "walk", task_kwargs={"random": np.random.RandomState(7)})
     expected = np.concatenate([np.ravel(v) for v in env.reset().observation.values()])
-    np.testing.assert_array_equal(SuitePlant("walker-walk").reset(7), expected.astype(np.float32))
+    np.testing.assert_array_equal(make_control_plant("walker-walk").reset(7), expected.astype(np.float32))
 
 
 def test_action_is_mapped_to_the_actuators_range() -> None:
-    plant = SuitePlant("fish-swim")
+    plant = make_control_plant("fish-swim")
     low, high = plant.physics.model.actuator_ctrlrange.T
     plant.reset(0)
     for value, expected in ((-1.0, low), (0.0, (low + high) / 2), (1.0, high)):
@@ -81,7 +52,7 @@ def test_action_is_mapped_to_the_actuators_range() -> None:
 
 
 def test_observe_sees_a_state_that_was_set_from_outside() -> None:
-    plant = SuitePlant("pendulum-swingup")
+    plant = make_control_plant("pendulum-swingup")
     first = plant.reset(0)
     state = plant.physics.get_state().copy()
     plant.step(np.ones(1, np.float32))
@@ -91,7 +62,7 @@ def test_observe_sees_a_state_that_was_set_from_outside() -> None:
 
 
 def test_joint_states_leave_out_joints_without_a_scalar_position() -> None:
-    plant = SuitePlant("humanoid-walk")
+    plant = make_control_plant("humanoid-walk")
     plant.reset(0)
     joints = plant.joint_states()
     assert "root" not in joints.names
@@ -101,7 +72,7 @@ def test_joint_states_leave_out_joints_without_a_scalar_position() -> None:
 
 
 def test_refusal_says_what_is_wrong_with_an_action() -> None:
-    plant = SuitePlant("cup-catch")
+    plant = make_control_plant("cup-catch")
     plant.reset(0)
     with pytest.raises(ActionError, match=r"got shape \(3,\), expected \(2,\)"):
         plant.step(np.zeros(3, np.float32))
