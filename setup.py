@@ -91,5 +91,8 @@ setup(
                 for kind in ("gymnasium", "mjcf", "python", "state")
             ),
         ],
+        f"{PACKAGE}.correctors": [
+            f"{name} = {PACKAGE}.world_model.model_folder:load_{name}" for name in ("two_tower", "temporal")
+        ],
     },
 )

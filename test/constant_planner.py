@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import ObservationError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
@@ -38,7 +38,7 @@ class ConstantPlanner:
     def warm_up(self) -> None:
         pass
 
-    def plan(self, request: ReplanRequest) -> Plan:
+    def plan(self, request: PlanRequest) -> Plan:
         given = request.observation
         if given is None or given.shape != (OBS,) or not np.isfinite(given).all():
             raise ObservationError(f"planning: got {given}, expected an observation of {OBS} finite values")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
@@ -21,7 +20,7 @@ def model(tmp_path: Path, small_model: Callable[..., WorldModel]) -> Path:
     folder = tmp_path / "small"
     save_world_model(folder / WEIGHTS, small_model(obs=OBS, action=ACTION), {"task": TASK})
     for kind, make in CORRECTORS.items():
-        window = 4 if kind is CorrectorKind.TEMPORAL else 1
+        window = 4 if kind == "temporal" else 1
         corrector = make(CorrectorDimensions(LATENT, ACTION, hidden=16, window=window, layers=1, heads=2))
         torch.nn.init.normal_(corrector.head.weight, std=0.5)  # an untrained one corrects nothing
         ModelFolder(folder).save_corrector(kind, corrector, {"task": TASK})

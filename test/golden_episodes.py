@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.evaluation.benchmark import RobotConfig, benchmark_runs
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.control_mode import find_modes
-from spec_control_ros.evaluation.controller import make_law
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.suite import load
@@ -76,7 +76,7 @@ def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
     return run_episode(
         plant,
         planner,
-        make_law(folder, world_model, trial.settings),
+        make_executor(trial.settings.configured(folder.parts(world_model))),
         seed=SEED,
         epoch=1,
         delay_ticks=trial.delay_ticks,

@@ -28,12 +28,13 @@ from spec_control_ros.bringup.system import ROBOTS, Process, processes
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal
-from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import settings_from
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.world_model.model_folder import ModelFolder
 
@@ -156,29 +157,29 @@ def _speed(
         show_rates(result["rates"], console)
 
 
-def _correctors(bench: Bench) -> list[CorrectorKind]:
-    return [CorrectorKind.NONE, *bench.folder.correctors]
+def _correctors(bench: Bench) -> list[str]:
+    return [NONE, *bench.folder.correctors]
 
 
-def _compute_row(bench: Bench, kind: CorrectorKind, ticks: int) -> dict[str, Any]:
+def _compute_row(bench: Bench, kind: str, ticks: int) -> dict[str, Any]:
     # A process of its own, as the executor is; its rights end with it.
     os.environ |= {"OMP_NUM_THREADS": "1", **parent_environment()}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         times_s = pool.submit(computed, bench, kind, ticks).result()
     p50s_s = [float(np.median(part)) for part in np.array_split(times_s, PARTS)]
     return {
-        "corrector": kind.value,
+        "corrector": kind,
         "ticks": len(times_s),
         **distribution(times_s),
         "p50_of_parts": spread(p50s_s),
     }
 
 
-def computed(bench: Bench, kind: CorrectorKind, ticks: int) -> list[float]:
+def computed(bench: Bench, kind: str, ticks: int) -> list[float]:
     """Computing times of the control law in this process; seconds."""
     model, _ = bench.folder.world_model()
     settings = replace(correcting(ControllerSettings.of(bench.parameters)), corrector=kind)
-    law = make_law(bench.folder, model, settings)
+    law = make_executor(settings.configured(bench.folder.parts(model)))
     enter_real_time(replace(bench.real_time, freeze_garbage=False))
     return computing_times_s(law, bench.synthetic(), ticks, 1.0 / RATE_HZ)
 

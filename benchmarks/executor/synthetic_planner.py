@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from jaxtyping import Float32
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.plan import Plan
 
 VARIETY = 64  # different observations, one after the other
@@ -36,7 +36,7 @@ class SyntheticPlanner:
         """What is observed at a tick."""
         return self._obs[tick % VARIETY]
 
-    def plan(self, request: ReplanRequest) -> Plan:
+    def plan(self, request: PlanRequest) -> Plan:
         """A plan as asked for."""
         return Plan(
             plan_id=next(self._plan_ids),

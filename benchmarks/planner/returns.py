@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.planner.variants import PlannerVariant
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.evaluation.closed_loop import run_episode
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -31,10 +32,11 @@ def compare_returns(
         plant: to be driven.
         seeds: of the episodes.
     """
+    parts = folder.parts(model)
     returns: list[list[float]] = [[] for _ in variants]
     for epoch, seed in enumerate(seeds, start=1):
         for variant, own in zip(variants, returns, strict=True):
-            law = make_law(folder, model, controller)
+            law = make_executor(controller.configured(parts))
             own.append(run_episode(plant, variant.planner, law, seed=seed, epoch=epoch).episode_return)
             yield [_row(*pair, returns[0]) for pair in zip(variants, returns, strict=True)]
 

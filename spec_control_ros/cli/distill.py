@@ -19,7 +19,7 @@ from spec_control_ros.bringup.system import robot_of
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
-from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -36,7 +36,7 @@ from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 FIRST_HELD_OUT_SEED = 1_000_000
-OPEN_LOOP = CorrectorKind.NONE
+OPEN_LOOP = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     }
     seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
     for kind, corrector in last.correctors.items():
-        episodes = track(seeds, f"{kind.value}: held out", len(seeds), console=console)
+        episodes = track(seeds, f"{kind}: held out", len(seeds), console=console)
         scores = score(corrector, concatenate([gathering.episode(corrector, seed) for seed in episodes]))
         console.print(_errors(kind, scores))
         measured = {"training": training, "held_out": [asdict(s) for s in scores]}
@@ -118,7 +118,7 @@ def _measure_returns(
     controller = replace(controller, gate=open_gate(controller.gate))
     kinds = (OPEN_LOOP, *folder.correctors)
     trials = [
-        Trial(kind.value, replace(controller, corrector=kind), seed, epoch)
+        Trial(kind, replace(controller, corrector=kind), seed, epoch)
         for kind in kinds
         for epoch, seed in enumerate(seeds, start=1)
     ]
@@ -126,7 +126,7 @@ def _measure_returns(
     episodes = measure(subject, trials, options.workers)
     for trial, measurement in track(episodes, "closed loop", len(trials), console=console):
         returns[trial.mode, trial.seed] = measurement.episode_return
-    cards = {kind: _card(seeds, [returns[kind.value, seed] for seed in seeds]) for kind in kinds}
+    cards = {kind: _card(seeds, [returns[kind, seed] for seed in seeds]) for kind in kinds}
     for kind in folder.correctors:
         measured = {"open_loop": cards[OPEN_LOOP], "corrected": cards[kind]}
         update_card(folder.weights_of(kind), "evaluation", measured)
@@ -143,8 +143,8 @@ def _card(seeds: range, returns: Sequence[float]) -> Card:
     }
 
 
-def _errors(kind: CorrectorKind, scores: Sequence[CorrectorScore]) -> Table:
-    table = Table(title=f"{kind.value}: squared error to the teacher, held out")
+def _errors(kind: str, scores: Sequence[CorrectorScore]) -> Table:
+    table = Table(title=f"{kind}: squared error to the teacher, held out")
     for column in ("steps ahead", "ticks", "queued", "corrected", "removed"):
         table.add_column(column, justify="right")
     for s in scores:
@@ -153,11 +153,11 @@ def _errors(kind: CorrectorKind, scores: Sequence[CorrectorScore]) -> Table:
     return table
 
 
-def _returns(queue_length: int, cards: dict[CorrectorKind, Card]) -> Table:
+def _returns(queue_length: int, cards: dict[str, Card]) -> Table:
     table = Table(title=f"closed loop, a plan every {queue_length} ticks")
     for column in ("corrector", "episodes", "return"):
         table.add_column(column, justify="right")
     for kind, card in cards.items():
         mean, half = card["return_mean"], card["return_ci95"]
-        table.add_row(kind.value, str(len(card["seeds"])), f"{mean:.1f} ± {half:.1f}")
+        table.add_row(kind, str(len(card["seeds"])), f"{mean:.1f} ± {half:.1f}")
     return table

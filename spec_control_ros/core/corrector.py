@@ -1,22 +1,29 @@
-"""What every corrector is, and what it sees of a tick."""
+"""What every corrector is, and what it sees of a tick.
+
+A package offers one as an entry point of the group `spec_control_ros.correctors`: a function that takes a model's
+folder and its `TickModel`, and returns the corrector that lies there. The entry point's name is the corrector's.
+"""
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.core import registry
+from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.tick_model import TickModel
 
-class CorrectorKind(str, Enum):
-    """The correctors there are; NONE leaves queued actions as they are."""
-
-    AUTO = "auto"  # the quickest of those that return as much as any, none included, as the cards tell
-    TEMPORAL = "temporal"
-    TWO_TOWER = "two_tower"
-    NONE = "none"
+GROUP = "spec_control_ros.correctors"  # of entry points
+NONE = "none"  # the name of no corrector: queued actions stay as they are
+AUTO = "auto"  # the one that is best for the model, none included
+CORRECTOR = (
+    "corrector of the model by name: two_tower, temporal, or another that an installed package offers; none; auto: the "
+    "quickest of those that return as much as any, none included"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +74,29 @@ class FeatureHistory:
 class Corrector(Protocol):
     """Adds a residual to a queued action."""
 
+    @property
+    def window(self) -> int:
+        """Consecutive ticks that it looks back, the newest included: at least 1."""
+
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         """Residual for the newest tick of `history`."""
+
+
+def load_corrector(name: str, folder: Path, model: TickModel) -> Corrector | None:
+    """The corrector of that name in a model's folder; None for the name `NONE`.
+
+    Args:
+        name: as its package offers it.
+        folder: of the model.
+        model: that it is to fit.
+
+    Raises:
+        SettingsError: nobody offers a corrector of that name.
+        CheckpointError: the folder has none of that name, or it does not fit.
+    """
+    if name == NONE:
+        return None
+    made = registry.find(GROUP, name, "corrector")(folder, model)
+    if not isinstance(made, Corrector):
+        raise CheckpointError(f"corrector {name}: got a {type(made).__name__}, expected one with a residual")
+    return made

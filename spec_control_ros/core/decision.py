@@ -88,7 +88,7 @@ def status_of(decision: Decision) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplanRequest:
+class PlanRequest:
     """Asks for a plan, from an observation or, ahead of time, from a predicted latent; the latest one wins."""
 
     epoch: int
@@ -113,4 +113,4 @@ class Outcome:
     """What a call of the executor leads to: a command to publish, a plan to ask for, both or neither."""
 
     decision: Decision | None = None
-    request: ReplanRequest | None = None
+    request: PlanRequest | None = None

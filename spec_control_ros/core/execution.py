@@ -27,12 +27,11 @@ class Execution:
 
     Args:
         corrector: adds residuals; None leaves that to the plans' own feedback gains, if they have any.
-        history_window: ticks that the corrector looks back.
     """
 
-    def __init__(self, corrector: Corrector | None, history_window: int):
+    def __init__(self, corrector: Corrector | None):
         self._corrector = corrector
-        self._history = FeatureHistory(history_window)
+        self._history = FeatureHistory(1 if corrector is None else corrector.window)
 
     def can_correct(self, row: QueuedAction) -> bool:
         """Whether there is something to correct a row with: a corrector and a prediction, or the plan's own gains."""

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.corrector import Corrector
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop, Drops
 from spec_control_ros.core.execution import Executed, Execution
 from spec_control_ros.core.executor_settings import ExecutorSettings
@@ -62,7 +62,6 @@ class PlanExecutor:
         gate: judges every tick.
         corrector: adds residuals; None executes queued actions as they are up to the replan threshold.
         settings: of limits, waiting, holding and asking ahead.
-        history_window: ticks that the corrector looks back.
 
     Raises:
         SettingsError: it is to ask ahead, but the policy has no dynamics.
@@ -74,11 +73,10 @@ class PlanExecutor:
         gate: Gate,
         corrector: Corrector | None,
         settings: ExecutorSettings,
-        history_window: int = 1,
     ):
         self.model, self.gate, self.settings, self.corrector = model, gate, settings, corrector
         self._order = TickOrder()
-        self._execution = Execution(corrector, history_window)
+        self._execution = Execution(corrector)
         self._queue = ActionQueue()
         self._requests = PlanRequests(settings)
         self._faults = FaultLatch(settings.fault_after_bad_observations)
@@ -97,6 +95,11 @@ class PlanExecutor:
         self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
         self.drops = Drops()
+
+    def fresh(self) -> "PlanExecutor":
+        """The same law with nothing behind it: no epoch, no fault, no plan."""
+        gate = self.gate.changed(self.gate.settings)
+        return PlanExecutor(self.model, gate, self.corrector, self.settings)
 
     @property
     def fault(self) -> str | None:
@@ -214,7 +217,7 @@ class PlanExecutor:
         """Count a message that could not even be read."""
         self.drops[cause] += 1
 
-    def replan_failed(self, request: ReplanRequest, now_s: float) -> None:
+    def replan_failed(self, request: PlanRequest, now_s: float) -> None:
         """The planner refused the request or is not there; it is asked again after a pause."""
         self._requests.fail(request, now_s)
 
@@ -222,7 +225,7 @@ class PlanExecutor:
         """The planner shows no life any more; it is asked again after a pause."""
         self._requests.lose_planner(now_s)
 
-    def prefetch(self, now_s: float) -> ReplanRequest | None:
+    def prefetch(self, now_s: float) -> PlanRequest | None:
         """Ask ahead for the plan that takes over where the queue ends, if it is time.
 
         To be called once after every decision, when its command is out: it takes longer than the decision itself.
@@ -318,10 +321,10 @@ class PlanExecutor:
         is_in_time = self._requests.expected_at_s < pending.observed_at_s + self.settings.plan_wait_s
         return Outcome(None if is_in_time else self._give_up(pending), request)
 
-    def _request(self, tick: _Tick, now_s: float) -> ReplanRequest | None:
+    def _request(self, tick: _Tick, now_s: float) -> PlanRequest | None:
         """A request for the pending tick, unless it has to wait for another one."""
         o, reason = tick.observation, tick.verdict.reason if tick.verdict is not None else Reason.EMPTY
-        made = self._requests.ask(ReplanRequest(o.epoch, o.tick, o.tick, reason, o.data), now_s)
+        made = self._requests.ask(PlanRequest(o.epoch, o.tick, o.tick, reason, o.data), now_s)
         self._requests.wait()
         return made
 

@@ -3,7 +3,7 @@
 from collections import deque
 from math import inf
 
-from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.plan import Plan
 
@@ -20,7 +20,7 @@ class PlanRequests:
 
     def begin_epoch(self) -> None:
         """A request of the old epoch is superseded; its plan will be dropped."""
-        self.in_flight: ReplanRequest | None = None
+        self.in_flight: PlanRequest | None = None
         self._deadline_s, self._retry_at_s = inf, -inf
         self._is_waited_for = False
         self._is_plan_late = False  # whether the last plan was of no use any more when it came
@@ -46,7 +46,7 @@ class PlanRequests:
         """When the plan in flight is there at the earliest, if it takes as long as the fastest of the last ones."""
         return self._asked_at_s + min(self._durations_s, default=0.0)
 
-    def ask(self, request: ReplanRequest, now_s: float) -> ReplanRequest | None:
+    def ask(self, request: PlanRequest, now_s: float) -> PlanRequest | None:
         """Put a request in flight; None while another one is that stays, or while a pause is due."""
         if now_s < self._retry_at_s or not self._gives_way_to(request):
             return None
@@ -80,7 +80,7 @@ class PlanRequests:
         self._delays.append(due_tick - request.tick)
         self._durations_s.append(now_s - self._asked_at_s)
 
-    def fail(self, request: ReplanRequest, now_s: float) -> None:
+    def fail(self, request: PlanRequest, now_s: float) -> None:
         """The planner refused the request or is not there; the next one waits for a pause."""
         if request is not self.in_flight:
             return  # given up or superseded before
@@ -102,7 +102,7 @@ class PlanRequests:
         if self.in_flight is not None and now_s >= self._deadline_s:
             self.in_flight, self._is_planner_silent = None, True
 
-    def _gives_way_to(self, request: ReplanRequest) -> bool:
+    def _gives_way_to(self, request: PlanRequest) -> bool:
         """Only a prefetch does, to a tick that cannot use its plan: it would be older than what the gate rejected."""
         if self.in_flight is None:
             return True

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.plan import Plan
 
 
@@ -24,7 +24,7 @@ class Planner(Protocol):
     """Answers requests with plans, one at a time; what helps the next search (a warm start) is its own affair.
 
     The same requests after a `reset` give the same plans. A request of another epoch, or of an earlier tick than the
-    last one, starts from nothing.
+    last one, starts from nothing. A class that derives from this one has to have `spec` and `plan`.
     """
 
     @property
@@ -34,7 +34,7 @@ class Planner(Protocol):
     def warm_up(self) -> None:
         """Do everything that only the first plan pays for."""
 
-    def plan(self, request: ReplanRequest) -> Plan:
+    def plan(self, request: PlanRequest) -> Plan:
         """The plan from `request.start_tick` on, with plan id 0: whoever publishes it gives it one.
 
         Raises:
@@ -50,6 +50,7 @@ class Planner(Protocol):
 
     def statistics(self) -> dict[str, object]:
         """What diagnostics are to show of the last plan, by name; may be called from another thread."""
+        return {}
 
 
 @runtime_checkable

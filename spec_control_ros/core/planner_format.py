@@ -5,15 +5,14 @@ its models' cards has. Nothing else needs to know of it.
 """
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.core.corrector import Corrector, CorrectorKind
-from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.executor_settings import ExecutorSettings
-from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
-from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core import registry
+from spec_control_ros.core.corrector import NONE
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_factory import ExecutorParts
+from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.settings import setting
 from spec_control_ros.core.tick_model import TickModel
@@ -40,6 +39,7 @@ class PlannerFormat:
     """To be derived from; the executor can do without all that has a body here."""
 
     settings: type = BareSettings  # a dataclass of `core.settings`: the parameters below `planner.`
+    free_rows = 0  # a plan of so many rows takes hardly longer to make than a short one
 
     def load_planner(
         self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
@@ -65,19 +65,9 @@ class PlannerFormat:
         """
         raise NotImplementedError
 
-    def load_corrector(
-        self, folder: Path, kind: CorrectorKind, task: int | None = None
-    ) -> tuple[Corrector | None, int]:
-        """A corrector, None where there is to be none, and the ticks that it looks back.
-
-        Raises:
-            CheckpointError: there is none of that kind.
-        """
-        if kind not in (CorrectorKind.AUTO, CorrectorKind.NONE):
-            raise CheckpointError(
-                f"{folder.name}: got corrector {kind.value}, expected none: there are no others"
-            )
-        return None, 1
+    def best_corrector(self, folder: Path) -> str:
+        """Name of the corrector that `auto` stands for."""
+        return NONE
 
     def load_calibration(self, folder: Path) -> GateCalibration | None:
         """Thresholds of the gate, if the model has some.
@@ -86,6 +76,15 @@ class PlannerFormat:
             CheckpointError: they cannot be read.
         """
         return None
+
+    def load_parts(self, folder: Path, task: int | None = None) -> ExecutorParts:
+        """What an executor takes from a model.
+
+        Raises:
+            SpecControlError: it cannot be made.
+        """
+        model = self.load_tick_model(folder, task)
+        return ExecutorParts(model, self.load_calibration(folder), folder, self.best_corrector(folder))
 
     def check_resources(self, resources: PlannerResources) -> None:
         """Find out early whether they are there.
@@ -103,46 +102,7 @@ def find_format(name: str) -> PlannerFormat:
     Raises:
         SettingsError: none does; the message lists those that there are, or says why it cannot be loaded.
     """
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name not in found:
-        known = ", ".join(sorted(found)) or "(none installed: is spec_control_ros installed itself?)"
-        raise SettingsError(f"planner format: got {name!r}, expected one of {known}")
-    try:
-        kind = found[name].load()
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(
-            f"planner format {name}: {found[name].value} cannot be imported ({error})"
-        ) from None
-    made = kind()
+    made = registry.find(GROUP, name, "planner format")()
     if not isinstance(made, PlannerFormat):
         raise SettingsError(f"planner format {name}: got a {type(made).__name__}, expected a PlannerFormat")
     return made
-
-
-def make_executor(
-    kind: PlannerFormat,
-    folder: Path,
-    *,
-    corrector: CorrectorKind = CorrectorKind.AUTO,
-    gate: GateSettings | None = None,
-    settings: ExecutorSettings | None = None,
-    task: int | None = None,
-) -> PlanExecutor:
-    """The control law for plans of a model.
-
-    Args:
-        kind: of its planner.
-        folder: of the model.
-        corrector: which one; AUTO: the best that the model has.
-        gate: its settings; None: the defaults.
-        settings: of the law itself; None: the defaults.
-        task: index of the task of a multi-task model.
-
-    Raises:
-        CheckpointError: the model lacks the corrector, or a part of it does not fit.
-        SettingsError: the gate needs what the model does not have.
-    """
-    model = kind.load_tick_model(folder, task)
-    judge = Gate(gate or GateSettings(), kind.load_calibration(folder), model)
-    made, window = kind.load_corrector(folder, corrector, task)
-    return PlanExecutor(model, judge, made, settings or ExecutorSettings(), window)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from spec_control_ros.core.action_queue import ActionQueue
-from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.execution import Executed, Execution
 from spec_control_ros.core.tick_model import Dynamics
@@ -30,7 +30,7 @@ class Prefetcher:
         self._dynamics, self._queue, self._execution = dynamics, queue, execution
         self._max_steps_ahead = max_steps_ahead
 
-    def request(self, epoch: int, tick: int, newest: Executed, lead_ticks: int) -> ReplanRequest | None:
+    def request(self, epoch: int, tick: int, newest: Executed, lead_ticks: int) -> PlanRequest | None:
         """The request for the plan that takes over where the queue ends; None while that is far off.
 
         Args:
@@ -47,4 +47,4 @@ class Prefetcher:
             return None  # the tick itself will ask, from its observation
         start_tick = tick + 1 + len(rows)
         reason = Reason.EMPTY if self._queue.at(start_tick) is None else Reason.STALE
-        return ReplanRequest(epoch, tick, start_tick, reason, latent=latent)
+        return PlanRequest(epoch, tick, start_tick, reason, latent=latent)

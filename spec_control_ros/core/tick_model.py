@@ -8,6 +8,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.planner import PlannerSpec
 
 Dynamics = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (latent,), (action,) -> (latent,)
 Policy = Callable[[np.ndarray], np.ndarray]  # (latent,) -> (action,)
@@ -24,6 +25,11 @@ class TickModel:
     policy: Policy | None = None  # quick and good enough to compare with, or to hold by
     step: Dynamics | None = None
     warning: str = ""  # what its user should know
+
+    @classmethod
+    def of_observations(cls, spec: PlannerSpec) -> "TickModel":
+        """That of a planner whose predicted states, if it has any, are observations."""
+        return cls(spec.obs_dim, spec.obs_dim, spec.action_dim, encode=lambda obs: obs)
 
     def latent_of(self, obs: np.ndarray) -> Float32[np.ndarray, "latent"] | None:
         """The latent of an observation; None when the observation or what the encoder makes of it is no good."""

@@ -46,6 +46,11 @@ class LearnedCorrector(nn.Module):
         self._traced: Network | None = None
         self._elsewhere: Residual | None = None
 
+    @property
+    def window(self) -> int:
+        """Ticks that it looks back."""
+        return self.dims.window
+
     def forward(self, window: FeatureWindow) -> Float32[Tensor, "batch action"]:
         """Residual for the newest row of every window."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.system import parameter_files, robot_of
-from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.evaluation.control_mode import ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -133,10 +133,10 @@ def _benchmark_run(
     return BenchmarkRun(mode, backend, own, trials, file)
 
 
-def _digests(model: Path, corrector: CorrectorKind) -> dict[str, str]:
+def _digests(model: Path, corrector: str) -> dict[str, str]:
     """Of the weights that take part, so that other weights under the same name are noticed."""
-    kinds = CORRECTORS if corrector is CorrectorKind.AUTO else (corrector,)
-    names = [WEIGHTS, *(f"{kind.value}.safetensors" for kind in kinds)]
+    kinds = CORRECTORS if corrector == AUTO else (corrector,)
+    names = [WEIGHTS, *(f"{kind}.safetensors" for kind in kinds)]
     files = (model / name for name in names)
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}
 

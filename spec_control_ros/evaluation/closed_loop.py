@@ -1,4 +1,4 @@
-"""An episode in one process: the plant waits for the law, and the law for its plans as long as is said."""
+"""An episode in one process: the plant waits for the executor, and the executor for its plans as long as is said."""
 
 import time
 from collections.abc import Callable
@@ -37,12 +37,12 @@ class EpisodeResult:
 
 
 def run_episode(
-    plant: Plant,
+    env: Plant,
     planner: Planner | None,
-    law: PlanExecutor,
+    executor: PlanExecutor,
     *,
-    seed: int,
-    epoch: int,
+    seed: int = 0,
+    epoch: int | None = None,
     watch: Callable[[Float32[np.ndarray, "obs"], Decision], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
     delay_ticks: int = 0,
@@ -50,72 +50,75 @@ def run_episode(
     """Run the episode of `seed`; the same arguments give the same episode.
 
     Args:
-        plant: is reset.
-        planner: answers the law's requests; None: nobody does, and the law holds.
-        law: continues from earlier epochs.
-        seed: of the plant.
-        epoch: must be larger than any that `law` has seen; it also fixes the planner's noise.
+        env: is reset.
+        planner: answers the executor's requests; None: nobody does, and the executor holds.
+        executor: continues from earlier epochs where `epoch` is given; else a fresh one like it drives.
+        seed: of the environment.
+        epoch: must be larger than any that `executor` has seen; it also fixes the planner's noise. None: follows from
+            `seed`.
         watch: is shown the observation and the decision of every tick, before the plant moves.
         clock: in seconds; computing times are read from it, and nothing else.
-        delay_ticks: that a plan takes; meanwhile the law executes what is queued, or holds. 0: every plan is there
+        delay_ticks: that a plan takes; meanwhile the executor executes what is queued, or holds. 0: every plan is there
             before the plant moves.
 
     Raises:
-        PlanningError: the law waits although its plan has come: its plans do not fit it.
-        SettingsError: the law would wait for a plan longer than the plant does.
+        PlanningError: the executor waits although its plan has come: its plans do not fit it.
+        SettingsError: the executor would wait for a plan longer than the plant does.
     """
-    period_s = plant.control_period_s
+    if epoch is None:
+        executor, epoch = executor.fresh(), 1 + seed
+    period_s = env.control_period_s
     if planner is None or delay_ticks:
-        _check_waits(law, period_s)
+        _check_waits(executor, period_s)
     slow = None if planner is None else SlowPlanner(planner, delay_ticks)
-    obs = plant.reset(seed)
+    obs = env.reset(seed)
     decisions: list[Decision] = []
     latencies_s: list[float] = []
     episode_return, is_last = 0.0, False
     while not is_last:
         tick, now_s = len(decisions), len(decisions) * period_s
         if slow is not None and (plan := slow.finished(tick)) is not None:
-            law.receive(plan, now_s)
+            executor.receive(plan, now_s)
         observed_at_s = clock()
-        decision, waited_s = _decide(law, slow, Observation(epoch, tick, obs), now_s, period_s)
+        decision, waited_s = _decide(executor, slow, Observation(epoch, tick, obs), now_s, period_s)
         latencies_s.append(clock() - observed_at_s + waited_s)
         decisions.append(decision)
-        if slow is not None and (request := law.prefetch(now_s)) is not None:
+        if slow is not None and (request := executor.prefetch(now_s)) is not None:
             slow.ask(request, tick)
         if watch is not None:
             watch(obs, decision)
-        step = plant.step(decision.action)
+        step = env.step(decision.action)
         obs, is_last = step.obs, step.is_last
         episode_return += step.reward
     return EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s))
 
 
-def _check_waits(law: PlanExecutor, period_s: float) -> None:
-    if law.settings.plan_wait_s >= period_s:
+def _check_waits(executor: PlanExecutor, period_s: float) -> None:
+    if executor.settings.plan_wait_s >= period_s:
         raise SettingsError(
-            f"plan_wait_s: got {law.settings.plan_wait_s} s, expected less than the control period of {period_s} s "
-            "where plans do not come at once"
+            f"plan_wait_s: got {executor.settings.plan_wait_s} s, expected less than the control period of "
+            f"{period_s} s where plans do not come at once"
         )
-    if law.settings.prefetch and law.settings.wait_for_prefetch:
+    if executor.settings.prefetch and executor.settings.wait_for_prefetch:
         raise SettingsError("wait_for_prefetch: got true, expected false where plans do not come at once")
 
 
 def _decide(
-    law: PlanExecutor, slow: SlowPlanner | None, observation: Observation, now_s: float, period_s: float
+    executor: PlanExecutor, slow: SlowPlanner | None, observation: Observation, now_s: float, period_s: float
 ) -> tuple[Decision, float]:
-    """The decision of a tick, and for how long the law waited in vain before it, in simulated time."""
+    """The decision of a tick, and for how long the executor waited in vain before it, in simulated time."""
     tick, waited_s = observation.tick, 0.0
-    outcome = law.tick(observation, now_s)
+    outcome = executor.tick(observation, now_s)
     while outcome.decision is None:
         if slow is not None and outcome.request is not None:
             slow.ask(outcome.request, tick)
         if slow is not None and (plan := slow.finished(tick)) is not None:
-            outcome = law.receive(plan, now_s)
+            outcome = executor.receive(plan, now_s)
         elif slow is not None and slow.is_idle:
-            raise PlanningError(f"tick {tick}: no decision although the plan came; drops: {law.drops}")
+            raise PlanningError(f"tick {tick}: no decision although the plan came; drops: {executor.drops}")
         else:
-            waited_s = law.settings.plan_wait_s
-            outcome = law.poll(now_s + period_s)
+            waited_s = executor.settings.plan_wait_s
+            outcome = executor.poll(now_s + period_s)
     if slow is not None and outcome.request is not None:
         slow.ask(outcome.request, tick)
     return outcome.decision, waited_s

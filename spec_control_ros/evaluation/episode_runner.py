@@ -6,14 +6,17 @@ from pathlib import Path
 
 import torch
 
+from spec_control_ros.core.executor_factory import make_executor
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.closed_loop import run_episode
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.environment import make_env
-from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,10 @@ class EpisodeRunner:
 
     def __init__(self, task: str, model: Path, device: str = "cpu"):
         torch.set_num_threads(1)
-        self._task, self._folder = task, ModelFolder(model)
-        self._device, self._card = device, self._folder.card()
-        self._model = cache(lambda device, index: self._folder.world_model(device, index)[0])
-        trained = self._card.get("action_repeat", 0)
+        self._task, self._folder, self._device, self._card = task, model, device, folder_card(model)
+        self._format, trained = find_format(str(self._card.get("format"))), self._card.get("action_repeat", 0)
         self._plant = cache(lambda action_repeat: make_env(task, action_repeat or trained))
+        self._parts = cache(lambda task_index: self._format.load_parts(model, _task(task_index)))
         self._planner = cache(self._warm_planner)
 
     def check(self, trial: Trial) -> None:
@@ -55,15 +57,15 @@ class EpisodeRunner:
         Raises:
             SpecControlError: something of it is missing or does not fit; nothing has run.
         """
-        plant, dims = self._plant(trial.settings.action_repeat), self._law_model(trial).dims
-        refuse_misfit(self._folder.path.name, (dims.obs, dims.action), self._card, plant, self._task)
-        make_law(self._folder, self._law_model(trial), trial.settings)
+        plant, own = self._plant(trial.settings.action_repeat), self._parts(trial.settings.task_index).model
+        refuse_misfit(self._folder.name, (own.obs_dim, own.action_dim), self._card, plant, self._task)
+        self._executor(trial)
         self._planner(trial.settings.planner, trial.settings.task_index)
 
     def run(self, trial: Trial) -> Measurement:
         """Measure an episode."""
         plant = self._plant(trial.settings.action_repeat)
-        law = make_law(self._folder, self._law_model(trial), trial.settings)
+        law = self._executor(trial)
         planner = None
         if trial.has_planner:
             planner = self._planner(trial.settings.planner, trial.settings.task_index)
@@ -72,15 +74,15 @@ class EpisodeRunner:
         )
         return Measurement.of_result(result, trial.epoch)
 
-    def _law_model(self, trial: Trial) -> WorldModel:
-        return self._model("cpu", trial.settings.task_index)
+    def _executor(self, trial: Trial) -> PlanExecutor:
+        return make_executor(trial.settings.configured(self._parts(trial.settings.task_index)))
 
-    def _warm_planner(self, settings: PlannerSettings, task_index: int) -> TDMPC2Planner:
-        planner = TDMPC2Planner(
-            self._model(self._device, task_index),
-            settings,
-            name=self._folder.path.name,
-            control_period_s=float(self._card.get("control_period_s", 0.0)),
-        )
+    def _warm_planner(self, settings: PlannerSettings, task_index: int) -> Planner:
+        resources = PlannerResources(self._device)
+        planner = self._format.load_planner(self._folder, settings, resources, _task(task_index))
         planner.warm_up()
         return planner
+
+
+def _task(index: int) -> int | None:
+    return None if index < 0 else index

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
 
@@ -18,9 +18,9 @@ class SlowPlanner:
     def __init__(self, planner: Planner, delay_ticks: int):
         planner.reset()
         self._planner, self._delay_ticks = planner, delay_ticks
-        self._in_work: ReplanRequest | None = None
+        self._in_work: PlanRequest | None = None
         self._done_tick = 0
-        self._next: ReplanRequest | None = None
+        self._next: PlanRequest | None = None
         self._plan_ids = 0
 
     @property
@@ -28,7 +28,7 @@ class SlowPlanner:
         """Whether there is nothing to do."""
         return self._in_work is None
 
-    def ask(self, request: ReplanRequest, tick: int) -> None:
+    def ask(self, request: PlanRequest, tick: int) -> None:
         """Take a request that is made at a tick."""
         if self._in_work is None:
             self._begin(request, tick)
@@ -47,5 +47,5 @@ class SlowPlanner:
         self._plan_ids += 1
         return replace(self._planner.plan(request), plan_id=self._plan_ids)
 
-    def _begin(self, request: ReplanRequest, tick: int) -> None:
+    def _begin(self, request: PlanRequest, tick: int) -> None:
         self._in_work, self._done_tick = request, tick + self._delay_ticks

@@ -14,10 +14,11 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
-from spec_control_ros.core.corrector import CorrectorKind
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.corrector import AUTO, CORRECTOR
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding, executor_values
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
 from spec_control_ros.core.executor_settings import ExecutorSettings
@@ -26,7 +27,6 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner_format import make_executor
 from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import Diagnostics
@@ -60,7 +60,7 @@ class ExecutorNodeSettings:
     """Parameters of the node; those of the control law are nested."""
 
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
-    corrector: CorrectorKind = setting(CorrectorKind.AUTO, "Corrector of the model")
+    corrector: str = setting(AUTO, CORRECTOR)
     task_index: int = setting(
         -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
     )
@@ -177,14 +177,8 @@ class ExecutorNode(LifecycleProcessNode):
         self._task = card.get("task", "a task that its card does not name")
         card_period_s = float(card.get("control_period_s", 0.0))
         self._control_period_s = s.supervision.control_period_s or card_period_s
-        law = make_executor(
-            format_of(s.model),
-            folder,
-            corrector=s.corrector,
-            gate=s.gate,
-            settings=s.executor,
-            task=None if s.task_index < 0 else s.task_index,
-        )
+        parts = format_of(s.model).load_parts(folder, None if s.task_index < 0 else s.task_index)
+        law = make_executor(parts, corrector=s.corrector, gate=s.gate, settings=s.executor)
         if law.model.warning:
             self.get_logger().warning(law.model.warning)
         corrector = "none" if law.corrector is None else type(law.corrector).__name__
@@ -287,7 +281,7 @@ class ExecutorNode(LifecycleProcessNode):
         self._planner.expire(now_s)
         self._handle(self._law.poll(now_s), ExecutorInput(InputKind.POLL, now_s))
 
-    def _on_replan_failed(self, request: ReplanRequest, now_s: float) -> None:
+    def _on_replan_failed(self, request: PlanRequest, now_s: float) -> None:
         self._law.replan_failed(request, now_s)
         self._inputs.add(ExecutorInput(InputKind.REPLAN_FAILED, now_s), Outcome())
 
@@ -370,7 +364,7 @@ class ExecutorNode(LifecycleProcessNode):
                 **every(1.0),
             )
 
-    def _ask(self, request: ReplanRequest, now_s: float) -> None:
+    def _ask(self, request: PlanRequest, now_s: float) -> None:
         self._planner.ask(request, now_s)
         if self._heartbeat.is_lost:
             self._planner.give_up("the planner is lost", now_s)

@@ -14,11 +14,11 @@ from rclpy.service import Service
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.planner import ChangeablePlanner
-from spec_control_ros.core.planner_format import PlannerResources
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
@@ -64,19 +64,23 @@ class PlannerNodeSettings:
 class PlanningJob:
     """A request with what the node adds to it."""
 
-    request: ReplanRequest
+    request: PlanRequest
     plan_id: int
     deadline_s: float  # the plan is of no use that long after it was asked for; 0: no deadline
     received_s: float  # monotonic
 
 
 class PlannerNode(LifecycleProcessNode):
-    """Answers at once and plans in its thread; the latest request wins."""
+    """Answers at once and plans in its thread; the latest request wins.
 
-    def __init__(self) -> None:
+    Args:
+        kind: of the planner; None: as the model's card says.
+    """
+
+    def __init__(self, kind: PlannerFormat | None = None) -> None:
         super().__init__("planner")
         self._settings = declare_settings(self, PlannerNodeSettings, has_more=True)
-        self._format = format_of(self._settings.model)
+        self._format = kind or format_of(self._settings.model)
         self._planner_settings: Any = declare_settings(self, self._format.settings, "planner.")
         self._objective = 0  # counts what live parameters have changed
         LiveParameters(self, self._planner_settings, self._prepare_change, "planner.")
@@ -234,9 +238,13 @@ class PlannerNode(LifecycleProcessNode):
         self._diagnostics.publish(health)
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(PlannerNode))
+def main(kind: PlannerFormat | None = None) -> None:
+    """Run the node.
+
+    Args:
+        kind: of the planner; None: as the model's card says.
+    """
+    sys.exit(run_node(lambda: PlannerNode(kind)))
 
 
 if __name__ == "__main__":

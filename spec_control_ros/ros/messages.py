@@ -10,7 +10,7 @@ from sensor_msgs.msg import JointState
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest, status_of
+from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason, status_of
 from spec_control_ros.core.executor_input import ExecutorInput
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -83,7 +83,7 @@ def to_status(decision: Decision, latency_s: float, stamp: Time) -> msg.Executor
     return message
 
 
-def to_replan(request: ReplanRequest, deadline_s: float) -> Replan.Request:
+def to_replan(request: PlanRequest, deadline_s: float) -> Replan.Request:
     """The service request for a plan."""
     return Replan.Request(
         epoch=request.epoch,
@@ -96,7 +96,7 @@ def to_replan(request: ReplanRequest, deadline_s: float) -> Replan.Request:
     )
 
 
-def from_replan(message: Replan.Request) -> ReplanRequest:
+def from_replan(message: Replan.Request) -> PlanRequest:
     """The request for a plan.
 
     Raises:
@@ -105,13 +105,13 @@ def from_replan(message: Replan.Request) -> ReplanRequest:
     observation, latent = (
         from_floats(values) if len(values) else None for values in (message.observation, message.latent)
     )
-    return ReplanRequest(
+    return PlanRequest(
         message.epoch, message.tick, message.start_tick, Reason(message.reason), observation, latent
     )
 
 
 def to_replan_event(
-    request: ReplanRequest, deadline_s: float, plan_id: int, why_not: str, waited_s: float, stamp: Time
+    request: PlanRequest, deadline_s: float, plan_id: int, why_not: str, waited_s: float, stamp: Time
 ) -> msg.ReplanEvent:
     """The message for what became of a request; `why_not` is empty if it was accepted."""
     message = msg.ReplanEvent(

@@ -9,7 +9,7 @@ from rclpy.task import Future
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.ros.messages import to_replan, to_replan_event
 from spec_control_ros.ros.qos import STREAM
 from spec_control_ros.ros.steady import every
@@ -30,11 +30,11 @@ class ReplanClient:
         node: Node,
         deadline_s: float,
         answer_timeout_s: float,
-        on_failure: Callable[[ReplanRequest, float], None],
+        on_failure: Callable[[PlanRequest, float], None],
     ):
         self._node, self._deadline_s, self._answer_timeout_s = node, deadline_s, answer_timeout_s
         self._on_failure = on_failure
-        self._request: ReplanRequest | None = None  # not yet answered
+        self._request: PlanRequest | None = None  # not yet answered
         self._asked_s = 0.0
         self._answer: Future | None = None
         self._client: Client = node.create_client(Replan, "replan")
@@ -45,7 +45,7 @@ class ReplanClient:
         """Whether somebody offers plans."""
         return bool(self._client.service_is_ready())
 
-    def ask(self, request: ReplanRequest, now_s: float) -> None:
+    def ask(self, request: PlanRequest, now_s: float) -> None:
         """Ask for a plan; what was asked before is superseded."""
         if self._answer is not None and not self._answer.done():
             self._client.remove_pending_request(self._answer)
@@ -74,7 +74,7 @@ class ReplanClient:
         self._node.destroy_client(self._client)
         self._node.destroy_publisher(self._events)
 
-    def _on_answer(self, request: ReplanRequest, answer: Future) -> None:
+    def _on_answer(self, request: PlanRequest, answer: Future) -> None:
         response = answer.result()
         if response is None or request is not self._request:
             return  # given up before
@@ -85,12 +85,12 @@ class ReplanClient:
             self._node.get_logger().error(f"planner refused: {response.message}", **every(1.0))
             self._fail(request, response.message, time.monotonic())
 
-    def _fail(self, request: ReplanRequest, why: str, now_s: float) -> None:
+    def _fail(self, request: PlanRequest, why: str, now_s: float) -> None:
         self._request = None
         self._publish_event(request, why=why)
         self._on_failure(request, now_s)
 
-    def _publish_event(self, request: ReplanRequest, plan_id: int = 0, why: str = "") -> None:
+    def _publish_event(self, request: PlanRequest, plan_id: int = 0, why: str = "") -> None:
         waited_s = time.monotonic() - self._asked_s
         stamp = self._node.get_clock().now().to_msg()
         self._events.publish(to_replan_event(request, self._deadline_s, plan_id, why, waited_s, stamp))

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Float64
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.planner import PlannerSpec
@@ -93,7 +93,7 @@ class SamplingPlanner:
         """Start the threads."""
         self._costs(np.zeros(self._body.state_dim), np.zeros((2, 1, self._body.action_dim)))
 
-    def plan(self, request: ReplanRequest) -> Plan:
+    def plan(self, request: PlanRequest) -> Plan:
         """See `core.planner.Planner`."""
         state, search_settings = self._state_of(request), self._settings.search
         rng = np.random.default_rng([self._settings.seed, request.epoch, request.start_tick])
@@ -145,7 +145,7 @@ class SamplingPlanner:
         _, sensors = self._body.simulate(state[None], actions)
         return self._cost.of(sensors, actions)
 
-    def _state_of(self, request: ReplanRequest) -> Float64[np.ndarray, "state"]:
+    def _state_of(self, request: PlanRequest) -> Float64[np.ndarray, "state"]:
         """The state that the plan starts from."""
         if request.observation is not None:
             values, scale = request.observation, np.ones_like(self._scale)
@@ -161,7 +161,7 @@ class SamplingPlanner:
             )
         return values.astype(np.float64) / scale
 
-    def _start(self, request: ReplanRequest) -> Knots:
+    def _start(self, request: PlanRequest) -> Knots:
         """The last plan's knots, moved on to the request's tick; zeros where there is none."""
         last = self._warm_start
         if last is None or last.epoch != request.epoch or last.start_tick > request.start_tick:

@@ -84,8 +84,8 @@ class CalibrationRollouts:
 
     def __init__(self, folder: ModelFolder, model: WorldModel, plant: Plant, settings: ControllerSettings):
         self.model, self.settings, self._plant = model, settings, plant
-        self._corrector = folder.corrector(settings.corrector, model)
         self._tick_model = tick_model(model)
+        self._corrector = folder.corrector(settings.corrector, self._tick_model)
         self._planner = TDMPC2Planner(model, settings.planner, control_period_s=plant.control_period_s)
 
     def run(
@@ -108,8 +108,7 @@ class CalibrationRollouts:
         if prefetch is not None:
             executor = replace(executor, prefetch=prefetch)
         recording = _RecordingGate(gate, calibration, self._tick_model)
-        window = self._corrector.dims.window if self._corrector is not None else 1
-        law = PlanExecutor(self._tick_model, recording, self._corrector, executor, window)
+        law = PlanExecutor(self._tick_model, recording, self._corrector, executor)
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []
             self._planner.reset()  # another run's epoch of this number may have been the last

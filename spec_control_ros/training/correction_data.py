@@ -55,6 +55,8 @@ class ToPrior:
         prior: (latent,) -> (action,).
     """
 
+    window = 1
+
     def __init__(self, prior: Callable[[np.ndarray], np.ndarray]):
         self._prior = prior
 
@@ -67,8 +69,8 @@ class ToPrior:
 class _Recording:
     """A corrector that keeps what it is shown."""
 
-    def __init__(self, inner: Corrector | None):
-        self._inner = inner
+    def __init__(self, inner: Corrector | None, window: int):
+        self._inner, self.window = inner, window
         self.windows: list[FeatureWindow] = []
 
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
@@ -117,7 +119,7 @@ class Gathering:
             with_other_phases: with what the same ticks would have been, had plans begun at other ticks: K times the
                 data for the teacher's same answers.
         """
-        recording, latents = _Recording(corrector), list[np.ndarray]()
+        recording, latents = _Recording(corrector, self._window), list[np.ndarray]()
 
         def encode(obs: np.ndarray) -> np.ndarray:
             latents.append(self._tick_model.encode(obs))
@@ -128,7 +130,6 @@ class Gathering:
             Gate(self._controller.gate),
             recording,
             self._controller.executor,
-            self._window,
         )
         run_episode(self._plant, self._planner, law, seed=seed, epoch=seed + 1)
         observed = torch.from_numpy(np.stack(latents))

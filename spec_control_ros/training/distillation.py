@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
@@ -41,7 +40,7 @@ class DistillSettings:
 class Round:
     """What a round has led to."""
 
-    correctors: Mapping[CorrectorKind, LearnedCorrector]
+    correctors: Mapping[str, LearnedCorrector]
     ticks: int  # that they were fitted to
 
 
@@ -71,7 +70,7 @@ def distill(gathering: Gathering, dims: Dimensions, settings: DistillSettings) -
         yield Round(correctors, len(everything))
 
 
-def new_corrector(kind: CorrectorKind, dims: Dimensions, settings: DistillSettings) -> LearnedCorrector:
+def new_corrector(kind: str, dims: Dimensions, settings: DistillSettings) -> LearnedCorrector:
     """An untrained corrector for a world model."""
     torch.manual_seed(settings.seed)
     sizes = CorrectorDimensions(

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import torch
 
-from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core import registry
+from spec_control_ros.core.corrector import AUTO, GROUP, NONE, Corrector, load_corrector
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
+from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
@@ -24,17 +27,17 @@ from spec_control_ros.world_model.checkpoint import (
     load_world_model,
     save_weights,
 )
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.single_task import single_task
 from spec_control_ros.world_model.tick_networks import native_residual
 
 WEIGHTS = "world_model.safetensors"
-CORRECTORS: dict[CorrectorKind, type[LearnedCorrector]] = {
-    CorrectorKind.TEMPORAL: TemporalCorrector,
-    CorrectorKind.TWO_TOWER: TwoTowerCorrector,
+CORRECTORS: dict[str, type[LearnedCorrector]] = {
+    "temporal": TemporalCorrector,
+    "two_tower": TwoTowerCorrector,
 }
-QUICKEST_FIRST = (CorrectorKind.NONE, CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL)
 UNMEASURED = (-inf, 0.0)
 
 
@@ -96,13 +99,14 @@ class ModelFolder:
         return load_card(self.path / WEIGHTS)
 
     @property
-    def correctors(self) -> list[CorrectorKind]:
-        """The kinds that there are."""
-        return [kind for kind in CORRECTORS if self.weights_of(kind).exists()]
+    def correctors(self) -> list[str]:
+        """Names of the correctors that there are, the quickest first: that with the least weights."""
+        known = (name for name in registry.names(GROUP) if self.weights_of(name).exists())
+        return sorted(known, key=lambda name: self.weights_of(name).stat().st_size)
 
     @property
-    def best_corrector(self) -> CorrectorKind:
-        """The quickest of those that return as much as any in closed loop, the bare queue (NONE) among them.
+    def best_corrector(self) -> str:
+        """The quickest of those that return as much as any in closed loop, the bare queue (`NONE`) among them.
 
         The cards tell the returns. As much is what lies above the lower end of the highest return's 95 % interval.
 
@@ -111,10 +115,12 @@ class ModelFolder:
         """
         returns = self._closed_loop_returns()
         mean, ci95 = max(returns.values(), default=(-inf, 0.0))
-        as_good = (kind for kind in QUICKEST_FIRST if returns.get(kind, (nan, 0.0))[0] >= mean - ci95)
-        return next(as_good, CorrectorKind.NONE)
+        as_good = (
+            name for name in (NONE, *self.correctors) if returns.get(name, (nan, 0.0))[0] >= mean - ci95
+        )
+        return next(as_good, NONE)
 
-    def _closed_loop_returns(self) -> dict[CorrectorKind, tuple[float, float]]:
+    def _closed_loop_returns(self) -> dict[str, tuple[float, float]]:
         """Mean and half of its 95 % interval, by corrector; no return is lower than one that was not measured.
 
         The bare queue was run beside every corrector, and is there only if one of the cards tells what it returned.
@@ -125,41 +131,45 @@ class ModelFolder:
             for kind, card in cards.items()
         }
         bare = [_return(card["open_loop"]) for card in cards.values() if "open_loop" in card]
-        return returns | ({CorrectorKind.NONE: max(bare)} if bare else {})
+        return returns | ({NONE: max(bare)} if bare else {})
 
-    def weights_of(self, kind: CorrectorKind) -> Path:
+    def weights_of(self, kind: str) -> Path:
         """File of a corrector's weights, whether or not there is one."""
-        return self.path / f"{kind.value}.safetensors"
+        return self.path / f"{kind}.safetensors"
 
-    def corrector(self, kind: CorrectorKind, model: WorldModel) -> LearnedCorrector | None:
-        """A corrector that fits `model`; None for kind NONE, or for AUTO where none is best.
+    def corrector(self, name: str, model: TickModel) -> Corrector | None:
+        """A corrector that fits `model`; None for the name `NONE`, or for `AUTO` where none is best.
 
         Raises:
-            CheckpointError: there is none of that kind, or it does not fit.
+            CheckpointError: there is none of that name, or it does not fit.
+            SettingsError: nobody offers correctors of that name.
         """
-        if kind is CorrectorKind.AUTO:
-            kind = self.best_corrector
-        if kind is CorrectorKind.NONE:
-            return None
-        path = self.weights_of(kind)
+        return load_corrector(self.best_corrector if name == AUTO else name, self.path, model)
+
+    def learned_corrector(self, name: str, model: TickModel) -> LearnedCorrector:
+        """One of the networks in `CORRECTORS`.
+
+        Raises:
+            CheckpointError: there is none of that name, or it does not fit.
+        """
+        path = self.weights_of(name)
         if not path.exists():
             raise CheckpointError(
-                f"{path}: no such corrector; expected one of "
-                f"{', '.join(['none', *(k.value for k in self.correctors)])} for this model"
+                f"{path}: no such corrector; expected one of {', '.join([NONE, *self.correctors])} for this model"
             )
         card = load_card(path)
         try:
             dims = CorrectorDimensions(**card["dimensions"])
             with torch.device("meta"):
-                corrector = CORRECTORS[kind](dims)
+                corrector = CORRECTORS[name](dims)
         except (KeyError, TypeError, RuntimeError, SettingsError) as error:
             raise CheckpointError(
                 f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
             ) from None
-        if (dims.latent, dims.action) != (model.dims.latent, model.dims.action):
+        if (dims.latent, dims.action) != (model.latent_dim, model.action_dim):
             raise CheckpointError(
                 f"{path}: made for latent {dims.latent} and action {dims.action}, expected "
-                f"{model.dims.latent} and {model.dims.action} of the world model beside it"
+                f"{model.latent_dim} and {model.action_dim} of the world model beside it"
             )
         load_weights(path, corrector)
         corrector.eval().requires_grad_(False)
@@ -183,11 +193,32 @@ class ModelFolder:
             )
         return calibration
 
-    def save_corrector(self, kind: CorrectorKind, corrector: LearnedCorrector, card: Card) -> None:
+    def parts(self, model: WorldModel) -> ExecutorParts:
+        """What an executor takes from this folder.
+
+        Args:
+            model: the folder's, on the CPU.
+
+        Raises:
+            CheckpointError: a card cannot be read.
+        """
+        return ExecutorParts(tick_model(model), self.calibration(), self.path, self.best_corrector)
+
+    def save_corrector(self, kind: str, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""
-        card = {"format": kind.value, "dimensions": asdict(corrector.dims), **card}
+        card = {"format": kind, "dimensions": asdict(corrector.dims), **card}
         save_weights(self.weights_of(kind), corrector, card)
 
 
 def _return(measured: Card) -> tuple[float, float]:
     return float(measured["return_mean"]), float(measured["return_ci95"])
+
+
+def load_two_tower(folder: Path, model: TickModel) -> LearnedCorrector:
+    """The entry point `two_tower`; see `ModelFolder.learned_corrector`."""
+    return ModelFolder(folder).learned_corrector("two_tower", model)
+
+
+def load_temporal(folder: Path, model: TickModel) -> LearnedCorrector:
+    """The entry point `temporal`; see `ModelFolder.learned_corrector`."""
+    return ModelFolder(folder).learned_corrector("temporal", model)

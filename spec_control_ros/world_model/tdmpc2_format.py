@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from spec_control_ros.core.corrector import Corrector, CorrectorKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
@@ -22,6 +21,7 @@ class TDMPC2Format(PlannerFormat):
     """MPPI in the latent space of a learned world model, with learned correctors."""
 
     settings = PlannerSettings
+    free_rows = 24  # those past the search's horizon are the policy prior's
 
     def load_planner(
         self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
@@ -41,13 +41,9 @@ class TDMPC2Format(PlannerFormat):
             tick_model(ModelFolder(folder).world_model(task_index=_index(task))[0]), warning=warning
         )
 
-    def load_corrector(
-        self, folder: Path, kind: CorrectorKind, task: int | None = None
-    ) -> tuple[Corrector | None, int]:
+    def best_corrector(self, folder: Path) -> str:
         """See `PlannerFormat`."""
-        model_folder = ModelFolder(folder)
-        corrector = model_folder.corrector(kind, model_folder.world_model(task_index=_index(task))[0])
-        return corrector, 1 if corrector is None else corrector.dims.window
+        return ModelFolder(folder).best_corrector
 
     def load_calibration(self, folder: Path) -> GateCalibration | None:
         """See `PlannerFormat`."""

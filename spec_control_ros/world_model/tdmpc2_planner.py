@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.planner import PlannerSpec
@@ -138,7 +138,7 @@ class TDMPC2Planner:
         self._iterations = 0  # of the last search
         self._warm_start: WarmStart | None = None
 
-    def plan(self, request: ReplanRequest) -> Plan:
+    def plan(self, request: PlanRequest) -> Plan:
         """See `core.planner.Planner`."""
         epoch, tick, warm_start = request.epoch, request.start_tick, self._warm_start
         if request.latent is not None:

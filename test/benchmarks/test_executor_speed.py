@@ -12,12 +12,12 @@ import pytest
 from benchmarks.executor.executor_speed import EPISODE, computing_times_s, correcting, drive
 from benchmarks.executor.memory_growth import MemoryGrowth, MemorySample
 from benchmarks.executor.synthetic_planner import SyntheticPlanner
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import Decision, DecisionKind
 from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 QUEUE = 4
@@ -32,9 +32,9 @@ def make(model: Path) -> MakeLaw:
     world_model, _ = folder.world_model()
     dims = world_model.dims
 
-    def make(settings: ExecutorSettings = AHEAD, kind: CorrectorKind = CorrectorKind.TWO_TOWER):
+    def make(settings: ExecutorSettings = AHEAD, kind: str = "two_tower"):
         controller = replace(correcting(ControllerSettings(executor=settings)), corrector=kind)
-        return make_law(folder, world_model, controller), SyntheticPlanner(
+        return make_executor(controller.configured(folder.parts(world_model))), SyntheticPlanner(
             dims.obs, dims.action, dims.latent, QUEUE
         )
 
@@ -77,8 +77,8 @@ def test_plan_that_does_not_fit_is_told(make: MakeLaw) -> None:
         list(drive(law, SyntheticPlanner(5, 7, 16, QUEUE), 1))
 
 
-@pytest.mark.parametrize("kind", [CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL])
-def test_thousands_of_ticks_leave_nothing_behind(make: MakeLaw, kind: CorrectorKind) -> None:
+@pytest.mark.parametrize("kind", ["two_tower", "temporal"])
+def test_thousands_of_ticks_leave_nothing_behind(make: MakeLaw, kind: str) -> None:
     law, synthetic = make(kind=kind)
     samples: list[MemorySample] = []
     last: Decision | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.planner.returns import compare_returns
 from benchmarks.planner.variants import EAGER, OURS, PlannerVariant
-from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.corrector import NONE
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.checkpoint import save_world_model
@@ -27,7 +27,7 @@ def test_same_planner_returns_the_same_and_rows_grow_with_the_episodes(
     plant = make_control_plant("cup-catch", 50)
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     save_world_model(tmp_path / WEIGHTS, model, {"task": plant.task})
-    controller = ControllerSettings(corrector=CorrectorKind.NONE, planner=PLANNER)
+    controller = ControllerSettings(corrector=NONE, planner=PLANNER)
     same, other = TDMPC2Planner(model, PLANNER), TDMPC2Planner(model, replace(PLANNER, seed=7))
     variants = [
         PlannerVariant(name, Precision.FLOAT32, p) for name, p in ((EAGER, same), (OURS, same), (OURS, other))

@@ -23,7 +23,6 @@ from spec_control_ros.bringup.system import (
     recorder,
     robot_of,
 )
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
@@ -68,11 +67,6 @@ def test_every_robot_has_a_task_that_there_is_and_its_files(robot: str) -> None:
     for process in system.values():
         assert [f.name for f in process.parameter_files] == [f"{robot}.yaml", "lockstep.yaml"]
         assert all(f.is_file() for f in process.parameter_files)
-
-
-def test_corrector_choices_are_the_correctors_that_there_are() -> None:
-    (corrector,) = (a for a in arguments("humanoid") if a.name == "corrector")
-    assert corrector.choices == tuple(kind.value for kind in CorrectorKind)
 
 
 def test_arguments_reach_the_processes_that_they_concern(tmp_path: Path) -> None:

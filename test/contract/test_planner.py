@@ -7,7 +7,7 @@ import pytest
 from constant_planner import ConstantPlanner, ConstantSettings
 from mujoco import MjSpec
 
-from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
@@ -47,9 +47,9 @@ def planner(request: pytest.FixtureRequest, small_model: MakeModel) -> Planner:
     return planner
 
 
-def request(planner: Planner, tick: int, epoch: int = 1) -> ReplanRequest:
+def request(planner: Planner, tick: int, epoch: int = 1) -> PlanRequest:
     obs = np.random.default_rng(tick).standard_normal(planner.spec.obs_dim, np.float32)
-    return ReplanRequest(epoch, tick, tick, Reason.EMPTY, obs)
+    return PlanRequest(epoch, tick, tick, Reason.EMPTY, obs)
 
 
 def same(one: Plan, other: Plan) -> bool:
@@ -102,5 +102,5 @@ def test_what_cannot_be_planned_from_is_refused_and_forgotten(planner: Planner, 
     bad = np.full(planner.spec.obs_dim, np.nan, np.float32)
     given = {"latent": np.zeros(999, np.float32)} if is_prefetch else {"observation": bad}
     with pytest.raises(ObservationError, match="expected"):
-        planner.plan(ReplanRequest(1, 1, 2 if is_prefetch else 1, Reason.EMPTY, **given))
+        planner.plan(PlanRequest(1, 1, 2 if is_prefetch else 1, Reason.EMPTY, **given))
     assert same(planner.plan(request(planner, 3)), after)

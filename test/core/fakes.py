@@ -32,7 +32,7 @@ class FakeCorrector:
     """Adds the same residual always and remembers how long the histories were."""
 
     def __init__(self, residual: float = 0.05):
-        self.value = residual
+        self.value, self.window = residual, 1
         self.lengths: list[int] = []
 
     def residual(self, history: FeatureHistory) -> np.ndarray:
@@ -58,7 +58,9 @@ def executor(
     **functions: Callable[..., np.ndarray] | None,
 ) -> PlanExecutor:
     """The control law in fake surroundings."""
-    return PlanExecutor(tick_model(**functions), Gate(gate), corrector, settings, history_window)
+    if corrector is not None:
+        corrector.window = history_window
+    return PlanExecutor(tick_model(**functions), Gate(gate), corrector, settings)
 
 
 def observation(tick: int, *, epoch: int = 1, off: float = 0.0) -> Observation:

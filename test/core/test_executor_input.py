@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from fakes import observation, plan
 
-from spec_control_ros.core.decision import Outcome, Reason, ReplanRequest
+from spec_control_ros.core.decision import Outcome, PlanRequest, Reason
 from spec_control_ros.core.errors import InputLogError
 from spec_control_ros.core.executor_input import MANY, ExecutorInput, InputKind, InputLog
 
 POLL = ExecutorInput(InputKind.POLL, 1.0)
-LED_TO_SOMETHING = Outcome(None, ReplanRequest(1, 0, 0, Reason.EMPTY, observation(0).data))
+LED_TO_SOMETHING = Outcome(None, PlanRequest(1, 0, 0, Reason.EMPTY, observation(0).data))
 
 
 @pytest.mark.parametrize(

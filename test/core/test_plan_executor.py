@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes import ACTION, GATE, OBS, POLICY_ACTION, WAITING, FakeCorrector, executor, observation, plan
 
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
@@ -30,7 +30,7 @@ def decided(outcome: Outcome) -> Decision:
     return outcome.decision
 
 
-def asked(outcome: Outcome) -> ReplanRequest:
+def asked(outcome: Outcome) -> PlanRequest:
     assert outcome.request is not None
     return outcome.request
 

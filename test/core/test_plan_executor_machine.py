@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -59,9 +59,9 @@ class ExecutorMachine(RuleBasedStateMachine):
         )
         self.now = 0.0
         self.epoch, self.tick = 0, -1
-        self.in_flight: ReplanRequest | None = None
+        self.in_flight: PlanRequest | None = None
         self.deadline = 0.0
-        self.unanswered: list[ReplanRequest] = []  # the planner may answer any of them, ever
+        self.unanswered: list[PlanRequest] = []  # the planner may answer any of them, ever
         self.newest_plan = (-1, -1)
         self.open: Observation | None = None
         self.decided: Counter[tuple[int, int]] = Counter()
@@ -205,7 +205,7 @@ class ExecutorMachine(RuleBasedStateMachine):
                 self._check_request(ahead)
         assert self.law.prefetch(self.now) is None, "asks ahead twice"
 
-    def _check_request(self, request: ReplanRequest) -> None:
+    def _check_request(self, request: PlanRequest) -> None:
         if self.in_flight is not None:
             assert self.in_flight.is_prefetch, "two requests in flight"
             assert not request.is_prefetch, "two requests in flight"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes import GATE, PREDICTED, WAITING, FakeCorrector, executor, observation, plan
 
-from spec_control_ros.core.decision import DecisionKind, Outcome, Reason, ReplanRequest
+from spec_control_ros.core.decision import DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan import Plan
@@ -35,7 +35,7 @@ def law_after(
     return law
 
 
-def asked_ahead(law: PlanExecutor, tick: int, off: float = 0.0) -> ReplanRequest:
+def asked_ahead(law: PlanExecutor, tick: int, off: float = 0.0) -> PlanRequest:
     """Decides a tick and has it ask for the next plan."""
     outcome = law.tick(observation(tick, off=off), 0.05 * tick)
     assert outcome.decision is not None
@@ -44,7 +44,7 @@ def asked_ahead(law: PlanExecutor, tick: int, off: float = 0.0) -> ReplanRequest
     return request
 
 
-def prefetched(request: ReplanRequest, plan_id: int = 2) -> Plan:
+def prefetched(request: PlanRequest, plan_id: int = 2) -> Plan:
     return plan(request.start_tick, plan_id=plan_id, observation_tick=request.tick)
 
 

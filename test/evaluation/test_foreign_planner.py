@@ -7,17 +7,17 @@ import pytest
 from constant_planner import QUEUE, ConstantFormat, ConstantSettings
 from short_plant import ShortPlant
 
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.planner_format import PlannerResources, find_format, make_executor
+from spec_control_ros.core.executor_factory import make_executor
+from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.closed_loop import run_episode
 
 
 def test_its_plans_are_executed_until_they_end(tmp_path: Path) -> None:
     kind = ConstantFormat()
     planner = kind.load_planner(tmp_path, ConstantSettings(level=0.25), PlannerResources())
-    result = run_episode(ShortPlant(), planner, make_executor(kind, tmp_path), seed=0, epoch=1)
+    result = run_episode(ShortPlant(), planner, make_executor(kind.load_parts(tmp_path)), seed=0, epoch=1)
     kinds = [decision.kind for decision in result.decisions]
     assert kinds == [
         DecisionKind.REPLAN,
@@ -29,8 +29,11 @@ def test_its_plans_are_executed_until_they_end(tmp_path: Path) -> None:
 
 
 def test_a_corrector_that_it_does_not_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="got corrector temporal, expected none"):
-        make_executor(ConstantFormat(), tmp_path, corrector=CorrectorKind.TEMPORAL)
+    parts = ConstantFormat().load_parts(tmp_path)
+    with pytest.raises(CheckpointError, match=r"temporal\.safetensors: no such corrector"):
+        make_executor(parts, corrector="temporal")
+    with pytest.raises(SettingsError, match=r"corrector: got 'crystal_ball', expected one of .*two_tower"):
+        make_executor(parts, corrector="crystal_ball")
 
 
 def test_a_kind_that_nobody_offers_is_refused() -> None:

@@ -32,7 +32,6 @@ from rosgraph_msgs.msg import Clock
 
 from spec_control_interfaces import msg
 from spec_control_ros.bringup.middleware import middleware_environment
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.subscriptions import find_topic
@@ -114,7 +113,7 @@ def make_model_folder(
     model = WorldModel(dims)
     save_world_model(path / WEIGHTS, model, {"task": task, "control_period_s": period_s})
     for kind, make in CORRECTORS.items() if correctors else ():
-        window = 4 if kind is CorrectorKind.TEMPORAL else 1
+        window = 4 if kind == "temporal" else 1
         corrector = make(CorrectorDimensions(LATENT, action, hidden=16, window=window, layers=1, heads=2))
         torch.nn.init.normal_(corrector.head.weight, std=0.5)  # an untrained one corrects nothing
         ModelFolder(path).save_corrector(kind, corrector, {"task": task})

@@ -9,7 +9,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core import observation
-from spec_control_ros.core.decision import Decision, DecisionKind, Reason, ReplanRequest
+from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
@@ -183,7 +183,7 @@ def test_status_says_everything_about_a_decision() -> None:
     "start", [{"observation": FLOATS}, {"latent": FLOATS}], ids=lambda start: next(iter(start))
 )
 def test_replan_request_survives(start: dict[str, np.ndarray]) -> None:
-    request = ReplanRequest(1, 2, 3, Reason.STALE, **start)
+    request = PlanRequest(1, 2, 3, Reason.STALE, **start)
     message = sent(messages.to_replan(request, 0.5))
     assert message.deadline == 0.5
     assert repr(messages.from_replan(message)) == repr(request)
@@ -195,7 +195,7 @@ def test_replan_request_from_nothing_is_refused() -> None:
 
 
 def test_answer_to_a_replan_request_is_mirrored() -> None:
-    request = ReplanRequest(1, 2, 3, Reason.STALE, FLOATS)
+    request = PlanRequest(1, 2, 3, Reason.STALE, FLOATS)
     accepted = sent(messages.to_replan_event(request, 0.5, 7, "", 0.25, STAMP))
     assert (accepted.epoch, accepted.tick, accepted.start_tick, accepted.reason) == (1, 2, 3, Reason.STALE)
     assert (accepted.accepted, accepted.plan_id, accepted.prefetch) == (True, 7, False)

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from spec_control_ros.core.decision import Reason, ReplanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.sampling.body import Body
 from spec_control_ros.sampling.cost import CostTerm, Norm
@@ -38,8 +38,8 @@ def planner(settings: SamplingSettings = SETTINGS, **given: object) -> SamplingP
     return SamplingPlanner(spec(), settings, name="cart", control_period_s=PERIOD_S, **given)
 
 
-def request(tick: int, state: object = (0.0, 0.0)) -> ReplanRequest:
-    return ReplanRequest(1, tick, tick, Reason.EMPTY, np.array(state, np.float32))
+def request(tick: int, state: object = (0.0, 0.0)) -> PlanRequest:
+    return PlanRequest(1, tick, tick, Reason.EMPTY, np.array(state, np.float32))
 
 
 def test_plans_drive_the_cart_to_its_place_through_the_states_that_they_predict() -> None:
@@ -54,8 +54,8 @@ def test_plans_drive_the_cart_to_its_place_through_the_states_that_they_predict(
 
 def test_a_predicted_state_is_planned_from_like_the_same_state_observed() -> None:
     state = np.array([0.3, -0.4], np.float32)
-    ahead = ReplanRequest(1, 0, 3, Reason.EMPTY, latent=state * np.array([1.0, PERIOD_S], np.float32))
-    observed = ReplanRequest(1, 3, 3, Reason.EMPTY, state)
+    ahead = PlanRequest(1, 0, 3, Reason.EMPTY, latent=state * np.array([1.0, PERIOD_S], np.float32))
+    observed = PlanRequest(1, 3, 3, Reason.EMPTY, state)
     one, other = planner().plan(ahead), planner().plan(observed)
     assert one.actions == pytest.approx(other.actions, abs=1e-5)
     assert (one.start_tick, one.observation_tick) == (3, 0)

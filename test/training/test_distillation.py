@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
@@ -61,9 +60,9 @@ def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: Correct
     assert torch.equal(again.window.observed, data.window.observed)
 
 
-@pytest.mark.parametrize("kind", [CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL])
+@pytest.mark.parametrize("kind", ["two_tower", "temporal"])
 def test_a_distilled_corrector_is_nearer_to_the_teacher_than_none(
-    model: WorldModel, gathering: Gathering, kind: CorrectorKind
+    model: WorldModel, gathering: Gathering, kind: str
 ) -> None:
     corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.episode(None, 100)
     untrained = score(corrector, held_out)
@@ -92,7 +91,7 @@ def test_other_phases_are_what_the_ticks_would_have_been(gathering: Gathering, d
 def test_a_corrector_changes_the_data_that_it_drives(
     gathering: Gathering, model: WorldModel, data: CorrectionData
 ) -> None:
-    corrector = new_corrector(CorrectorKind.TWO_TOWER, model.dims, SETTINGS)
+    corrector = new_corrector("two_tower", model.dims, SETTINGS)
     fit(corrector, data, SETTINGS)
     further = gathering.episode(corrector, 0)
     first = len(further)
@@ -106,7 +105,7 @@ def test_rounds_gather_under_the_correctors_of_the_round_before(
     rounds = [r for r in told if isinstance(r, Round)]
     assert [type(r).__name__ for r in told] == ["NoneType", "NoneType", "Round"] * 2
     assert rounds[1].ticks == 2 * rounds[0].ticks
-    assert set(rounds[1].correctors) == {CorrectorKind.TWO_TOWER, CorrectorKind.TEMPORAL}
+    assert set(rounds[1].correctors) == {"two_tower", "temporal"}
 
 
 def test_draws_of_the_teacher_are_averaged(model: WorldModel, data: CorrectionData) -> None:

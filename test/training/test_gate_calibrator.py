@@ -13,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_control_ros.core.corrector import CorrectorKind
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.calibration_rollouts import (
@@ -73,8 +73,8 @@ def folder(model: WorldModel, tmp_path_factory: pytest.TempPathFactory) -> Model
     """A model with a corrector that has learnt nothing, and so corrects by nothing."""
     folder = ModelFolder(tmp_path_factory.mktemp("models") / "cup")
     save_world_model(folder.path / WEIGHTS, model, {"task": TASK})
-    corrector = new_corrector(CorrectorKind.TWO_TOWER, model.dims, DistillSettings(window=1, hidden=16))
-    folder.save_corrector(CorrectorKind.TWO_TOWER, corrector, {})
+    corrector = new_corrector("two_tower", model.dims, DistillSettings(window=1, hidden=16))
+    folder.save_corrector("two_tower", corrector, {})
     return folder
 
 
@@ -256,7 +256,7 @@ def test_thresholds_of_the_card_reach_the_gate_of_the_model(
         tick.observed, tick.row
     )
     assert (given.accept_threshold, given.replan_threshold) == (0.1, 0.4)
-    assert make_law(copied, model, SETTINGS).gate.mode is GateMode.QUANTILE
+    assert make_executor(SETTINGS.configured(copied.parts(model))).gate.mode is GateMode.QUANTILE
 
 
 def test_thresholds_of_another_model_are_refused(

@@ -7,17 +7,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from spec_control_ros.core.corrector import CorrectorKind
+from spec_control_ros.core.corrector import AUTO, NONE
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model, update_card
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
-KINDS = {CorrectorKind.TWO_TOWER: TwoTowerCorrector, CorrectorKind.TEMPORAL: TemporalCorrector}
+KINDS = {"two_tower": TwoTowerCorrector, "temporal": TemporalCorrector}
 
 
 @pytest.fixture
@@ -171,13 +172,13 @@ class TestCard:
 class TestCorrectors:
     @pytest.mark.parametrize("kind", KINDS)
     def test_saved_corrector_is_the_same_once_loaded(
-        self, folder: ModelFolder, model: WorldModel, kind: CorrectorKind
+        self, folder: ModelFolder, model: WorldModel, kind: str
     ) -> None:
         dims = CorrectorDimensions(latent=16, action=2, hidden=32, window=3)
         corrector = KINDS[kind](dims)
         torch.nn.init.normal_(corrector.head.weight)
         folder.save_corrector(kind, corrector, {})
-        loaded = folder.corrector(kind, model)
+        loaded = folder.corrector(kind, tick_model(model))
         assert loaded is not None
         assert loaded.dims == dims
         for name, tensor in corrector.state_dict().items():
@@ -185,7 +186,7 @@ class TestCorrectors:
         assert not any(p.requires_grad for p in loaded.parameters())
 
     def test_none_is_no_corrector(self, folder: ModelFolder, model: WorldModel) -> None:
-        assert folder.corrector(CorrectorKind.NONE, model) is None
+        assert folder.corrector(NONE, tick_model(model)) is None
 
     @pytest.mark.parametrize(
         ("none", "two_tower", "temporal", "chosen"),
@@ -207,19 +208,19 @@ class TestCorrectors:
         temporal: float,
         chosen: type,
     ) -> None:
-        for kind, mean in ((CorrectorKind.TWO_TOWER, two_tower), (CorrectorKind.TEMPORAL, temporal)):
+        for kind, mean in (("two_tower", two_tower), ("temporal", temporal)):
             measured = {"open_loop": _returns(none), "corrected": _returns(mean)}
             update_card(folder.weights_of(kind), "evaluation", measured)
-        assert isinstance(folder.corrector(CorrectorKind.AUTO, model), chosen)
+        assert isinstance(folder.corrector(AUTO, tick_model(model)), chosen)
 
     def test_auto_takes_any_that_was_not_measured_and_does_without(
         self, folder: ModelFolder, model: WorldModel
     ) -> None:
-        assert isinstance(folder.corrector(CorrectorKind.AUTO, model), TwoTowerCorrector)
+        assert isinstance(folder.corrector(AUTO, tick_model(model)), TwoTowerCorrector)
         (folder.path / "two_tower.safetensors").unlink()
-        assert isinstance(folder.corrector(CorrectorKind.AUTO, model), TemporalCorrector)
+        assert isinstance(folder.corrector(AUTO, tick_model(model)), TemporalCorrector)
         (folder.path / "temporal.safetensors").unlink()
-        assert folder.corrector(CorrectorKind.AUTO, model) is None
+        assert folder.corrector(AUTO, tick_model(model)) is None
 
     def test_missing_corrector_lists_those_that_there_are(
         self, folder: ModelFolder, model: WorldModel
@@ -227,14 +228,14 @@ class TestCorrectors:
         (folder.path / "temporal.safetensors").unlink()
         said = r"temporal\.safetensors: no such corrector; expected one of none, two_tower for this model"
         with pytest.raises(CheckpointError, match=said):
-            folder.corrector(CorrectorKind.TEMPORAL, model)
+            folder.corrector("temporal", tick_model(model))
 
     def test_corrector_of_another_model_is_refused(
         self, folder: ModelFolder, small_model: Callable[..., WorldModel]
     ) -> None:
         said = "made for latent 16 and action 2, expected 16 and 3"
         with pytest.raises(CheckpointError, match=said):
-            folder.corrector(CorrectorKind.TWO_TOWER, small_model(action=3))
+            folder.corrector("two_tower", tick_model(small_model(action=3)))
 
     @pytest.mark.parametrize(
         "dimensions",
@@ -253,13 +254,13 @@ class TestCorrectors:
         card = {"format": "two_tower", "dimensions": dimensions}
         (folder.path / "two_tower.json").write_text(json.dumps(card))
         with pytest.raises(CheckpointError, match=str(folder.path)):
-            folder.corrector(CorrectorKind.TWO_TOWER, model)
+            folder.corrector("two_tower", tick_model(model))
 
     def test_file_of_the_other_kind_is_refused(self, folder: ModelFolder, model: WorldModel) -> None:
         for suffix in ("safetensors", "json"):
             (folder.path / f"temporal.{suffix}").replace(folder.path / f"two_tower.{suffix}")
         with pytest.raises(CheckpointError, match=r"two_tower\.(json|safetensors): "):
-            folder.corrector(CorrectorKind.TWO_TOWER, model)
+            folder.corrector("two_tower", tick_model(model))
 
 
 class TestFinding:

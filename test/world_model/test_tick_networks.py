@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_control_ros.core.corrector import CorrectorKind, FeatureHistory, TickFeatures
+from spec_control_ros.core.corrector import FeatureHistory, TickFeatures, str
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.world_model import inference_program
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -83,11 +83,11 @@ def test_mlp_lets_nan_through(rng: np.random.Generator) -> None:
 
 def test_widths_that_do_not_suit_are_left_to_pytorch() -> None:
     assert native_mlp(MLP((4, 24, 16), last_activation=sim_norm), torch.zeros(0)) is None
-    corrector = CORRECTORS[CorrectorKind.TEMPORAL](CorrectorDimensions(16, 2, hidden=24))
+    corrector = CORRECTORS["temporal"](CorrectorDimensions(16, 2, hidden=24))
     assert native_residual(corrector) is None
 
 
-def corrector_of(kind: CorrectorKind, **dims: int) -> LearnedCorrector:
+def corrector_of(kind: str, **dims: int) -> LearnedCorrector:
     corrector = CORRECTORS[kind](CorrectorDimensions(**{"latent": 40, "action": 21, **dims}))
     randomise(corrector)
     return corrector.eval().requires_grad_(False)
@@ -96,14 +96,14 @@ def corrector_of(kind: CorrectorKind, **dims: int) -> LearnedCorrector:
 @pytest.mark.parametrize(
     ("kind", "dims"),
     [
-        (CorrectorKind.TWO_TOWER, {"window": 1}),
-        (CorrectorKind.TWO_TOWER, {"window": 6, "hidden": 48, "action": 1}),
-        (CorrectorKind.TEMPORAL, {}),
-        (CorrectorKind.TEMPORAL, {"window": 4, "hidden": 16, "heads": 2, "layers": 1}),
+        ("two_tower", {"window": 1}),
+        ("two_tower", {"window": 6, "hidden": 48, "action": 1}),
+        ("temporal", {}),
+        ("temporal", {"window": 4, "hidden": 16, "heads": 2, "layers": 1}),
     ],
 )
 def test_residual_is_the_correctors_own_from_an_epochs_first_tick_on(
-    kind: CorrectorKind, dims: dict[str, int], rng: np.random.Generator
+    kind: str, dims: dict[str, int], rng: np.random.Generator
 ) -> None:
     corrector = corrector_of(kind, **dims)
     native, history = native_residual(corrector), FeatureHistory(corrector.dims.window)
@@ -120,7 +120,7 @@ def test_residual_is_the_correctors_own_from_an_epochs_first_tick_on(
 
 
 def test_residuals_do_not_change_with_later_ticks(rng: np.random.Generator) -> None:
-    corrector = corrector_of(CorrectorKind.TWO_TOWER)
+    corrector = corrector_of("two_tower")
     native, history = native_residual(corrector), FeatureHistory(1)
     assert native is not None
     kept = []
@@ -133,7 +133,7 @@ def test_residuals_do_not_change_with_later_ticks(rng: np.random.Generator) -> N
 
 
 def test_training_takes_the_network_back(rng: np.random.Generator) -> None:
-    corrector = corrector_of(CorrectorKind.TWO_TOWER)
+    corrector = corrector_of("two_tower")
     history = FeatureHistory(1)
     history.append(TickFeatures(*rng.standard_normal((2, 40), np.float32), np.zeros(21, np.float32), 0))
     corrector.compute_elsewhere(lambda _: np.full(21, 9.0, np.float32))

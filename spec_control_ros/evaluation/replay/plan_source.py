@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
@@ -26,7 +26,7 @@ class RememberingPlanner:
         self._planner: Planner | None = None
         self._made: dict[tuple[object, ...], Plan] = {}
 
-    def plan(self, request: ReplanRequest, before: Plan | None) -> Plan:
+    def plan(self, request: PlanRequest, before: Plan | None) -> Plan:
         """The plan for a request; see `core.planner.Planner`.
 
         Args:
@@ -62,14 +62,14 @@ class PlanSource:
         self._before: Plan | None = None
         self._next_id = plan_id + 1
 
-    def recorded(self, request: ReplanRequest) -> Plan | None:
+    def recorded(self, request: PlanRequest) -> Plan | None:
         """The recorded plan that was made from what the request says to plan from; None if there is none."""
         for plan in self._recorded.get((request.epoch, request.tick, request.start_tick), ()):
             if request.latent is None or _is_same(plan.latents[0], request.latent):
                 return plan
         return None
 
-    def new(self, request: ReplanRequest) -> Plan | None:
+    def new(self, request: PlanRequest) -> Plan | None:
         """A plan of our own; None where the planner would not have published any."""
         try:
             plan = self._planner.plan(request, self._before)
@@ -84,7 +84,7 @@ class PlanSource:
         self._before = plan
 
 
-def _identity(request: ReplanRequest, before: Plan | None) -> tuple[object, ...]:
+def _identity(request: PlanRequest, before: Plan | None) -> tuple[object, ...]:
     """All that a plan of one planner follows from."""
     planned_from = request.observation if request.latent is None else request.latent
     assert planned_from is not None  # one of both, as the request has checked

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spec_control_ros.core.decision import Outcome, ReplanRequest
+from spec_control_ros.core.decision import Outcome, PlanRequest
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.plan import Plan
@@ -24,7 +24,7 @@ from spec_control_ros.evaluation.replay.simulated_planner import Delays, Simulat
 class Asked:
     """A request of the law."""
 
-    request: ReplanRequest
+    request: PlanRequest
     now_s: float
     superseded_s: float | None = None  # when the next one was made; None if there was none
     answered_s: float | None = None  # when its plan came; None if none did
@@ -34,7 +34,7 @@ class Asked:
         r = self.request
         return (r.epoch, r.tick, r.start_tick) == (plan.epoch, plan.observation_tick, plan.start_tick)
 
-    def is_same_as(self, other: ReplanRequest) -> bool:
+    def is_same_as(self, other: PlanRequest) -> bool:
         """Whether the other asks for the same plan, from the same observation or latent."""
         own = self.request
         if (own.epoch, own.tick, own.start_tick) != (other.epoch, other.tick, other.start_tick):
@@ -153,7 +153,7 @@ class Replay:
         if request is not None:
             self._ask(request, now_s, index)
 
-    def _ask(self, request: ReplanRequest, now_s: float, index: int | None) -> None:
+    def _ask(self, request: PlanRequest, now_s: float, index: int | None) -> None:
         if self._latest is not None:
             self._latest.superseded_s = now_s
         self._latest = Asked(request, now_s)

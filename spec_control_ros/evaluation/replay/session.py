@@ -6,8 +6,10 @@ from functools import cached_property
 from math import isclose
 
 from spec_control_ros.core.errors import MisfitError
+from spec_control_ros.core.executor_factory import make_executor
+from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.settings import changed
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
 from spec_control_ros.evaluation.replay.plan_source import PlanSource, RememberingPlanner
 from spec_control_ros.evaluation.replay.recording import Recording
@@ -37,6 +39,7 @@ class ReplaySession:
         self.recording, self._folder = recording, folder
         self.settings = ControllerSettings.of(recording.parameters)
         self._model, card = folder.world_model(task_index=self.settings.task_index)
+        self._parts = folder.parts(self._model)
         self._control_period_s = float(card.get("control_period_s", 0.0))
         _refuse_misfit(recording, folder.path.name, self._model.dims, self._control_period_s)
         self._planners: dict[PlannerSettings, RememberingPlanner] = {}
@@ -56,7 +59,7 @@ class ReplaySession:
     def recorded_run(self) -> Replayed:
         """The law with the recorded settings: gives the recorded decisions, and the requests that led to them."""
         planner = None if self._has_plan_times else self._planner(self.settings, Delays(), uses_recorded=True)
-        return Replay(self.recording, make_law(self._folder, self._model, self.settings), planner).run()
+        return Replay(self.recording, self._executor(self.settings), planner).run()
 
     def run(
         self, settings: ControllerSettings, *, plans_again: bool = False, fixed: Collection[str] = ()
@@ -71,7 +74,7 @@ class ReplaySession:
         uses_recorded = not plans_again and settings.planner == self.settings.planner
         delays = Delays() if self.recording.is_lockstep else self.recorded_run.delays
         planner = self._planner(settings, delays, uses_recorded=uses_recorded)
-        law = make_law(self._folder, self._model, settings)
+        law = self._executor(settings)
         recorded_run = self.recorded_run if uses_recorded and self._has_plan_times else None
         return Replay(self.recording, law, planner, recorded_run, fixed).run()
 
@@ -90,6 +93,9 @@ class ReplaySession:
     def _has_plan_times(self) -> bool:
         """Whether it is known when plans came; in lockstep it does not matter."""
         return self.recording.are_inputs_told or not self.recording.is_lockstep
+
+    def _executor(self, settings: ControllerSettings) -> PlanExecutor:
+        return make_executor(settings.configured(self._parts))
 
     def _planner(
         self, settings: ControllerSettings, delays: Delays, *, uses_recorded: bool

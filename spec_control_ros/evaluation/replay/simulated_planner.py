@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
-from spec_control_ros.core.decision import ReplanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.replay.plan_source import PlanSource
 
@@ -31,7 +31,7 @@ class Delays:
 
 @dataclass(slots=True)
 class _Job:
-    request: ReplanRequest
+    request: PlanRequest
     start_s: float
     due_s: float
 
@@ -51,7 +51,7 @@ class SimulatedPlanner:
         self._busy_until_s = -inf
         self.new_plans: dict[int, int] = {}  # made here, by epoch
 
-    def ask(self, request: ReplanRequest, now_s: float, *, not_before_s: float = -inf) -> None:
+    def ask(self, request: PlanRequest, now_s: float, *, not_before_s: float = -inf) -> None:
         """Take a request.
 
         Args:

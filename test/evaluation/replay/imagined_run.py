@@ -15,12 +15,13 @@ from made_bag import OURS, START_NS, MadeBag, types
 
 from spec_control_ros.bringup.parameter_files import nested
 from spec_control_ros.bringup.topics import TOPICS
-from spec_control_ros.core.decision import Decision, Outcome, ReplanRequest, status_of
+from spec_control_ros.core.decision import Decision, Outcome, PlanRequest, status_of
 from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.evaluation.controller import ControllerSettings, make_law
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
@@ -54,7 +55,7 @@ class ImaginedRun:
         self.parameters = parameters
         settings = ControllerSettings.of({node: nested(values) for node, values in parameters.items()})
         model, _ = ModelFolder(folder).world_model()
-        self._law = make_law(ModelFolder(folder), model, settings)
+        self._law = make_executor(settings.configured(ModelFolder(folder).parts(model)))
         self._planner = TDMPC2Planner(model, settings.planner, control_period_s=PERIOD_S)
         self._plan_ids = itertools.count(1)
         self._is_lockstep = parameters.get("sim_bridge", {}).get("mode") == "lockstep"
@@ -64,7 +65,7 @@ class ImaginedRun:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._now_s = FIRST_S
-        self._latest: ReplanRequest | None = None
+        self._latest: PlanRequest | None = None
         self._is_planning, self._waiting = False, None
         self.messages: list[tuple[float, int, str, dict[str, Any]]] = []  # arrival, order, topic, fields
         self._arrived_s: dict[str, float] = {}  # last message, by topic
@@ -180,7 +181,7 @@ class ImaginedRun:
         if inputs := self._inputs.take():
             self._say("inputs", inputs=[_input_message(given) for given in inputs])
 
-    def _ask(self, request: ReplanRequest) -> None:
+    def _ask(self, request: PlanRequest) -> None:
         self._latest = request
         if not self._is_lockstep and self._happens():
             self._law.replan_failed(request, self._now_s)
@@ -190,11 +191,11 @@ class ImaginedRun:
         else:
             self._plan(request)
 
-    def _plan(self, request: ReplanRequest) -> None:
+    def _plan(self, request: PlanRequest) -> None:
         self._is_planning = True
         self._at(self._now_s + self._random.uniform(*self._delay_s), lambda: self._planned(request))
 
-    def _planned(self, request: ReplanRequest) -> None:
+    def _planned(self, request: PlanRequest) -> None:
         self._is_planning = False
         plan = replace(self._planner.plan(request), plan_id=next(self._plan_ids))
         if self._waiting is not None:

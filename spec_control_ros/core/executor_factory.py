@@ -1,0 +1,82 @@
+"""The one place where a `PlanExecutor` is made of a model and settings."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from spec_control_ros.core.corrector import AUTO, NONE, Corrector, load_corrector
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_settings import ExecutorSettings
+from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.tick_model import TickModel
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorParts:
+    """What an executor takes from a model, and how it is configured unless its user says otherwise."""
+
+    model: TickModel
+    calibration: GateCalibration | None = None  # of the gate
+    folder: Path | None = None  # of the model, where its correctors lie
+    best_corrector: str = NONE  # the name that `auto` stands for
+    corrector: str = AUTO
+    gate: GateSettings = field(default_factory=GateSettings)
+    settings: ExecutorSettings = field(default_factory=ExecutorSettings)
+
+
+def make_executor(
+    planner: Planner | ExecutorParts,
+    *,
+    queue_length: int | None = None,
+    corrector: str | Corrector | None = None,
+    gate: GateSettings | None = None,
+    settings: ExecutorSettings | None = None,
+    tick_model: TickModel | None = None,
+) -> PlanExecutor:
+    """The control law for the plans of a planner.
+
+    Args:
+        planner: whose plans it executes. Its attribute `parts`, an `ExecutorParts`, tells what the executor needs of
+            the model, as those of `load_planner` do. Without it, the executor compares observations with the states
+            that plans predict, if they predict any, and executes queued actions as they are.
+        queue_length: rows of a plan that are executed before the next plan is needed; None: as `gate` says.
+        corrector: its name, or an object of your own; None: as configured.
+        gate: settings of the gate; None: as configured.
+        settings: of the law itself; None: as configured.
+        tick_model: encoder, policy and dynamics in place of the model's own.
+
+    Raises:
+        CheckpointError: the model lacks the corrector, or a part of it does not fit.
+        SettingsError: the gate needs what the model does not have, or plans are shorter than `queue_length`.
+    """
+    parts = planner if isinstance(planner, ExecutorParts) else _parts_of(planner, queue_length)
+    model, gate = tick_model or parts.model, gate or parts.gate
+    if queue_length is not None:
+        gate = replace(gate, max_steps_ahead=queue_length - 1)
+    corrector = parts.corrector if corrector is None else corrector
+    if isinstance(corrector, str):
+        name = parts.best_corrector if corrector == AUTO else corrector
+        corrector = _load(name, parts.folder, model)
+    return PlanExecutor(model, Gate(gate, parts.calibration, model), corrector, settings or parts.settings)
+
+
+def _parts_of(planner: Planner, queue_length: int | None) -> ExecutorParts:
+    longest = planner.spec.queue_length
+    if queue_length is not None and not 1 <= queue_length <= longest:
+        raise SettingsError(
+            f"queue_length: got {queue_length}, expected 1 to {longest}, the rows of a plan of {planner.spec.name}"
+        )
+    parts = getattr(planner, "parts", None)
+    return (
+        parts if isinstance(parts, ExecutorParts) else ExecutorParts(TickModel.of_observations(planner.spec))
+    )
+
+
+def _load(name: str, folder: Path | None, model: TickModel) -> Corrector | None:
+    if folder is None and name != NONE:
+        raise SettingsError(
+            f"corrector: got {name!r}, but there is no model's folder to load it from; expected {NONE}, or a corrector "
+            "of your own"
+        )
+    return load_corrector(name, folder or Path(), model)

@@ -1,0 +1,90 @@
+"""A model's planner, together with what an executor takes from the same folder."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.bringup.system import parameter_files, robot_of
+from spec_control_ros.core.decision import PlanRequest
+from spec_control_ros.core.executor_factory import ExecutorParts
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.settings import settings_from
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.world_model.card import find_folder, folder_card
+
+
+class LoadedPlanner:
+    """A `core.planner.Planner` that knows its model's folder; see `load_planner`.
+
+    Args:
+        planner: plans.
+        load_parts: gives what an executor takes from the folder; called once, if ever.
+    """
+
+    def __init__(self, planner: Planner, load_parts: Callable[[], ExecutorParts]):
+        self._planner, self._load_parts = planner, load_parts
+        self.spec = planner.spec
+        self.warm_up, self.reset, self.statistics = planner.warm_up, planner.reset, planner.statistics
+
+    @cached_property
+    def parts(self) -> ExecutorParts:
+        """What `make_executor` takes from the model, configured as its robot is."""
+        return self._load_parts()
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """See `core.planner.Planner`."""
+        return self._planner.plan(request)
+
+    def follow(self, plan: Plan) -> None:
+        """See `core.planner.Planner`."""
+        self._planner.follow(plan)
+
+
+def load_planner(
+    model: str | Path,
+    *,
+    queue_length: int | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    task: int | None = None,
+) -> LoadedPlanner:
+    """The planner of a model, configured as the robot is that the model was made for.
+
+    Args:
+        model: name of a shipped model, or path of a model's folder.
+        queue_length: rows of its plans, the most that an executor can use. None: as the robot is configured, or more
+            where more rows cost hardly any time.
+        device: that it plans on, as torch names it.
+        threads: of the CPU that it plans with.
+        task: index of the task of a multi-task model.
+
+    Raises:
+        CheckpointError: there is no such model, or it cannot be read.
+        SettingsError: its kind of planner is not installed, or the device or the length is not possible.
+    """
+    folder = find_folder(str(model), share_folder() / "models")
+    card = folder_card(folder)
+    kind = find_format(str(card.get("format")))
+    parameters = _parameters(folder.name, str(card.get("task", "")))
+    settings: Any = settings_from(kind.settings, parameters.pop("planner", {}).get("planner", {}))
+    configured: int | None = getattr(settings, "queue_length", None)
+    if configured is not None:
+        settings = replace(settings, queue_length=queue_length or max(configured, kind.free_rows))
+    planner = kind.load_planner(folder, settings, PlannerResources(device, threads), task)
+    controller = ControllerSettings.of(parameters)
+    if configured is not None:
+        rows = min(controller.gate.max_steps_ahead, (queue_length or configured) - 1)
+        controller = replace(controller, gate=replace(controller.gate, max_steps_ahead=rows))
+    return LoadedPlanner(planner, lambda: controller.configured(kind.load_parts(folder, task)))
+
+
+def _parameters(model: str, task: str) -> Parameters:
+    """Those of the robot in lockstep; only what all robots share where no robot uses this model."""
+    robot = robot_of(task) if model == task else None
+    return read_parameters(parameter_files(robot, "lockstep", share_folder() / "config"))

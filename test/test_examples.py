@@ -1,0 +1,81 @@
+"""The examples do what they say, and what `import spec_control_ros` offers is there without anything heavy."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import spec_control_ros as sc
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+BAG = Path(__file__).parent / "data/bags/walker-mcap"
+
+
+def example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module(name)
+
+
+def run(name: str, *given: object) -> str:
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py", *map(str, given)],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_examples_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 60
+
+
+def test_episode() -> None:
+    said = run("episode", 1)
+    assert float(said.split()[1]) > 900.0
+    assert "with 42 plans" in said  # 500 ticks, 12 rows a plan
+
+
+def test_own_planner_balances_the_pole() -> None:
+    said = run("own_planner")
+    assert float(said.split()[1]) > 800.0
+
+
+def test_own_environment_and_its_planner() -> None:
+    said = run("own_environment")
+    assert float(said.split()[1]) > 120.0
+    assert "with 20 plans" in said
+
+
+def test_own_corrector_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = example("own_corrector", monkeypatch).main((0.0, 1.0))
+    norms = [max(decision.correction_norm for decision in result.decisions) for result in results]
+    assert norms[0] == 0.0 < norms[1]
+
+
+def test_bag_is_read_and_plotted(tmp_path: Path) -> None:
+    assert "'replan':" in run("bag_plot", BAG, tmp_path / "bag.png")
+    assert (tmp_path / "bag.png").stat().st_size > 10_000
+
+
+def test_import_is_light() -> None:
+    """Types and planners of one's own need numpy only."""
+    heavy = ("torch", "mujoco", "dm_control", "rclpy", "gymnasium")
+    code = (
+        "import sys, spec_control_ros as sc; sc.Plan, sc.Planner, sc.PlannerSpec, sc.PlanRequest, sc.make_executor;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_all_that_is_offered_is_there() -> None:
+    assert sorted(sc._HOME_OF) == sorted(sc.__all__) == dir(sc)
+    assert all(getattr(sc, name).__doc__ for name in sc.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'make_envs'"):
+        _ = sc.make_envs  # type: ignore[attr-defined]
