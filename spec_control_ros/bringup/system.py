@@ -64,7 +64,6 @@ def arguments(robot: str) -> tuple[Argument, ...]:
             "corrector",
             "auto",
             "corrector of the model; auto: that of the parameter files, or the best that the model has",
-            ("auto", "temporal", "two_tower", "none"),
         ),
         Argument("device", "cpu", "torch device of the planner"),
         Argument(

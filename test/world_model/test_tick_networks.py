@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_control_ros.core.corrector import FeatureHistory, TickFeatures, str
+from spec_control_ros.core.corrector import FeatureHistory, TickFeatures
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.world_model import inference_program
 from spec_control_ros.world_model.latent_tick_model import tick_model
