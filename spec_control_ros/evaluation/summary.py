@@ -107,4 +107,4 @@ def _mean(values: Any) -> float:
 
 
 def _ratio(value: float, reference: float) -> float | None:
-    return value / reference if reference else None
+    return value / reference if reference > 0.0 else None  # returns may be negative

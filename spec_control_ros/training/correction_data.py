@@ -134,6 +134,8 @@ class Gathering:
         run_episode(self._plant, self._planner, law, seed=seed, epoch=seed + 1)
         observed = torch.from_numpy(np.stack(latents))
         teacher = self._teacher.actions(observed, seed)
+        if not recording.windows:  # the task ended the episode with its first tick
+            return _phase(observed, teacher, self._plans_of_every_tick(observed, seed + 1), 1, self._window)
         length = self._controller.planner.queue_length
         is_executed = torch.arange(len(observed)) % length != 0  # a plan's own first row needs no correction
         executed = CorrectionData(_windows(recording.windows), teacher[is_executed])

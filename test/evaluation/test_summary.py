@@ -33,6 +33,12 @@ def test_row_is_set_beside_replanning_every_tick(measurement: Make) -> None:
     assert row["decisions"] == {"accept": 1.0, "correct": 1.0, "replan": 1.0, "hold": 0.0}
 
 
+def test_returns_below_zero_are_not_divided(measurement: Make) -> None:
+    worse, better = measurement(episode_return=-160.0), measurement(episode_return=-150.0)
+    rows = summarise({"replan": [worse], "two_tower": [better]})
+    assert [row["relative_return"] for row in rows] == [None, None]
+
+
 def test_latency_is_over_all_ticks_of_all_episodes(measurement: Make) -> None:
     episodes = [
         measurement(latencies_s=(0.001, 0.001, 0.001)),

@@ -9,7 +9,7 @@ import torch
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
-from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
 from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
 from spec_control_ros.training.teacher import Teacher
@@ -71,6 +71,20 @@ def test_a_distilled_corrector_is_nearer_to_the_teacher_than_none(
     fit(corrector, data, SETTINGS)
     for s in score(corrector, held_out):
         assert s.after < 0.8 * s.before
+
+
+def test_episodes_that_end_early_are_learnt_from(small_model: Callable[..., WorldModel]) -> None:
+    """In any environment; ticks of one that ends with its first plan are there as well."""
+    plant = make_env("python:short_plant:FallingPlant")
+    model = small_model(obs=plant.obs_dim, action=plant.action_dim)
+    controller = replace(CONTROLLER, action_repeat=0)
+    gathering = Gathering(model, plant, controller, Teacher(model, SEARCH, draws=1), SETTINGS.window)
+    parts = [gathering.episode(None, seed, with_other_phases=True) for seed in range(12)]
+    assert len({len(part) for part in parts}) > 1
+    everything = concatenate(parts)
+    assert len(everything) == len(everything.window.observed) == sum(len(part) for part in parts)
+    corrector = new_corrector("two_tower", model.dims, SETTINGS)
+    fit(corrector, everything, replace(SETTINGS, updates=5))
 
 
 def test_other_phases_are_what_the_ticks_would_have_been(gathering: Gathering, data: CorrectionData) -> None:
