@@ -6,4 +6,4 @@ from spec_control_ros.bringup.ros_launch import launch_description
 
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch` calls."""
-    return launch_description("humanoid")
+    return launch_description(robot="humanoid")

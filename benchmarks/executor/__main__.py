@@ -13,7 +13,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 @app.command()
 def bench_executor(
-    robot: Annotated[str, typer.Option(help="humanoid, walker or cheetah: sizes and settings")] = "humanoid",
+    robot: Annotated[str, typer.Option(help="Shipped robot, robot file or environment")] = "humanoid",
     model: Annotated[str, typer.Option(help="shipped model or model folder [default: the robot's]")] = "",
     rates: Annotated[
         str, typer.Option(help="Hz, as in 50,200 [default: upwards until two are not held]")

@@ -22,11 +22,13 @@ from benchmarks.executor.memory_growth import MemoryGrowth, MemorySample
 from benchmarks.executor.report import show_compute, show_latency, show_rates, show_soak
 from benchmarks.executor.synthetic_planner import SyntheticPlanner
 from spec_control_ros.analysis.distribution import distribution, spread
-from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
+from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.bringup.parent_death import parent_environment
-from spec_control_ros.bringup.system import ROBOTS, Process, processes
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.system import Process, processes
+from spec_control_ros.cli.given_model import driven_env, find_model
 from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.system import new_log_folder
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import DecisionKind
@@ -79,11 +81,13 @@ class Bench:
             SpecControlError: there is no such robot or model, or the parameter files are damaged.
         """
         config = Path(get_package_share_directory("spec_control_ros")) / "config"
-        given = {"mode": "realtime", **({"model": options.model} if options.model else {})}
-        executor = next(p for p in processes(options.robot, given, config) if p.executable == "executor")
-        parameters = read_parameters(executor.parameter_files)
+        robot = find_robot(options.robot, config)
+        given = {"mode": "realtime", "model": options.model}
+        executor = next(p for p in processes(robot, given, new_log_folder()) if p.executable == "executor")
+        parameters = robot.parameters("realtime")
         real_time = settings_from(RealTimeSettings, parameters.get("executor", {}).get("real_time", {}))
-        folder = find_model(options.model or ROBOTS[options.robot])
+        folder = find_model(options.model or robot.model)
+        driven_env(folder, robot, ControllerSettings.of(parameters))  # refuses a model that does not fit
         gate = {f"gate.{k}": v for k, v in asdict(ALWAYS_CORRECT).items()}
         over = {**gate, "executor.sensor_timeout_s": 3600.0}  # the echo has its turns
         return cls(folder, parameters, replace(executor, parameters=executor.parameters | over), real_time)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ament_index_python.packages import get_package_share_directory
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -25,18 +24,15 @@ from benchmarks.planner.variants import (
     variants,
 )
 from spec_control_ros.analysis.distribution import Spread
-from spec_control_ros.bringup.parameter_files import read_parameters
-from spec_control_ros.bringup.system import robot_of
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.cli.given_model import driven_env, find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.control_mode import BASELINE
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
@@ -104,16 +100,12 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
             )
         return random_model(options.model).to(options.device), None
     folder = find_model(options.model)
-    robot = robot_of(folder.card().get("task", ""))
-    config = Path(get_package_share_directory("spec_control_ros")) / "config"
-    files = [*([config / f"{robot}.yaml"] if robot else []), config / "modes" / f"{BASELINE}.yaml"]
-    controller = ControllerSettings.of(read_parameters(files))
-    model, card = folder.world_model(options.device, controller.task_index)
+    robot = robot_of(folder, "")
+    mode = read_parameters([robot.config / "modes" / f"{BASELINE}.yaml"])
+    controller = ControllerSettings.of(merge(robot.parameters(), mode))
     if options.episodes:
-        task = task_of(folder.path.name, card)
-        plant = make_control_plant(task, controller.action_repeat)
-        refuse_misfit(folder.path.name, (model.dims.obs, model.dims.action), card, plant, task)
-    return model, controller
+        driven_env(folder, robot, controller)  # refuses what does not fit before anything is measured
+    return folder.world_model(options.device, controller.task_index)[0], controller
 
 
 def _returns(
@@ -123,7 +115,7 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    plant = make_control_plant(folder.card()["task"], controller.action_repeat)
+    plant = driven_env(folder, robot_of(folder, ""), controller)
     episodes = compare_returns(
         measured_variants,
         folder,
@@ -134,7 +126,7 @@ def _returns(
     )
     total = options.episodes * len(measured_variants)
     *_, rows = track(episodes, "episodes", total, console=console, transient=True)
-    table = Table(title=f"return of {plant.task}, replanning every tick, {options.episodes} episodes")
+    table = Table(title=f"return of {options.model}, replanning every tick, {options.episodes} episodes")
     for column in ("variant", "precision", "return", "minus eager's, same seeds"):
         table.add_column(column, justify="right")
     for row in rows:

@@ -122,10 +122,23 @@ def read_parameters(files: Sequence[Path]) -> Parameters:
     return merged
 
 
-def write_parameters(path: Path, parameters: Parameters) -> None:
-    """Write a file that `read_parameters` reads back, and that nodes take in any namespace."""
+def parameter_text(parameters: Parameters) -> str:
+    """A parameter file that `read_parameters` reads back, and that nodes take in any namespace."""
     content = {f"/**/{node}": {"ros__parameters": values} for node, values in parameters.items()}
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return yaml.dump(content, Dumper=_PlainDumper, sort_keys=False)
+
+
+def write_parameters(path: Path, parameters: Parameters) -> None:
+    """Write `parameter_text` into a file."""
+    path.write_text(parameter_text(parameters))
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes no anchors, which rcl does not read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """As PyYAML's."""
+        return True
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,15 +29,16 @@ from launch.substitutions import LaunchConfiguration
 from launch.utilities.signal_management import AsyncSafeSignalManager
 from launch_ros.actions import Node
 
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchContext, LaunchDescription, logging
 from spec_control_ros.bringup.identity import NameLock, new_system, system_lock
 from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.system import (
+    ARGUMENTS,
     Process,
     absolute_topics,
-    arguments,
     bag_folder,
     heard,
     namespace_of,
@@ -54,18 +55,29 @@ _locks: list[NameLock] = []  # of the systems that this process has launched, un
 ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
 
 
-def launch_description(robot: str) -> LaunchDescription:
-    """Declares the robot's arguments, starts its processes, and ends with the first of them.
+def launch_description(**defaults: str) -> LaunchDescription:
+    """Declares the arguments, starts a robot's processes, and ends with the first of them.
 
     `ros2 launch` exits with 0 when the bridge is done, and with 1 when any process failed.
+
+    Args:
+        defaults: of arguments by name, where they are not the usual ones; without `robot` it must be given.
     """
+    robot = DeclareLaunchArgument(
+        "robot",
+        default_value=defaults.pop("robot", None),
+        description="A shipped robot (humanoid, walker, cheetah), a robot file, or an environment",
+    )
     declared = [
         DeclareLaunchArgument(
-            a.name, default_value=a.default, description=a.description, choices=a.choices or None
+            a.name,
+            default_value=defaults.get(a.name, a.default),
+            description=a.description,
+            choices=a.choices or None,
         )
-        for a in arguments(robot)
+        for a in ARGUMENTS
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[robot])])
+    return LaunchDescription([robot, *declared, OpaqueFunction(function=_start)])
 
 
 def hil_description() -> LaunchDescription:
@@ -97,15 +109,16 @@ def hil_description() -> LaunchDescription:
     )
 
 
-def _start(context: LaunchContext, robot: str) -> list[Action]:
+def _start(context: LaunchContext) -> list[Action]:
     require_messages()
     _shut_down_at_sigterm(context)
-    given = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments(robot)}
+    config = Path(get_package_share_directory(PACKAGE)) / "config"
+    robot = find_robot(LaunchConfiguration("robot").perform(context), config)
+    given = {a.name: LaunchConfiguration(a.name).perform(context) for a in ARGUMENTS}
     if not given["namespace"].startswith("/"):  # that of PushRosNamespace comes before
         pushed = context.launch_configurations.get("ros_namespace", "")
         given["namespace"] = "/".join(part for part in (pushed, given["namespace"]) if part)
     _locks.append(system_lock(namespace_of(given["namespace"])))
-    config = Path(get_package_share_directory(PACKAGE)) / "config"
     folder = bag_folder(given["record"])
     recorders = (
         [] if folder is None else ["rosbag2_recorder" if _has_rosbag2(given["storage"]) else "recorder"]
@@ -116,7 +129,7 @@ def _start(context: LaunchContext, robot: str) -> list[Action]:
         process.executable: _node(
             process, environment, respawn=is_respawned and process.executable == "planner"
         )
-        for process in heard(processes(robot, given, config), *recorders)
+        for process in heard(processes(robot, given, Path(logging.launch_config.log_dir)), *recorders)
     }
     ending: list[Action] = [node for name, node in nodes.items() if not (is_respawned and name == "planner")]
     started: list[Action] = [*nodes.values()]

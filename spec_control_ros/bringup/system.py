@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spec_control_ros.bringup.parameter_files import read_system_file
 from spec_control_ros.bringup.process_faults import NETWORK_FAULTS, PROCESS_FAULTS, REMOTE, kinds_in
+from spec_control_ros.bringup.robot import BRIDGES, Robot
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import VIDEOS, refuse_bag, refuse_file
@@ -36,108 +37,87 @@ class Process:
     package: str = "spec_control_ros.nodes"  # of the Python module that is named like the executable
 
 
-ROBOTS = {"humanoid": "humanoid-walk", "walker": "walker-walk", "cheetah": "cheetah-run"}
 YES_NO = ("true", "false")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
-BRIDGES = ("sim_bridge", "hardware_bridge")  # the system has one of them, and is over when it is done
 LISTENERS = ("recorder", "network_relay")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
+ARGUMENTS = (  # what the user may say about a run of any robot
+    Argument("model", "", "Name of a shipped model or path of a model folder; empty: the robot's"),
+    Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
+    Argument("episodes", "1", "episodes to run; 0: until stopped"),
+    Argument("seed", "0", "of the first episode and of the planner's noise"),
+    Argument(
+        "corrector",
+        "auto",
+        "corrector of the model; auto: that of the parameter files, or the best that the model has",
+    ),
+    Argument("device", "", "torch device of the planner; empty: the robot's, or cpu"),
+    Argument(
+        "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
+    ),
+    Argument("topics", "", "further topics to record, separated by spaces or commas"),
+    Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
+    Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
+    Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
+    Argument("video", "", "Video to render the episodes to (.mp4, .webp, ...); empty: none"),
+    Argument(
+        "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
+    ),
+    Argument(
+        "hardware",
+        "none",
+        "what is behind the bridge; none: its own simulation, emulator: a simulation behind a robot's topics",
+        ("none", "emulator", "robot"),
+    ),
+    Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
+    Argument("params", "", "further parameter file, which wins over the robot's"),
+    Argument(
+        "namespace", "", "ROS namespace of all nodes, so that several robots share a domain; empty: none"
+    ),
+    Argument("use_sim_time", "false", "whether nodes stamp with the time of the clock topic", YES_NO),
+    Argument("log_level", "info", "lowest level of log messages that all nodes print", LOG_LEVELS),
+)
 
 
-def arguments(robot: str) -> tuple[Argument, ...]:
-    """What the user may say about `robot`'s system.
-
-    Raises:
-        SettingsError: there is no such robot.
-    """
-    task = _task(robot)
-    return (
-        Argument("task", task, "dm_control suite task"),
-        Argument(
-            "model", "", "name of a shipped model or path of a model folder; empty: named like the task"
-        ),
-        Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
-        Argument("episodes", "1", "episodes to run; 0: until stopped"),
-        Argument("seed", "0", "of the first episode and of the planner's noise"),
-        Argument(
-            "corrector",
-            "auto",
-            "corrector of the model; auto: that of the parameter files, or the best that the model has",
-        ),
-        Argument("device", "cpu", "torch device of the planner"),
-        Argument(
-            "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
-        ),
-        Argument("topics", "", "further topics to record, separated by spaces or commas"),
-        Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
-        Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
-        Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
-        Argument("video", "", "Video to render the episodes to (.mp4, .webp, ...); empty: none"),
-        Argument(
-            "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
-        ),
-        Argument(
-            "hardware",
-            "none",
-            "what is behind the bridge; none: its own simulation, emulator: a simulation behind a robot's topics",
-            ("none", "emulator", "robot"),
-        ),
-        Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
-        Argument("params", "", "further parameter file, which wins over the robot's"),
-        Argument(
-            "namespace", "", "ROS namespace of all nodes, so that several robots share a domain; empty: none"
-        ),
-        Argument("use_sim_time", "false", "whether nodes stamp with the time of the clock topic", YES_NO),
-        Argument("log_level", "info", "lowest level of log messages that all nodes print", LOG_LEVELS),
-    )
-
-
-def robot_of(task: str) -> str | None:
-    """The robot whose task this is, or whose body another task has; None where there is no such robot."""
-    by_task = {own: robot for robot, own in ROBOTS.items()}
-    by_body = {own.split("-")[0]: robot for robot, own in ROBOTS.items()}
-    name = task.replace("_", "-")
-    return by_task.get(name, by_body.get(name.split("-")[0]))
-
-
-def processes(robot: str, given: Mapping[str, str], config: Path) -> list[Process]:
-    """The processes of `robot`'s system.
+def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Process]:
+    """The processes of a robot's system.
 
     Args:
-        robot: one of `ROBOTS`.
+        robot: to run.
         given: values of arguments by name; those left out have their defaults.
-        config: folder of the parameter files.
+        folder: for the robot's parameters, as a parameter file that all of them get.
 
     Raises:
-        SettingsError: an argument is unknown or its value is not one of its choices.
+        SettingsError: an argument is unknown or its value is not one of its choices; then nothing was written.
     """
-    values = _complete(robot, given)
-    files = parameter_files(robot, values["mode"], config)
-    if values["hardware"] != "none":
-        files += (config / f"hardware_{robot}.yaml",)
-    if values["params"]:
-        if not Path(values["params"]).is_file():
+    values = _complete(given)
+    params = [Path(values["params"]).absolute()] if values["params"] else []
+    for path in params:
+        if not path.is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
-        read_system_file(Path(values["params"]))  # a section that is for no node of the system ends it here
-        files += (Path(values["params"]).absolute(),)
+        read_system_file(path)  # a section that is for no node of the system ends it here
     refuse_bag(bag_folder(values["record"]))
     refuse_file(Path(values["video"]) if values["video"] else None, VIDEOS)
-    faults = fault_file(values["faults"], config)
+    faults = fault_file(values["faults"], robot.config)
     is_relayed = not kinds_in(faults).isdisjoint(NETWORK_FAULTS)
-    model = values["model"] or values["task"]
-    # Left to the parameter files where the user leaves it to us.
+    # What the user leaves to us is left to the parameter files.
+    model = {"model": values["model"]} if values["model"] else {}
+    device = {"device": values["device"]} if values["device"] else {}
     corrector = {} if values["corrector"] == "auto" else {"corrector": values["corrector"]}
+    plant = _plant(values, model, faults)
+    own = robot.write(folder, values["mode"], has_hardware=values["hardware"] != "none")
+    files = (own.absolute(), *params)
     system = [
         Process(
             "planner",
             files,
-            {"model": model, "device": values["device"], "planner.seed": int(values["seed"])},
+            {**model, **device, "planner.seed": int(values["seed"])},
             tuple((name, f"{REMOTE}/{name}") for name in ("replan", "plan") if is_relayed),
         ),
         *([Process("network_relay", (), {"faults": str(faults)})] if is_relayed else []),
-        Process("executor", files, {"model": model, **corrector}),
-        *_plant(values, files, faults),
+        Process("executor", files, {**model, **corrector}),
+        *(replace(process, parameter_files=files) for process in plant),
     ]
     return [_placed(process, values) for process in system]
 
@@ -173,34 +153,25 @@ def _placed(process: Process, values: Mapping[str, str]) -> Process:
     )
 
 
-def parameter_files(robot: str | None, mode: str, config: Path) -> tuple[Path, ...]:
-    """The robot's file, the mode's, and where there is one that of the robot in this mode; later ones win.
-
-    Args:
-        robot: one of `ROBOTS`; None: any other.
-        mode: lockstep or realtime.
-        config: folder of the parameter files.
-    """
-    own = () if robot is None else (config / f"{robot}.yaml",)
-    of_both = config / f"{mode}_{robot}.yaml"
-    return (*own, config / f"{mode}.yaml", *([of_both] if of_both.is_file() else []))
-
-
-def _plant(values: Mapping[str, str], files: tuple[Path, ...], faults: Path | None) -> list[Process]:
-    """The bridge, and what is behind it.
+def _plant(values: Mapping[str, str], model: dict[str, str], faults: Path | None) -> list[Process]:
+    """The bridge, and what is behind it; without their parameter files.
 
     Raises:
         SettingsError: something is wanted that this plant cannot do.
     """
-    common: dict[str, str | int | bool] = {"task": values["task"], "mode": values["mode"]}
-    run: dict[str, str | int | bool] = {"episodes": int(values["episodes"]), "seed": int(values["seed"])}
+    run: dict[str, str | int | bool] = {
+        **model,
+        "mode": values["mode"],
+        "episodes": int(values["episodes"]),
+        "seed": int(values["seed"]),
+    }
     if values["hardware"] == "none":
         own: dict[str, str | int | bool] = {
             "headless": values["headless"] == "true",
             "video": str(Path(values["video"]).absolute()) if values["video"] else "",
             "faults": "" if faults is None else str(faults),
         }
-        return [Process("sim_bridge", files, {**common, **run, **own})]
+        return [Process("sim_bridge", (), {**run, **own})]
     if values["video"]:
         raise SettingsError(
             f"video: got {values['video']!r}, expected none with hardware {values['hardware']}"
@@ -212,9 +183,9 @@ def _plant(values: Mapping[str, str], files: tuple[Path, ...], faults: Path | No
         )
     if values["headless"] != "true":
         raise SettingsError(f"headless: got false, expected true with hardware {values['hardware']}")
-    bridge = Process("hardware_bridge", files, {**common, **run})
+    bridge = Process("hardware_bridge", (), run)
     if values["hardware"] == "emulator":
-        return [bridge, Process("hardware_emulator", files, {**common})]
+        return [bridge, Process("hardware_emulator", (), {**model, "mode": values["mode"]})]
     if values["mode"] != "realtime":
         raise SettingsError(f"mode: got {values['mode']!r}, expected realtime with a robot: it does not wait")
     return [bridge]
@@ -290,8 +261,8 @@ def heard(system: Sequence[Process], *listeners: str) -> list[Process]:
     ]
 
 
-def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:
-    known = {argument.name: argument for argument in arguments(robot)}
+def _complete(given: Mapping[str, str]) -> dict[str, str]:
+    known = {argument.name: argument for argument in ARGUMENTS}
     if unknown := sorted(given.keys() - known.keys()):
         raise SettingsError(f"argument {unknown[0]}: unknown, expected one of {', '.join(known)}")
     values = {name: argument.default for name, argument in known.items()} | dict(given)
@@ -304,9 +275,3 @@ def _complete(robot: str, given: Mapping[str, str]) -> dict[str, str]:
             raise SettingsError(f"{name}: got {values[name]!r}, expected a whole number from 0 to 2147483647")
     values["namespace"] = namespace_of(values["namespace"])
     return values
-
-
-def _task(robot: str) -> str:
-    if robot not in ROBOTS:
-        raise SettingsError(f"robot: got {robot!r}, expected one of {', '.join(ROBOTS)}")
-    return ROBOTS[robot]

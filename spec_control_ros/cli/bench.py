@@ -10,6 +10,7 @@ from typing import Any
 from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.cli.bench_progress import BenchProgress
 from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
@@ -21,7 +22,6 @@ from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
 from spec_control_ros.evaluation.control_mode import MODES, find_modes
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
-from spec_control_ros.evaluation.fit import other_task
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
 
@@ -32,8 +32,8 @@ INTERRUPTED = 130
 class BenchOptions:
     """What the user asks for."""
 
-    task: str
-    model: str  # empty: named like the task
+    robot: str  # shipped one, file or environment
+    model: str  # empty: the robot's
     episodes: int | None
     seeds: str
     modes: str  # empty: all, but those whose corrector the model lacks
@@ -55,12 +55,12 @@ def bench(options: BenchOptions) -> int:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
-    folder = find_model(options.model or options.task)
+    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    robot = find_robot(options.robot, config)
+    folder = find_model(options.model or robot.model)
     refuse_folder(folder.path if options.has_card else None)
-    report = options.report or Path("results") / f"bench-{file_name(options.task)}"
-    subject, console = Subject(options.task, folder.path, options.device), terminal()
-    if warning := other_task(folder.path.name, folder.card(), options.task):
-        console.print(f"warning: {warning}")
+    report = options.report or Path("results") / f"bench-{file_name(options.robot.removesuffix('.yaml'))}"
+    subject, console = Subject(robot.environment, folder.path, options.device), terminal()
     in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
     if options.has_card:
         refuse_card(in_process)
@@ -72,8 +72,8 @@ def bench(options: BenchOptions) -> int:
         console.print("interrupted; the same command goes on where it was")
         return INTERRUPTED
     result: dict[str, Any] = {
-        "task": options.task,
-        "model": options.model or options.task,
+        "task": robot.environment,
+        "model": options.model or robot.model,
         "modes": rows(in_process),
         **{
             t.value: rows([c for c in through_nodes if c.backend is t])
@@ -95,7 +95,8 @@ def _contenders(
     """The modes asked for, in one process and through the nodes, each one checked before any is run."""
     config = Path(get_package_share_directory("spec_control_ros")) / "config"
     modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
-    seeds, robot = parse_seeds(options.seeds, options.episodes), RobotConfig(config, options.params)
+    seeds = parse_seeds(options.seeds, options.episodes)
+    robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()
     in_process = [
         benchmark_run

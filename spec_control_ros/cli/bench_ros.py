@@ -2,12 +2,11 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.parameter_files import write_parameters
-from spec_control_ros.bringup.system import ROBOTS, Process, processes
+from spec_control_ros.bringup.system import Process, processes
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
@@ -40,25 +39,25 @@ def measure_through_ros(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{benchmark_run.mode.name}.yaml"
         write_parameters(file, benchmark_run.parameters)
-        system = _system(subject, benchmark_run, file)
-        if not run_system(system, log, new_log_folder(), watch=lambda: watch(log), say=say):
+        logs = new_log_folder()
+        system = _system(subject, benchmark_run, file, logs)
+        if not run_system(system, log, logs, watch=lambda: watch(log), say=say):
             raise KeyboardInterrupt
     for measurement in [Measurement.of_record(record) for record in log.episodes]:
         benchmark_run.file.add(measurement)
 
 
-def _system(subject: Subject, benchmark_run: BenchmarkRun, file: Path) -> list[Process]:
+def _system(subject: Subject, benchmark_run: BenchmarkRun, file: Path, logs: Path) -> list[Process]:
     given = {
-        "task": subject.task,
         "model": str(subject.model),
         "device": subject.device,
         "mode": "realtime" if benchmark_run.backend is Backend.REALTIME else "lockstep",
         "episodes": str(len(benchmark_run.trials)),
         "seed": str(benchmark_run.trials[0].seed),
+        "params": str(file),
     }
-    any_robot = next(iter(ROBOTS))  # it would only fix parameter files, and ours holds all of them
     return [
-        replace(process, parameter_files=(file,))
-        for process in processes(any_robot, given, Path())
+        process
+        for process in processes(benchmark_run.robot, given, logs)
         if benchmark_run.mode.has_planner or process.executable != "planner"
     ]

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
-from spec_control_ros.bringup.system import robot_of
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.bringup.robot import Robot
+from spec_control_ros.cli.given_model import driven_env, find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
@@ -25,9 +24,7 @@ from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.environment import make_env
 from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, open_gate
 from spec_control_ros.training.gate_calibrator import (
     CalibrationSettings,
@@ -45,7 +42,9 @@ MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
 OPEN = "open"  # the reference: never drops the queue for its mismatch
 
 
-def calibrate(model: str, settings: CalibrationSettings, corrector: str, params: Path | None) -> None:
+def calibrate(
+    model: str, settings: CalibrationSettings, corrector: str, params: Path | None, robot_name: str = ""
+) -> None:
     """Fit thresholds to a model under its robot's configuration, verify them and write them into its card.
 
     Raises:
@@ -55,11 +54,10 @@ def calibrate(model: str, settings: CalibrationSettings, corrector: str, params:
     started_s, console = time.monotonic(), terminal()
     folder = find_model(model)
     refuse_folder(folder.path)
-    task = task_of(folder.path.name, folder.card())
-    controller = _controller(task, corrector, params, console)
-    world_model, card = folder.world_model(task_index=controller.task_index)
-    plant = make_env(task, controller.action_repeat or card.get("action_repeat", 0))
-    refuse_misfit(folder.path.name, (world_model.dims.obs, world_model.dims.action), card, plant, task)
+    robot = robot_of(folder, robot_name)
+    controller = _controller(robot, corrector, params)
+    plant = driven_env(folder, robot, controller)
+    world_model, _ = folder.world_model(task_index=controller.task_index)
     operation = CalibrationRollouts(folder, world_model, plant, controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)
@@ -99,19 +97,13 @@ def _gather(
     return episodes
 
 
-def _controller(task: str, corrector: str, params: Path | None, console: Console) -> ControllerSettings:
-    """As the task's robot is configured.
+def _controller(robot: Robot, corrector: str, params: Path | None) -> ControllerSettings:
+    """As the robot is configured.
 
     Raises:
         SettingsError: a file is no parameter file, or there is no such corrector.
     """
-    robot = robot_of(task)
-    files = (
-        [Path(get_package_share_directory("spec_control_ros")) / "config" / f"{robot}.yaml"] if robot else []
-    )
-    if not robot:
-        console.print(f"{task} is no robot's task: its configuration is the default one")
-    parameters = read_parameters([*files, *([params] if params else [])])
+    parameters = merge(robot.parameters(), read_parameters([params] if params else []))
     return ControllerSettings.of(merge(parameters, {"executor": {"corrector": corrector}}))
 
 

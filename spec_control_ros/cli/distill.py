@@ -9,24 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spec_control_ros.bringup.parameter_files import read_parameters
-from spec_control_ros.bringup.system import robot_of
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.bringup.robot import Robot
+from spec_control_ros.cli.given_model import driven_env, find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
-from spec_control_ros.evaluation.fit import refuse_misfit, task_of
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.sim.environment import make_env
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import Gathering, concatenate
 from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
@@ -49,6 +46,7 @@ class DistillOptions:
     queue_length: int  # 0: the robot's
     params: Path | None
     workers: int
+    robot: str = ""  # empty: that of the model's task
 
 
 def distill_correctors(options: DistillOptions, settings: DistillSettings) -> None:
@@ -61,11 +59,10 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     started_s, console = time.monotonic(), terminal()
     folder = find_model(options.model)
     refuse_folder(folder.path)
-    task = task_of(folder.path.name, folder.card())
-    controller = _controller(task, options)
-    model, card = folder.world_model(task_index=controller.task_index)
-    plant = make_env(task, controller.action_repeat or card.get("action_repeat", 0))
-    refuse_misfit(folder.path.name, (model.dims.obs, model.dims.action), card, plant, task)
+    robot = robot_of(folder, options.robot)
+    controller = _controller(robot, options)
+    plant = driven_env(folder, robot, controller)
+    model, _ = folder.world_model(task_index=controller.task_index)
     planner = controller.planner
     teacher = Teacher(model, planner.mppi, settings.draws, precision=planner.precision)
     gathering = Gathering(model, plant, controller, teacher, settings.window)
@@ -93,14 +90,13 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
         measured = {"training": training, "held_out": [asdict(s) for s in scores]}
         folder.save_corrector(kind, corrector, measured)
     if options.returns:
-        _measure_returns(folder, Subject(task, folder.path), controller, options, console)
+        _measure_returns(folder, Subject(robot.environment, folder.path), controller, options, console)
 
 
-def _controller(task: str, options: DistillOptions) -> ControllerSettings:
-    """As the task's robot is configured; the defaults where there is no such robot."""
-    config, robot = Path(get_package_share_directory("spec_control_ros")) / "config", robot_of(task)
-    files = [config / f"{robot}.yaml"] if robot else []
-    controller = ControllerSettings.of(read_parameters([*files, *filter(None, (options.params,))]))
+def _controller(robot: Robot, options: DistillOptions) -> ControllerSettings:
+    """As the robot is configured."""
+    given = read_parameters([options.params] if options.params else [])
+    controller = ControllerSettings.of(merge(robot.parameters(), given))
     length = options.queue_length or controller.planner.queue_length
     return replace(controller, planner=replace(controller.planner, queue_length=length))
 

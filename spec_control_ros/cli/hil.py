@@ -51,7 +51,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
         console = terminal(width=PIPED_WIDTH)
     for number, scenario in enumerate(scenarios, start=1):
         console.print(f"{number}/{len(scenarios)} {scenario.name}: {scenario.description}")
-        verdict = run_scenario(scenario, config, lambda text: console.print(f"    {text}"))
+        verdict = run_scenario(scenario, lambda text: console.print(f"    {text}"))
         if verdict is None:
             return INTERRUPTED
         verdicts.append(verdict)
@@ -73,12 +73,11 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     return PASSED if result["passed"] else FAILED
 
 
-def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -> ScenarioVerdict | None:
+def run_scenario(scenario: Scenario, say: Callable[[str], None]) -> ScenarioVerdict | None:
     """Run a scenario's system to its end; None: it was interrupted.
 
     Args:
         scenario: Scenario to run.
-        config: Folder of the parameter files.
         say: Called with messages on the progress.
     """
     trace, begun_s = Trace(), time.monotonic()
@@ -86,8 +85,8 @@ def run_scenario(scenario: Scenario, config: Path, say: Callable[[str], None]) -
     error: SpecControlError | None = None
     with tempfile.TemporaryDirectory() as folder:
         given = scenario.arguments() | _files(scenario, Path(folder))
-        system = processes(scenario.robot, given, config)
         logs = new_log_folder().with_suffix(f".{scenario.name}")
+        system = processes(scenario.robot, given, logs)
         try:
             is_whole = run_system(
                 system,

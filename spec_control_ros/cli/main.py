@@ -41,6 +41,7 @@ def _options(
 
 ENVIRONMENT = "Environment, as walker-walk, gymnasium:HalfCheetah-v5 or mjcf:FILE.xml@MODULE:FACTORY"
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
+ROBOT = "Robot that the model drives: shipped one or robot file [default: that of the model's task]"
 
 
 def finite(value: float | None) -> float | None:
@@ -55,18 +56,23 @@ def finite(value: float | None) -> float | None:
 
 @app.command()
 def run(
-    robot: Annotated[str, typer.Argument(help="humanoid, walker or cheetah")],
-    task: Annotated[str | None, typer.Option(help="dm_control suite task [default: the robot's]")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="shipped model or model folder [default: named like the task]")
-    ] = None,
+    robot: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped robot (humanoid, walker, cheetah), a robot file, or an environment such as "
+            "gymnasium:HalfCheetah-v5"
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
     mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
     episodes: Annotated[int, typer.Option(help="0: until stopped", min=0, max=LARGEST)] = 1,
     seed: Annotated[
         int, typer.Option(help="of the first episode and of the planner", min=0, max=LARGEST)
     ] = 0,
     corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
-    device: Annotated[str, typer.Option(help="torch device of the planner")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Torch device of the planner [default: the robot's, or cpu]")
+    ] = "",
     record: Annotated[str, typer.Option(help="folder to record a bag to; true: named by the time")] = "",
     topics: Annotated[str, typer.Option(help="further topics to record, with commas")] = "",
     storage: Annotated[str, typer.Option(help="of the bag: mcap or sqlite3")] = "mcap",
@@ -102,6 +108,7 @@ def run(
     from spec_control_ros.cli.run import run as run_system
 
     given = {
+        "model": model,
         "mode": mode,
         "episodes": str(episodes),
         "seed": str(seed),
@@ -120,10 +127,20 @@ def run(
         "namespace": namespace,
         "use_sim_time": str(use_sim_time).lower(),
         "log_level": log_level,
-        **({"task": task} if task is not None else {}),
-        **({"model": model} if model is not None else {}),
     }
     raise typer.Exit(run_system(robot, given, json, plot))
+
+
+@app.command()
+def parameters(
+    robot: Annotated[str, typer.Argument(help="Shipped robot, robot file, or environment")],
+    mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "realtime",
+    hardware: Annotated[bool, typer.Option("--hardware", help="Include what applies on hardware")] = False,
+) -> None:
+    """Print what each node of a robot is given, as a ROS parameter file: for nodes that are started one by one."""
+    from spec_control_ros.cli.parameters import print_parameters
+
+    print_parameters(robot, mode, has_hardware=hardware)
 
 
 @app.command()
@@ -344,12 +361,13 @@ def distill(
     workers: Annotated[
         int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
     ] = 0,
+    robot: Annotated[str, typer.Option(help=ROBOT)] = "",
 ) -> None:
     """Train the correctors of a model to imitate a teacher that replans at every tick."""
     from spec_control_ros.cli.distill import DistillOptions, distill_correctors
     from spec_control_ros.training.distillation import DistillSettings
 
-    options = DistillOptions(model, held_out, returns, queue_length, params, workers)
+    options = DistillOptions(model, held_out, returns, queue_length, params, workers, robot)
     distill_correctors(
         options,
         DistillSettings(
@@ -384,6 +402,7 @@ def calibrate(
     ] = 10,
     corrector: Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")] = "auto",
     params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    robot: Annotated[str, typer.Option(help=ROBOT)] = "",
 ) -> None:
     """Fit the thresholds of the gate for a given rate of false alarms, and write them into the model's card."""
     from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
@@ -396,15 +415,15 @@ def calibrate(
         most_episodes=most_episodes,
         held_out=held_out,
     )
-    calibrate_gate(model, settings, corrector, params)
+    calibrate_gate(model, settings, corrector, params, robot)
 
 
 @app.command()
 def bench(
-    task: Annotated[str, typer.Argument(help=ENVIRONMENT)],
-    model: Annotated[
-        str, typer.Option(help="Shipped model or model folder [default: named like the task]")
-    ] = "",
+    robot: Annotated[
+        str, typer.Argument(help="Shipped robot, robot file, or environment such as walker-walk")
+    ],
+    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
     episodes: Annotated[
         int | None,
         typer.Option(
@@ -427,7 +446,7 @@ def bench(
         int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
     ] = 0,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for page and results [default: results/bench-TASK]")
+        Path | None, typer.Option(help="Folder for page and results [default: results/bench-ROBOT]")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
     csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
@@ -447,7 +466,7 @@ def bench(
     from spec_control_ros.cli.bench import bench as run_benchmark
 
     options = BenchOptions(
-        task=task,
+        robot=robot,
         model=model,
         episodes=episodes,
         seeds=seeds,

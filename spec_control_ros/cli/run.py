@@ -13,7 +13,8 @@ from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
-from spec_control_ros.bringup.system import arguments, bag_folder, fault_file, processes, recorder
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import terminal
@@ -25,22 +26,23 @@ INTERRUPTED = 130
 STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
 
 
-def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Path | None) -> int:
-    """Run the system until the bridge is done; returns the exit code.
+def run(name: str, given: dict[str, str], json_file: Path | None, plot_file: Path | None) -> int:
+    """Run the system of a robot until the bridge is done; returns the exit code.
 
     Raises:
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
-    values = {a.name: a.default for a in arguments(robot)} | given
-    config = Path(get_package_share_directory("spec_control_ros")) / "config"
-    system = processes(robot, given, config)
+    values = {a.name: a.default for a in ARGUMENTS} | given
+    config, logs = Path(get_package_share_directory("spec_control_ros")) / "config", new_log_folder()
+    robot = find_robot(name, config)
+    system = processes(robot, given, logs)
     faults = fault_file(values["faults"], config)
     log = Trace()
     disturbance = Disturbance(NO_FAULTS if faults is None else read_faults(faults), log)
     if (bag := bag_folder(values["record"])) is not None:
         system.insert(0, recorder(bag, values))
-    console, logs = terminal(), new_log_folder()
-    console.print(f"{robot}: {values['task']}, {values['mode']}, logs in {logs}")
+    console = terminal()
+    console.print(f"{robot.name}: {robot.environment}, {values['mode']}, logs in {logs}")
     is_whole = run_system(
         system,
         log,
@@ -50,8 +52,13 @@ def run(robot: str, given: dict[str, str], json_file: Path | None, plot_file: Pa
         respawn=values["respawn_planner"] == "true" or disturbance.crashes_planner,
         disturb=disturbance.applied,
     )
-    model = values["model"] or values["task"]
-    _report(log, console, values | {"model": model}, json_file, plot_file)
+    _report(
+        log,
+        console,
+        values | {"task": robot.environment, "model": values["model"] or robot.model},
+        json_file,
+        plot_file,
+    )
     if not is_whole:
         return INTERRUPTED
     return 1 if log.losses else 0

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,17 @@ from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.identity import system_lock
 from spec_control_ros.bringup.log_folder import ensure_log_folder, log_folder
 from spec_control_ros.bringup.middleware import middleware_environment
-from spec_control_ros.bringup.parameter_files import read_parameters
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.bringup.robot import BRIDGES
 from spec_control_ros.bringup.supervisor import Child, Supervisor
-from spec_control_ros.bringup.system import BRIDGES, Process, heard
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.bringup.system import Process, heard
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import ProcessError
-from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import other_task, refuse_misfit
+from spec_control_ros.core.settings import settings_from
 from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
-from spec_control_ros.sim.environment import make_env
-from spec_control_ros.world_model.card import sizes
+from spec_control_ros.ros.plant_settings import PlantSettings
+from spec_control_ros.sim.environment import make_control_plant, make_env
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -72,7 +72,7 @@ def run_system(
         ProcessError: a process died, or the executor holds for good.
         ConflictError: another system is running in the same ROS domain and namespace.
     """
-    _check_model(system, say)
+    _check_model(system)
     supervisor, namespace = Supervisor(logs, environment()), system[0].namespace
     try:
         with (
@@ -95,22 +95,16 @@ def run_system(
     return True
 
 
-def _check_model(system: Sequence[Process], say: Callable[[str], None]) -> None:
+def _check_model(system: Sequence[Process]) -> None:
     """Hold the model against the plant.
 
     Raises:
-        SpecControlError: there is no such model or task, or they do not fit each other.
+        SpecControlError: there is no such model or environment, or they do not fit each other.
     """
-    executor = next(process for process in system if process.executable == "executor")
     bridge = next(process for process in system if process.executable in BRIDGES)
-    parameters = read_parameters(executor.parameter_files)
-    own = parameters.get(bridge.executable, {})  # whichever bridge it is, its action_repeat makes the tick
-    settings = ControllerSettings.of({**parameters, "sim_bridge": own})
-    folder, task = find_model(str(executor.parameters["model"])), str(bridge.parameters["task"])
-    name, card, plant = folder.path.name, folder.card(), make_env(task, settings.action_repeat)
-    refuse_misfit(name, sizes(card, settings.task_index), card, plant, task)
-    if warning := other_task(name, card, task):
-        say(f"warning: {warning}")
+    given = merge(read_parameters(bridge.parameter_files).get(bridge.executable, {}), bridge.parameters)
+    own = {spec.name: given[spec.name] for spec in fields(PlantSettings) if spec.name in given}
+    settings_from(PlantSettings, own).env(make_env if bridge.executable == BRIDGES[0] else make_control_plant)
 
 
 def _take_in(spin: NodeRunner) -> None:

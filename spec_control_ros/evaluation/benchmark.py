@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
-from spec_control_ros.bringup.system import parameter_files, robot_of
+from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
+from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.evaluation.control_mode import ControlMode
@@ -31,23 +31,32 @@ class Backend(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class RobotConfig:
-    """The parameter files that a running system would have."""
+    """The robot and the parameter files that a running system would have."""
 
     folder: Path
     params: Path | None = None  # the user's, which wins over the robot's
+    name: str = ""  # of the robot, see `find_robot`; empty: that of the task
+
+    def robot(self, task: str) -> Robot:
+        """The robot that is measured.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        return find_robot(self.name or task, self.folder)
 
     def parameters(self, task: str, mode: ControlMode, backend: Backend) -> Parameters:
-        """Those of the task's robot in a mode; the defaults where there is no such robot.
+        """Those of the robot in a mode.
 
         Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
 
         Raises:
-            SettingsError: a file is no parameter file.
+            SettingsError: there is no such robot, or a file is no parameter file.
         """
         is_realtime = mode.delay_ticks or backend is Backend.REALTIME
-        own = parameter_files(robot_of(task), "realtime" if is_realtime else "lockstep", self.folder)
+        own = self.robot(task).parameters("realtime" if is_realtime else "lockstep")
         users = [self.params] if self.params else []
-        return read_parameters([*own, *users, mode.file])
+        return merge(own, read_parameters([*users, mode.file]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ class BenchmarkRun:
 
     mode: ControlMode
     backend: Backend
+    robot: Robot
     parameters: Parameters
     trials: tuple[Trial, ...]
     file: MeasurementFile
@@ -130,7 +140,7 @@ def _benchmark_run(
         "settings": _plain(asdict(settings)),
     }
     file = MeasurementFile(folder / backend.value / f"{mode.name}.jsonl", configuration)
-    return BenchmarkRun(mode, backend, own, trials, file)
+    return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file)
 
 
 def _digests(model: Path, corrector: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import refuse_misfit
+from spec_control_ros.evaluation.fit import refuse_misfit, refuse_other_task
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.world_model.card import folder_card
@@ -59,6 +59,7 @@ class EpisodeRunner:
         """
         plant, own = self._plant(trial.settings.action_repeat), self._parts(trial.settings.task_index).model
         refuse_misfit(self._folder.name, (own.obs_dim, own.action_dim), self._card, plant, self._task)
+        refuse_other_task(self._folder.name, self._card, self._task, trial.settings.task_index)
         self._executor(trial)
         self._planner(trial.settings.planner, trial.settings.task_index)
 

@@ -1,11 +1,13 @@
-"""Whether a model and what it is to drive belong together: sizes and tick decide, another task is told."""
+"""Whether a model and what it is to drive belong together: sizes, task and tick decide."""
 
+from collections.abc import Callable
 from math import isclose
-from typing import Protocol
+from pathlib import PurePath
+from typing import Protocol, TypeVar
 
-from spec_control_ros.core.errors import CheckpointError, MisfitError, TaskError
-from spec_control_ros.sim.suite_plant import split_task
-from spec_control_ros.world_model.card import Card
+from spec_control_ros.core.errors import CheckpointError, MisfitError
+from spec_control_ros.sim.suite import is_same
+from spec_control_ros.world_model.card import NO_TASK, Card, sizes
 
 SAME_PERIOD = 1e-3  # relative
 
@@ -26,12 +28,50 @@ class Driven(Protocol):
         """Duration of a tick."""
 
 
-def refuse_misfit(name: str, sizes: tuple[int, int] | None, card: Card, plant: Driven, task: str) -> None:
-    """Hold a model against what it is to drive.
+AnyPlant = TypeVar("AnyPlant", bound=Driven)
+
+
+def fitting_env(
+    make: Callable[[str, int], AnyPlant],
+    name: str,
+    card: Card,
+    environment: str,
+    action_repeat: int = 0,
+    task_index: int = NO_TASK,
+    lengths: tuple[int, int] | None = None,
+) -> AnyPlant:
+    """The environment that a model is to drive, if it fits.
+
+    Args:
+        make: makes it of its name and the action repeat, as `make_env` does.
+        name: of the model, for messages.
+        card: of the model.
+        environment: its name.
+        action_repeat: steps of the environment in a tick; 0: as the model was trained.
+        task_index: of a multi-task model; `NO_TASK`: the one that the card names.
+        lengths: of observation and action that the model was made for; None: as its card has them.
+
+    Raises:
+        TaskError: there is no such environment.
+        MisfitError: sizes, task or the duration of a tick differ; says what was got and expected.
+    """
+    env = make(environment, repeat_of(card, action_repeat))
+    refuse_misfit(name, lengths or sizes(card, task_index), card, env, environment)
+    refuse_other_task(name, card, environment, task_index)
+    return env
+
+
+def repeat_of(card: Card, action_repeat: int) -> int:
+    """Steps of the environment in a tick, where 0 stands for what the model was trained with; 0: not known."""
+    return action_repeat or int(card.get("action_repeat", 0))
+
+
+def refuse_misfit(name: str, lengths: tuple[int, int] | None, card: Card, plant: Driven, task: str) -> None:
+    """Hold the sizes and the tick of a model against what it is to drive.
 
     Args:
         name: of the model, for the message.
-        sizes: lengths of observation and action that the model was made for; None: not known.
+        lengths: of observation and action that the model was made for; None: not known.
         card: of the model.
         plant: what it is to drive.
         task: of the plant, for the message.
@@ -40,10 +80,10 @@ def refuse_misfit(name: str, sizes: tuple[int, int] | None, card: Card, plant: D
         MisfitError: sizes or the duration of a tick differ; says what was got and expected.
     """
     expected = plant.obs_dim, plant.action_dim
-    if sizes is not None and sizes != expected:
+    if lengths is not None and lengths != expected:
         raise MisfitError(
-            f"model {name}: made for observations of {sizes[0]} and actions of {sizes[1]}, expected {expected[0]} and "
-            f"{expected[1]}, as {task} has; name another with --model"
+            f"model {name}: made for observations of {lengths[0]} and actions of {lengths[1]}, expected {expected[0]} "
+            f"and {expected[1]}, as {task} has; name another with --model"
         )
     period_s = float(card.get("control_period_s", 0.0))
     if period_s and not isclose(period_s, plant.control_period_s, rel_tol=SAME_PERIOD):
@@ -53,12 +93,22 @@ def refuse_misfit(name: str, sizes: tuple[int, int] | None, card: Card, plant: D
         )
 
 
-def other_task(name: str, card: Card, task: str) -> str:
-    """A warning that the model was made for another task; empty where it was not, or is not known."""
-    own = str(card.get("task", ""))
-    if not own or _same_spelling(own) == _same_spelling(task):
-        return ""
-    return f"model {name} was made for {own}, and drives {task}"
+def refuse_other_task(name: str, card: Card, task: str, task_index: int = NO_TASK) -> None:
+    """Hold the task of a model against what it is to drive.
+
+    Args:
+        name: of the model, for the message.
+        card: of the model.
+        task: that it is to drive.
+        task_index: of a multi-task model; `NO_TASK`: the one that the card names.
+
+    Raises:
+        MisfitError: the card names another task.
+    """
+    own, index = str(card.get("task", "")), card.get("multi_task", {}).get("task_index", NO_TASK)
+    is_told = bool(own) and task_index in (NO_TASK, index)
+    if is_told and not is_same(_without_folder(own), _without_folder(task)):
+        raise MisfitError(f"model {name}: made for {own}, expected {task}; name another with --model")
 
 
 def task_of(name: str, card: Card) -> str:
@@ -72,8 +122,7 @@ def task_of(name: str, card: Card) -> str:
     return str(card["task"])
 
 
-def _same_spelling(task: str) -> object:
-    try:
-        return split_task(task.removeprefix("dm_control:"))
-    except TaskError:
-        return task
+def _without_folder(task: str) -> str:
+    """A MuJoCo file is the same wherever it lies."""
+    kind, _, rest = task.partition(":")
+    return f"mjcf:{PurePath(rest).name}" if kind == "mjcf" else task

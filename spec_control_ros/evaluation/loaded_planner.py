@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.bringup.system import parameter_files, robot_of
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.plan import Plan
@@ -86,5 +86,7 @@ def load_planner(
 
 def _parameters(model: str, task: str) -> Parameters:
     """Those of the robot in lockstep; only what all robots share where no robot uses this model."""
-    robot = robot_of(task) if model == task else None
-    return read_parameters(parameter_files(robot, "lockstep", share_folder() / "config"))
+    config = share_folder() / "config"
+    if model == task:
+        return find_robot(task, config).parameters("lockstep")
+    return read_parameters([config / "lockstep.yaml"])

@@ -20,12 +20,13 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.health import Health
-from spec_control_ros.core.settings import check, replaced, setting
+from spec_control_ros.core.settings import replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
 from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
+from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.publisher_gid import with_publisher
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
@@ -37,6 +38,7 @@ from spec_control_ros.ros.timeout import Timeout
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, PaceMode
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings, Stop
 from spec_control_ros.sim.robot_health import SAFE, robot_finding, sensor_faults, why_stopped
@@ -49,11 +51,9 @@ LOOK_S = 0.05  # at most, between two looks whether sensors and controller are r
 
 
 @dataclass(frozen=True, slots=True)
-class HardwareBridgeSettings:
+class HardwareBridgeSettings(PlantSettings):
     """Parameters of the node; those of controller, sensors and robot are nested."""
 
-    task: str = setting("humanoid-walk", "dm_control suite task whose observation the model sees")
-    action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
     mode: PaceMode = setting(
         PaceMode.REALTIME, "whether the robot waits for commands, as only the emulator can"
     )
@@ -82,9 +82,6 @@ class HardwareBridgeSettings:
     sensors: SensorSettings = field(default_factory=SensorSettings)
     robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class HardwareBridgeNode(ProcessNode):
@@ -123,15 +120,13 @@ class HardwareBridgeNode(ProcessNode):
 
     def _make_bridge(self) -> RobotBridge:
         s = self._settings
-        estimator = StateEstimator(s.task, s.action_repeat)
+        estimator = StateEstimator(s.env(make_control_plant))
         plant, body = estimator.plant, estimator.body
         command_map = CommandMap(s.controller, find_actuators(plant.physics), plant.control_period_s)
         if not s.shadow:
             command_map.refuse_without_limits()
         sensors = Sensors(body.joint_names, s.sensors, has_base=not body.is_fixed)
-        return RobotBridge(
-            estimator, s.action_repeat, command_map, sensors, s.robot, is_lockstep=self._is_lockstep
-        )
+        return RobotBridge(estimator, command_map, sensors, s.robot, is_lockstep=self._is_lockstep)
 
     def _prepare_change(self, values: dict[str, Any]) -> Callable[[], None]:
         settings = replaced(self._settings, values)

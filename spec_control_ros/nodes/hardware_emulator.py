@@ -16,39 +16,36 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
 from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.bridge import PaceMode
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
+from spec_control_ros.sim.environment import make_control_plant
 
 CATCH_UP_S = 0.1  # of time that went by unsimulated; what is more is left out and told
 REPEAT_S = 0.05  # in lockstep, for listeners that came late
 
 
 @dataclass(frozen=True, slots=True)
-class EmulatorSettings:
-    """Parameters of the node."""
+class EmulatorSettings(PlantSettings):
+    """Parameters of the node; the task has the robot's body and its starts."""
 
-    task: str = setting("humanoid-walk", "dm_control suite task that has the robot's body and its starts")
     joints: tuple[str, ...] = setting(
         (), "in the controller's order; none: the task's motors in theirs", of=str
     )
     mode: PaceMode = setting(
         PaceMode.REALTIME, "whether the robot waits for commands, which no real one does"
     )
-    action_repeat: int = setting(2, "control steps of dm_control in a tick, in lockstep", low=1, high=1000)
     rate_hz: float = setting(200.0, "Hz; of joint states, IMU and odometry", above=0.0, high=2000.0)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class HardwareEmulatorNode(ProcessNode):
@@ -57,7 +54,7 @@ class HardwareEmulatorNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("hardware_emulator")
         self._settings = declare_settings(self, EmulatorSettings)
-        self._robot = EmulatedRobot(self._settings.task, self._settings.joints)
+        self._robot = EmulatedRobot(self._settings.env(make_control_plant), self._settings.joints)
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._steps = 0  # of the physics' time, over resets
         self._began_s = 0.0
@@ -116,8 +113,7 @@ class HardwareEmulatorNode(ProcessNode):
     def _end_tick(self) -> None:
         """Lockstep: a command is a tick."""
         if self._is_lockstep:
-            tick_s = self._settings.action_repeat * self._robot.plant.control_period_s
-            self._advance(round(tick_s / self._robot.step_s))
+            self._advance(round(self._robot.plant.control_period_s / self._robot.step_s))
 
     def _follow_time(self) -> None:
         step_s = self._robot.step_s

@@ -18,7 +18,7 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import OutputError
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import (
@@ -31,6 +31,7 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
@@ -38,10 +39,10 @@ from spec_control_ros.ros.subscriptions import clock_of
 from spec_control_ros.ros.timeout import Timeout
 from spec_control_ros.sim.bridge import CommandFate, PaceMode, PlantBridge
 from spec_control_ros.sim.camera import Camera
+from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 from spec_control_ros.sim.faults.traffic import Traffic
-from spec_control_ros.sim.suite_plant import SuitePlant
 
 PAUSE_S = 0.02  # before an observation follows one on a topic that keeps the newest only
 REFUSED_S = 2.0  # in lockstep, once a command was no action of this plant
@@ -49,11 +50,9 @@ FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeSettings:
+class BridgeSettings(PlantSettings):
     """Parameters of the node."""
 
-    task: str = setting("humanoid-walk", "dm_control suite task, as in humanoid-walk or cheetah-run")
-    action_repeat: int = setting(2, "control steps of dm_control in a tick", low=1, high=1000)
     mode: PaceMode = setting(PaceMode.LOCKSTEP, "whether the plant waits for commands")
     episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
     seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
@@ -69,9 +68,6 @@ class BridgeSettings:
     listeners: str = LISTENERS
     video: str = setting("", "Video to render the episodes to (.mp4, .webp, ...); empty: none")
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 class SimBridgeNode(ProcessNode):
     """Translates between topics and `PlantBridge`."""
@@ -79,7 +75,7 @@ class SimBridgeNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("sim_bridge")
         self._settings = declare_settings(self, BridgeSettings)
-        plant = SuitePlant(self._settings.task, self._settings.action_repeat)
+        plant = self._settings.env(make_env)
         faults = read_faults(Path(self._settings.faults)) if self._settings.faults else NO_FAULTS
         self._bridge = PlantBridge(
             FaultyPlant(plant, faults) if faults.faults else plant,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import mujoco
@@ -14,7 +15,7 @@ from PIL import Image, ImageColor, ImageDraw
 from spec_control_ros.core.decision import DECISION_COLOURS, DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import VIDEOS, refuse_file, written
-from spec_control_ros.sim.suite_plant import SuitePlant
+from spec_control_ros.sim.plant import Plant
 
 WIDTH, HEIGHT = 480, 360
 COLOURS = {kind: ImageColor.getrgb(colour) for kind, colour in DECISION_COLOURS.items()}
@@ -38,19 +39,30 @@ class Camera:
         SettingsError: a window is asked for where there is no display, or the video cannot be written.
     """
 
-    def __init__(self, plant: SuitePlant, video: str, *, is_window_open: bool):
+    def __init__(self, plant: Plant, video: str, *, is_window_open: bool):
         self._plant, self._video = plant, Path(video) if video else None
         self._shots: list[tuple[NDArray[np.float64], DecisionKind | None, int]] = []
         self._decision: DecisionKind | None = None
         self._tick = 0
         self._window = None
         refuse_file(self._video, VIDEOS)
+        if (self._video or is_window_open) and self._physics is None:
+            raise SettingsError(
+                f"video: got {video!r}, headless: got {not is_window_open}, expected no video and no window: this "
+                "environment has no MuJoCo model to show"
+            )
         if is_window_open:
             if not os.environ.get("DISPLAY"):
                 raise SettingsError("headless: got false, but there is no display (DISPLAY is not set)")
             import mujoco.viewer  # loads GLFW, which complains where there is no display
 
-            self._window = mujoco.viewer.launch_passive(plant.physics.model.ptr, plant.physics.data.ptr)
+            physics = self._physics
+            self._window = mujoco.viewer.launch_passive(physics.model.ptr, physics.data.ptr)
+
+    @property
+    def _physics(self) -> Any:
+        """dm_control's view of MuJoCo's state as it is now; None where the plant has none."""
+        return getattr(self._plant, "physics", None)
 
     def note(self, decision: DecisionKind | None) -> None:
         """Say how the command of the coming tick came about; None: it was missed."""
@@ -59,8 +71,8 @@ class Camera:
     def shoot(self) -> None:
         """Take the plant as it is now, under the decision that was noted last."""
         if self._video is not None:
-            self._shots.append((self._plant.physics.get_state().copy(), self._decision, self._tick))
-        if self._window is not None:
+            self._shots.append((self._physics.get_state().copy(), self._decision, self._tick))
+        if self._window is not None and self._physics is not None:
             self._window.sync()
         self._decision = None
         self._tick += 1
@@ -82,14 +94,21 @@ class Camera:
         self._shots.clear()
 
     def _frames(self) -> Iterator[Image.Image]:
-        physics = self._plant.physics
+        physics = self._physics
         _cheapen(physics.model)
-        camera = 2 if self._plant.task.startswith("quadruped") else 0
+        camera = _camera_id(getattr(self._plant, "task", ""), physics.model.ncam)
         decisions = [decision for _, decision, _ in self._shots]
         for i, (state, _, tick) in enumerate(self._shots):
             physics.set_state(state)
             physics.forward()
             yield _overlaid(physics.render(HEIGHT, WIDTH, camera_id=camera), decisions[: i + 1], tick)
+
+
+def _camera_id(task: str, cameras: int) -> int:
+    """The model's first camera, or MuJoCo's own free one (-1) where the model has none."""
+    if not cameras:
+        return -1
+    return 2 if task.startswith("quadruped") else 0
 
 
 def _write_video(path: Path, frames: Iterator[Image.Image], fps: int) -> None:

@@ -27,7 +27,7 @@ class ControlPlant:
         if action_repeat < 1:
             raise TaskError(f"action_repeat: got {action_repeat}, expected at least 1")
         self.task = task
-        self._action_repeat = action_repeat
+        self.action_repeat = action_repeat
         self._env = env
         if not isinstance(getattr(env.task, "random", None), np.random.RandomState):
             raise TaskError(
@@ -62,12 +62,12 @@ class ControlPlant:
     @property
     def control_period_s(self) -> float:
         """Duration of a tick."""
-        return self._env.control_timestep() * self._action_repeat
+        return self._env.control_timestep() * self.action_repeat
 
     @property
     def episode_ticks(self) -> int:
         """Ticks until an episode ends; the last one may be cut short by dm_control's time limit."""
-        return int(np.ceil(self._env._step_limit / self._action_repeat))
+        return int(np.ceil(self._env._step_limit / self.action_repeat))
 
     @property
     def physics(self) -> mujoco.Physics:
@@ -98,7 +98,7 @@ class ControlPlant:
         if not self._is_running:
             raise ActionError("step: the episode is over or none was started; call reset first")
         reward = 0.0
-        for _ in range(self._action_repeat):
+        for _ in range(self.action_repeat):
             time_step = self._env.step(control)
             reward += float(time_step.reward)
             if time_step.last():

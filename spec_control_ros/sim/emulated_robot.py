@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import ActionError, SettingsError
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.body_state import BodyState
+from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.state_estimate import BodyModel
-from spec_control_ros.sim.suite_plant import SuitePlant
 
 
 class EmulatedRobot:
@@ -16,17 +16,16 @@ class EmulatedRobot:
     After a reset it is held in its start pose, as on a stand, until the first command.
 
     Args:
-        task: of the suite, as in `humanoid-walk`; it has the robot's body and its starts.
+        plant: Environment with the robot's body and its start poses.
         joints: Joints in the order of the controller; empty: the task's own order.
 
     Raises:
-        TaskError: there is no such task, or its actuators are no plain motors.
+        TaskError: its actuators are no plain motors.
         SettingsError: the joints are not those of the task's motors.
     """
 
-    def __init__(self, task: str, joints: tuple[str, ...] = ()):
-        self.plant = SuitePlant(task, action_repeat=1)
-        self._body = BodyModel(self.plant)
+    def __init__(self, plant: ControlPlant, joints: tuple[str, ...] = ()):
+        self.plant, self._body = plant, BodyModel(plant)
         self._actuators = find_actuators(self.plant.physics)
         self.joints = joints or self._actuators.joints
         if sorted(self.joints) != sorted(self._actuators.joints):
@@ -34,7 +33,8 @@ class EmulatedRobot:
                 f"joints: got {', '.join(self.joints)}, expected each of {', '.join(self._actuators.joints)} once"
             )
         self._order = [self.joints.index(name) for name in self._actuators.joints]
-        self._steps_of_reward = round(self.plant.control_period_s / self.step_s)
+        self._steps_of_reward = round(plant.control_period_s / plant.action_repeat / self.step_s)
+        self._steps_of_episode = round(plant.episode_ticks * plant.control_period_s / self.step_s)
         self.reset(0)
 
     @property
@@ -87,7 +87,7 @@ class EmulatedRobot:
             until_reward = self._steps_of_reward - self._steps % self._steps_of_reward
             physics.step(min(steps, until_reward))
             self._steps += min(steps, until_reward)
-            if steps >= until_reward and self._steps <= self._steps_of_reward * self.plant.episode_ticks:
+            if steps >= until_reward and self._steps <= self._steps_of_episode:
                 self._return += self.plant.reward()
             steps -= until_reward
 

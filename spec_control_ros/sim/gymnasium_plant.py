@@ -4,6 +4,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from dm_control import mujoco
 from gymnasium.spaces import Box, flatdim, flatten
 from numpy.typing import NDArray
 
@@ -40,6 +41,7 @@ class GymnasiumPlant:
         self.episode_ticks = -(-limit // action_repeat)
         self._mujoco: Any = env.unwrapped  # where it is a MuJoCo environment, it has model and data
         self._joints = ScalarJoints(self._mujoco.model) if hasattr(self._mujoco, "model") else None
+        self._physics: mujoco.Physics | None = None  # a copy of its state
         self._is_running = False
 
     def reset(self, seed: int) -> NDArray[np.float32]:
@@ -77,6 +79,18 @@ class GymnasiumPlant:
         if self._joints is None:
             return JointStates((), np.zeros(0), np.zeros(0))
         return self._joints.read(self._mujoco.data)
+
+    @property
+    def physics(self) -> mujoco.Physics | None:
+        """A copy of MuJoCo's state, for pictures; None where it is no MuJoCo environment."""
+        if self._joints is None:
+            return None
+        if self._physics is None:
+            self._physics = mujoco.Physics.from_model(mujoco.wrapper.MjModel(self._mujoco.model))
+        data = self._mujoco.data
+        self._physics.set_state(np.concatenate([data.qpos, data.qvel, data.act]))
+        self._physics.forward()
+        return self._physics
 
     def _row(self, obs: Any) -> NDArray[np.float32]:
         return np.array(flatten(self._env.observation_space, obs), np.float32)

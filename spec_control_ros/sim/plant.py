@@ -28,7 +28,7 @@ class Step:
 
 @runtime_checkable
 class Plant(Protocol):
-    """A body under control; `sim.suite_plant` is one, and a test suite holds every one to this contract."""
+    """A body under control; `sim.control_plant` is one, and a test suite holds every one to this contract."""
 
     @property
     def obs_dim(self) -> int:

@@ -63,7 +63,6 @@ class RobotBridge:
 
     Args:
         estimator: State estimator of the task.
-        action_repeat: Control steps of dm_control in a tick.
         command_map: Command map of the robot's controller.
         sensors: Sensors of the robot.
         settings: Time limits.
@@ -73,7 +72,6 @@ class RobotBridge:
     def __init__(
         self,
         estimator: StateEstimator,
-        action_repeat: int,
         command_map: CommandMap,
         sensors: Sensors,
         settings: RobotBridgeSettings,
@@ -86,9 +84,7 @@ class RobotBridge:
             settings,
             is_lockstep,
         )
-        self._plant = RobotPlant(
-            estimator, action_repeat, settings.episode_ticks or estimator.plant.episode_ticks
-        )
+        self._plant = RobotPlant(estimator, settings.episode_ticks or estimator.plant.episode_ticks)
         self._bridge = PlantBridge(self._plant)
         self._obs: NDArray[np.float32] | None = None  # of the present tick
         self._settled_s = np.inf  # when the robot is at its start; inf: it is on its way there

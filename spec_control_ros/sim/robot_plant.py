@@ -16,12 +16,11 @@ class RobotPlant:
 
     Args:
         estimator: State estimator of the task.
-        action_repeat: Control steps of dm_control in a tick, for the reward.
         episode_ticks: Number of ticks in an episode.
     """
 
-    def __init__(self, estimator: StateEstimator, action_repeat: int, episode_ticks: int):
-        self._estimator, self._action_repeat = estimator, action_repeat
+    def __init__(self, estimator: StateEstimator, episode_ticks: int):
+        self._estimator = estimator
         self.obs_dim, self.action_dim = estimator.plant.obs_dim, estimator.plant.action_dim
         self.control_period_s, self.episode_ticks = estimator.plant.control_period_s, episode_ticks
         self.body: BodyState | None = None  # as it was sensed last; None where it was not
@@ -42,7 +41,9 @@ class RobotPlant:
             raise ActionError("step: the episode is over or none was started; call reset first")
         estimate = self._observe(action)
         self._ticks_left -= 1
-        return Step(estimate.obs, self._action_repeat * estimate.reward, self._ticks_left == 0)
+        return Step(
+            estimate.obs, self._estimator.plant.action_repeat * estimate.reward, self._ticks_left == 0
+        )
 
     def joint_states(self) -> JointStates:
         """The joints as they were sensed last."""

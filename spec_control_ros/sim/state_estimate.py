@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.base import Base, FixedBase, find_base
 from spec_control_ros.sim.body_state import LARGEST, BodyState
+from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.plant import JointStates
-from spec_control_ros.sim.suite_plant import SuitePlant
 
 TRIAL_TICKS = 40
 
@@ -30,7 +30,7 @@ class BodyModel:
         plant: Environment whose physics is read and written.
     """
 
-    def __init__(self, plant: SuitePlant):
+    def __init__(self, plant: ControlPlant):
         self._physics = plant.physics
         self.base: Base = find_base(plant.physics)
         all_names = plant.joint_states().names
@@ -78,16 +78,14 @@ class StateEstimator:
     extremities and the centre of mass's velocity are dm_control's to the last digits of the arithmetic.
 
     Args:
-        task: of the suite, as in `humanoid-walk`.
-        action_repeat: Control steps of dm_control in a tick.
+        plant: Environment with the task, and with the robot's body as MuJoCo's model.
 
     Raises:
-        TaskError: the suite has no such task, or its observation tells of more than the robot's body.
+        TaskError: its observation tells of more than the robot's body.
     """
 
-    def __init__(self, task: str, action_repeat: int = 2):
-        self.plant = SuitePlant(task, action_repeat)
-        self.body = BodyModel(self.plant)
+    def __init__(self, plant: ControlPlant):
+        self.plant, self.body = plant, BodyModel(plant)
         self._check_that_the_body_is_all()
 
     def estimate(self, state: BodyState, action: NDArray[np.float32]) -> Estimate:

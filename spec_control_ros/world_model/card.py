@@ -157,7 +157,8 @@ def sizes(card: Card, task_index: int = NO_TASK) -> tuple[int, int] | None:
     own = card.get("multi_task", {})
     if task_index not in (NO_TASK, own.get("task_index", NO_TASK)):
         return None
-    known = own if card["dimensions"].get("tasks") else card["dimensions"]
+    dimensions = card.get("dimensions", {})
+    known = own if dimensions.get("tasks") else dimensions
     return (known["obs"], known["action"]) if {"obs", "action"} <= known.keys() else None
 
 

@@ -28,7 +28,7 @@ def options(**given: Any) -> BenchExecutorOptions:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"robot": "dog"}, "robot: got 'dog', expected one of humanoid"),
+        ({"robot": "dog"}, "robot: got 'dog', expected one of cheetah, humanoid"),
         ({"rates": "50,fast"}, "rates: got '50,fast', expected Hz from 1"),
         ({"rates": "0"}, "rates: got '0'"),
         ({"rates": "5000"}, "rates: got '5000', expected Hz from 1 to 2000"),
@@ -48,9 +48,9 @@ def test_rates_are_those_named() -> None:
 
 def test_executor_is_the_robots_own_but_for_its_gate() -> None:
     bench = Bench.of(options())
-    assert bench.executor.parameters["model"] == "walker-walk"
+    assert bench.folder.path.name == "walker-walk"
     assert bench.executor.parameters["gate.accept"] == 0.0
-    assert [path.name for path in bench.executor.parameter_files] == ["walker.yaml", "realtime.yaml"]
+    assert [path.name for path in bench.executor.parameter_files] == ["walker.yaml"]
 
 
 def test_echo_has_the_rights_of_the_executor() -> None:

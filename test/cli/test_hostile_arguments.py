@@ -49,6 +49,7 @@ NOWHERE = "/nowhere/at/all"
 # What stands in the other places: enough to come to each argument, and something that ends the command before it works.
 WORDS = {
     "run": ["walker", "--model", NOWHERE],
+    "parameters": ["no-robot", "--mode", "fast"],
     "convert": ["CHECKPOINT", "converted", "--task", "cup-catch"],
     "download": ["humanoid-walk"],
     "train": ["no-such-task", "--minutes", "0"],

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.plant import JointStates, Step
 from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.state_estimate import StateEstimator
@@ -15,13 +16,13 @@ class EmulatedPlant:
     """Every tick: action, efforts, physics, sensors, observation."""
 
     def __init__(self, task: str, action_repeat: int = 2):
-        estimator = StateEstimator(task, action_repeat)
+        estimator = StateEstimator(make_control_plant(task, action_repeat))
         plant = estimator.plant
         self.obs_dim, self.action_dim = plant.obs_dim, plant.action_dim
         self.control_period_s, self.episode_ticks = plant.control_period_s, plant.episode_ticks
-        self.robot = EmulatedRobot(task)
+        self.robot = EmulatedRobot(make_control_plant(task))
         self._map = CommandMap(CommandMapSettings(), find_actuators(plant.physics), self.control_period_s)
-        self._plant = RobotPlant(estimator, action_repeat, self.episode_ticks)
+        self._plant = RobotPlant(estimator, self.episode_ticks)
         self._sent = np.zeros(len(self._map.joints))
 
     def reset(self, seed: int) -> NDArray[np.float32]:

@@ -58,6 +58,7 @@ def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
 
     def begin(
         *words: str,
+        robot: str = TASK,
         planner: dict[str, Any] | None = None,
         executor: dict[str, Any] | None = None,
         sim_bridge: dict[str, Any] | None = None,
@@ -74,8 +75,8 @@ def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
         }
         in_any_namespace = {f"/**/{name}": settings for name, settings in nodes.items()}
         params = write_parameters(folder / "params.yaml", **in_any_namespace)
-        small = ["--task", TASK, "--model", str(model), "--params", str(params)]
-        started.append(Run(folder, ["walker", *small, *words]))
+        small = ["--model", str(model), "--params", str(params)]
+        started.append(Run(folder, [robot, *small, *words]))
         return started[-1]
 
     yield begin

@@ -12,9 +12,8 @@ from ros_support import PATIENCE_S, SMALL_SEARCH, TASK, Background
 
 def scenario(model: Path, **more: Any) -> dict[str, Any]:
     return {
-        "robot": "walker",
+        "robot": TASK,
         "description": "Small.",
-        "task": TASK,
         "model": str(model),
         "corrector": "none",
         "params": {

@@ -72,7 +72,7 @@ def test_every_launch_argument_is_described_to_the_user(path: Path) -> None:
 
 @pytest.fixture
 def launch(tmp_path: Path, model: Path) -> Iterator[Callable[..., Background]]:
-    """Launches a file, the walker's unless another is named, with small settings."""
+    """Launches a file, that of any robot unless another is named, with small settings."""
     nodes = {
         "planner": {"planner": {"queue_length": 4, "mppi": SMALL_SEARCH}},
         "executor": {"answer_timeout_s": 0.5},
@@ -83,8 +83,8 @@ def launch(tmp_path: Path, model: Path) -> Iterator[Callable[..., Background]]:
     params = write_parameters(tmp_path / "params.yaml", **in_any_namespace)
     started: list[Background] = []
 
-    def begin(file: str = "walker", **arguments: Any) -> Background:
-        given = {"task": TASK, "model": model, "params": params, "corrector": "none"} | arguments
+    def begin(file: str = "robot", **arguments: Any) -> Background:
+        given = {"robot": TASK, "model": model, "params": params, "corrector": "none"} | arguments
         words = [f"{name}:={value}" for name, value in given.items()]
         command = [sys.executable, "-c", SERVICE, str(ROOT / "launch" / f"{file}.launch.py"), *words]
         started.append(Background(command, tmp_path / f"launch_{len(started)}.log", {"HOME": str(tmp_path)}))
@@ -117,7 +117,7 @@ def test_launch_ends_with_success_once_the_plant_is_done(launch: Callable[..., B
 @needs_launch
 @pytest.mark.slow
 def test_robot_is_launched_as_its_own_file_would_behind_its_topics(launch: Callable[..., Background]) -> None:
-    process = launch("hardware", robot="walker", hardware="emulator", mode="lockstep")
+    process = launch("hardware", hardware="emulator", mode="lockstep")
     assert process.wait() == 0, process.text
     assert "return by dm_control itself" in process.text
 
@@ -250,7 +250,9 @@ def test_ctrl_c_that_comes_again_and_again_ends_the_launch_cleanly(
         ({"episodes": "many"}, "episodes: got 'many'"),
         ({"mode": "fast"}, "fast"),
         ({"model": "/nowhere"}, "model: got '/nowhere'"),
-        ({"task": "humanoid-fly"}, "task: got 'humanoid-fly'"),
+        ({"robot": "humanoid-fly"}, "task: got 'humanoid-fly'"),
+        ({"robot": "dog"}, "robot: got 'dog', expected one of cheetah, humanoid, walker"),
+        ({"robot": "acrobot-swingup_sparse"}, "made for acrobot-swingup, expected acrobot-swingup_sparse"),
     ],
     ids=str,
 )

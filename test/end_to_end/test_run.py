@@ -242,17 +242,17 @@ def test_model_of_another_body_is_refused_before_anything_starts(
     assert process.logs() == {}
 
 
-@pytest.mark.slow
-def test_model_of_another_task_of_the_same_body_runs_with_a_warning(run: Run) -> None:
-    process = run("--task", "acrobot-swingup-sparse")
-    assert process.wait() == 0, process.text
-    said = "warning: model small was made for acrobot-swingup, and drives acrobot-swingup-sparse"
+def test_model_of_another_task_of_the_same_body_is_refused_before_anything_starts(run: Run) -> None:
+    process = run(robot="acrobot-swingup-sparse")
+    assert process.wait() == 1, process.text
+    said = "error: model small: made for acrobot-swingup, expected acrobot-swingup-sparse"
     assert said in process.text.replace("\n", " ")
+    assert process.logs() == {}
 
 
 def test_unknown_robot_is_refused_with_those_there_are() -> None:
     words = [sys.executable, "-m", "spec_control_ros.cli.main", "run", "hexapod"]
     ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode != 0
-    assert "humanoid, walker" in ended.stderr
+    assert "cheetah, humanoid, walker" in ended.stderr
     assert "Traceback" not in ended.stderr

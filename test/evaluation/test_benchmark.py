@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from spec_control_ros.bringup.parameter_files import Parameters, read_parameters, write_parameters
+from spec_control_ros.bringup.parameter_files import Parameters, write_parameters
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, CheckpointError, MisfitError, SettingsError
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
@@ -132,6 +133,13 @@ def test_model_of_another_task_is_refused(enter: Callable, model: Path) -> None:
         Subject("acrobot-swingup", model).runner().check(entered.trials[0])
 
 
+def test_model_of_another_task_of_the_same_sizes_is_refused(enter: Callable, model: Path) -> None:
+    (entered,) = enter("replan")
+    said = "model small: made for cartpole-balance, expected cartpole-swingup"
+    with pytest.raises(MisfitError, match=said):
+        Subject("cartpole-swingup", model).runner().check(entered.trials[0])
+
+
 def test_model_of_another_tick_is_refused(enter: Callable, model: Path) -> None:
     update_card(model / WEIGHTS, "control_period_s", 0.05)
     (entered,) = enter("replan")
@@ -150,7 +158,7 @@ def test_wrong_parameter_is_refused_with_its_name(model: Path, tmp_path: Path) -
 
 def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> None:
     config, (mode, delayed) = RobotConfig(CONFIG), find_modes(["two_tower", "two_tower_d1"], CONFIG / "modes")
-    own = read_parameters([CONFIG / "walker.yaml"])["planner"]["planner"]
+    own = find_robot("walker", CONFIG).parameters()["planner"]["planner"]
     assert config.parameters("walker-walk", mode, Backend.PROCESS)["planner"]["planner"] == own
     at_once, later, real = (
         config.parameters("walker-walk", m, backend)["executor"]

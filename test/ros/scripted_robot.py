@@ -17,6 +17,7 @@ from spec_control_ros.ros.messages import to_joint_state
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
+from spec_control_ros.sim.environment import make_control_plant
 
 RATE_HZ = 50.0
 CONTROLLER = "forward_command_controller"
@@ -32,7 +33,7 @@ class ScriptedRobot:
     """
 
     def __init__(self, probe: Probe, task: str):
-        self._probe, self._robot = probe, EmulatedRobot(task)
+        self._probe, self._robot = probe, EmulatedRobot(make_control_plant(task))
         self.efforts: list[np.ndarray] = []  # as the controller got them
         self._spoil: Mapping[str, Callable[[Any], Any]] = {}
         self._seconds: dict[str, Any] = {}  # further publishers

@@ -18,6 +18,7 @@ from test_bridge_node import Controller
 from spec_control_interfaces import msg
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.state_estimate import StateEstimator
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -55,9 +56,9 @@ def controller(probe: Probe) -> Controller:
 def expected_rewards(folder: Path) -> list[float]:
     """Of the same loop without ROS: emulated robot, estimate, prior."""
     policy = tick_model(ModelFolder(folder).world_model()[0], None)
-    estimator, robot = StateEstimator(TASK), EmulatedRobot(TASK)
+    estimator, robot = StateEstimator(make_control_plant(TASK)), EmulatedRobot(make_control_plant(TASK))
     gains = find_actuators(robot.plant.physics).gains
-    plant = RobotPlant(estimator, 2, TICKS)
+    plant = RobotPlant(estimator, TICKS)
     robot.reset(3)
     plant.body = robot.state()
     obs, rewards = plant.reset(3), []
@@ -130,7 +131,7 @@ def test_realtime_robot_is_driven_stopped_blinded_and_reset(
     epoch = controller.reset(9)
     assert epoch == 2
     first = controller.observation(epoch, 0)
-    np.testing.assert_allclose(first.data, StateEstimator(TASK).plant.reset(9), atol=1e-5)
+    np.testing.assert_allclose(first.data, StateEstimator(make_control_plant(TASK)).plant.reset(9), atol=1e-5)
     # Ended: the robot is left without effort.
     drive(controller, epoch, 2, action)
     bridge.send(signal.SIGTERM)

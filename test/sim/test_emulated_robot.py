@@ -14,7 +14,7 @@ STEPS = 10  # of physics in a control step of dm_control's
 
 @pytest.fixture
 def robot() -> EmulatedRobot:
-    return EmulatedRobot(TASK)
+    return EmulatedRobot(make_control_plant(TASK))
 
 
 def pose(robot: EmulatedRobot) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_motors_hold_the_last_effort(robot: EmulatedRobot) -> None:
 
 def test_joint_order_is_the_controllers() -> None:
     order = ("left_ankle", "right_hip", "left_knee", "right_knee", "left_hip", "right_ankle")
-    robot = EmulatedRobot(TASK, order)
+    robot = EmulatedRobot(make_control_plant(TASK), order)
     robot.command(np.array([2.0, 10.0, 0.0, 0.0, 0.0, 0.0]))
     robot.advance(1)
     assert robot.plant.physics.control().tolist() == pytest.approx([0.1, 0, 0, 0, 0, 0.1])
@@ -97,4 +97,4 @@ def test_efforts_that_do_not_fit_are_refused_and_it_goes_on_with_the_last(
 
 def test_controller_of_another_robot_is_refused() -> None:
     with pytest.raises(SettingsError, match="joints: got hip, expected each of right_hip"):
-        EmulatedRobot(TASK, ("hip",))
+        EmulatedRobot(make_control_plant(TASK), ("hip",))

@@ -12,6 +12,7 @@ from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate
 from spec_control_ros.sim.command_map import CommandKind, CommandMap, CommandMapSettings
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
+from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import RobotBridge, RobotBridgeSettings, Stop
 from spec_control_ros.sim.sensors import Sensors
@@ -28,12 +29,12 @@ ACTION = np.linspace(-0.5, 0.5, 6).astype(np.float32)
 
 @cache
 def estimator() -> StateEstimator:
-    return StateEstimator(TASK)
+    return StateEstimator(make_control_plant(TASK))
 
 
 @cache
 def robot() -> EmulatedRobot:
-    return EmulatedRobot(TASK)
+    return EmulatedRobot(make_control_plant(TASK))
 
 
 @dataclass
@@ -48,7 +49,7 @@ class World:
     def __post_init__(self) -> None:
         made = CommandMap(self.map_settings, find_actuators(estimator().plant.physics), PERIOD_S)
         sensors = Sensors(estimator().body.joint_names, SensorSettings(max_age_s=0.1, max_skew_s=0.01))
-        self.bridge = RobotBridge(estimator(), 2, made, sensors, self.settings, is_lockstep=self.is_lockstep)
+        self.bridge = RobotBridge(estimator(), made, sensors, self.settings, is_lockstep=self.is_lockstep)
 
     def sense(self, state: BodyState | None = None, stamp_s: float | None = None) -> None:
         """Every sensor says how the robot is."""

@@ -21,7 +21,7 @@ EXACT = {"rtol": 0.0, "atol": 1e-6}
 
 @cache
 def estimator(task: str) -> StateEstimator:
-    return StateEstimator(task)
+    return StateEstimator(make_control_plant(task))
 
 
 @cache
@@ -135,9 +135,9 @@ def test_absurd_value_is_refused_and_leaves_nothing_behind(value: float) -> None
 @pytest.mark.parametrize("task", ["reacher-easy", "quadruped-walk", "hopper-hop"])
 def test_task_that_sees_more_than_the_body_is_refused(task: str) -> None:
     with pytest.raises(TaskError, match=task + ": its observation tells of more than joints and base"):
-        StateEstimator(task)
+        StateEstimator(make_control_plant(task))
 
 
 def test_second_free_body_is_refused() -> None:
     with pytest.raises(TaskError, match="expected one robot of hinges and slides"):
-        StateEstimator("quadruped-fetch")
+        StateEstimator(make_control_plant("quadruped-fetch"))

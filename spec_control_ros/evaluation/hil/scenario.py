@@ -5,14 +5,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.bringup.system import BRIDGES, arguments, fault_file
+from spec_control_ros.bringup.robot import NODES, Robot, find_robot
+from spec_control_ros.bringup.system import fault_file
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.hil.limits import NO_LIMITS, Limits, limits_from
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, read_faults, schedule_from
 
 ALL = "all"
-NODES = ("planner", "executor", *BRIDGES, "hardware_emulator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,11 @@ class Scenario:
     """One system run with faults and limits."""
 
     name: str
-    robot: str
+    robot: Robot
     description: str = ""
     mode: str = "lockstep"
     hardware: str = "none"  # emulator: the plant is a robot behind a robot's topics
-    task: str = ""  # empty: the robot's
-    model: str = ""  # empty: named like the task
+    model: str = ""  # empty: the robot's
     corrector: str = "auto"
     episodes: int = 1
     seed: int = 0  # of the first episode; each further one takes the next
@@ -37,7 +36,7 @@ class Scenario:
 
     def arguments(self) -> dict[str, str]:
         """What `bringup.system.processes` is to be told, files left aside."""
-        given = {
+        return {
             "mode": self.mode,
             "hardware": self.hardware,
             "model": self.model,
@@ -45,7 +44,6 @@ class Scenario:
             "episodes": str(self.episodes),
             "seed": str(self.seed),
         }
-        return given | ({"task": self.task} if self.task else {})
 
     def parameters(self) -> dict[str, dict[str, Any]]:
         """What this scenario wants of the nodes, by node."""
@@ -108,7 +106,7 @@ def scenario_from(name: str, content: Any, config: Path) -> Scenario:
     sayable = [f.name for f in fields(Scenario) if f.name not in ("name", "schedule")]
     if unknown := [str(key) for key in content if key not in sayable]:
         raise SettingsError(f"{unknown[0]}: unknown, expected one of {', '.join(sayable)}")
-    arguments(str(content["robot"]))  # there is such a robot
+    robot = find_robot(str(content["robot"]), config)
     for key in ("episodes", "seed", "ticks"):
         value = content.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < (key == "episodes"):
@@ -122,9 +120,10 @@ def scenario_from(name: str, content: Any, config: Path) -> Scenario:
         raise SettingsError(f"params: got {params!r}, expected parameters below {', '.join(NODES)}")
     return Scenario(
         name=name,
+        robot=robot,
         schedule=_schedule(content.get("faults"), config),
         limits=limits_from(content.get("limits") or {}),
-        **{key: value for key, value in content.items() if key != "limits"},
+        **{key: value for key, value in content.items() if key not in ("robot", "limits")},
     )
 
 

@@ -6,7 +6,6 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any
 
-from spec_control_ros.bringup.system import ROBOTS
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.evaluation.hil.measures import EpisodeMeasures, Measures, measure_episode, summarise
@@ -43,8 +42,8 @@ class ScenarioVerdict:
             "measured": None if self.measures is None else self.measures.as_dict(),
             "failures": list(self.objections),
             "description": s.description,
-            "robot": s.robot,
-            "task": s.task or ROBOTS[s.robot],
+            "robot": s.robot.name,
+            "task": s.robot.environment,
             "mode": s.mode,
             "hardware": s.hardware,
             "corrector": s.corrector,

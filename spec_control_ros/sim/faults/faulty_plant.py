@@ -1,6 +1,7 @@
 """A plant that fails on demand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class FaultyPlant:
             self._push()
         step = self._plant.step(action)
         self._tick += 1
-        return Step(self._sensed(step.obs), step.reward, step.is_last)
+        return replace(step, obs=self._sensed(step.obs))
 
     def joint_states(self) -> JointStates:
         """The joints as they are now."""

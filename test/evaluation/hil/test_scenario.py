@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.hil.limits import ALWAYS
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
@@ -23,9 +24,8 @@ def test_file_tells_what_is_run_and_what_must_come_out(tmp_path: Path) -> None:
     scenario = read(
         tmp_path,
         """
-        robot: humanoid
+        robot: humanoid-stand
         mode: realtime
-        task: humanoid-stand
         episodes: 3
         ticks: 80
         params: {executor: {hold: last}}
@@ -33,17 +33,14 @@ def test_file_tells_what_is_run_and_what_must_come_out(tmp_path: Path) -> None:
         limits: {return_min: 10, time_to_hold_s_max: 0.5}
         """,
     )
-    assert (scenario.name, scenario.robot) == ("mine", "humanoid")
+    assert (scenario.name, scenario.robot) == ("mine", find_robot("humanoid-stand", CONFIG))
     assert scenario.arguments() == {
-        **{
-            "mode": "realtime",
-            "hardware": "none",
-            "model": "",
-            "corrector": "auto",
-            "episodes": "3",
-            "seed": "0",
-        },
-        "task": "humanoid-stand",
+        "mode": "realtime",
+        "hardware": "none",
+        "model": "",
+        "corrector": "auto",
+        "episodes": "3",
+        "seed": "0",
     }
     assert scenario.parameters() == {"executor": {"hold": "last"}, "sim_bridge": {"episode_ticks": 80}}
     assert scenario.schedule.faults == (Noise(std=0.3),)

@@ -15,6 +15,8 @@ from spec_control_ros.core.errors import ProcessError
 from spec_control_ros.evaluation.hil.scenario import Scenario, scenario_from
 from spec_control_ros.evaluation.hil.verdict import judge
 
+CONFIG = Path(__file__).resolve().parents[3] / "config"
+
 
 def scenario(**limits: float) -> Scenario:
     content: dict[str, Any] = {
@@ -26,7 +28,7 @@ def scenario(**limits: float) -> Scenario:
         },
         "limits": limits,
     }
-    return scenario_from("mine", content, Path())
+    return scenario_from("mine", content, CONFIG)
 
 
 @pytest.fixture
