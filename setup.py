@@ -19,6 +19,14 @@ NODES = (
     "recorder",
     "network_relay",
 )
+# What `pip install 'spec_control_ros[EXTRA]'` brings besides what is always needed.
+EXTRAS = {
+    "gymnasium": ("gymnasium",),
+    "train": ("tensorboardX",),
+    "download": ("huggingface_hub", "httpx2"),
+    "video": ("imageio-ffmpeg",),
+    "analyze": ("backports-zstd", "lz4", "markupsafe", "matplotlib", "plotly", "rosbags"),
+}
 
 
 def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:
@@ -29,16 +37,28 @@ def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:
     return [(str(SHARE / path.parent), [str(path)]) for path in sorted(files)]
 
 
+def is_colcon() -> bool:
+    """Whether colcon calls."""
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return "colcon_distutils_commands" in {Path(path).name for path in paths}
+
+
+def requirements(*names: str) -> list[str]:
+    """Lines of requirements.txt: those of these names, or, without any, those that no extra has."""
+    lines = [line.split("#")[0].strip() for line in Path("requirements.txt").read_text().splitlines()]
+    by_name = {re.split(r"[^\w-]", line)[0]: line for line in lines if line}
+    optional = {name for extra in EXTRAS.values() for name in extra}
+    return [line for name, line in by_name.items() if (name in names if names else name not in optional)]
+
+
 def refuse_without_messages() -> None:
     """Ends a colcon build that would install nodes that cannot start.
 
     colcon does not look for packages inside a package, so the messages need a place of their own in the workspace.
     """
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    is_colcon = "colcon_distutils_commands" in {Path(path).name for path in paths}
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     marker = Path("share/ament_index/resource_index/packages") / MESSAGES
-    if is_colcon and not any((prefix / marker).exists() for prefix in map(Path, prefixes)):
+    if is_colcon() and not any((prefix / marker).exists() for prefix in map(Path, prefixes)):
         sys.exit(
             f"error: {MESSAGES}, the messages of {PACKAGE}, is not in this workspace. "
             f"Link it and build again: ln -s {PACKAGE}/{MESSAGES} src/ && colcon build"
@@ -49,8 +69,9 @@ if {"install", "develop"} & set(sys.argv) and "--help" not in sys.argv:
     refuse_without_messages()
 # The one home of the version; package.xml, which ROS 2 wants as well, is held against it by a test.
 VERSION = re.findall(r'^__version__ = "(.+)"$', Path(PACKAGE, "__init__.py").read_text(), re.MULTILINE)[0]
-# A wheel has a command of pip's.
-command = [] if "bdist_wheel" in sys.argv else [("bin", ["bin/spec-control"])]
+# A wheel has a command of pip's, and no nodes: they would be commands of everybody, `echo` among them.
+IS_WHEEL = not is_colcon() and bool({"bdist_wheel", "dist_info", "egg_info"} & set(sys.argv))
+command = [] if IS_WHEEL else [("bin", ["bin/spec-control"])]
 
 setup(
     name=PACKAGE,
@@ -65,9 +86,14 @@ setup(
         *share_files("config"),
         *share_files("models"),
     ],
-    install_requires=["setuptools"],
+    # In a workspace, rosdep and requirements.txt bring what is needed.
+    install_requires=["setuptools"] if is_colcon() else requirements(),
     # colcon runs the tests only if it finds pytest among these.
-    extras_require={"test": ["pytest"]},
+    extras_require={
+        "test": ["pytest"],
+        **{extra: requirements(*names) for extra, names in EXTRAS.items()},
+        "all": requirements(*(name for names in EXTRAS.values() for name in names)),
+    },
     zip_safe=False,
     maintainer="The spec_control_ros authors",
     maintainer_email="maintainers@users.noreply.github.com",
@@ -76,7 +102,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"spec-control = {PACKAGE}.cli.main:main",
-            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES),
+            *(f"{node} = {PACKAGE}.nodes.{node}:main" for node in NODES if not IS_WHEEL),
         ],
         # Any package may add kinds of planners to this group; a model's card names its own as `format`.
         f"{PACKAGE}.planners": [

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 
 from benchmarks.executor.executor_processes import driven
@@ -25,6 +24,7 @@ from spec_control_ros.analysis.distribution import distribution, spread
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.bringup.parent_death import parent_environment
 from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import Process, processes
 from spec_control_ros.cli.given_model import driven_env, find_model
 from spec_control_ros.cli.hardware_info import hardware_info
@@ -80,7 +80,7 @@ class Bench:
         Raises:
             SpecControlError: there is no such robot or model, or the parameter files are damaged.
         """
-        config = Path(get_package_share_directory("spec_control_ros")) / "config"
+        config = share_folder() / "config"
         robot = find_robot(options.robot, config)
         given = {"mode": "realtime", "model": options.model}
         executor = next(p for p in processes(robot, given, new_log_folder()) if p.executable == "executor")

@@ -7,6 +7,15 @@ from types import TracebackType
 from spec_control_ros.core.errors import ProcessError
 
 MESSAGES = "spec_control_interfaces"
+ROS = (
+    "rclpy",
+    "ament_index_python",
+    "launch",
+    "launch_ros",
+    "builtin_interfaces",
+    "rcl_interfaces",
+    "lifecycle_msgs",
+)
 
 
 def advice(module: str) -> str:
@@ -21,9 +30,16 @@ def advice(module: str) -> str:
             f"the messages, {MESSAGES}, are not built, or their workspace is not sourced. In the workspace: "
             f"ln -s spec_control_ros/{MESSAGES} src/; colcon build; source install/setup.bash"
         )
+    if name in ROS:
+        return (
+            f"this needs ROS 2, but {sys.executable} finds no {name}: source setup.bash of a ROS 2 workspace that has this "
+            "package, or take scripts/setup.sh of the repository, which brings ROS 2 along. What runs no nodes "
+            "(train, distill, calibrate, convert, download, analyze, replay, bench) needs no ROS"
+        )
     return (
         f"{sys.executable} finds no module {name}. If it is part of ROS 2: rosdep install it, and source setup.bash. "
-        "Else install requirements.txt for this Python; in a virtual environment, build with: python -m colcon build"
+        "Else install requirements.txt for this Python, or pip install 'spec_control_ros[all]'; in a virtual "
+        "environment, build with: python -m colcon build"
     )
 
 

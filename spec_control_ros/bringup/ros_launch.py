@@ -11,7 +11,6 @@ from pathlib import Path
 from ament_index_python.packages import (
     PackageNotFoundError,
     get_package_prefix,
-    get_package_share_directory,
 )
 from launch.action import Action
 from launch.actions import (
@@ -35,6 +34,7 @@ from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
 from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import (
     ARGUMENTS,
     Process,
@@ -112,7 +112,7 @@ def hil_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[Action]:
     require_messages()
     _shut_down_at_sigterm(context)
-    config = Path(get_package_share_directory(PACKAGE)) / "config"
+    config = share_folder() / "config"
     robot = find_robot(LaunchConfiguration("robot").perform(context), config)
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in ARGUMENTS}
     if not given["namespace"].startswith("/"):  # that of PushRosNamespace comes before

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 
 from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_progress import BenchProgress
 from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
@@ -55,7 +55,7 @@ def bench(options: BenchOptions) -> int:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
-    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    config = share_folder() / "config"
     robot = find_robot(options.robot, config)
     folder = find_model(options.model or robot.model)
     refuse_folder(folder.path if options.has_card else None)
@@ -93,7 +93,7 @@ def _contenders(
     options: BenchOptions, subject: Subject, folder: Path, console: Console
 ) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
     """The modes asked for, in one process and through the nodes, each one checked before any is run."""
-    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    config = share_folder() / "config"
     modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
     seeds = parse_seeds(options.seeds, options.episodes)
     robot = RobotConfig(config, options.params, options.robot)

@@ -7,7 +7,6 @@ from pathlib import Path
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.system import Process, processes
-from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
 from spec_control_ros.evaluation.measurement import Measurement
@@ -35,6 +34,11 @@ def measure_through_ros(
         ProcessError: a process died.
         BenchmarkError: a tick went unreported.
     """
+    from spec_control_ros.cli.system import (  # a benchmark in one process needs no ROS
+        new_log_folder,
+        run_system,
+    )
+
     log = RunLog()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{benchmark_run.mode.name}.yaml"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from rich.text import Text
 from spec_control_ros.analysis.hil_junit import write_junit
 from spec_control_ros.analysis.hil_page import write_page
 from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
@@ -43,7 +43,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     Raises:
         SettingsError: a scenario is wrong; then none is run.
     """
-    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    config = share_folder() / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
     verdicts: list[ScenarioVerdict] = []
     console = terminal()

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
@@ -33,7 +33,7 @@ def run(name: str, given: dict[str, str], json_file: Path | None, plot_file: Pat
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
     values = {a.name: a.default for a in ARGUMENTS} | given
-    config, logs = Path(get_package_share_directory("spec_control_ros")) / "config", new_log_folder()
+    config, logs = share_folder() / "config", new_log_folder()
     robot = find_robot(name, config)
     system = processes(robot, given, logs)
     faults = fault_file(values["faults"], config)

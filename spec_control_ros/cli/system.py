@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
 
 from spec_control_ros.analysis.run_log import RunLog
@@ -20,6 +19,7 @@ from spec_control_ros.bringup.log_folder import ensure_log_folder, log_folder
 from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import BRIDGES
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import Process, heard
 from spec_control_ros.core.decision import Reason
@@ -165,7 +165,7 @@ def _settle(spin: NodeRunner, log: RunLog) -> None:
 
 def environment() -> dict[str, str]:
     """Of all processes: ours stays on this machine and finds its peers quickly, unless the user said otherwise."""
-    config = Path(get_package_share_directory("spec_control_ros")) / "config"
+    config = share_folder() / "config"
     os.environ.update(middleware_environment(os.environ, config))
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     return dict(os.environ)

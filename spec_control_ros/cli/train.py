@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColumn
 
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import interruption, progress, terminal
@@ -55,7 +55,7 @@ def train(
     """
     torch.set_num_threads(threads)
     keep_freed_memory()
-    share = Path(get_package_share_directory("spec_control_ros"))
+    share = share_folder()
     settings = replace(read_recipe(task, recipe, share), task=task, **given)
     origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
     console = terminal()

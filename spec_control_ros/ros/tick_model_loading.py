@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
-
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.planner_format import PlannerFormat, find_format
 from spec_control_ros.world_model.card import find_folder, folder_card
@@ -17,7 +16,7 @@ def model_folder(name: str) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    return find_folder(name, Path(get_package_share_directory("spec_control_ros")) / "models")
+    return find_folder(name, share_folder() / "models")
 
 
 def format_of(name: str) -> PlannerFormat:
