@@ -51,6 +51,12 @@ def requirements(*names: str) -> list[str]:
     return [line for name, line in by_name.items() if (name in names if names else name not in optional)]
 
 
+def extras() -> dict[str, list[str]]:
+    """Requirements by extra, and all of them."""
+    everything = {name for names in EXTRAS.values() for name in names}
+    return {extra: requirements(*names) for extra, names in (*EXTRAS.items(), ("all", everything))}
+
+
 def refuse_without_messages() -> None:
     """Ends a colcon build that would install nodes that cannot start.
 
@@ -89,11 +95,7 @@ setup(
     # In a workspace, rosdep and requirements.txt bring what is needed.
     install_requires=["setuptools"] if is_colcon() else requirements(),
     # colcon runs the tests only if it finds pytest among these.
-    extras_require={
-        "test": ["pytest"],
-        **{extra: requirements(*names) for extra, names in EXTRAS.items()},
-        "all": requirements(*(name for names in EXTRAS.values() for name in names)),
-    },
+    extras_require={"test": ["pytest"], **({} if is_colcon() else extras())},
     zip_safe=False,
     maintainer="The spec_control_ros authors",
     maintainer_email="maintainers@users.noreply.github.com",

@@ -32,7 +32,7 @@ def advice(module: str) -> str:
         )
     if name in ROS:
         return (
-            f"this needs ROS 2, but {sys.executable} finds no {name}: source setup.bash of a ROS 2 workspace that has this "
+            f"this needs ROS 2, but {sys.executable} finds no {name}: source setup.bash of a workspace that has this "
             "package, or take scripts/setup.sh of the repository, which brings ROS 2 along. What runs no nodes "
             "(train, distill, calibrate, convert, download, analyze, replay, bench) needs no ROS"
         )
