@@ -16,7 +16,7 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 
 EPISODE = 500  # ticks of an epoch
 # The longest way through a tick that need not wait: every queued action is corrected.
-ALWAYS_CORRECT = GateSettings(mode=GateMode.FIXED, accept=0.0, replan=1e9, max_corrections=100_000)
+ALWAYS_CORRECT = GateSettings(mode=GateMode.FIXED, accept=0.0, replan=1e9)
 
 
 def correcting(settings: ControllerSettings) -> ControllerSettings:

@@ -150,9 +150,7 @@ class CalibrationRollouts:
 
 def open_gate(settings: GateSettings) -> GateSettings:
     """A gate that corrects every tick and never drops the queue for its mismatch."""
-    return replace(
-        settings, mode=GateMode.FIXED, accept=0.0, replan=1e9, commit_ticks=0, max_corrections=100_000
-    )
+    return replace(settings, mode=GateMode.FIXED, accept=0.0, replan=1e9)
 
 
 def normal_episodes(episodes: Sequence[GatedEpisode]) -> list[GatedEpisode]:

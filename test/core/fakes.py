@@ -16,7 +16,7 @@ OBS, ACTION = 3, 2
 POLICY_ACTION = np.array([0.25, -0.25], np.float32)
 PREDICTED = np.array([1.0, 0.0, 0.0], np.float32)  # every plan's latents; of length 1
 
-GATE = GateSettings(accept=0.1, replan=1.0, hysteresis=0.0, max_corrections=3)
+GATE = GateSettings(accept=0.1, replan=1.0)
 WAITING = ExecutorSettings(
     hold=HoldPolicy.ZERO,
     plan_wait_s=1.0,

@@ -619,8 +619,7 @@ class TestHistory:
 
     def lengths(self, *events: object) -> list[int]:
         corrector = FakeCorrector()
-        gate = dataclasses.replace(GATE, max_corrections=100)
-        law = executor(corrector=corrector, gate=gate, history_window=3)
+        law = executor(corrector=corrector, history_window=3)
         law.tick(observation(0), 0.0)
         law.receive(plan(0, rows=10), 0.0)
         for event in events:
@@ -751,7 +750,7 @@ class TestChanges:
         self, driving: PlanExecutor, values: dict[str, float], said: str
     ) -> None:
         with pytest.raises(SettingsError, match=said):
-            driving.changed({"gate.large": 3.0, **values})
+            driving.changed({"gate.correction_rate": 0.5, **values})
         assert decided(driving.tick(observation(1), 0.2)).replan_threshold == 1.0
 
 

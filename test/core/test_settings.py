@@ -185,6 +185,6 @@ def test_values_are_replaced_by_their_dotted_names() -> None:
 
 def test_live_settings_are_thresholds_and_limits() -> None:
     assert sorted(live_fields(GateSettings)) == sorted(
-        ["accept", "replan", "correction_rate", "false_alarm_rate", "hysteresis", "large"]
+        ["accept", "replan", "correction_rate", "false_alarm_rate"]
     )
     assert sorted(live_fields(ExecutorSettings)) == ["max_action", "max_action_rate"]

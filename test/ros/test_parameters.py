@@ -60,7 +60,7 @@ def refusal(
         ("executor", {"gate.mode": "strict"}, ["gate.mode", "'strict'", "fixed, quantile, adaptive"]),
         ("executor", {"gate.accept": True}, ["gate.accept", "True"]),
         ("executor", {"gate.accept": [0.1, 0.2]}, ["gate.accept"]),
-        ("executor", {"gate.max_corrections": 1.5}, ["gate.max_corrections", "1.5"]),
+        ("executor", {"gate.max_steps_ahead": 1.5}, ["gate.max_steps_ahead", "1.5"]),
         ("planner", {"planner.mppi.horizon": 0}, ["planner.mppi.horizon", "got 0", "at least 1"]),
         ("planner", {"planner.mppi.discount": 1.5}, ["planner.mppi.discount", "1.5", "at most 1"]),
         ("planner", {"planner.mppi.temperature": 0.0}, ["planner.mppi.temperature", "more than 0"]),
@@ -207,11 +207,8 @@ def test_shadow_needs_no_limits(make_node: Callable[..., ProcessNode]) -> None:
 
 LIVE = {
     "executor": {
-        *(
-            f"gate.{name}"
-            for name in ("accept", "replan", "correction_rate", "false_alarm_rate", "hysteresis")
-        ),
-        *("gate.large", "executor.max_action", "executor.max_action_rate"),
+        *(f"gate.{name}" for name in ("accept", "replan", "correction_rate", "false_alarm_rate")),
+        *("executor.max_action", "executor.max_action_rate"),
     },
     "hardware_bridge": {"controller.lower", "controller.upper", "controller.rates"},
 }

@@ -153,7 +153,7 @@ def test_stated_part_of_the_fitted_ticks_exceeds_each_threshold(
 def test_false_alarms_on_further_episodes_come_near_the_stated_rate(
     operation: CalibrationRollouts, calibration: GateCalibration
 ) -> None:
-    gate = GateSettings(mode=GateMode.QUANTILE, hysteresis=0.0)
+    gate = GateSettings(mode=GateMode.QUANTILE)
     verification = verify("quantile", returning(list(operation.run(gate, calibration, HELD_OUT)), 1.0))
     assert sum(verification.ticks) > 75
     assert 0.08 < verification.false_alarm_rate < 0.35  # 0.2; some 100 ticks, which hang together

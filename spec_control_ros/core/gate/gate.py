@@ -1,7 +1,7 @@
 """Judges every tick: execute what is queued, correct it, or ask for another plan."""
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import nan
 
 import numpy as np
 from jaxtyping import Float32
@@ -37,7 +37,7 @@ UNCOMPARED = GateVerdict(DecisionKind.ACCEPT, Reason.NONE, nan)
 class Gate:
     """Judges ticks one after the other.
 
-    It remembers how the present plan has done so far, and when mismatch last dropped one.
+    It remembers how the present plan has done so far.
 
     Args:
         settings: of the gate.
@@ -74,9 +74,6 @@ class Gate:
             usual_growth = 1.0 if calibration is None else calibration.sensitivity
             self._adaptive = AdaptiveThreshold(settings, usual_growth, None if model is None else model.step)
         self._plan: Plan | None = None
-        self._taken_over_at = 0  # tick
-        self._replanned_at = -inf  # tick
-        self._corrections = 0
 
     def changed(self, settings: GateSettings) -> "Gate":
         """A gate with other settings that remembers what this one does.
@@ -85,21 +82,19 @@ class Gate:
             SettingsError: see the class.
         """
         gate = Gate(settings, self._calibration, self._model)
-        gate._plan, gate._taken_over_at = self._plan, self._taken_over_at
-        gate._replanned_at, gate._corrections = self._replanned_at, self._corrections
+        gate._plan = self._plan
         if gate._adaptive is not None and self._adaptive is not None:
             gate._adaptive.go_on_from(self._adaptive)
         return gate
 
     def reset(self) -> None:
         """Forget everything, as at the start of an epoch."""
-        self._replanned_at = -inf
-        self._take_over(None, 0)
+        self._take_over(None)
 
     def follow(self, row: QueuedAction) -> None:
         """Take note of the row that is due: another plan may have taken over with it."""
         if row.plan is not self._plan:
-            self._take_over(row.plan, row.tick)
+            self._take_over(row.plan)
 
     def judge(
         self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
@@ -126,9 +121,6 @@ class Gate:
         kind, reason = self._judge(distance, accept, replan, row, can_correct)
         if self._adaptive is not None:
             self._adaptive.add(distance, base)
-        self._corrections = self._corrections + 1 if kind is DecisionKind.CORRECT else 0
-        if kind is DecisionKind.REPLAN and reason is Reason.MISMATCH:
-            self._replanned_at = row.tick
         return GateVerdict(kind, reason, distance, accept, replan)
 
     def _can_compare(self, row: QueuedAction) -> bool:
@@ -140,9 +132,8 @@ class Gate:
         assert self._policy is not None  # as the constructor has made sure
         return action_distance(row.action, self._policy(observed))
 
-    def _take_over(self, plan: Plan | None, tick: int) -> None:
-        self._plan, self._taken_over_at = plan, tick
-        self._corrections = 0
+    def _take_over(self, plan: Plan | None) -> None:
+        self._plan = plan
         if self._adaptive is not None:
             self._adaptive.restart()
 
@@ -150,29 +141,18 @@ class Gate:
         self, base: Thresholds, observed: Float32[np.ndarray, "latent"], row: QueuedAction
     ) -> tuple[float, float]:
         """The accept and replan thresholds of this tick."""
-        s = self.settings
         factor = 1.0
         if self._adaptive is not None and row.plan.predicts:
             factor = self._adaptive.factor(observed, row)
-        replan = s.large * base.replan if self._is_committed(row.tick) else base.replan / factor
-        accept = base.accept / factor * (1.0 - s.hysteresis if self._corrections else 1.0)
-        return accept, replan
-
-    def _is_committed(self, tick: int) -> bool:
-        """Whether only a large mismatch may drop the plan."""
-        s = self.settings
-        return tick < max(self._taken_over_at + s.commit_ticks, self._replanned_at + s.cooldown_ticks)
+        return base.accept / factor, base.replan / factor
 
     def _judge(
         self, distance: float, accept: float, replan: float, row: QueuedAction, can_correct: bool
     ) -> tuple[DecisionKind, Reason]:
-        s = self.settings
         if not distance <= replan:
             return DecisionKind.REPLAN, Reason.MISMATCH
-        if row.steps_ahead > s.max_steps_ahead:
+        if row.steps_ahead > self.settings.max_steps_ahead:
             return DecisionKind.REPLAN, Reason.STALE
         if distance <= accept or not can_correct:
             return DecisionKind.ACCEPT, Reason.NONE
-        if self._corrections >= s.max_corrections and not self._is_committed(row.tick):
-            return DecisionKind.REPLAN, Reason.MISMATCH
         return DecisionKind.CORRECT, Reason.MISMATCH

@@ -61,34 +61,8 @@ class GateSettings:
     sensitivity: float = setting(
         0.5, "Adaptive mode: tightening where errors grow twice as fast as usual", low=0.0, high=1e6
     )
-    hysteresis: float = setting(
-        0.1,
-        "Fraction of the accept threshold by which the mismatch must fall below it to end a run of corrections",
-        low=0.0,
-        high=0.99,
-        live=True,
-    )
-    max_corrections: int = setting(
-        50, "Largest number of corrections in a row; one more is a replan", low=0, high=100_000
-    )
     max_steps_ahead: int = setting(
         50, "Actions further from the start of their plan are stale (ticks)", low=0, high=100_000
-    )
-    commit_ticks: int = setting(
-        0, "Ticks after a plan takes over during which only a large mismatch drops it", low=0, high=100_000
-    )
-    cooldown_ticks: int = setting(
-        0,
-        "Ticks after a mismatch dropped the queue during which only a large mismatch drops it again",
-        low=0,
-        high=100_000,
-    )
-    large: float = setting(
-        2.0,
-        "A mismatch above this multiple of the replan threshold, before any tightening, is large",
-        low=1.0,
-        high=1e6,
-        live=True,
     )
 
     def __post_init__(self) -> None:

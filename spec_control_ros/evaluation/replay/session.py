@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from math import isclose
 
+from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.errors import MisfitError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.plan_executor import PlanExecutor
@@ -19,6 +20,8 @@ from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 
+# Parameters of the gate that older versions had, and the values with which shipped robots decided as without them.
+GONE = {"commit_ticks": 0, "cooldown_ticks": 0, "large": 2.0, "hysteresis": 0.1, "max_corrections": 50}
 NOT_OURS = ("action_repeat", "task_index")  # the plant's and the model's; what was recorded is recorded
 
 
@@ -37,7 +40,7 @@ class ReplaySession:
 
     def __init__(self, recording: Recording, folder: ModelFolder):
         self.recording, self._folder = recording, folder
-        self.settings = ControllerSettings.of(recording.parameters)
+        self.settings = ControllerSettings.of(_of_this_version(recording))
         self._model, card = folder.world_model(task_index=self.settings.task_index)
         self._parts = folder.parts(self._model)
         self._control_period_s = float(card.get("control_period_s", 0.0))
@@ -109,6 +112,19 @@ class ReplaySession:
 
     def _make_planner(self, settings: ControllerSettings) -> TDMPC2Planner:
         return TDMPC2Planner(self._model, settings.planner, control_period_s=self._control_period_s)
+
+
+def _of_this_version(recording: Recording) -> Parameters:
+    """The recorded parameters without those that there are no more; what that may change is told."""
+    executor = dict(recording.parameters.get("executor", {}))
+    gate = dict(executor.get("gate", {}))
+    if gone := {name: gate.pop(name) for name in GONE if name in gate}:
+        had_effect = {name: value for name, value in gone.items() if value != GONE[name]}
+        told = "".join(f", gate.{name} = {value}" for name, value in had_effect.items())
+        if told:
+            recording.losses.append(f"parameters that this version does not have{told}")
+        executor["gate"] = gate
+    return {**recording.parameters, **({"executor": executor} if executor else {})}
 
 
 def _refuse_misfit(recording: Recording, name: str, dims: Dimensions, period_s: float) -> None:
