@@ -93,6 +93,22 @@ def test_run_leaves_report_plot_and_table(run: Run, tmp_path: Path, model: Path)
 
 
 @pytest.mark.slow
+def test_robot_file_says_all_that_a_run_needs(tmp_path: Path) -> None:
+    make_model_folder(tmp_path / "mine" / "trained", period_s=0.2)
+    search = {"queue_length": 4, "mppi": SMALL_SEARCH}
+    content = {"environment": TASK, "model": "trained", "action_repeat": 20, "planner": {"planner": search}}
+    robot = tmp_path / "mine" / "robot.yaml"
+    robot.write_text(yaml.safe_dump({**content, "executor": {"corrector": "none"}}))
+    with Run(tmp_path, [str(robot)]) as process:
+        assert process.wait() == 0, process.text
+    report = process.report()
+    assert (report["task"], report["model"]) == (TASK, str(tmp_path / "mine" / "trained"))
+    (episode,) = report["episodes"]
+    assert (episode["ticks"], episode["complete"]) == (50, True)
+    assert 'corrector = "none"' in process.logs()["executor"]
+
+
+@pytest.mark.slow
 def test_realtime_run_accounts_for_every_tick(run: Run, tmp_path: Path) -> None:
     quick = make_model_folder(tmp_path / "quick", period_s=0.05)
     process = run("--mode", "realtime", "--model", str(quick), sim_bridge={"action_repeat": 5})

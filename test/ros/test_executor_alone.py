@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import LATENT, Background, Probe, until
+import torch
+from ros_support import ACTION, LATENT, OBS, TASK, Background, Probe, until
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
 from spec_control_interfaces import msg
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.world_model.checkpoint import save_world_model
+from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import WEIGHTS
 
 
 @pytest.fixture
@@ -170,3 +175,39 @@ def test_executor_waits_until_nobody_else_commands(alone: Alone) -> None:
     assert world.probe.node.count_publishers("command") == 1
     other.destroy()
     until(lambda: "ready" in process.text, lambda: process.text)
+
+
+def test_executor_of_a_multi_task_model_has_the_sizes_of_its_task(
+    probe: Probe, start: Callable[..., Background], tmp_path: Path
+) -> None:
+    dims = Dimensions(
+        obs=OBS + 2,
+        action=ACTION + 3,
+        latent=LATENT,
+        encoder=16,
+        encoder_layers=1,
+        hidden=16,
+        q_members=2,
+        tasks=3,
+        task_embedding=6,
+    )
+    model = WorldModel(dims)
+    model.action_masks.copy_(torch.ones(3, dims.action))
+    model.action_masks[1, ACTION:] = 0.0
+    own = {"task_index": 1, "obs": OBS, "action": ACTION}
+    card = {"task": TASK, "control_period_s": 0.05, "multi_task": own}
+    save_world_model(tmp_path / "many" / WEIGHTS, model, card)
+
+    world = World(probe)
+    world.begin()
+    world.offer_replan()
+    process = start("executor", {"model": str(tmp_path / "many"), **PARAMETERS})
+    assert [world.tick(tick).decision for tick in range(QUEUE + 1)] == [REPLAN, ACCEPT, ACCEPT, REPLAN]
+    assert {len(command.action) for command in world.commands} == {ACTION}
+    assert world.tick(QUEUE + 1, [0.1] * dims.obs).reason == Reason.BAD_OBSERVATION, "that of the padding"
+    process.kill()
+
+    start("executor", {"model": str(tmp_path / "many"), "task_index": 2, **PARAMETERS})
+    world.begin()
+    held = world.tick(0)
+    assert (held.decision, held.reason) == (HOLD, Reason.BAD_OBSERVATION), "another task, of the full size"
