@@ -52,7 +52,7 @@ class Run(Background):
 def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
     """Starts `spec-control run` on a small task with small settings; ends it after the test.
 
-    Words are added to the command line; nested settings of the nodes come as keywords.
+    Words are added to the command line; nested settings of the nodes come as keywords. A robot file says all itself.
     """
     started: list[Run] = []
 
@@ -75,7 +75,8 @@ def run(tmp_path: Path, model: Path) -> Iterator[Callable[..., Run]]:
         }
         in_any_namespace = {f"/**/{name}": settings for name, settings in nodes.items()}
         params = write_parameters(folder / "params.yaml", **in_any_namespace)
-        small = ["--model", str(model), "--params", str(params)]
+        has_all = robot.endswith(".yaml")
+        small = [] if has_all else ["--model", str(model), "--params", str(params)]
         started.append(Run(folder, [robot, *small, *words]))
         return started[-1]
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import imageio_ffmpeg
 import pytest
+import yaml
 from PIL import Image
-from ros_support import ROBOT, ROOT, TASK, Probe, make_model_folder, until
+from ros_support import ROBOT, ROOT, SMALL_SEARCH, TASK, Probe, make_model_folder, until
 from rosbags.highlevel import AnyReader
 from std_msgs.msg import Float64MultiArray
 
@@ -93,14 +94,14 @@ def test_run_leaves_report_plot_and_table(run: Run, tmp_path: Path, model: Path)
 
 
 @pytest.mark.slow
-def test_robot_file_says_all_that_a_run_needs(tmp_path: Path) -> None:
+def test_robot_file_says_all_that_a_run_needs(run: Run, tmp_path: Path) -> None:
     make_model_folder(tmp_path / "mine" / "trained", period_s=0.2)
     search = {"queue_length": 4, "mppi": SMALL_SEARCH}
     content = {"environment": TASK, "model": "trained", "action_repeat": 20, "planner": {"planner": search}}
     robot = tmp_path / "mine" / "robot.yaml"
     robot.write_text(yaml.safe_dump({**content, "executor": {"corrector": "none"}}))
-    with Run(tmp_path, [str(robot)]) as process:
-        assert process.wait() == 0, process.text
+    process = run(robot=str(robot))
+    assert process.wait() == 0, process.text
     report = process.report()
     assert (report["task"], report["model"]) == (TASK, str(tmp_path / "mine" / "trained"))
     (episode,) = report["episodes"]
