@@ -162,4 +162,6 @@ def _row(
 
 
 def _difference(one: PlannedQueue, other: PlannedQueue) -> float:
+    assert one.warm_start is not None  # both have searched
+    assert other.warm_start is not None
     return float((one.warm_start.mean - other.warm_start.mean).abs().max())

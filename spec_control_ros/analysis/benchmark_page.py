@@ -28,6 +28,7 @@ PAGE = """<!doctype html>
 measured on {{ result.machine }}.<br><code>{{ result.command }}</code></p>
 <p>{{ legend }}</p>
 {{ table(header, rows) }}
+{% if result.verdict %}<p><b>{{ result.verdict.text }}</b></p>{% endif %}
 {% if changes %}<h2>Beside the paper's figures</h2>{{ table(changes_header, changes, "theirs") }}
 <p class="theirs">Theirs: arXiv 2512.17250, another model on another machine.</p>{% endif %}
 {% for title, image in pictures.items() %}

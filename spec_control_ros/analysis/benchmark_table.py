@@ -9,14 +9,17 @@ HEADER = (
     "mode",
     "return",
     "of replan",
+    "gain kept",
     "plans",
     "waited",
     "latency ms",  # mean/p50/p95/p99
     "decisions",  # accept/correct/replan/hold
 )
 LEGEND = (
-    "Plans, those that the loop waited for, and decisions (accept/correct/replan/hold) are an episode's, on average; "
-    "latency is from observation to command (mean/p50/p95/p99); intervals are 95 % of the mean over episodes."
+    "Gain kept is the share of what replanning gains over the best mode without a plan; it is empty where that gain is "
+    "within its interval. Plans, those that the loop waited for, and decisions (accept/correct/replan/hold) are an "
+    "episode's, on average; latency is from observation to command (mean/p50/p95/p99); intervals are 95 % of the mean "
+    "over episodes."
 )
 CHANGES_HEADER = ("against replanning every tick", "plans", "mean step latency", "return")
 
@@ -68,6 +71,10 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _share(kept: Row | None) -> str:
+    return "" if kept is None else f"{100.0 * kept['value']:.0f} ± {100.0 * kept['ci95']:.0f} %"
+
+
 def _cells(row: Row) -> list[str]:
     interval, relative = row["return_ci95"], row["relative_return"]
     decisions = row["decisions"].values()
@@ -75,6 +82,7 @@ def _cells(row: Row) -> list[str]:
         row["mode"],
         f"{row['return_mean']:.1f}" + ("" if interval is None else f" ± {interval:.1f}"),
         "" if relative is None else f"{100.0 * relative:.1f} %",
+        _share(row.get("gain_kept")),
         f"{row['planning_inferences_mean']:.1f}",
         f"{row['waited_inferences_mean']:.1f}",
         "/".join(f"{1e3 * row['latency_s'][key]:.3g}" for key in ("mean", "p50", "p95", "p99")),

@@ -24,6 +24,7 @@ from spec_control_ros.evaluation.control_mode import MODES, find_modes
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
+from spec_control_ros.evaluation.summary import verdict
 
 INTERRUPTED = 130
 
@@ -74,7 +75,8 @@ def bench(options: BenchOptions) -> int:
     result: dict[str, Any] = {
         "task": robot.environment,
         "model": options.model or robot.model,
-        "modes": rows(in_process),
+        "modes": (told := rows(in_process)),
+        "verdict": verdict(told),
         **{
             t.value: rows([c for c in through_nodes if c.backend is t])
             for t in (Backend.ROS, Backend.REALTIME)

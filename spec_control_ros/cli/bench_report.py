@@ -34,6 +34,8 @@ def report_result(
     for row in table(result):
         cells.add_row(*row)
     console.print(cells)
+    if conclusion := result.get("verdict"):
+        console.print(conclusion["text"])
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     lists = ("returns", "latency_percentiles_s", "mismatch_by_steps_ahead")
     rows = pd.json_normalize(rows_of(result)).drop(columns=list(lists)).to_csv(index=False)

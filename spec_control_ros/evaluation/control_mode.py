@@ -10,6 +10,8 @@ from spec_control_ros.core.errors import SettingsError
 MODES = (
     "replan",
     "prior",
+    "prior_queue",
+    "prior_queue_corrected",
     "open_loop_2",
     "open_loop_3",
     "open_loop_6",
@@ -22,6 +24,8 @@ MODES = (
 )
 MAX_DELAY_TICKS = 100
 BASELINE, PRIOR = "replan", "prior"
+PLANLESS = (PRIOR,)  # modes that have no plan at all
+SEARCHLESS = (*PLANLESS, "prior_queue", "prior_queue_corrected")  # and those whose plans cost no search
 
 
 @dataclass(frozen=True, slots=True)

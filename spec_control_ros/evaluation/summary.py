@@ -9,7 +9,7 @@ from scipy import stats
 
 from spec_control_ros.analysis.run_log import steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.evaluation.control_mode import BASELINE
+from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS
 from spec_control_ros.evaluation.measurement import Measurement
 
 CONFIDENCE = 0.95
@@ -23,7 +23,74 @@ def summarise(measured: Mapping[str, Sequence[Measurement]]) -> list[Row]:
         measured: episodes by mode; all modes over the same seeds in the same order.
     """
     baseline = measured.get(BASELINE)
-    return [_row(mode, episodes, baseline) for mode, episodes in measured.items()]
+    rows = [_row(mode, episodes, baseline) for mode, episodes in measured.items()]
+    planless = max(
+        (row for row in rows if row["mode"] in PLANLESS),
+        key=lambda row: float(row["return_mean"]),
+        default=None,
+    )
+    if baseline is not None and planless is not None:
+        for row in rows:
+            row["gain_kept"] = gain_kept(
+                row["returns"], [e.episode_return for e in baseline], planless["returns"]
+            )
+    return rows
+
+
+def gain_kept(own: Sequence[float], replanning: Sequence[float], planless: Sequence[float]) -> Row | None:
+    """The share of what planning gains over the best mode without any plan that a mode keeps, with its 95 % interval.
+
+    None where that gain lies within its own interval: then there is nothing to keep.
+
+    Args:
+        own: returns of the mode, seed by seed.
+        replanning: likewise, of replanning at every tick.
+        planless: likewise, of the best mode without a plan.
+    """
+    gains, kept = np.subtract(replanning, planless), np.subtract(own, planless)
+    gain, half = float(gains.mean()), interval(gains.tolist())
+    if half is None or gain <= half:
+        return None
+    share = float(kept.mean()) / gain
+    # Of a ratio of means over the same seeds, to first order (Cochran, Sampling Techniques, section 2.11)
+    return {"value": share, "ci95": interval(((kept - share * gains) / gain).tolist())}
+
+
+def verdict(rows: Sequence[Row]) -> Row | None:
+    """Which mode does as well as replanning at every tick for the least, and whether that takes a search at all.
+
+    A mode loses nothing if the interval of its difference to replanning reaches 0. No plan is cheaper than plans
+    without a search, these are cheaper than plans with one, and fewer are cheaper than many.
+
+    Args:
+        rows: of `summarise`; the verdict is None without those of replanning and of the prior alone.
+    """
+    by_mode = {row["mode"]: row for row in rows}
+    if BASELINE not in by_mode or PRIOR not in by_mode:
+        return None
+    best = by_mode[BASELINE]["return_mean"]
+    good = [
+        row
+        for row in rows
+        if row["return_difference_ci95"] is not None
+        and row["return_mean"] - best + row["return_difference_ci95"] >= 0.0
+    ]
+    cheapest = min([*good, by_mode[BASELINE]], key=_price)["mode"]
+    needed = cheapest not in SEARCHLESS
+    told = "is needed" if needed else "is not needed"
+    how = (
+        "loses nothing within its interval"
+        if cheapest != BASELINE
+        else "has no cheaper equal among these modes"
+    )
+    text = f"{cheapest} is the cheapest mode that {how}: the search {told} on this robot."
+    return {"cheapest_mode": cheapest, "is_planner_needed": needed, "text": text}
+
+
+def _price(row: Row) -> tuple[int, float, float]:
+    mode = row["mode"]
+    kind = 0 if mode in PLANLESS else 1 if mode in SEARCHLESS else 2
+    return kind, row["planning_inferences_mean"], row["latency_s"]["mean"]
 
 
 def interval(values: Sequence[float]) -> float | None:
@@ -42,6 +109,7 @@ def _row(mode: str, episodes: Sequence[Measurement], baseline: Sequence[Measurem
         "return_mean": float(np.mean(returns)),
         "return_ci95": interval(returns),
         "relative_return": None,
+        "gain_kept": None,
         "planning_inferences_mean": _mean(e.planning_inferences for e in episodes),
         "waited_inferences_mean": _mean(e.waited_inferences for e in episodes),
         "latency_s": _latency(latencies_s),

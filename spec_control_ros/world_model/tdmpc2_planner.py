@@ -39,6 +39,7 @@ class Selection(str, Enum):
 
     MEAN = "mean"  # the weighted mean: the low-variance choice
     ELITE = "elite"  # one elite drawn by its score, as the official code acts
+    PRIOR = "prior"  # none: the policy prior makes every row, and nothing is searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class PlannedQueue:
     latents: Float32[np.ndarray, "queue_and_one latent"]
     value: float
     iterations: int  # of the search
-    warm_start: WarmStart
+    warm_start: WarmStart | None  # None: nothing was searched
 
 
 class TDMPC2Planner:
@@ -155,7 +156,7 @@ class TDMPC2Planner:
             control_period_s=self.spec.control_period_s,
             actions=queue.actions,
             latents=queue.latents,
-            optimised_horizon=self.settings.mppi.horizon,
+            optimised_horizon=1 if self._is_searchless else self.settings.mppi.horizon,
             value=queue.value,
         )
 
@@ -219,6 +220,8 @@ class TDMPC2Planner:
         return self._plan(z, epoch, start_tick, warm_start)
 
     def _plan(self, z: Tensor, epoch: int, start_tick: int, warm_start: WarmStart | None) -> PlannedQueue:
+        if self._is_searchless:
+            return self._extended(z, z.new_empty(0, self.model.dims.action), (0.0, 0), None)
         settings, mppi = self.settings, self.settings.mppi
         budget = None
         if settings.time_budget_s:
@@ -229,15 +232,31 @@ class TDMPC2Planner:
         noise = MPPINoise.draw(mppi, self.model.dims, 1, self._generator(epoch, start_tick))
         result = self._search(z, mppi, noise, mean, budget)
         chosen = result.mean if settings.selection is Selection.MEAN else result.elite
-        actions, latents = self._call(_extend, self.model, self._task, settings.queue_length, z, chosen[0])
+        return self._extended(
+            z,
+            chosen[0],
+            (float(result.value[0]), result.iterations),
+            WarmStart(epoch, start_tick, result.mean),
+        )
+
+    @property
+    def _is_searchless(self) -> bool:
+        return self.settings.selection is Selection.PRIOR
+
+    def _extended(
+        self, z: Tensor, chosen: Tensor, found: tuple[float, int], warm_start: WarmStart | None
+    ) -> PlannedQueue:
+        """The chosen rows (row, action), and the prior's after them; `found`: value and iterations of the search."""
+        length = self.settings.queue_length
+        actions, latents = self._call(_extend, self.model, self._task, length, z, chosen)
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
             raise PlanningError("planning: rows past the search are not finite; expected finite ones")
         return PlannedQueue(
             actions=actions.cpu().numpy(),
             latents=latents.cpu().numpy(),
-            value=float(result.value[0]),
-            iterations=result.iterations,
-            warm_start=WarmStart(epoch, start_tick, result.mean),
+            value=found[0],
+            iterations=found[1],
+            warm_start=warm_start,
         )
 
     def warm_up(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.evaluation.summary import interval, summarise
+from spec_control_ros.evaluation.summary import gain_kept, interval, summarise, verdict
 
 Make = Callable[..., Measurement]
 
@@ -68,3 +68,60 @@ def test_mismatch_that_dropped_a_plan_counts_for_that_plan_s_next_step(measureme
     dropped = measurement(kinds=(2, 1, 2), steps_ahead=(0, 1, 0), mismatches=(float("nan"), 0.1, 0.9))
     (row,) = summarise({"two_tower": [dropped]})
     assert [(m["steps_ahead"], m["p50"]) for m in row["mismatch_by_steps_ahead"]] == [(1, 0.1), (2, 0.9)]
+
+
+def test_gain_kept_is_a_ratio_of_means_over_the_same_seeds() -> None:
+    # Planning gains 8, 10 and 12; the mode keeps 4, 5 and 9 of it.
+    kept = gain_kept([104.0, 105.0, 109.0], [108.0, 110.0, 112.0], [100.0] * 3)
+    assert kept is not None
+    assert kept["value"] == pytest.approx(0.6)
+    assert kept["ci95"] == pytest.approx(interval([-0.08, -0.1, 0.18]))
+
+
+def test_gain_within_its_interval_is_no_gain_to_keep() -> None:
+    assert gain_kept([1.0, 2.0, 3.0], [90.0, 110.0, 100.0], [100.0] * 3) is None
+    assert gain_kept([1.0], [110.0], [100.0]) is None
+
+
+def modes(measurement: Make, **returns: tuple[float, float, float]) -> list[dict]:
+    plans = {"prior": 0, "replan": 500}
+    return summarise(
+        {
+            mode: [
+                measurement(seed=seed, episode_return=value, planning_inferences=plans.get(mode, 86))
+                for seed, value in enumerate(values)
+            ]
+            for mode, values in returns.items()
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("prior", "queue", "corrected", "cheapest", "needed"),
+    [
+        (100.0, 50.0, 100.0, "prior", False),  # a plan gains nothing
+        (50.0, 100.0, 100.0, "prior_queue", False),  # a plan does, but a search does not
+        (50.0, 50.0, 100.0, "two_tower", True),  # a search does, and need not be made at every tick
+        (50.0, 50.0, 50.0, "replan", True),
+    ],
+)
+def test_verdict_names_the_cheapest_mode_that_loses_nothing(
+    measurement: Make, prior: float, queue: float, corrected: float, cheapest: str, needed: bool
+) -> None:
+    rows = modes(
+        measurement,
+        replan=(100.0, 101.0, 99.0),
+        prior=(prior, prior + 1.0, prior - 2.0),
+        prior_queue=(queue, queue + 1.0, queue - 2.0),
+        two_tower=(corrected, corrected + 2.0, corrected - 2.0),
+    )
+    told = verdict(rows)
+    assert told is not None
+    assert (told["cheapest_mode"], told["is_planner_needed"]) == (cheapest, needed)
+    assert told["text"].startswith(cheapest)
+    assert (rows[0]["gain_kept"] is None) == (prior == 100.0)
+
+
+def test_no_verdict_without_what_it_compares(measurement: Make) -> None:
+    assert verdict(modes(measurement, replan=(1.0, 2.0, 3.0), two_tower=(1.0, 2.0, 3.0))) is None
+    assert verdict(modes(measurement, prior=(1.0, 2.0, 3.0))) is None

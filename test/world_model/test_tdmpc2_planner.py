@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -229,3 +230,17 @@ def test_latent_policy_gives_what_the_model_gives(model: WorldModel, obs: np.nda
     assert latent.dtype == np.float32
     assert policy.policy is not None
     assert policy.policy(latent).shape == (2,)
+
+
+def test_without_a_search_the_prior_makes_every_row(model: WorldModel, obs: np.ndarray) -> None:
+    planner = TDMPC2Planner(model, replace(SETTINGS, selection=Selection.PRIOR))
+    plan = planner.plan(PlanRequest(1, 0, 0, Reason.EMPTY, obs))
+    with torch.inference_mode():
+        z = model.encode(torch.from_numpy(obs)[None])
+        for action, latent in zip(plan.actions, plan.latents[1:], strict=True):
+            row = model.prior(z).mean
+            z = model.next(z, row)
+            assert action == pytest.approx(row[0].numpy(), abs=1e-6)
+            assert latent == pytest.approx(z[0].numpy(), abs=1e-5)
+    assert planner.statistics() == {"iterations": 0}
+    assert plan.optimised_horizon == 1
