@@ -150,6 +150,8 @@ def _robot(path: Path, content: Any, config: Path) -> Robot:
 
 def _environment(name: str, folder: Path) -> str:
     """With the path of a MuJoCo file relative to the robot file's folder."""
+    if name.startswith("state:"):
+        return f"state:{_environment(name.removeprefix('state:'), folder)}"
     kind, colon, rest = name.removeprefix(SUITE).partition(":")
     return f"mjcf:{folder / Path(rest).expanduser()}" if kind == "mjcf" else kind + colon + rest
 

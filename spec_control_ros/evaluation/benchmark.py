@@ -11,6 +11,7 @@ from spec_control_ros.bringup.parameter_files import Parameters, merge, read_par
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.core.planner_format import find_format
 from spec_control_ros.evaluation.control_mode import ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -18,7 +19,8 @@ from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
-from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS, ModelFolder
+from spec_control_ros.world_model.card import CARDS, folder_card
+from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS
 
 
 class Backend(str, Enum):
@@ -124,7 +126,8 @@ def _benchmark_run(
     backend: Backend,
 ) -> BenchmarkRun:
     own = config.parameters(subject.task, mode, backend)
-    settings = ControllerSettings.of(own)
+    card = folder_card(subject.model)
+    settings = ControllerSettings.of(own, find_format(str(card.get("format"))).settings)
     settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
     trials = tuple(
         Trial(mode.name, settings, seed, epoch, mode.has_planner, mode.delay_ticks)
@@ -135,7 +138,7 @@ def _benchmark_run(
         "through": backend.value,
         "device": subject.device,
         "weights": _digests(subject.model, settings.corrector),
-        "gate": ModelFolder(subject.model).card().get(CARD_KEY),
+        "gate": card.get(CARD_KEY),
         "delay_ticks": mode.delay_ticks,
         "settings": _plain(asdict(settings)),
     }
@@ -146,7 +149,7 @@ def _benchmark_run(
 def _digests(model: Path, corrector: str) -> dict[str, str]:
     """Of the weights that take part, so that other weights under the same name are noticed."""
     kinds = CORRECTORS if corrector == AUTO else (corrector,)
-    names = [WEIGHTS, *(f"{kind}.safetensors" for kind in kinds)]
+    names = [*CARDS[:1], WEIGHTS, *(f"{kind}.safetensors" for kind in kinds)]
     files = (model / name for name in names)
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}
 

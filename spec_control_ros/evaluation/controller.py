@@ -24,7 +24,7 @@ class ControllerSettings:
     task_index: int = setting(
         -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
     )
-    planner: PlannerSettings = field(default_factory=PlannerSettings)
+    planner: Any = field(default_factory=PlannerSettings)  # of the kind that the planner's format has
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
 
@@ -36,8 +36,12 @@ class ControllerSettings:
         return replace(parts, corrector=self.corrector, gate=self.gate, settings=self.executor)
 
     @classmethod
-    def of(cls, parameters: Parameters) -> "ControllerSettings":
+    def of(cls, parameters: Parameters, planner: type = PlannerSettings) -> "ControllerSettings":
         """The settings that parameter files hold.
+
+        Args:
+            parameters: by node.
+            planner: kind of the planner's own settings.
 
         Raises:
             SettingsError: a name is unknown, or its value is not allowed.
@@ -48,7 +52,7 @@ class ControllerSettings:
             for name in ("corrector", "task_index", "gate", "executor")
             if name in executor
         }
-        for node, name in (("planner", "planner"), ("sim_bridge", "action_repeat")):
-            if name in parameters.get(node, {}):
-                values[name] = parameters[node][name]
-        return settings_from(cls, values)
+        if "action_repeat" in parameters.get("sim_bridge", {}):
+            values["action_repeat"] = parameters["sim_bridge"]["action_repeat"]
+        own: Any = settings_from(planner, parameters.get("planner", {}).get("planner", {}), "planner.")
+        return settings_from(cls, values, default=cls(planner=own))

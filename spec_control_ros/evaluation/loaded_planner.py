@@ -71,7 +71,7 @@ def load_planner(
     folder = find_folder(str(model), share_folder() / "models")
     card = folder_card(folder)
     kind = find_format(str(card.get("format")))
-    parameters = _parameters(folder.name, str(card.get("task", "")))
+    parameters = _parameters(folder.name)
     settings: Any = settings_from(kind.settings, parameters.pop("planner", {}).get("planner", {}))
     configured: int | None = getattr(settings, "queue_length", None)
     if configured is not None:
@@ -84,9 +84,10 @@ def load_planner(
     return LoadedPlanner(planner, lambda: controller.configured(kind.load_parts(folder, task)))
 
 
-def _parameters(model: str, task: str) -> Parameters:
+def _parameters(model: str) -> Parameters:
     """Those of the robot in lockstep; only what all robots share where no robot uses this model."""
     config = share_folder() / "config"
-    if model == task:
-        return find_robot(task, config).parameters("lockstep")
+    for file in sorted((config / "robots").glob("*.yaml")):
+        if (robot := find_robot(file.stem, config)).model == model:
+            return robot.parameters("lockstep")
     return read_parameters([config / "lockstep.yaml"])

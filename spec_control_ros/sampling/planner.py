@@ -33,6 +33,9 @@ class SamplingSettings:
     search: SearchSettings = field(default_factory=SearchSettings)
     cost: Mapping[str, CostTerm] = by_name(CostTerm, "Terms of the cost, by names of your own")
 
+    def __hash__(self) -> int:
+        return hash(repr(self))  # a mapping has none
+
     def __post_init__(self) -> None:
         check(self)
         if self.queue_length > self.search.horizon:

@@ -71,7 +71,16 @@ def test_pictures_without_content_are_left_out(result: dict[str, Any], tmp_path:
 def test_table_tells_every_mode_and_ros_apart(result: dict[str, Any]) -> None:
     rows = table(result)
     assert [r[0] for r in rows] == ["replan", "two_tower", "pipelined", "pipelined_d3", "two_tower, ROS"]
-    assert rows[1] == ["two_tower", "930.0 ± 12.3", "97.9 %", "", "84.0", "84.0", "30/1/40/50", "100/300/100/0"]
+    assert rows[1] == [
+        "two_tower",
+        "930.0 ± 12.3",
+        "97.9 %",
+        "",
+        "84.0",
+        "84.0",
+        "30/1/40/50",
+        "100/300/100/0",
+    ]
     assert len(HEADER) == len(rows[0])
 
 
