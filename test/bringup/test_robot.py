@@ -121,7 +121,8 @@ def test_any_other_environment_has_the_defaults(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["dog", "nowhere/dog.yaml", ""])
 def test_unknown_robot_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(
-        SettingsError, match=rf"robot: got '{name}', expected one of cheetah, humanoid, walker, the path"
+        SettingsError,
+        match=rf"robot: got '{name}', expected one of cheetah, humanoid, walker, walker_sampling, the path",
     ):
         find_robot(name, CONFIG)
 
