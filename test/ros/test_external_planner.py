@@ -71,3 +71,22 @@ def test_plans_through_the_usual_node(planner: Background, probe: Probe) -> None
     assert "none" in {v.value for v in diagnostics[-1].values if v.key == "heavy_packages"}
     wrong = probe.call(client, Replan.Request(epoch=1, observation=[0.1] * 7, reason=int(Reason.EMPTY)))
     assert "got an observation of 7 values, expected 3" in wrong.message
+
+
+def test_example_plans_in_that_environment(
+    environment: Path, domain: int, tmp_path: Path, probe: Probe
+) -> None:
+    example = Path(__file__).parents[2] / "examples/external_planner.py"
+    words = [str(environment / "bin/python"), str(example), "--ros-args", "-p", "model:=walker-walk"]
+    with Background(words, tmp_path / "log", {"HOME": str(tmp_path)}) as process:
+        client = probe.node.create_client(Replan, "replan")
+        plans = probe.hear(msg.Plan, "plan", LATEST)
+        probe.until(client.service_is_ready, lambda: process.text)
+        request = Replan.Request(
+            epoch=1, tick=4, start_tick=4, observation=[0.1] * 24, reason=int(Reason.EMPTY)
+        )
+        answer = probe.call(client, request)
+        assert answer.accepted, answer.message
+        probe.until(lambda: plans, "no plan")
+    plan = Plan.of_message(plans[0])
+    assert (plan.start_tick, plan.actions.shape, plan.predicts) == (4, (10, 6), False)
