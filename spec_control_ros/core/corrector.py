@@ -96,7 +96,7 @@ def load_corrector(name: str, folder: Path, model: TickModel) -> Corrector | Non
     """
     if name == NONE:
         return None
-    made = registry.find(GROUP, name, "corrector")(folder, model)
+    made = registry.find(GROUP, name, "corrector", AUTO, NONE)(folder, model)
     if not isinstance(made, Corrector):
         raise CheckpointError(f"corrector {name}: got a {type(made).__name__}, expected one with a residual")
     return made

@@ -11,20 +11,21 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
-def find(group: str, name: str, what: str) -> Any:
+def find(group: str, name: str, what: str, *words: str) -> Any:
     """What an installed package offers in a group under a name.
 
     Args:
         group: of entry points.
         name: in the group.
         what: it is, for messages.
+        words: that are allowed as well, for messages.
 
     Raises:
         SettingsError: nobody offers it, or it cannot be imported.
     """
     found = {point.name: point for point in entry_points(group=group)}
     if name not in found:
-        known = ", ".join(sorted(found)) or "(none installed: is spec_control_ros installed itself?)"
+        known = ", ".join([*words, *sorted(found)]) or "(none installed: is spec_control_ros installed itself?)"
         raise SettingsError(f"{what}: got {name!r}, expected one of {known}")
     try:
         return found[name].load()
