@@ -76,7 +76,9 @@ def _tell_written(write: Callable[[], list[Path]], console: Console) -> None:
 def _print(report: dict[str, Any], console: Console) -> None:
     console.print(_table(report))
     if len(report["epochs"]) > MAX_EPOCHS:
-        console.print(f"and {len(report['epochs']) - MAX_EPOCHS} epochs more; --json and --csv have them all")
+        console.print(
+            f"and {len(report['epochs']) - MAX_EPOCHS} more epochs; --json and --csv list all of them"
+        )
     for line in report["trouble"]:
         console.print(f"look at: {line}", style="yellow", soft_wrap=True)
     if report["losses"]:

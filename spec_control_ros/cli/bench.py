@@ -70,7 +70,7 @@ def bench(options: BenchOptions) -> int:
             _measure(subject, in_process, options.workers, progress)
             _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on where it was")
+        console.print("interrupted; the same command continues the benchmark")
         return INTERRUPTED
     result: dict[str, Any] = {
         "task": robot.environment,

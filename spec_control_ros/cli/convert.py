@@ -101,7 +101,7 @@ def find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index:
 def write_model(model: WorldModel, folder: Path, task: str, card: Card) -> None:
     """Write an official model and say so; `card` tells what is not in its tensors."""
     if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"{folder}: a file is in the place of the folder to write; give another")
+        raise CheckpointError(f"{folder}: is a file, expected a folder to write")
     save_world_model(folder / WEIGHTS, model, {"task": task, "size": model.dims.size, **card})
     parameters = sum(p.numel() for p in model.parameters())
     terminal().print(f"{folder / WEIGHTS}: size {model.dims.size}, {parameters / 1e6:.1f} million parameters")

@@ -37,7 +37,9 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
     if (folder / WEIGHTS).exists():
         raise CheckpointError(f"{folder}: holds a model already; remove it, or give another --folder")
     if size and name not in MULTITASK:
-        raise SettingsError(f"size: no multi-task model knows {name}, expected one of {', '.join(MULTITASK)}")
+        raise SettingsError(
+            f"size: no multi-task model was trained on {name}, expected one of {', '.join(MULTITASK)}"
+        )
     file = fetch(hub, f"multitask/mt30-{size}M.pt" if size else f"dmcontrol/{name}-{seed}.pt")
     terminal().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified")
     source = {"file": f"{REPOSITORY}/{file.name}", "commit": file.commit, "sha256": file.sha256}

@@ -102,7 +102,7 @@ def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
 
 def _refuse_files(options: ReplayOptions) -> None:
     if options.plot is not None and not options.sweep:
-        raise SettingsError("plot: got a file, expected --sweep as well, which it is drawn of")
+        raise SettingsError("plot: got a file without --sweep; the plot shows a sweep")
 
 
 def _report(
@@ -140,11 +140,11 @@ def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Conso
     for loss in report["losses"]:
         console.print(f"the bag lacks {loss}", style="yellow")
     if report["reproduced"]:
-        console.print("Its own settings give its own decisions, to the last bit.")
+        console.print("With its own settings, replay reproduces every decision, bit by bit.")
     for epoch, tick in report["not_reproduced"].items():
         how = "" if report["inputs"] == "told" else "; it has no topic `inputs`, which tells what came when"
         console.print(
-            f"epoch {epoch}: its own settings give something else from tick {tick} on{how}", style="yellow"
+            f"epoch {epoch}: with its own settings, replay differs from tick {tick} on{how}", style="yellow"
         )
     console.print(_table(changes))
     if any(change.first_divergence_tick is not None for change in changes):

@@ -69,14 +69,14 @@ def train(
         finally:
             trainer.close()
         if trainer.updates < settings.updates:
-            console.print(f"saved; the same command goes on from update {trainer.updates}")
+            console.print(f"saved; the same command continues from update {trainer.updates}")
         if asked.is_set():
             raise SystemExit(130)
         if export is not None:
             export_best(trainer, export, console)
     except OSError as error:
         raise TrainingError(
-            f"{error.filename or folder}: {error.strerror}; the same command goes on from the last save"
+            f"{error.filename or folder}: {error.strerror}; the same command continues from the last save"
         ) from None
 
 

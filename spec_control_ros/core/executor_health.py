@@ -72,7 +72,7 @@ def executor_finding(
         return Finding(Level.STALE, "waiting for observations")
     if report.silent_s > STALE_S:
         return Finding(Level.STALE, f"no observation for {report.silent_s:.0f} s")
-    lost = [Finding(Level.WARN, "the planner is lost: executing what is queued")] if is_planner_lost else []
+    lost = [Finding(Level.WARN, "the planner is lost: executing the queue")] if is_planner_lost else []
     findings = [*lost, *_of_rate(report, control_period_s, settings), *_of_mismatch(report, settings)]
     return max(findings, key=lambda finding: finding.level, default=Finding(Level.OK, "running"))
 

@@ -132,7 +132,7 @@ def _refuse_new(folder: Path, path: Path) -> None:
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
-        raise SettingsError(f"{path}: {folder} is no folder; choose another place")
+        raise SettingsError(f"{path}: {folder} is not a folder; choose another place")
     _refuse_unwritable(folder, path)
 
 

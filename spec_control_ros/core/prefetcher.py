@@ -26,7 +26,7 @@ class Prefetcher:
         self, dynamics: Dynamics | None, queue: ActionQueue, execution: Execution, max_steps_ahead: int
     ):
         if dynamics is None:
-            raise SettingsError("prefetch: got true, but there are no dynamics to foresee latents with")
+            raise SettingsError("prefetch: got true, but the model has no dynamics to predict latents with")
         self._dynamics, self._queue, self._execution = dynamics, queue, execution
         self._max_steps_ahead = max_steps_ahead
 

@@ -65,7 +65,7 @@ class ControlMode:
         ):
             known = sorted(p.stem for p in folder.glob("*.yaml"))
             raise SettingsError(
-                f"modes: got {name!r}, expected of {', '.join(known)}; all but {PRIOR} with a delay of up to "
+                f"modes: got {name!r}, expected one of {', '.join(known)}; all but {PRIOR} with a delay of up to "
                 f"{MAX_DELAY_TICKS} ticks, as in pipelined_d3"
             )
         return cls(name, path, delay)

@@ -77,7 +77,9 @@ class MeasurementFile:
             raise BenchmarkError(f"{self._path}, line 1: expected what was measured, as JSON; {REMEDY}")
         differences = list(_differences(found, self._configuration))
         if differences:
-            raise BenchmarkError(f"{self._path} was measured otherwise: {'; '.join(differences)}. {REMEDY}")
+            raise BenchmarkError(
+                f"{self._path} was measured with other settings: {'; '.join(differences)}. {REMEDY}"
+            )
 
 
 REMEDY = "remove the file to measure anew, or name another folder with --report"

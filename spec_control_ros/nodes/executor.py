@@ -218,7 +218,7 @@ class ExecutorNode(LifecycleProcessNode):
             self.get_logger().warning(refusal)
         self.get_logger().info("ready" if has_planner else "no planner: holding")
         if self._settings.shadow:
-            self.get_logger().warning("shadow mode: nothing is commanded")
+            self.get_logger().warning("shadow mode: no commands are published")
 
     def _end_running(self) -> None:
         for entity in self._running:
@@ -286,7 +286,7 @@ class ExecutorNode(LifecycleProcessNode):
         self._inputs.add(ExecutorInput(InputKind.REPLAN_FAILED, now_s), Outcome())
 
     def _on_planner_lost(self) -> None:
-        self.get_logger().error("the planner is lost: executing what is queued, then holding")
+        self.get_logger().error("the planner is lost: executing the queue, then holding")
         now_s = time.monotonic()
         self._planner.give_up("the planner is lost", now_s)
         self._law.planner_lost(now_s)

@@ -250,7 +250,7 @@ class HardwareBridgeNode(ProcessNode):
             self.get_logger().error(f"{why}: {SAFE}")
         elif self._bridge.is_running:
             self.get_logger().info(
-                "nothing stops the robot any more: it comes back from rest with the next command"
+                "the cause of the stop is gone: the robot leaves its rest with the next command"
             )
         self._publish_diagnostics()
 

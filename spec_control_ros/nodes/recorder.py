@@ -86,7 +86,7 @@ class RecorderNode(ProcessNode):
         counts = self._bag.counts
         self.get_logger().info(f"recorded {sum(counts.values())} messages of {len(counts)} topics")
         if self._awaited:
-            self.get_logger().warning(f"nobody published {', '.join(self._awaited)}")
+            self.get_logger().warning(f"no node published {', '.join(self._awaited)}")
         if self._bag.why_ended:
             self.exit_code = INCOMPLETE_EXIT_CODE
             self.get_logger().error(f"the bag is incomplete: {self._losses()}: {self._bag.why_ended}")

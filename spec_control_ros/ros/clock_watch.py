@@ -64,7 +64,9 @@ class ClockWatch:
             self._is_stepped = True
             self._timer.reset()  # lets rclpy look at all timers anew
             self._executor.wake()
-            self._node.get_logger().warning(f"{told(step)}: timers go on, stamps follow it")
+            self._node.get_logger().warning(
+                f"{told(step)}: timers are not affected, stamps follow the system clock"
+            )
 
     def _wake_middleware(self) -> None:
         """Have something to tell all peers: its thread for events looks at all that is due before it waits again."""

@@ -1,4 +1,4 @@
-"""Nodes with a life cycle: configured, active, and back, by services or by themselves."""
+"""Nodes with a lifecycle: configured, active, and back, by services or by themselves."""
 
 import traceback
 from collections.abc import Callable
@@ -96,7 +96,7 @@ class LifecycleProcessNode(ProcessNode, LifecycleNode):
         return result
 
     def _tell_transition(self, start: str, end: str) -> None:
-        self.get_logger().info(f"life cycle: {start} -> {end}")
+        self.get_logger().info(f"lifecycle: {start} -> {end}")
 
     def _try(self, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:

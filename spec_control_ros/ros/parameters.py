@@ -49,9 +49,9 @@ def take_given(node: Node, kind: str) -> None:
         if node.has_parameter(name) and node.get_parameter(name).value != value.value:  # use_sim_time
             node.set_parameters([parameter])
     for stranger in words.strangers():
-        node.get_logger().warning(f"ignored, as no node of the system is called so: {stranger}")
+        node.get_logger().warning(f"ignored, because no node of the system has this name: {stranger}")
     others = {name: Given(p.value, "its maker") for name, p in node._parameter_overrides.items()}
-    node.get_logger().info(f"parameters of {words.node}, by who gave them:{told(others | given)}")
+    node.get_logger().info(f"parameters of {words.node}, by their source:{told(others | given)}")
 
 
 def declare_settings(

@@ -24,7 +24,7 @@ def load_spec(file: Path) -> mujoco.MjSpec:
     try:
         return mujoco.MjSpec.from_file(str(file))
     except ValueError as error:
-        raise CheckpointError(f"{file}: no model for MuJoCo ({error})") from None
+        raise CheckpointError(f"{file}: not a valid MuJoCo model ({error})") from None
 
 
 class Body:
@@ -58,7 +58,7 @@ class Body:
             )
         if not self.model.actuator_ctrllimited.all():
             raise SettingsError(
-                "model: an actuator has no ctrlrange; expected one for each, as actions are in [-1, 1]"
+                "model: an actuator has no ctrlrange; expected one for each, because actions are in [-1, 1]"
             )
         self._low, high = self.model.actuator_ctrlrange.T
         self._range = high - self._low

@@ -79,7 +79,7 @@ class CommandMap:
         self._order = [actuators.joints.index(name) for name in self.joints]
         if self.kind is CommandKind.POSITION and not (settings.gains and settings.offsets):
             raise SettingsError(
-                "gains, offsets: got none, expected one a joint: the task's motors know no positions"
+                "gains, offsets: got none, expected one a joint: the task's motors have no positions"
             )
         self._gains = self._column("gains", settings.gains, actuators.gains[self._order])
         self._offsets = self._column("offsets", settings.offsets, actuators.offsets[self._order])

@@ -53,7 +53,7 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
 
 
 def make_control_plant(name: str, action_repeat: int | None = None) -> ControlPlant:
-    """An environment of dm_control, whose physics can be seen and set: for cameras, curricula and emulators.
+    """An environment of dm_control, whose physics can be read and set: for cameras, curricula and emulators.
 
     Raises:
         TaskError: see `make_env`; or it is another kind of environment.
@@ -62,7 +62,7 @@ def make_control_plant(name: str, action_repeat: int | None = None) -> ControlPl
     if not isinstance(plant, ControlPlant):
         raise TaskError(
             f"environment {name}: got a {type(plant).__name__}, expected an environment of dm_control or an mjcf file "
-            "with a dm_control task, whose physics can be seen and set"
+            "with a dm_control task, whose physics can be read and set"
         )
     return plant
 
@@ -76,7 +76,7 @@ def gymnasium_env(env_id: str) -> Any:
     try:
         return gymnasium.make(env_id)
     except (gymnasium.error.Error, ImportError, ValueError) as error:
-        raise TaskError(f"got {env_id!r}, which Gymnasium does not make: {error}") from None
+        raise TaskError(f"got {env_id!r}, which Gymnasium cannot make: {error}") from None
 
 
 def mjcf_env(rest: str) -> Any:
@@ -102,7 +102,7 @@ def state_env(name: str) -> rl.control.Environment:
     if not isinstance(env, rl.control.Environment):
         raise TaskError(
             f"state:{name}: got a {type(env).__name__}, expected an environment of dm_control or an mjcf file with a "
-            "dm_control task: no other shows its state"
+            "dm_control task: other kinds do not expose their state"
         )
     env.task.get_observation = _state
     return env
@@ -146,7 +146,7 @@ def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:
     try:
         physics = mujoco.Physics.from_xml_path(path)
     except ValueError as error:
-        raise TaskError(f"{path}: no model for MuJoCo ({error})") from None
+        raise TaskError(f"{path}: not a valid MuJoCo model ({error})") from None
     period_s = getattr(task, "control_timestep", None)
     return rl.control.Environment(physics, task, time_limit=time_limit_s, control_timestep=period_s)
 

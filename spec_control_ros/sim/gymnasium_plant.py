@@ -103,6 +103,6 @@ def _period_s(env: gymnasium.Env, task: str) -> float:
     if frames := env.unwrapped.metadata.get("render_fps"):
         return 1.0 / float(frames)
     raise TaskError(
-        f"task {task}: how long a step lasts is not known; expected `dt` (s) on the environment, or render_fps in "
+        f"task {task}: the duration of a step is unknown; expected `dt` (s) on the environment, or render_fps in "
         "its metadata"
     )

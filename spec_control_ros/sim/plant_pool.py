@@ -147,7 +147,7 @@ class _Processes:
     def _receive(self, index: int) -> Any:
         try:
             if not self._ends[index].poll(PATIENCE_S):
-                raise ProcessError(f"plant process {index}: no answer within {PATIENCE_S:.0f} s")
+                raise ProcessError(f"environment process {index}: no answer within {PATIENCE_S:.0f} s")
             return self._ends[index].recv()
         except (EOFError, OSError):
             raise self._death(index) from None

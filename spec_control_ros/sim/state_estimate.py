@@ -109,6 +109,6 @@ class StateEstimator:
         self.plant.reset(2)
         if not np.allclose(self.estimate(state, idle).obs, obs, rtol=1e-5, atol=1e-6):
             raise TaskError(
-                f"task {self.plant.task}: its observation tells of more than joints and base (targets, contacts); "
-                "expected one that kinematics gives, as humanoid-walk or walker-walk"
+                f"task {self.plant.task}: its observation contains more than joints and base (targets, contacts); "
+                "expected a task whose observation follows from kinematics, such as humanoid-walk or walker-walk"
             )

@@ -27,7 +27,7 @@ def save_state(path: Path, settings: Any, state: State) -> None:
             torch.save({"format": FORMAT, "settings": _told(settings), **state}, part)
     except (OutputError, RuntimeError) as error:  # torch raises what it likes
         raise CheckpointError(
-            f"{path}: could not be written ({error}); make room; the same command goes on from the last save"
+            f"{path}: could not be written ({error}); make room; the same command continues from the last save"
         ) from None
 
 

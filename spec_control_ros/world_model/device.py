@@ -22,5 +22,5 @@ def find_device(name: str) -> torch.device:
         raise SettingsError(f"device: got {name!r}, expected cpu, cuda or cuda:N")
     gpus = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= gpus:
-        raise SettingsError(f"device: got {name!r}, but PyTorch sees {gpus} GPUs here; take cpu")
+        raise SettingsError(f"device: got {name!r}, but PyTorch sees {gpus} GPUs here; use cpu")
     return device

@@ -75,7 +75,7 @@ def fetch(hub: HfApi, name: str, cache: Path | None = None) -> HubFile:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise DownloadError(
-            f"{name}: what came has SHA-256 {got}, expected {expected} as the hub names it; "
+            f"{name}: the download has SHA-256 {got}, expected {expected} as the hub names it; "
             "it was removed: run the command again"
         )
     return HubFile(name, path, commit, got)
@@ -106,7 +106,7 @@ def _explained(hub: HfApi, name: str, cache: Path) -> Iterator[None]:
                 f"{name}: the disk that holds {cache} is full; set HF_HOME to another"
             ) from None
         reason = str(error).splitlines()[0]
-        raise DownloadError(f"{name}: did not arrive whole ({reason}): run the command again") from None
+        raise DownloadError(f"{name}: the download is incomplete ({reason}): run the command again") from None
 
 
 def _sha256(path: Path) -> str:

@@ -119,8 +119,8 @@ def _own_names(path: Path, official: dict[str, Tensor]) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: a model of pixels; only state observations are supported")
     if (norm := official.get("_encoder.state.1.weight")) is not None and norm.ndim == 1:
         raise CheckpointError(
-            f"{path}: layers and their norms are numbered through, as in some files of the hub; no TD-MPC2 code that "
-            "was published reads them: expected the layout of the others, take another seed's"
+            f"{path}: its layers and norms are numbered consecutively, a layout of some files of the hub that no "
+            "published TD-MPC2 code reads; use the checkpoint of another seed"
         )
     own: dict[str, Tensor] = {}
     for key, tensor in official.items():

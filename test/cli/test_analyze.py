@@ -95,7 +95,7 @@ def test_what_cannot_be_analyzed_is_one_clear_error(
     (tmp_path / "empty.mcap").touch()
     for words, said in (
         ([tmp_path / "none"], "does not exist; expected the folder of a bag"),
-        ([tmp_path / "empty"], "no bag; expected a folder with .mcap or .db3 files"),
+        ([tmp_path / "empty"], "is not a bag; expected a folder with .mcap or .db3 files"),
         ([tmp_path / "empty.mcap"], "lost: empty.mcap: everything: the file is empty"),
         ([bag, bag, bag], "got 3 bags, expected one, or two to compare"),
         ([bag, "--html", tmp_path / "none" / "a.html"], "its folder does not exist; make it first"),

@@ -95,7 +95,7 @@ def test_unknown_task_is_refused_before_anything_is_asked(hub: Hub, tmp_path: Pa
 
 def test_task_that_no_multi_task_model_knows_is_refused(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(
-        SettingsError, match="no multi-task model knows humanoid-walk, expected one of walker"
+        SettingsError, match="no multi-task model was trained on humanoid-walk, expected one of walker"
     ):
         run(hub, tmp_path / "m", size="5")
 

@@ -71,7 +71,7 @@ def test_own_settings_change_nothing(recorded: Path, tmp_path: Path) -> None:
     assert [(e["epoch"], e["ticks"], e["first_divergence_tick"]) for e in told["epochs"]] == [
         (epoch, TICKS, None) for epoch in (1, 2)
     ]
-    assert "to the last bit" in replay(recorded)
+    assert "bit by bit" in replay(recorded)
     assert "would have moved differently" not in replay(recorded)
 
 

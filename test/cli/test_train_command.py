@@ -123,7 +123,7 @@ def test_interrupted_run_is_saved_and_the_same_command_goes_on(
         patch.setattr(Trainer, "_update", interrupting)
         outcome = invoke(*words, "--export", tmp_path / "model")
     assert outcome.exit_code == 130
-    assert "goes on from update 2" in outcome.output
+    assert "continues from update 2" in outcome.output
     assert not (tmp_path / "model").exists()
     outcome = invoke(*words, "--export", tmp_path / "model")
     assert outcome.exit_code == 0
@@ -146,7 +146,7 @@ def test_data_set_takes_the_place_of_a_recipe_s_demonstrations(words: list[objec
 def test_run_ends_with_its_minutes_and_says_how_to_go_on(words: list[object], tmp_path: Path) -> None:
     outcome = invoke(*words, "--minutes", 0)
     assert outcome.exit_code == 0
-    assert "goes on from update 0" in outcome.output
+    assert "continues from update 0" in outcome.output
     with pytest.raises(SettingsError, match="nothing was evaluated yet"):
         invoke(*words, "--minutes", 0, "--export", tmp_path / "model")
 

@@ -64,7 +64,7 @@ def test_good_numbers_are_fine() -> None:
         (
             {"is_planner_lost": True, "rejected": 10},
             Level.WARN,
-            "the planner is lost: executing what is queued",
+            "the planner is lost: executing the queue",
         ),
         ({"is_planner_lost": True, "overruns": 3}, Level.ERROR, "3 of 20 ticks took longer"),
         ({"silent_s": 3.0}, Level.STALE, "no observation for 3 s"),

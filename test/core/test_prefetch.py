@@ -99,7 +99,7 @@ class TestAsking:
         assert law.prefetch(0.45) is None
 
     def test_dynamics_are_needed(self) -> None:
-        with pytest.raises(SettingsError, match="prefetch: got true, but there are no dynamics"):
+        with pytest.raises(SettingsError, match="prefetch: got true, but the model has no dynamics"):
             executor(AHEAD)
 
 

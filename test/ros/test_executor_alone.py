@@ -146,7 +146,7 @@ def test_shadow_decides_and_reports_but_has_nothing_to_command_with(alone: Alone
     assert world.commands == []
     assert world.probe.node.count_publishers("command") == 1
     world.diagnosed(shadow="True")
-    assert "nothing is commanded" in process.text
+    assert "no commands are published" in process.text
     commander.destroy()
 
 

@@ -72,9 +72,9 @@ def test_executor_commands_while_it_is_active_and_ends_at_rest(
     assert process.popen.poll() is None
     assert "Traceback" not in process.text
     states = ["unconfigured", "inactive", "active", "inactive", "active", "inactive", "unconfigured"]
-    assert [
-        line.split("life cycle: ")[1] for line in process.text.splitlines() if "life cycle: " in line
-    ] == [f"{start} -> {end}" for start, end in itertools.pairwise([*states, "inactive", "active"])]
+    assert [line.split("lifecycle: ")[1] for line in process.text.splitlines() if "lifecycle: " in line] == [
+        f"{start} -> {end}" for start, end in itertools.pairwise([*states, "inactive", "active"])
+    ]
 
 
 def test_executor_that_is_ended_leaves_the_robot_at_rest(
@@ -97,7 +97,7 @@ def test_executor_that_is_ended_leaves_the_robot_at_rest(
     world.probe.until(lambda: world.commands[-1].decision == HOLD)
     assert set(world.commands[-1].action) == {0.0}
     assert "Traceback" not in process.text
-    assert "life cycle: active -> finalized" in process.text
+    assert "lifecycle: active -> finalized" in process.text
 
 
 def test_planner_offers_plans_while_it_is_active(
@@ -131,5 +131,5 @@ def test_node_that_cannot_be_configured_says_why_and_stays(
     assert not node.change("configure")
     assert node.state == "unconfigured"
     assert "model: got" in process.text
-    assert "life cycle: unconfigured -> unconfigured, as it could not configure" in process.text
+    assert "lifecycle: unconfigured -> unconfigured, as it could not configure" in process.text
     assert "Traceback" not in process.text

@@ -102,7 +102,7 @@ def test_topics_that_were_named_are_recorded_whenever_they_come(
     assert process.wait() == 0, process.text
     assert [m.data for m in read(bag, "/words")] == ["late"]
     assert [m.data for m in read(bag, "/latched")] == ["early"]
-    assert "nobody published /never" in process.text
+    assert "no node published /never" in process.text
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])

@@ -134,7 +134,7 @@ def test_absurd_value_is_refused_and_leaves_nothing_behind(value: float) -> None
 
 @pytest.mark.parametrize("task", ["reacher-easy", "quadruped-walk", "hopper-hop"])
 def test_task_that_sees_more_than_the_body_is_refused(task: str) -> None:
-    with pytest.raises(TaskError, match=task + ": its observation tells of more than joints and base"):
+    with pytest.raises(TaskError, match=task + ": its observation contains more than joints and base"):
         StateEstimator(make_control_plant(task))
 
 

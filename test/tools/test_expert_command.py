@@ -82,7 +82,7 @@ def test_interrupted_run_is_saved_and_goes_on(
         patch.setattr(ExpertTrainer, "_update", interrupted)
         outcome = invoke(*words)
     assert outcome.exit_code == 130
-    assert "saved at tick 10; the same command goes on from there" in outcome.output
+    assert "saved at tick 10; the same command continues from there" in outcome.output
     assert signal.getsignal(signal.SIGINT) is handler
     assert not (tmp_path / "out" / "expert.npz").exists()
     assert invoke(*words).exit_code == 0

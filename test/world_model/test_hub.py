@@ -75,14 +75,14 @@ def test_transfer_that_never_ends_well_is_refused_and_leaves_nothing(hub: Hub, c
 
 def test_file_shorter_than_announced_is_refused(hub: Hub, cache: Path) -> None:
     hub.claims = {"X-Linked-Size": str(len(CONTENT) + 1)}
-    with pytest.raises(DownloadError, match=r"did not arrive whole .* run the command again"):
+    with pytest.raises(DownloadError, match=r"the download is incomplete .* run the command again"):
         get(hub, cache)
     assert files_in(cache) == []
 
 
 def test_other_content_than_announced_is_refused_and_removed(hub: Hub, cache: Path) -> None:
     hub.claims = {"X-Linked-Etag": f'"{"a" * 64}"'}
-    said = f"what came has SHA-256 {sha256(CONTENT).hexdigest()}, expected {'a' * 64}"
+    said = f"the download has SHA-256 {sha256(CONTENT).hexdigest()}, expected {'a' * 64}"
     with pytest.raises(DownloadError, match=said):
         get(hub, cache)
     assert files_in(cache) == []

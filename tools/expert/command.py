@@ -94,7 +94,7 @@ def drive(
             trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
         )
     if trainer.ticks < settings.ticks:
-        console.print(f"saved at tick {trainer.ticks}; the same command goes on from there")
+        console.print(f"saved at tick {trainer.ticks}; the same command continues from there")
     if asked.is_set():
         raise SystemExit(130)
     if trainer.best_path.exists():

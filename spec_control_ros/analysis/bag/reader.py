@@ -55,8 +55,8 @@ class Bag:
         self._files = [self._present[name] for name in names if name in self._present]
         if not self._files:
             raise BagError(
-                f"{path}: metadata.yaml names {', '.join(names)}, and none of that is there; got "
-                f"{', '.join(self._present)}: give the files their names back, or name the one to read"
+                f"{path}: metadata.yaml names {', '.join(names)}, but none of these files exist; found "
+                f"{', '.join(self._present)}: rename the files, or name the one to read"
             )
         self._contents = Contents()
         self._undecodable: dict[str, tuple[int, str]] = {}  # by topic: how many, and why the first
@@ -143,7 +143,7 @@ def _files(path: Path) -> list[Path]:
         raise BagError(f"{path}: does not exist; expected the folder of a bag, or its .mcap or .db3 file")
     files = [file for file in found if file.is_file() and _kind(file) in KINDS]
     if not files:
-        raise BagError(f"{path}: no bag; expected a folder with .mcap or .db3 files, or one of these")
+        raise BagError(f"{path}: is not a bag; expected a folder with .mcap or .db3 files, or one of these")
     return files
 
 

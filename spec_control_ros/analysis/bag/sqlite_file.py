@@ -80,7 +80,7 @@ class SqliteFile:
                 name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
             }
             if not {"topics", "messages"} <= tables:
-                raise sqlite3.DatabaseError("it has no tables `topics` and `messages`, so it is no bag")
+                raise sqlite3.DatabaseError("it has no tables `topics` and `messages`, so it is not a bag")
         except UNREADABLE:
             connection.close()
             raise

@@ -80,7 +80,8 @@ class GateCalibration:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
-                f"{model}: `{CARD_KEY}` of its card is no calibration ({error!r}); `spec-control calibrate` makes one"
+                f"{model}: `{CARD_KEY}` of its card is not a valid calibration ({error!r}); "
+                "run `spec-control calibrate`"
             ) from None
 
     def as_card(self) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def check_parts(fault: Fault, plant: Plant) -> None:
     else:
         return
     if not isinstance(plant, PushablePlant):
-        raise SettingsError(f"{kind}: the parts of this plant have no names")
+        raise SettingsError(f"{kind}: this environment has no named parts")
     known = plant.body_names if isinstance(fault, Push) else plant.actuator_names
     if unknown := [name for name in wanted if name not in known]:
         raise SettingsError(f"{kind}: got {unknown[0]!r}, expected one of {', '.join(known)}")

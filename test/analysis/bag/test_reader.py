@@ -152,7 +152,9 @@ def test_file_that_metadata_does_not_name_is_not_read(whole: Path, copy: Path) -
     assert ticks(messages) == ALL_TICKS
     assert losses == [f"{other.name}, which metadata.yaml does not name, was not read"]
     copy.unlink()
-    with pytest.raises(BagError, match=f"names {copy.name}, and none of that is there; got {other.name}"):
+    with pytest.raises(
+        BagError, match=f"names {copy.name}, but none of these files exist; found {other.name}"
+    ):
         Bag(copy.parent)
 
 

@@ -54,7 +54,7 @@ def test_card_without_a_calibration_gives_none() -> None:
     ids=str,
 )
 def test_damaged_card_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(CheckpointError, match="walker: `gate` of its card is no calibration"):
+    with pytest.raises(CheckpointError, match="walker: `gate` of its card is not a valid calibration"):
         GateCalibration.of(card(**changes), "walker")
 
 
