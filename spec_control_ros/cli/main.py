@@ -64,42 +64,49 @@ def run(
         ),
     ],
     model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
-    mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "lockstep",
-    episodes: Annotated[int, typer.Option(help="0: until stopped", min=0, max=LARGEST)] = 1,
+    mode: Annotated[
+        str, typer.Option(help="Mode: lockstep (the simulation waits for every command) or realtime")
+    ] = "lockstep",
+    episodes: Annotated[
+        int, typer.Option(help="Number of episodes (0: until stopped)", min=0, max=LARGEST)
+    ] = 1,
     seed: Annotated[
-        int, typer.Option(help="of the first episode and of the planner", min=0, max=LARGEST)
+        int, typer.Option(help="Seed of the first episode and of the planner", min=0, max=LARGEST)
     ] = 0,
-    corrector: Annotated[str, typer.Option(help="auto, temporal, two_tower or none")] = "auto",
+    corrector: Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")] = "auto",
     device: Annotated[
         str, typer.Option(help="Torch device of the planner [default: the robot's, or cpu]")
     ] = "",
-    record: Annotated[str, typer.Option(help="folder to record a bag to; true: named by the time")] = "",
-    topics: Annotated[str, typer.Option(help="further topics to record, with commas")] = "",
-    storage: Annotated[str, typer.Option(help="of the bag: mcap or sqlite3")] = "mcap",
+    record: Annotated[str, typer.Option(help="Folder to record a bag to (true: named by the time)")] = "",
+    topics: Annotated[str, typer.Option(help="Further topics to record, separated by commas")] = "",
+    storage: Annotated[str, typer.Option(help="Storage format of the bag: mcap or sqlite3")] = "mcap",
     reserve_mb: Annotated[
         int,
         typer.Option(
-            help="MB of disk that are left free: with less, the bag ends, and the run goes on", min=0
+            help="Disk space to leave free, in MB; with less, the bag ends and the run goes on", min=0
         ),
     ] = 100,
-    headless: Annotated[bool, typer.Option(help="without MuJoCo's window")] = True,
+    headless: Annotated[bool, typer.Option(help="Run without MuJoCo's window")] = True,
     video: Annotated[str, typer.Option(help="Video to render the episodes to (.mp4, .webp, ...)")] = "",
-    respawn_planner: Annotated[bool, typer.Option(help="start a planner that died again")] = False,
-    faults: Annotated[str, typer.Option(help="fault file, or a shipped one by name")] = "",
+    respawn_planner: Annotated[bool, typer.Option(help="Restart a planner that died")] = False,
+    faults: Annotated[str, typer.Option(help="Fault file, or the name of a shipped one")] = "",
     hardware: Annotated[
-        str, typer.Option(help="behind the bridge: none, emulator (a robot's topics, emulated) or robot")
+        str,
+        typer.Option(
+            help="Hardware behind the bridge: none, emulator (a simulated robot behind a robot's topics) or robot"
+        ),
     ] = "none",
-    params: Annotated[str, typer.Option(help="further parameter file, which wins")] = "",
+    params: Annotated[str, typer.Option(help="Further parameter file, which overrides the robot's")] = "",
     namespace: Annotated[
         str, typer.Option(help="ROS namespace of all nodes, so that several robots share a domain")
     ] = "",
     use_sim_time: Annotated[
-        bool, typer.Option("--use-sim-time", help="let nodes stamp with the time of the clock topic")
+        bool, typer.Option("--use-sim-time", help="Stamp messages with the time of the clock topic")
     ] = False,
     log_level: Annotated[
-        str, typer.Option(help="lowest level that nodes log: debug, info, warn, error or fatal")
+        str, typer.Option(help="Lowest level that nodes log: debug, info, warn, error or fatal")
     ] = "info",
-    json: Annotated[Path | None, typer.Option(help="file for the report")] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
 ) -> None:
     """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
@@ -134,7 +141,9 @@ def run(
 @app.command()
 def parameters(
     robot: Annotated[str, typer.Argument(help="Shipped robot, robot file, or environment")],
-    mode: Annotated[str, typer.Option(help="lockstep or realtime")] = "realtime",
+    mode: Annotated[
+        str, typer.Option(help="Mode: lockstep (the simulation waits for every command) or realtime")
+    ] = "realtime",
     hardware: Annotated[bool, typer.Option("--hardware", help="Include what applies on hardware")] = False,
 ) -> None:
     """Print what each node of a robot is given, as a ROS parameter file: for nodes that are started one by one."""
