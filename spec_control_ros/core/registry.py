@@ -25,7 +25,9 @@ def find(group: str, name: str, what: str, *words: str) -> Any:
     """
     found = {point.name: point for point in entry_points(group=group)}
     if name not in found:
-        known = ", ".join([*words, *sorted(found)]) or "(none installed: is spec_control_ros installed itself?)"
+        known = (
+            ", ".join([*words, *sorted(found)]) or "(none installed: is spec_control_ros installed itself?)"
+        )
         raise SettingsError(f"{what}: got {name!r}, expected one of {known}")
     try:
         return found[name].load()

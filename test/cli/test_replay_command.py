@@ -120,7 +120,7 @@ def test_sweep_tells_and_draws_every_value(recorded: Path, tmp_path: Path) -> No
         (["--corrector", "oracle"], "corrector: got 'oracle', expected one of auto"),
         (["--sweep", "gate.accept=1:2"], "sweep: got 'gate.accept=1:2'"),
         (["--sweep", "gate.acept=1:2:3"], "gate.acept: unknown"),
-        (["--plot", "x.png"], "expected --sweep as well"),
+        (["--plot", "x.png"], "got a file without --sweep"),
         (["--json", "/nowhere/x.json"], "/nowhere/x.json: its folder does not exist"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
