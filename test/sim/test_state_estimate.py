@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.plant import JointStates
 from spec_control_ros.sim.state_estimate import BodyModel, StateEstimator
 
+BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
 TASKS = ("humanoid-walk", "walker-walk", "cheetah-run")
 EXACT = {"rtol": 0.0, "atol": 1e-6}
 
@@ -141,3 +143,8 @@ def test_task_that_sees_more_than_the_body_is_refused(task: str) -> None:
 def test_second_free_body_is_refused() -> None:
     with pytest.raises(TaskError, match="expected one robot of hinges and slides"):
         StateEstimator(make_control_plant("quadruped-fetch"))
+
+
+def test_task_whose_episodes_are_short_or_end_early_can_be_sensed() -> None:
+    for factory in ("raise_links", "impatient"):
+        StateEstimator(make_control_plant(f"mjcf:{BODY}@own_body:{factory}"))
