@@ -1,6 +1,5 @@
 """A benchmark's rows as words: one wording for the terminal, the page and the documents."""
 
-from collections.abc import Sequence
 from typing import Any
 
 Row = dict[str, Any]  # of the JSON result
@@ -63,12 +62,6 @@ def changes(result: Row) -> list[list[str]]:
 def change(ratio: float | None) -> str:
     """A ratio as the change in per cent."""
     return "" if ratio is None else f"{100.0 * (ratio - 1.0):+.1f} %"
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _share(kept: Row | None) -> str:

@@ -8,7 +8,7 @@ import yaml
 from spec_control_ros.core.errors import SettingsError
 
 
-class StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """Refuses a key that is there twice: the value of the first one would be lost without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -34,7 +34,7 @@ def refuse_doubles(mapping: Any) -> None:
         seen.add(key.value)
 
 
-def read_yaml(path: Path, loader: type[yaml.SafeLoader] = StrictLoader) -> Any:
+def read_yaml(path: Path, loader: type[yaml.SafeLoader] = _StrictLoader) -> Any:
     """What a file holds; None for an empty one.
 
     Args:

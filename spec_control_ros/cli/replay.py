@@ -12,7 +12,6 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.analysis.sweep_plot import plot_sweep
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import BagError, SettingsError
@@ -190,6 +189,8 @@ def _plot(
     sweep: Sweep, points: Sequence[SweepPoint], changes: Sequence[EpochChange], path: Path | None
 ) -> None:
     if path is not None:
+        from spec_control_ros.analysis.sweep_plot import plot_sweep  # a second, for pictures only
+
         plot_sweep(
             sweep.name,
             sweep.values,

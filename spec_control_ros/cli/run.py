@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.analysis.run_plot import plot_run
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
@@ -114,6 +113,8 @@ def _report(
     if json_file is not None:
         steps.append(lambda: tell("report", write_text(json_file, json.dumps(report, indent=2) + "\n")))
     if plot_file is not None and log.episodes:
+        from spec_control_ros.analysis.run_plot import plot_run  # a second, for pictures only
+
         steps.append(lambda: tell("plot", plot_run(log, title, plot_file)))
     if values["video"] and Path(values["video"]).is_file():
         steps.append(lambda: tell("video", values["video"]))

@@ -61,7 +61,7 @@ class PlannerNodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanningJob:
+class _PlanningJob:
     """A request with what the node adds to it."""
 
     request: PlanRequest
@@ -100,7 +100,7 @@ class PlannerNode(LifecycleProcessNode):
 
     def configure(self) -> None:
         """Load the model and warm it up, in the thread that will plan."""
-        self._thread: PlanningThread[PlanningJob] = PlanningThread(self._prepare, self._work)
+        self._thread: PlanningThread[_PlanningJob] = PlanningThread(self._prepare, self._work)
         self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
         self._thread.start()
         while not self._thread.is_ready.is_set():
@@ -167,7 +167,7 @@ class PlannerNode(LifecycleProcessNode):
         if response.accepted:
             self._plan_ids += 1
             response.plan_id = self._plan_ids
-            job = PlanningJob(from_replan(request), self._plan_ids, request.deadline, time.monotonic())
+            job = _PlanningJob(from_replan(request), self._plan_ids, request.deadline, time.monotonic())
             self._thread.submit(job)
         else:
             self._counts["refused"] += 1
@@ -208,7 +208,7 @@ class PlannerNode(LifecycleProcessNode):
 
         return make
 
-    def _work(self, job: PlanningJob) -> None:
+    def _work(self, job: _PlanningJob) -> None:
         request, start_s, objective = job.request, time.monotonic(), self._objective
         if job.deadline_s and start_s - job.received_s > job.deadline_s:
             self._counts["too_late"] += 1

@@ -25,7 +25,7 @@ class Base(Protocol):
         """Set the root's part of qpos and qvel; the rest is left alone."""
 
 
-class FreeBase:
+class _FreeBase:
     """A free joint; MuJoCo has its linear velocity in the world's frame, its angular one in the body's.
 
     Args:
@@ -54,7 +54,7 @@ class FreeBase:
         data.qvel[self._dof : self._dof + 6] = [*state.linear_velocity, *state.angular_velocity]
 
 
-class PlanarBase:
+class _PlanarBase:
     """Two slides, x and z, that count from where the model puts the body, and a hinge about y.
 
     Args:
@@ -115,5 +115,5 @@ def find_base(physics: mujoco.Physics) -> Base:
             "expected one robot of hinges and slides, with or without a free root"
         )
     if free:
-        return FreeBase(names[free[0]], int(model.jnt_qposadr[free[0]]), int(model.jnt_dofadr[free[0]]))
-    return PlanarBase(model) if set(PLANAR) <= set(names) else FixedBase()
+        return _FreeBase(names[free[0]], int(model.jnt_qposadr[free[0]]), int(model.jnt_dofadr[free[0]]))
+    return _PlanarBase(model) if set(PLANAR) <= set(names) else FixedBase()

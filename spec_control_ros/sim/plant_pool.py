@@ -31,7 +31,7 @@ class PoolStep:
     is_terminated: NDArray[np.bool_]  # (plant,)
 
 
-class Workers(Protocol):
+class _Workers(Protocol):
     """Where plants live; each answers by its own number."""
 
     def call(self, method: str, work: Sequence[tuple[int, Any]]) -> list[Any]:
@@ -58,7 +58,7 @@ class PlantPool:
     def __init__(self, make_plant: MakePlant, count: int, processes: int = 0):
         self.plant, self.count = make_plant(), count  # this plant tells sizes; it is never driven
         processes = min(processes, count)
-        self._workers: Workers = (
+        self._workers: _Workers = (
             _Processes(make_plant, count, processes) if processes > 1 else _Here(make_plant, count)
         )
 

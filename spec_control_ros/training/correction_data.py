@@ -48,7 +48,7 @@ def _windows(parts: Sequence[FeatureWindow], index: Tensor | slice = slice(None)
     return FeatureWindow(**{n: torch.cat([getattr(p, n)[index] for p in parts]) for n in names})
 
 
-class ToPrior:
+class _ToPrior:
     """The corrector to begin with: whatever was queued, do what the policy prior does at the real latent.
 
     Args:
@@ -106,7 +106,7 @@ class Gathering:
     def first_drivers(self) -> list[Corrector | None]:
         """What acts in turn before there are correctors: the queue as it is, and the policy prior."""
         policy = self._tick_model.policy
-        return [None] if policy is None else [None, ToPrior(policy)]
+        return [None] if policy is None else [None, _ToPrior(policy)]
 
     def episode(
         self, corrector: Corrector | None, seed: int, *, with_other_phases: bool = False

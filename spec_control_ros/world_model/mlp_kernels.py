@@ -101,7 +101,7 @@ class NativeMlpKernel(MlpKernel):
 class TiledMlpKernel(MlpKernel):
     """On a CPU with matrix tiles, in bfloat16: all by `native/`, in one call."""
 
-    class LayerDescription(ctypes.Structure):
+    class _LayerDescription(ctypes.Structure):
         """As in native/layers.cpp."""
 
         _fields_ = (
@@ -112,7 +112,7 @@ class TiledMlpKernel(MlpKernel):
     def __init__(self, layers: Sequence[FrozenLayer]):
         super().__init__(layers)
         self._width = max(layer.bias.shape[1] for layer in layers)
-        self._layers = (self.LayerDescription * len(layers))(*map(self._described, layers))
+        self._layers = (self._LayerDescription * len(layers))(*map(self._described, layers))
 
     @staticmethod
     def packed(weight: Tensor) -> Tensor:
@@ -144,10 +144,10 @@ class TiledMlpKernel(MlpKernel):
         _call(name, x, x.stride(0), len(x), *layers, between, _threads(), *results)
 
     @classmethod
-    def _described(cls, layer: FrozenLayer) -> "TiledMlpKernel.LayerDescription":
+    def _described(cls, layer: FrozenLayer) -> "TiledMlpKernel._LayerDescription":
         inputs = layer.weight.shape[1] * TILE
         pointers = (tensor.data_ptr() for tensor in layer)
-        return cls.LayerDescription(*pointers, 1, inputs, layer.bias.shape[1])
+        return cls._LayerDescription(*pointers, 1, inputs, layer.bias.shape[1])
 
 
 class KernelKind(NamedTuple):

@@ -30,7 +30,7 @@ class Samples:
     has_moved: bool = False  # before, joint holds actions only
 
 
-class Head:
+class _Head:
     """An MLP over `Samples`."""
 
     def __init__(self, layers: list[Layer], member: int | None, model: "PlanningModel"):
@@ -88,8 +88,8 @@ class PlanningModel:
         fits = all(width % TILE == 0 and width <= LARGEST_WIDTH for width in widths)
         self.kernel = kernel_kind(self.device, self.dtype, is_native=is_native and fits)
 
-        def head(mlp: MLP, member: int | None = None) -> Head:
-            return Head([layer for layer in mlp if isinstance(layer, Layer)], member, self)
+        def head(mlp: MLP, member: int | None = None) -> _Head:
+            return _Head([layer for layer in mlp if isinstance(layer, Layer)], member, self)
 
         self._dynamics, self._reward = head(model.dynamics), head(model.reward_head)
         self._prior = head(model.prior_head)
@@ -142,7 +142,7 @@ class PlanningModel:
         kernel, x, bias = self._termination.at(samples)
         return kernel.linear(x, bias)[:, 0] > 0.0
 
-    def _scalar(self, head: Head, samples: Samples) -> Tensor:
+    def _scalar(self, head: _Head, samples: Samples) -> Tensor:
         kernel, x, bias = head.at(samples)
         return kernel.expected_value(x, bias)
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from spec_control_ros.analysis.benchmark_page import write_page
-from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, changes, markdown, table
+from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, changes, table
 
 
 def row(mode: str, mean: float, plans: float, **values: Any) -> dict[str, Any]:
@@ -89,7 +89,3 @@ def test_changes_begin_with_the_papers(result: dict[str, Any]) -> None:
     assert theirs[1:] == ["-43.6 %", "-25.0 %", "-7.1 %"]
     assert ours == ["two_tower", "-83.2 %", "-83.2 %", "-2.1 %"]
     assert len(CHANGES_HEADER) == len(ours)
-
-
-def test_markdown_is_a_table() -> None:
-    assert markdown(["a", "b"], [["x", "1"]]).splitlines() == ["| a | b |", "| --- | ---: |", "| x | 1 |"]

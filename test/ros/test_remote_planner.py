@@ -1,8 +1,5 @@
 """The planner on another host: the robot's side keeps its rate whatever the network does."""
 
-import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,34 +13,21 @@ from ros_support import (
     node_command,
     write_parameters,
 )
-from two_hosts import Host, two_hosts
+from two_hosts import Host, in_own_process, needs_own_process, starts_own_process, two_hosts
 
 from spec_control_ros.bringup.middleware import PROFILES, RANGE
 from spec_control_ros.core.decision import DecisionKind
 
 CUT_TICKS = 35  # 7 s: longer than DDS takes to give up the other side
-OWN_PROCESS = "SPEC_CONTROL_TEST_OWN_PROCESS"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(OWN_PROCESS in os.environ, reason="is what started this process")
+@starts_own_process
 def test_robot_on_another_host(tmp_path: Path) -> None:
-    # DDS remembers the interfaces that a process had: what comes after in this one would look for those in vain.
-    words = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", __file__]
-    done = subprocess.run(
-        [*words, "--basetemp", str(tmp_path / "inner")],
-        env={**os.environ, OWN_PROCESS: "1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "not permitted here" in done.stdout:
-        pytest.skip("network namespaces are not permitted here")
-    assert done.returncode == 0, done.stdout + done.stderr
+    in_own_process(tmp_path, __file__)
 
 
-@pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own")
+@needs_own_process
 def test_robot_ticks_on_through_a_cut_and_resumes(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,13 @@ import pytest
 from ros_support import ROOT, TASK, Background, Probe, node_command, until
 from test_hardware import BRIDGE
 from test_hardware import EMULATOR as WALKER
-from two_hosts import two_hosts
+from two_hosts import in_own_process, needs_own_process, starts_own_process, two_hosts
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.middleware import PROFILES, RANGE
 from spec_control_ros.ros.sole_claim import CLAIMS, LATCHED
 
-OWN_PROCESS = "SPEC_CONTROL_TEST_OWN_PROCESS"
 REFUSED = 2  # exit code
 Start = Callable[..., Background]
 
@@ -180,24 +177,12 @@ def test_newcomer_serves_nothing_before_its_claim_is_held(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(OWN_PROCESS in os.environ, reason="is what started this process")
+@starts_own_process
 def test_newcomer_on_another_host(tmp_path: Path) -> None:
-    # DDS remembers the interfaces that a process had: what comes after in this one would look for those in vain.
-    words = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", __file__, "-k", "far"]
-    done = subprocess.run(
-        [*words, "--basetemp", str(tmp_path / "inner")],
-        env={**os.environ, OWN_PROCESS: "1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "not permitted here" in done.stdout:
-        pytest.skip("network namespaces are not permitted here")
-    assert done.returncode == 0, done.stdout + done.stderr
+    in_own_process(tmp_path, __file__, "-k", "far")
 
 
-@pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own")
+@needs_own_process
 @pytest.mark.parametrize("profile", ["fastdds.xml", ""])
 def test_far_newcomer_is_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str

@@ -8,6 +8,7 @@ import random
 import select
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +16,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from ros_support import ROOT
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 CLONE_NEWNET = 0x40000000
 PACKET = 65_536
+OWN_PROCESS = "SPEC_CONTROL_TEST_OWN_PROCESS"
+starts_own_process = pytest.mark.skipif(OWN_PROCESS in os.environ, reason="is what started this process")
+needs_own_process = pytest.mark.skipif(OWN_PROCESS not in os.environ, reason="runs in a process of its own")
 
 
 class Host:
@@ -137,3 +142,22 @@ def _enter(namespace: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(namespace, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")
+
+
+def in_own_process(folder: Path, *words: str) -> None:
+    """Run these tests (pytest's words) once more, in another process: the ones that `needs_own_process` marks.
+
+    DDS remembers the interfaces that a process had: what comes after in this one would look for those in vain.
+    """
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *words]
+    done = subprocess.run(
+        [*command, "--basetemp", str(folder / "inner")],
+        env={**os.environ, OWN_PROCESS: "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "not permitted here" in done.stdout:
+        pytest.skip("network namespaces are not permitted here")
+    assert done.returncode == 0, done.stdout + done.stderr
