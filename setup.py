@@ -21,7 +21,7 @@ NODES = (
 )
 # What `pip install 'spec_control_ros[EXTRA]'` brings besides what is always needed.
 EXTRAS = {
-    "gymnasium": ("gymnasium",),
+    "gymnasium": ("gymnasium", "imageio"),
     "train": ("tensorboardX",),
     "download": ("huggingface_hub", "httpx2"),
     "video": ("imageio-ffmpeg",),

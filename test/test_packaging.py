@@ -42,6 +42,7 @@ DISTRIBUTIONS = {
 # rosdep's keys that mean a package of Ubuntu 24.04 (ros/rosdistro, rosdep/python.yaml), by distribution.
 ROSDEP_KEYS = {
     "hypothesis": "python3-hypothesis",
+    "imageio": "python3-imageio",
     "jinja2": "python3-jinja2",
     "numpy": "python3-numpy",
     "pandas": "python3-pandas",
