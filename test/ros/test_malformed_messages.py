@@ -21,6 +21,7 @@ from std_msgs.msg import Float64MultiArray
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan, Reset
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.topics import ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.ros.messages import to_floats
@@ -176,9 +177,14 @@ def test_plant_takes_its_own_commands_only(domain: int) -> None:
         assert here.entrances["reset"][1](Reset.Request(seed=3)).epoch == before + 1
 
 
-def test_hardware_bridge_lives_through_any_sensor_and_command(domain: int) -> None:
-    robot = {"task": "walker-walk", "episodes": 0, "resets_robot": False}
-    with node_here("hardware_bridge", robot, "reset", ROOT / "config" / "hardware_walker.yaml") as here:
+def walker(folder: Path) -> Path:
+    """The parameter file of the shipped walker's nodes behind ros2_control."""
+    return find_robot("walker", ROOT / "config").write(folder, "realtime", has_hardware=True)
+
+
+def test_hardware_bridge_lives_through_any_sensor_and_command(domain: int, tmp_path: Path) -> None:
+    robot = {"episodes": 0, "resets_robot": False}
+    with node_here("hardware_bridge", robot, "reset", walker(tmp_path)) as here:
         bombard(
             here, {msg.Command: lambda i: msg.Command(epoch=1, tick=i, action=to_floats(np.ones(6)))}, 6, 9
         )
@@ -186,11 +192,8 @@ def test_hardware_bridge_lives_through_any_sensor_and_command(domain: int) -> No
         assert here.entrances["reset"][1](Reset.Request(seed=3)).epoch == before + 1
 
 
-def test_emulated_robot_lives_through_any_effort(domain: int) -> None:
-    robot = {"task": "walker-walk"}
-    with node_here(
-        "hardware_emulator", robot, ROBOT_RESET.lstrip("/"), ROOT / "config" / "hardware_walker.yaml"
-    ) as here:
+def test_emulated_robot_lives_through_any_effort(domain: int, tmp_path: Path) -> None:
+    with node_here("hardware_emulator", {}, ROBOT_RESET.lstrip("/"), walker(tmp_path)) as here:
         bombard(here, {Float64MultiArray: lambda i: Float64MultiArray(data=[0.0] * 6)}, 6)
         here.entrances[ROBOT_RESET.lstrip("/")][1](Reset.Request(seed=3))
 
