@@ -2,10 +2,13 @@
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import NoReturn
 
 PARENT = "SPEC_CONTROL_PARENT"  # environment variable: id of the process to end with
@@ -30,6 +33,19 @@ def end_with_parent(number: signal.Signals = signal.SIGKILL) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
     if not Path(f"/proc/{parent}").exists():  # it was faster
         sys.exit(1)
+    if number != signal.SIGKILL:
+        Thread(target=_end_for_certain, args=(int(parent),), name="parent", daemon=True).start()
+
+
+def _end_for_certain(parent: int) -> None:
+    """Kill this process if it still runs `GRACE_S` after its parent has ended.
+
+    Python handles a signal in its main thread alone, and that one may hang in a library and never come to it.
+    """
+    with suppress(ProcessLookupError), os.fdopen(os.pidfd_open(parent)) as ended:
+        select.select([ended], [], [])
+    time.sleep(GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def leave_at_once() -> NoReturn:
