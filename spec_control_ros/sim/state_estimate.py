@@ -81,7 +81,7 @@ class StateEstimator:
         plant: Environment with the task, and with the robot's body as MuJoCo's model.
 
     Raises:
-        TaskError: its observation tells of more than the robot's body.
+        TaskError: its observation contains more than the robot's body.
     """
 
     def __init__(self, plant: ControlPlant):

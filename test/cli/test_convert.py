@@ -123,7 +123,7 @@ def test_missing_path_and_folder_are_refused(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="expected a file of weights"):
             invoke("convert", path, tmp_path / "model", "--task", "cup-catch")
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="a file is in the place of the folder"):
+    with pytest.raises(CheckpointError, match="is a file, expected a folder to write"):
         write_model(WorldModel(Dimensions(8, 2, 16, 16, 1, 24, 3)), tmp_path / "file", "cup-catch", {})
 
 

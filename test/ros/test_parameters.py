@@ -84,7 +84,7 @@ def refusal(
             {"task": TASK, "video": "/nowhere/film.mp4"},
             ["/nowhere/film.mp4: its folder does not exist"],
         ),
-        ("hardware_bridge", {"task": "reacher-easy"}, ["task reacher-easy: its observation tells of more"]),
+        ("hardware_bridge", {"task": "reacher-easy"}, ["task reacher-easy: its observation contains more"]),
         (
             "hardware_bridge",
             {"task": TASK, "controller.gains": "much"},
