@@ -27,7 +27,7 @@ def test_only_the_prior_has_no_planner() -> None:
 
 @pytest.mark.parametrize("name", ["", "oracle", "two_tower_d101", "prior_d1", "../modes/replan"])
 def test_unknown_mode_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(SettingsError, match=r"expected of .*open_loop_2.*replan"):
+    with pytest.raises(SettingsError, match=r"expected one of .*open_loop_2.*replan"):
         ControlMode.find(name, FOLDER)
 
 
