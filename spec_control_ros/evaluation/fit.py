@@ -10,6 +10,7 @@ from spec_control_ros.sim.suite import is_same
 from spec_control_ros.world_model.card import NO_TASK, Card, sizes
 
 SAME_PERIOD = 1e-3  # relative
+STATE = "state:"  # before the name of an environment that observes its physical state
 
 
 class Driven(Protocol):
@@ -107,7 +108,7 @@ def refuse_other_task(name: str, card: Card, task: str, task_index: int = NO_TAS
     """
     own, index = str(card.get("task", "")), card.get("multi_task", {}).get("task_index", NO_TASK)
     is_told = bool(own) and task_index in (NO_TASK, index)
-    if is_told and not is_same(_without_folder(own), _without_folder(task)):
+    if is_told and not _is_same_task(own, task):
         raise MisfitError(f"model {name}: made for {own}, expected {task}; name another with --model")
 
 
@@ -120,6 +121,12 @@ def task_of(name: str, card: Card) -> str:
     if "task" not in card:
         raise CheckpointError(f"{name}: its card names no task, expected `task`, as walker-walk")
     return str(card["task"])
+
+
+def _is_same_task(own: str, task: str) -> bool:
+    if own.startswith(STATE) != task.startswith(STATE):
+        return False
+    return is_same(*(_without_folder(name.removeprefix(STATE)) for name in (own, task)))
 
 
 def _without_folder(task: str) -> str:
