@@ -25,7 +25,7 @@ from benchmarks.planner.variants import (
 )
 from spec_control_ros.analysis.distribution import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
-from spec_control_ros.cli.given_model import driven_env, find_model, robot_of
+from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
@@ -104,7 +104,7 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
     mode = read_parameters([robot.config / "modes" / f"{BASELINE}.yaml"])
     controller = ControllerSettings.of(merge(robot.parameters(), mode))
     if options.episodes:
-        driven_env(folder, robot, controller)  # refuses what does not fit before anything is measured
+        model_and_env(folder, robot, controller)  # refuses what does not fit before anything is measured
     return folder.world_model(options.device, controller.task_index)[0], controller
 
 
@@ -115,11 +115,11 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    plant = driven_env(folder, robot_of(folder, ""), controller)
+    model, plant = model_and_env(folder, robot_of(folder, ""), controller)
     episodes = compare_returns(
         measured_variants,
         folder,
-        folder.world_model(task_index=controller.task_index)[0],
+        model,
         controller,
         plant,
         range(options.episodes),

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import driven_env, find_model, robot_of
+from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
@@ -56,8 +56,7 @@ def calibrate(
     refuse_folder(folder.path)
     robot = robot_of(folder, robot_name)
     controller = _controller(robot, corrector, params)
-    plant = driven_env(folder, robot, controller)
-    world_model, _ = folder.world_model(task_index=controller.task_index)
+    world_model, plant = model_and_env(folder, robot, controller)
     operation = CalibrationRollouts(folder, world_model, plant, controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import driven_env, find_model, robot_of
+from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import NONE
@@ -61,8 +61,7 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     refuse_folder(folder.path)
     robot = robot_of(folder, options.robot)
     controller = _controller(robot, options)
-    plant = driven_env(folder, robot, controller)
-    model, _ = folder.world_model(task_index=controller.task_index)
+    model, plant = model_and_env(folder, robot, controller)
     planner = controller.planner
     teacher = Teacher(model, planner.mppi, settings.draws, precision=planner.precision)
     gathering = Gathering(model, plant, controller, teacher, settings.window)

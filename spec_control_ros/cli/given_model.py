@@ -7,6 +7,7 @@ from spec_control_ros.evaluation.fit import fitting_env, task_of
 from spec_control_ros.ros.tick_model_loading import model_folder
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
+from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 
@@ -30,8 +31,10 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
     return find_robot(name or task_of(folder.path.name, folder.card()), config)
 
 
-def driven_env(folder: ModelFolder, robot: Robot, controller: ControllerSettings) -> Plant:
-    """The robot's environment, if the model fits it.
+def model_and_env(
+    folder: ModelFolder, robot: Robot, controller: ControllerSettings
+) -> tuple[WorldModel, Plant]:
+    """The model, and the robot's environment, if the model fits it.
 
     Raises:
         SpecControlError: there is no such environment, or the model does not fit.
@@ -39,4 +42,4 @@ def driven_env(folder: ModelFolder, robot: Robot, controller: ControllerSettings
     model, card = folder.world_model(task_index=controller.task_index)
     lengths = model.dims.obs, model.dims.action
     repeat, index = controller.action_repeat, controller.task_index
-    return fitting_env(make_env, folder.path.name, card, robot.environment, repeat, index, lengths)
+    return model, fitting_env(make_env, folder.path.name, card, robot.environment, repeat, index, lengths)

@@ -12,7 +12,7 @@ from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import refuse_misfit, refuse_other_task
+from spec_control_ros.evaluation.fit import fitting_env, repeat_of
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.world_model.card import folder_card
@@ -46,8 +46,8 @@ class EpisodeRunner:
     def __init__(self, task: str, model: Path, device: str = "cpu"):
         torch.set_num_threads(1)
         self._task, self._folder, self._device, self._card = task, model, device, folder_card(model)
-        self._format, trained = find_format(str(self._card.get("format"))), self._card.get("action_repeat", 0)
-        self._plant = cache(lambda action_repeat: make_env(task, action_repeat or trained))
+        self._format = find_format(str(self._card.get("format")))
+        self._env = cache(make_env)
         self._parts = cache(lambda task_index: self._format.load_parts(model, _task(task_index)))
         self._planner = cache(self._warm_planner)
 
@@ -57,15 +57,16 @@ class EpisodeRunner:
         Raises:
             SpecControlError: something of it is missing or does not fit; nothing has run.
         """
-        plant, own = self._plant(trial.settings.action_repeat), self._parts(trial.settings.task_index).model
-        refuse_misfit(self._folder.name, (own.obs_dim, own.action_dim), self._card, plant, self._task)
-        refuse_other_task(self._folder.name, self._card, self._task, trial.settings.task_index)
+        repeat, index = trial.settings.action_repeat, trial.settings.task_index
+        own = self._parts(index).model
+        lengths = own.obs_dim, own.action_dim
+        fitting_env(self._env, self._folder.name, self._card, self._task, repeat, index, lengths)
         self._executor(trial)
         self._planner(trial.settings.planner, trial.settings.task_index)
 
     def run(self, trial: Trial) -> Measurement:
         """Measure an episode."""
-        plant = self._plant(trial.settings.action_repeat)
+        plant = self._env(self._task, repeat_of(self._card, trial.settings.action_repeat))
         law = self._executor(trial)
         planner = None
         if trial.has_planner:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.robot import find_robot
@@ -14,7 +13,6 @@ from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, find_format
-from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.card import find_folder, folder_card
 
@@ -71,13 +69,12 @@ def load_planner(
     folder = find_folder(str(model), share_folder() / "models")
     card = folder_card(folder)
     kind = find_format(str(card.get("format")))
-    parameters = _parameters(folder.name)
-    settings: Any = settings_from(kind.settings, parameters.pop("planner", {}).get("planner", {}))
+    controller = ControllerSettings.of(_parameters(folder.name), kind.settings)
+    settings = controller.planner
     configured: int | None = getattr(settings, "queue_length", None)
     if configured is not None:
         settings = replace(settings, queue_length=queue_length or max(configured, kind.free_rows))
     planner = kind.load_planner(folder, settings, PlannerResources(device, threads), task)
-    controller = ControllerSettings.of(parameters)
     if configured is not None:
         rows = min(controller.gate.max_steps_ahead, (queue_length or configured) - 1)
         controller = replace(controller, gate=replace(controller.gate, max_steps_ahead=rows))

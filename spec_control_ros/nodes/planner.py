@@ -196,9 +196,7 @@ class PlannerNode(LifecycleProcessNode):
         return ""
 
     def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
-        settings = replaced(
-            self._planner_settings, {name.removeprefix("planner."): v for name, v in values.items()}
-        )
+        settings = replaced(self._planner_settings, values)
 
         def make() -> None:
             self._planner_settings = settings

@@ -135,7 +135,7 @@ class LiveParameters:
         settings: The settings, or their dataclass.
         prepare: is given new values by dotted name, and returns what makes the change; it raises a `SettingsError`
             where they are not allowed, and changes nothing itself.
-        prefix: Prefix of the names of the settings.
+        prefix: Prefix of the parameters' names, which `prepare` is not given.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class LiveParameters:
         prepare: Callable[[dict[str, Any]], Callable[[], None]],
         prefix: str = "",
     ):
-        self._node, self._prepare = node, prepare
+        self._node, self._prepare, self._prefix = node, prepare, prefix
         self._fields = {prefix + name: spec for name, spec in live_fields(settings).items()}
         self._make: Callable[[], None] = lambda: None
         node.add_pre_set_parameters_callback(self._with_floats)
@@ -159,7 +159,9 @@ class LiveParameters:
         ]
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        values = {p.name: _plain(p.value) for p in parameters if p.name in self._fields}
+        values = {
+            p.name.removeprefix(self._prefix): _plain(p.value) for p in parameters if p.name in self._fields
+        }
         try:
             self._make = self._prepare(values) if values else lambda: None
         except SettingsError as error:

@@ -30,8 +30,8 @@ def load_spec(file: Path) -> mujoco.MjSpec:
 class Body:
     """Simulates batches of rollouts from one state, on several threads.
 
-    States are what is observed and predicted: positions, velocities and activations, (state,), as `sim.state_plant`
-    observes them.
+    States are what is observed and predicted: positions, velocities and activations, (state,), as environments named
+    `state:NAME` observe them.
 
     Args:
         spec: MuJoCo model before compilation.

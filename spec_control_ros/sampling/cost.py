@@ -68,18 +68,14 @@ _SENSOR = mujoco.mjtSensor
 KINDS = {
     "height": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, component=2),  # of a body's frame, m
     "position": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, has_axis=True),  # likewise, m
-    "upright": _Kind(
-        _SENSOR.mjSENS_FRAMEZAXIS, _FRAME, component=2
-    ),  # cosine of a body's z axis and the world's
-    "facing": _Kind(
-        _SENSOR.mjSENS_FRAMEXAXIS, _FRAME, has_axis=True
-    ),  # of a body's x axis and one of the world's
-    "velocity": _Kind(
-        _SENSOR.mjSENS_SUBTREELINVEL, _BODY, has_axis=True
-    ),  # of a subtree's centre of mass, m/s
-    "turn_rate": _Kind(
-        _SENSOR.mjSENS_FRAMEANGVEL, _FRAME, has_axis=True
-    ),  # of a body, rad/s, in the world's frame
+    # Cosine of a body's z axis and the world's
+    "upright": _Kind(_SENSOR.mjSENS_FRAMEZAXIS, _FRAME, component=2),
+    # Cosine of a body's x axis and one of the world's
+    "facing": _Kind(_SENSOR.mjSENS_FRAMEXAXIS, _FRAME, has_axis=True),
+    # Of a subtree's centre of mass, m/s
+    "velocity": _Kind(_SENSOR.mjSENS_SUBTREELINVEL, _BODY, has_axis=True),
+    # Of a body, rad/s, in the world's frame
+    "turn_rate": _Kind(_SENSOR.mjSENS_FRAMEANGVEL, _FRAME, has_axis=True),
     "joint": _Kind(_SENSOR.mjSENS_JOINTPOS, _JOINT),  # rad or m
     "joint_velocity": _Kind(_SENSOR.mjSENS_JOINTVEL, _JOINT),  # rad/s or m/s
 }

@@ -62,10 +62,9 @@ def _model_of(folder: Path) -> tuple[mujoco.MjSpec, float]:
 
 def _suite_spec(name: str) -> mujoco.MjSpec:
     """The model of a task of the DeepMind Control Suite, which makes some of its models by code."""
-    from dm_control import suite  # where it is not needed, it need not be there
+    from spec_control_ros.sim.suite import load  # dm_control need not be there for a MuJoCo file
 
-    domain, _, task = name.removeprefix(SUITE).partition("-")
-    model = suite.load(domain, task).physics.model.ptr
+    model = load(name.removeprefix(SUITE)).physics.model.ptr
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
         mujoco.mj_saveLastXML(str(file), model)

@@ -111,7 +111,8 @@ def search(
         knots = np.clip(knots, -1.0, 1.0)
         costs = costs_of(spline.actions(knots))
         iterations += 1
-        if (lowest := int(np.argmin(costs))) is not None and costs[lowest] < best_cost:
+        lowest = int(np.argmin(costs))
+        if costs[lowest] < best_cost:
             best, best_cost = knots[lowest], float(costs[lowest])
         centre, spread = _next(knots, costs, spread, settings)
     return best, best_cost, iterations * settings.samples

@@ -7,13 +7,13 @@ which returns an environment of dm_control or Gymnasium, or a plant. The kinds b
 import importlib
 import importlib.util
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from dm_control import mujoco, rl
 
-from spec_control_ros.core.errors import TaskError
+from spec_control_ros.core import registry
+from spec_control_ros.core.errors import SettingsError, TaskError
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.plant import Plant
 
@@ -127,14 +127,14 @@ def _innermost(name: str) -> str:
 
 
 def _maker(kind: str, name: str) -> Any:
-    found = {point.name: point for point in entry_points(group=GROUP)}
+    found = registry.offered(GROUP)
     if kind not in found:
-        known = ", ".join(sorted(found)) or "(none installed: is spec_control_ros installed itself?)"
+        known = registry.listed(found)
         raise TaskError(f"environment: got {name!r}, expected one of the kinds {known}; {EXAMPLES}")
     try:
-        return found[kind].load()
-    except (ImportError, AttributeError) as error:
-        raise TaskError(f"environment {name}: {found[kind].value} cannot be imported ({error})") from None
+        return registry.load(found[kind], f"environment {name}")
+    except SettingsError as error:
+        raise TaskError(str(error)) from None
 
 
 def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:

@@ -101,7 +101,7 @@ class ModelFolder:
     @property
     def correctors(self) -> list[str]:
         """Names of the correctors that there are, the quickest first: that with the least weights."""
-        known = (name for name in registry.names(GROUP) if self.weights_of(name).exists())
+        known = (name for name in registry.offered(GROUP) if self.weights_of(name).exists())
         return sorted(known, key=lambda name: self.weights_of(name).stat().st_size)
 
     @property
