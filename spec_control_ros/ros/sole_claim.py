@@ -4,6 +4,7 @@ import os
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from spec_control_interfaces import msg
 from spec_control_ros.bringup.identity import SYSTEM, NameLock, process_in_words
-from spec_control_ros.bringup.middleware import discovery_s
+from spec_control_ros.bringup.middleware import discovery_s, is_on_one_machine
 from spec_control_ros.core.claim import Claim
 from spec_control_ros.core.errors import ConflictError
 from spec_control_ros.ros.node_runner import ProcessNode
@@ -27,6 +28,8 @@ EVERY_CLAIM = QoSProfile(
 )  # of all nodes of the domain
 LOOK_S = 0.05
 ANSWER_S = 0.3  # for the latched claims of nodes that are known already
+# Fast DDS sends again with the next heartbeat, within 3 s, what a network loses: word of our subscription, then a claim.
+RESENT_S = 8.0
 
 
 class SoleClaim:
@@ -65,6 +68,8 @@ class SoleClaim:
         self._lock = NameLock(node.context.get_domain_id(), self._claim.names)
         self._known_at_s = (time.monotonic() if joined_s is None else joined_s) + discovery_s(os.environ)
         self._free_at_s: float | None = None  # not before the node is spun
+        self._heard: dict[str, str] = {}  # name of the node by the id of its claim
+        self._resent_s = 0.0 if is_on_one_machine(os.environ) else RESENT_S
         self._held_since_s, self._is_released = 0.0, False
         self._publisher = node.create_publisher(msg.Claim, CLAIMS, LATCHED)
         self._subscription = node.create_subscription(msg.Claim, CLAIMS, self._on_claim, EVERY_CLAIM)
@@ -94,14 +99,25 @@ class SoleClaim:
             self._free_at_s = max(self._known_at_s, now_s + ANSWER_S)
         if now_s < self._free_at_s or self._timer.is_canceled():
             return
+        if now_s < self._free_at_s + self._resent_s and self._are_claims_missing():
+            return
         self._timer.cancel()
         self._held_since_s = now_s
         self._claim = replace(self._claim, held_s=0.0)
         self._publish()
         self._on_held()
 
+    def _are_claims_missing(self) -> bool:
+        """Whether a node is known that can claim, but its claim has not arrived."""
+        found = self._node.get_publishers_info_by_topic(CLAIMS)
+        known = Counter(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in found)
+        known[self._claim.node] -= 1
+        return not known <= Counter(self._heard.values())
+
     def _on_claim(self, message: msg.Claim) -> None:
         other, mine = claim_of(message), self._now()
+        if other.id != mine.id:
+            self._heard[other.id] = other.node
         if other.id == mine.id or not mine.disturbs(other):
             return
         if mine.gives_way_to(other):

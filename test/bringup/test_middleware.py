@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from spec_control_ros.bringup.middleware import IMPLEMENTATION, PROFILES, RANGE, middleware_environment
+from spec_control_ros.bringup.middleware import (
+    IMPLEMENTATION,
+    PROFILES,
+    QUICK_S,
+    RANGE,
+    SLOW_S,
+    discovery_s,
+    middleware_environment,
+)
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
@@ -38,6 +46,23 @@ def test_profiles_have_udp_alone(name: str) -> None:
 )
 def test_what_the_user_has_set_stays(given: dict[str, str], added: dict[str, str]) -> None:
     assert middleware_environment(given, CONFIG) == added
+
+
+@pytest.mark.parametrize(
+    ("given", "expected_s"),
+    [
+        ({}, SLOW_S),
+        (middleware_environment({}, CONFIG), QUICK_S),
+        ({RANGE: "LOCALHOST", PROFILES: "config/fastdds.xml"}, QUICK_S),
+        ({RANGE: "SUBNET", PROFILES: "config/fastdds.xml"}, SLOW_S),  # a network loses announcements
+        ({PROFILES: "config/fastdds.xml"}, SLOW_S),  # as ROS looks by default: on the network
+        ({RANGE: "LOCALHOST", PROFILES: "mine.xml"}, SLOW_S),
+    ],
+)
+def test_discovery_is_quick_on_this_machine_with_our_profiles_alone(
+    given: dict[str, str], expected_s: float
+) -> None:
+    assert discovery_s(given) == expected_s
 
 
 def _texts(path: Path) -> list[str]:

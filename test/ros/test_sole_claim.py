@@ -16,7 +16,7 @@ from two_hosts import in_own_process, needs_own_process, starts_own_process, two
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.middleware import PROFILES, RANGE
-from spec_control_ros.ros.sole_claim import CLAIMS, LATCHED
+from spec_control_ros.ros.sole_claim import CLAIMS, EVERY_CLAIM, LATCHED
 
 REFUSED = 2  # exit code
 Start = Callable[..., Background]
@@ -28,7 +28,7 @@ def in_namespace(name: str) -> list[str]:
 
 @pytest.fixture
 def claims(probe: Probe) -> list[msg.Claim]:
-    return probe.hear(msg.Claim, CLAIMS, LATCHED)
+    return probe.hear(msg.Claim, CLAIMS, EVERY_CLAIM)  # two may arrive at once
 
 
 def held(probe: Probe, claims: list[msg.Claim], process: Background, node: str) -> None:
