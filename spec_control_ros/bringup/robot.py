@@ -50,8 +50,8 @@ class Robot:
         of the mode, and those of the hardware.
 
         Args:
-            mode: lockstep or realtime; empty: what is the same in both.
-            has_hardware: whether there is hardware, real or emulated, behind the bridge.
+            mode: `lockstep` or `realtime`; empty: what is the same in both.
+            has_hardware: Whether there is hardware, real or emulated, behind the bridge.
 
         Raises:
             SettingsError: the file that robots share in this mode cannot be read.
@@ -83,7 +83,7 @@ def find_robot(name: str, config: Path) -> Robot:
     Args:
         name: `humanoid`, the path of a robot file, or an environment such as `gymnasium:HalfCheetah-v5`;
             `humanoid-stand` has the settings of the shipped robot with that body.
-        config: folder of the parameter files.
+        config: Folder of the parameter files.
 
     Raises:
         SettingsError: there is no such robot, or its file says what it may not.

@@ -61,7 +61,7 @@ def launch_description(**defaults: str) -> LaunchDescription:
     `ros2 launch` exits with 0 when the bridge is done, and with 1 when any process failed.
 
     Args:
-        defaults: of arguments by name, where they are not the usual ones; without `robot` it must be given.
+        defaults: Values of arguments by name, where they are not the usual ones; without `robot` it must be given.
     """
     robot = DeclareLaunchArgument(
         "robot",

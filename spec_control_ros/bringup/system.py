@@ -84,9 +84,9 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     """The processes of a robot's system.
 
     Args:
-        robot: to run.
-        given: values of arguments by name; those left out have their defaults.
-        folder: for the robot's parameters, as a parameter file that all of them get.
+        robot: The robot to run.
+        given: Values of arguments by name; those left out have their defaults.
+        folder: Folder for the robot's parameters, as a parameter file that all of them get.
 
     Raises:
         SettingsError: an argument is unknown or its value is not one of its choices; then nothing was written.
@@ -248,8 +248,8 @@ def heard(system: Sequence[Process], *listeners: str) -> list[Process]:
     """The processes such that a run begins once those who are to hear all of it do: its own listeners, and others.
 
     Args:
-        system: the processes.
-        listeners: names of further nodes.
+        system: The processes.
+        listeners: Names of further nodes.
     """
     own = [process.executable for process in system if process.executable in LISTENERS]
     names: dict[str, str | int | bool] = {"listeners": " ".join([*listeners, *own])}

@@ -14,8 +14,8 @@ class ActionLimiter:
     An epoch begins at zero, as the plant does.
 
     Args:
-        settings: its limits.
-        action_dim: components of an action.
+        settings: The limits.
+        action_dim: Number of an action's components.
     """
 
     def __init__(self, settings: ExecutorSettings, action_dim: int):

@@ -10,12 +10,12 @@ class Claim:
     """What a node wants, or has, for itself alone.
 
     Attributes:
-        id: unique.
-        node: fully qualified name.
-        system: identity of the system that started the node; empty: started by hand, it may join any system.
-        where: host and process, in words.
-        names: fully qualified topics and services.
-        held_s: how long it has been held; None: it is only asked for.
+        id: Unique text.
+        node: Fully qualified name of the node.
+        system: Identity of the system that started the node; empty: started by hand, it may join any system.
+        where: Host and process, in words.
+        names: Fully qualified topics and services.
+        held_s: Time for which it has been held; None: it is only asked for.
     """
 
     id: str

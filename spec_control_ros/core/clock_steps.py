@@ -31,8 +31,8 @@ class ClockSteps:
         """The step since the last look, if there was one.
 
         Args:
-            shown_s: by the clock.
-            now_s: by the steady clock, at the same moment.
+            shown_s: Time that the clock shows.
+            now_s: Time of the steady clock, at the same moment.
         """
         before_s, self._ahead_s = self._ahead_s, shown_s - now_s
         size_s = self._ahead_s - before_s

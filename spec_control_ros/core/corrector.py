@@ -86,9 +86,9 @@ def load_corrector(name: str, folder: Path, model: TickModel) -> Corrector | Non
     """The corrector of that name in a model's folder; None for the name `NONE`.
 
     Args:
-        name: as its package offers it.
-        folder: of the model.
-        model: that it is to fit.
+        name: The corrector's name, as its package offers it.
+        folder: Folder of the model.
+        model: Model that the corrector has to fit.
 
     Raises:
         SettingsError: nobody offers a corrector of that name.

@@ -26,7 +26,7 @@ class Execution:
     """Executes rows tick after tick, corrected where that is asked for.
 
     Args:
-        corrector: adds residuals; None leaves that to the plans' own feedback gains, if they have any.
+        corrector: Corrector that adds residuals; None leaves that to the plans' own feedback gains, if they have any.
     """
 
     def __init__(self, corrector: Corrector | None):
@@ -60,9 +60,9 @@ class Execution:
         for that tick knows nothing of what has happened since it was made.
 
         Args:
-            newest: tick that was executed.
-            rows: queued for the ticks after it; taken to be corrected as it was.
-            dynamics: of the world model.
+            newest: The tick that was executed.
+            rows: Rows queued for the ticks after it; they are taken to be corrected as it was.
+            dynamics: The world model's dynamics.
         """
         history = self._history.copy()
         latent = dynamics(newest.latent, newest.action)

@@ -37,14 +37,14 @@ def make_executor(
     """The control law for the plans of a planner.
 
     Args:
-        planner: whose plans it executes. Its attribute `parts`, an `ExecutorParts`, tells what the executor needs of
+        planner: Planner of the plans. Its attribute `parts`, an `ExecutorParts`, tells what the executor needs of
             the model, as those of `load_planner` do. Without it, the executor compares observations with the states
             that plans predict, if they predict any, and executes queued actions as they are.
-        queue_length: rows of a plan that are executed before the next plan is needed; None: as `gate` says.
-        corrector: its name, or an object of your own; None: as configured.
-        gate: settings of the gate; None: as configured.
-        settings: of the law itself; None: as configured.
-        tick_model: encoder, policy and dynamics in place of the model's own.
+        queue_length: Number of a plan's rows that are executed before the next plan is needed; None: as `gate` says.
+        corrector: The corrector's name, or an object of your own; None: as configured.
+        gate: Settings of the gate; None: as configured.
+        settings: Settings of the law itself; None: as configured.
+        tick_model: Encoder, policy and dynamics in place of the model's own.
 
     Raises:
         CheckpointError: the model lacks the corrector, or a part of it does not fit.

@@ -56,13 +56,13 @@ def executor_finding(
     """The worst of what there is to say; of what is equally bad, the cause comes before its effects.
 
     Args:
-        report: of the last ticks.
-        newest: decision; None before the first.
-        why_held: in words, if it is a hold.
-        fault: latched, in words.
-        is_planner_lost: whether its heartbeat has stopped.
-        control_period_s: as configured; 0 if it is not known.
-        settings: where the lines are drawn.
+        report: Report of the last ticks.
+        newest: The newest decision; None before the first.
+        why_held: Reason in words, if it is a hold.
+        fault: The latched fault in words.
+        is_planner_lost: Whether the planner's heartbeat has stopped.
+        control_period_s: Control period as configured; 0 if it is not known.
+        settings: Limits between the levels.
     """
     if fault is not None:
         return Finding(Level.ERROR, f"holding: {fault}")

@@ -7,7 +7,7 @@ class FaultLatch:
     """Latches a fault; a series of bad observations is one.
 
     Args:
-        bad_observations: in a row that latch.
+        bad_observations: Number of bad observations in a row that latch the fault.
     """
 
     def __init__(self, bad_observations: int):

@@ -22,11 +22,11 @@ def hold_action(
     """What is commanded while there is nothing better.
 
     Args:
-        settings: how to hold.
-        model: whose policy may be asked.
-        last_action: the last command.
-        latent: real, of this tick; None where it is not known.
-        to_rest: after a fault and at the end, neither the last command nor the policy will do.
+        settings: How to hold.
+        model: The model whose policy may be asked.
+        last_action: The last command.
+        latent: The real latent of this tick; None where it is not known.
+        to_rest: Whether to come to rest: after a fault and at the end, neither the last command nor the policy will do.
     """
     hold = settings.hold
     if hold is HoldPolicy.DAMPING:

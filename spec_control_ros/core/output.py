@@ -17,9 +17,9 @@ def refuse_file(path: Path | None, endings: tuple[str, ...] = (), *, makes_folde
     """Look whether a file can be written, before the work is done that it is to tell of.
 
     Args:
-        path: of the file; None: none is asked for.
-        endings: that its name may have; none: any.
-        makes_folder: whether its folder is made if need be.
+        path: Path of the file; None: none is asked for.
+        endings: Endings that its name may have; none: any.
+        makes_folder: Whether its folder is made if need be.
 
     Raises:
         SettingsError: says what is wrong, and what to do.

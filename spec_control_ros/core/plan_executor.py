@@ -58,10 +58,10 @@ class PlanExecutor:
     """Executes, corrects or replans, and asks for the next plan ahead of time.
 
     Args:
-        model: encoder, policy and dynamics of the model that the planner uses.
-        gate: judges every tick.
-        corrector: adds residuals; None executes queued actions as they are up to the replan threshold.
-        settings: of limits, waiting, holding and asking ahead.
+        model: Encoder, policy and dynamics of the model that the planner uses.
+        gate: The gate, which judges every tick.
+        corrector: Corrector that adds residuals; None executes queued actions as they are up to the replan threshold.
+        settings: Settings of limits, waiting, holding and asking ahead.
 
     Raises:
         SettingsError: it is to ask ahead, but the policy has no dynamics.
@@ -115,7 +115,7 @@ class PlanExecutor:
         """What `change` needs to have some thresholds and limits at other values; nothing is changed yet.
 
         Args:
-            values: by dotted name, as in `gate.accept` and `executor.max_action`.
+            values: Values by dotted name, as in `gate.accept` and `executor.max_action`.
 
         Raises:
             SettingsError: a value is not allowed, or the gate needs what is not there.

@@ -65,10 +65,10 @@ class PlanRequests:
         A late answer to a request that was given up or superseded leaves the newer one in flight.
 
         Args:
-            plan: of this epoch.
-            due_tick: first tick that is still to be decided.
-            now_s: when it came.
-            is_late: none of its rows can be used.
+            plan: A plan of this epoch.
+            due_tick: The first tick that is still to be decided.
+            now_s: Time at which it came.
+            is_late: Whether none of its rows can be used.
         """
         self._is_planner_silent, self._is_plan_late = False, is_late
         self.planning_inferences += 1

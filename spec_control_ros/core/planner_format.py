@@ -47,10 +47,10 @@ class PlannerFormat:
         """The planner, not yet warmed up.
 
         Args:
-            folder: of the model.
-            settings: of type `self.settings`.
-            resources: that it may use.
-            task: index of the task of a multi-task model; None: there is one task.
+            folder: Folder of the model.
+            settings: Settings of type `self.settings`.
+            resources: Resources that it may use.
+            task: Index of the task of a multi-task model; None: there is one task.
 
         Raises:
             SpecControlError: it cannot be made.

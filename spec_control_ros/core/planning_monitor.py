@@ -9,7 +9,7 @@ class PlanningMonitor:
     """Counts planning times, and those beyond the planner's objective.
 
     Args:
-        objective_s: that a plan is to take at most.
+        objective_s: Time that a plan may take at most.
     """
 
     def __init__(self, objective_s: float):

@@ -13,10 +13,10 @@ class Prefetcher:
     """Foresees where the queue ends, and the latent that the robot will be in then.
 
     Args:
-        dynamics: of the world model.
-        queue: that drains.
-        execution: of its rows.
-        max_steps_ahead: a row further from its plan's start will not be executed.
+        dynamics: The world model's dynamics.
+        queue: The queue that drains.
+        execution: The execution of its rows.
+        max_steps_ahead: A row further from its plan's start will not be executed.
 
     Raises:
         SettingsError: there are no dynamics.
@@ -34,10 +34,10 @@ class Prefetcher:
         """The request for the plan that takes over where the queue ends; None while that is far off.
 
         Args:
-            epoch: of the tick.
-            tick: the newest one.
-            newest: what was executed at that tick.
-            lead_ticks: how many ticks before its take-over a plan is asked for.
+            epoch: Epoch of the tick.
+            tick: The newest tick.
+            newest: What was executed at that tick.
+            lead_ticks: Number of ticks before its take-over at which a plan is asked for.
         """
         rows = self._queue.following(tick, self._max_steps_ahead)
         if len(rows) >= lead_ticks:

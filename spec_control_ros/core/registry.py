@@ -16,10 +16,10 @@ def find(group: str, name: str, what: str, *words: str) -> Any:
     """What an installed package offers in a group under a name.
 
     Args:
-        group: of entry points.
-        name: in the group.
-        what: it is, for messages.
-        words: that are allowed as well, for messages.
+        group: Group of entry points.
+        name: Name in the group.
+        what: What is looked for, for messages.
+        words: Words that are allowed as well, for messages.
 
     Raises:
         SettingsError: nobody offers it, or it cannot be imported.

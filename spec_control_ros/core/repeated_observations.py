@@ -10,7 +10,7 @@ class RepeatedObservations:
     A robot that is told nothing new may rightly stand still.
 
     Args:
-        most: so many make a frozen sensor; 0: no number does.
+        most: Number of repetitions that make a frozen sensor; 0: no number does.
     """
 
     def __init__(self, most: int):

@@ -27,13 +27,13 @@ def setting(
     """A dataclass field with a default, what it means (with its unit), and the values it may have.
 
     Args:
-        default: also fixes the type.
-        description: for people; shown by `ros2 param describe`.
-        low: smallest value allowed.
-        high: largest value allowed.
-        above: the value must be larger than this.
-        of: what a list holds, str or float; its default is a tuple.
-        live: whether a running node takes another value.
+        default: Default value; it also fixes the type.
+        description: Description for people; `ros2 param describe` shows it.
+        low: Smallest value allowed.
+        high: Largest value allowed.
+        above: Bound that the value must be larger than.
+        of: Type of a list's elements, str or float; the list's default is a tuple.
+        live: Whether a running node takes another value.
     """
     metadata = {
         "description": description,
@@ -73,10 +73,10 @@ def settings_from(
     """The settings dataclass that plain values make, as a parameter file has them; what is left out has its default.
 
     Args:
-        kind: of settings; nested settings are nested mappings.
-        values: by field name.
-        prefix: of the names in messages.
-        default: where what is left out comes from, instead of the fields.
+        kind: Class of the settings; nested settings are nested mappings.
+        values: Values by field name.
+        prefix: Prefix of the names in messages.
+        default: Settings from which what is left out comes, instead of the fields' defaults.
 
     Raises:
         SettingsError: a name is unknown, or its value is not allowed.
@@ -170,9 +170,9 @@ def changed(settings: Settings, given: Mapping[str, str], *, fixed: Collection[s
     """Settings of which some are replaced.
 
     Args:
-        settings: to start from.
-        given: text by dotted name, as in `gate.accept`: `0.2`.
-        fixed: names that are none here.
+        settings: Settings to start from.
+        given: Text by dotted name, as in `gate.accept`: `0.2`.
+        fixed: Names that cannot be given here.
 
     Raises:
         SettingsError: a name is unknown, or its value is not allowed.

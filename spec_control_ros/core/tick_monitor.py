@@ -28,7 +28,7 @@ class TickMonitor:
     """Takes notes at every tick and makes a report of them now and then.
 
     Args:
-        control_period_s: as configured; 0 where it is not known, and then nothing is an overrun.
+        control_period_s: Control period as configured; 0 where it is not known, and then nothing is an overrun.
     """
 
     def __init__(self, control_period_s: float):

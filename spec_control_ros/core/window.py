@@ -55,9 +55,9 @@ class Chance:
     """Draws, tick by tick, whether a window's fault is there; the same seed draws the same.
 
     Args:
-        window: that it keeps to.
-        period_s: of a tick.
-        seed: of the draws.
+        window: The window that it keeps to.
+        period_s: Duration of a tick.
+        seed: Seed of the draws.
     """
 
     def __init__(self, window: Window, period_s: float, seed: str):

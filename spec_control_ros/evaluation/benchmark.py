@@ -98,12 +98,12 @@ def benchmark_runs(
     seeds give the same episodes in one process and through ROS.
 
     Args:
-        subject: task and model.
-        modes: to compare.
-        seeds: of the plant, an episode each.
-        config: of the robot; a mode's parameters win.
-        folder: of all that is measured.
-        backend: what the control law runs in.
+        subject: Task and model.
+        modes: The modes to compare.
+        seeds: Seeds of the plant, one episode for each.
+        config: Configuration of the robot; a mode's parameters win.
+        folder: Folder for all that is measured.
+        backend: What the control law runs in.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.

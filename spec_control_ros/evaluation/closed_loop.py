@@ -50,16 +50,16 @@ def run_episode(
     """Run the episode of `seed`; the same arguments give the same episode.
 
     Args:
-        env: is reset.
-        planner: answers the executor's requests; None: nobody does, and the executor holds.
-        executor: continues from earlier epochs where `epoch` is given; else a fresh one like it drives.
-        seed: of the environment.
-        epoch: must be larger than any that `executor` has seen; it also fixes the planner's noise. None: follows from
+        env: The environment; it is reset.
+        planner: Planner that answers the executor's requests; None: nobody does, and the executor holds.
+        executor: Executor that continues from earlier epochs where `epoch` is given; else a fresh one like it drives.
+        seed: Seed of the environment.
+        epoch: Number larger than any that `executor` has seen; it also fixes the planner's noise. None: follows from
             `seed`.
-        watch: is shown the observation and the decision of every tick, before the plant moves.
-        clock: in seconds; computing times are read from it, and nothing else.
-        delay_ticks: that a plan takes; meanwhile the executor executes what is queued, or holds. 0: every plan is there
-            before the plant moves.
+        watch: Function that is shown the observation and the decision of every tick, before the plant moves.
+        clock: Clock in seconds; computing times are read from it, and nothing else.
+        delay_ticks: Ticks that a plan takes; meanwhile the executor executes what is queued, or holds. 0: every plan is
+            there before the plant moves.
 
     Raises:
         PlanningError: the executor waits although its plan has come: its plans do not fit it.

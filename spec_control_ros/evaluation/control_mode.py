@@ -46,8 +46,8 @@ class ControlMode:
         """The mode of that name.
 
         Args:
-            name: a file's in `folder`, with the simulated delay as `_dN` if there is one.
-            folder: of the modes' parameter files.
+            name: Name of a file in `folder`, with the simulated delay as `_dN` if there is one.
+            folder: Folder of the modes' parameter files.
 
         Raises:
             SettingsError: there is no such mode.

@@ -40,8 +40,8 @@ class ControllerSettings:
         """The settings that parameter files hold.
 
         Args:
-            parameters: by node.
-            planner: kind of the planner's own settings.
+            parameters: Parameters by node.
+            planner: Class of the planner's own settings.
 
         Raises:
             SettingsError: a name is unknown, or its value is not allowed.

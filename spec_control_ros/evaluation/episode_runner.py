@@ -35,9 +35,9 @@ class EpisodeRunner:
     """Keeps what episodes share: models, planners that have warmed up, plants.
 
     Args:
-        task: name of an environment, see `make_env`.
-        model: folder of the model.
-        device: to plan on.
+        task: Name of an environment, see `make_env`.
+        model: Folder of the model.
+        device: Torch device to plan on.
 
     Raises:
         CheckpointError: the model cannot be read.

@@ -44,13 +44,13 @@ def fitting_env(
     """The environment that a model is to drive, if it fits.
 
     Args:
-        make: makes it of its name and the action repeat, as `make_env` does.
-        name: of the model, for messages.
-        card: of the model.
-        environment: its name.
-        action_repeat: steps of the environment in a tick; 0: as the model was trained.
-        task_index: of a multi-task model; `NO_TASK`: the one that the card names.
-        lengths: of observation and action that the model was made for; None: as its card has them.
+        make: Function that makes it of its name and the action repeat, as `make_env` does.
+        name: The model's name, for messages.
+        card: The model's card.
+        environment: The environment's name.
+        action_repeat: Steps of the environment in a tick; 0: as the model was trained.
+        task_index: Index of the task of a multi-task model; `NO_TASK`: the one that the card names.
+        lengths: Lengths of observation and action that the model was made for; None: as its card has them.
 
     Raises:
         TaskError: there is no such environment.
@@ -71,11 +71,11 @@ def refuse_misfit(name: str, lengths: tuple[int, int] | None, card: Card, plant:
     """Hold the sizes and the tick of a model against what it is to drive.
 
     Args:
-        name: of the model, for the message.
-        lengths: of observation and action that the model was made for; None: not known.
-        card: of the model.
-        plant: what it is to drive.
-        task: of the plant, for the message.
+        name: The model's name, for the message.
+        lengths: Lengths of observation and action that the model was made for; None: not known.
+        card: The model's card.
+        plant: The plant that it is to drive.
+        task: The plant's task, for the message.
 
     Raises:
         MisfitError: sizes or the duration of a tick differ; says what was got and expected.
@@ -98,10 +98,10 @@ def refuse_other_task(name: str, card: Card, task: str, task_index: int = NO_TAS
     """Hold the task of a model against what it is to drive.
 
     Args:
-        name: of the model, for the message.
-        card: of the model.
-        task: that it is to drive.
-        task_index: of a multi-task model; `NO_TASK`: the one that the card names.
+        name: The model's name, for the message.
+        card: The model's card.
+        task: The task that it is to drive.
+        task_index: Index of the task of a multi-task model; `NO_TASK`: the one that the card names.
 
     Raises:
         MisfitError: the card names another task.

@@ -21,8 +21,8 @@ class LoadedPlanner:
     """A `core.planner.Planner` that knows its model's folder; see `load_planner`.
 
     Args:
-        planner: plans.
-        load_parts: gives what an executor takes from the folder; called once, if ever.
+        planner: The planner.
+        load_parts: Function that gives what an executor takes from the folder; it is called once, if ever.
     """
 
     def __init__(self, planner: Planner, load_parts: Callable[[], ExecutorParts]):
@@ -55,12 +55,12 @@ def load_planner(
     """The planner of a model, configured as the robot is that the model was made for.
 
     Args:
-        model: name of a shipped model, or path of a model's folder.
-        queue_length: rows of its plans, the most that an executor can use. None: as the robot is configured, or more
-            where more rows cost hardly any time.
-        device: that it plans on, as torch names it.
-        threads: of the CPU that it plans with.
-        task: index of the task of a multi-task model.
+        model: Name of a shipped model, or path of a model's folder.
+        queue_length: Number of rows of its plans, the most that an executor can use. None: as the robot is
+            configured, or more where more rows cost hardly any time.
+        device: Device that it plans on, as torch names it.
+        threads: Number of CPU threads that it plans with.
+        task: Index of the task of a multi-task model.
 
     Raises:
         CheckpointError: there is no such model, or it cannot be read.

@@ -18,8 +18,8 @@ class MeasurementFile:
     An episode is on the disk before the next one is; a last line that was cut off is as good as none.
 
     Args:
-        path: of the file, which is begun if there is none.
-        configuration: all that decides what is measured, as JSON has it.
+        path: Path of the file, which is begun if there is none.
+        configuration: All that decides what is measured, as JSON has it.
 
     Raises:
         BenchmarkError: the file was made with another configuration, or is damaged.

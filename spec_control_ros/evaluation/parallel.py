@@ -32,9 +32,9 @@ def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generato
     """The trials' episodes as they end, which with several workers is not their order.
 
     Args:
-        subject: what is measured.
-        trials: its episodes.
-        workers: processes; 0 for half of the CPUs.
+        subject: What is measured.
+        trials: The episodes to run.
+        workers: Number of processes; 0 for half of the CPUs.
 
     Raises:
         BenchmarkError: a worker died.

@@ -11,8 +11,8 @@ class SlowPlanner:
     """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
 
     Args:
-        planner: that plans; its earlier plans are forgotten.
-        delay_ticks: from the beginning of the work on a request to its plan.
+        planner: The planner that plans; its earlier plans are forgotten.
+        delay_ticks: Ticks from the beginning of the work on a request to its plan.
     """
 
     def __init__(self, planner: Planner, delay_ticks: int):

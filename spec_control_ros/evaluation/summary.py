@@ -20,7 +20,7 @@ def summarise(measured: Mapping[str, Sequence[Measurement]]) -> list[Row]:
     """A row a mode, in the order given; what needs replanning every tick is None where that was not measured.
 
     Args:
-        measured: episodes by mode; all modes over the same seeds in the same order.
+        measured: Episodes by mode; all modes over the same seeds in the same order.
     """
     baseline = measured.get(BASELINE)
     rows = [_row(mode, episodes, baseline) for mode, episodes in measured.items()]
@@ -43,9 +43,9 @@ def gain_kept(own: Sequence[float], replanning: Sequence[float], planless: Seque
     None where that gain lies within its own interval: then there is nothing to keep.
 
     Args:
-        own: returns of the mode, seed by seed.
-        replanning: likewise, of replanning at every tick.
-        planless: likewise, of the best mode without a plan.
+        own: Returns of the mode, seed by seed.
+        replanning: Returns of replanning at every tick, seed by seed.
+        planless: Returns of the best mode without a plan, seed by seed.
     """
     gains, kept = np.subtract(replanning, planless), np.subtract(own, planless)
     gain, half = float(gains.mean()), interval(gains.tolist())
@@ -63,7 +63,7 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     without a search, these are cheaper than plans with one, and fewer are cheaper than many.
 
     Args:
-        rows: of `summarise`; the verdict is None without those of replanning and of the prior alone.
+        rows: Rows of `summarise`; the verdict is None without those of replanning and of the prior alone.
     """
     by_mode = {row["mode"]: row for row in rows}
     if BASELINE not in by_mode or PRIOR not in by_mode:

@@ -74,7 +74,7 @@ class PlannerNode(LifecycleProcessNode):
     """Answers at once and plans in its thread; the latest request wins.
 
     Args:
-        kind: of the planner; None: as the model's card says.
+        kind: Kind of the planner; None: as the model's card says.
     """
 
     def __init__(self, kind: PlannerFormat | None = None) -> None:
@@ -240,7 +240,7 @@ def main(kind: PlannerFormat | None = None) -> None:
     """Run the node.
 
     Args:
-        kind: of the planner; None: as the model's card says.
+        kind: Kind of the planner; None: as the model's card says.
     """
     sys.exit(run_node(lambda: PlannerNode(kind)))
 

@@ -133,8 +133,8 @@ class LiveParameters:
     Args:
         node: Node that has declared its settings.
         settings: The settings, or their dataclass.
-        prepare: is given new values by dotted name, and returns what makes the change; it raises a `SettingsError`
-            where they are not allowed, and changes nothing itself.
+        prepare: Function that is given new values by dotted name and returns what makes the change; it raises a
+            `SettingsError` where they are not allowed, and changes nothing itself.
         prefix: Prefix of the parameters' names, which `prepare` is not given.
     """
 

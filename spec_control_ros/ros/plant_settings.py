@@ -29,7 +29,7 @@ class PlantSettings:
         """The environment.
 
         Args:
-            make: makes it of its name and the action repeat, as `make_env` does.
+            make: Function that makes it of its name and the action repeat, as `make_env` does.
 
         Raises:
             SpecControlError: there is no such environment or model, or they do not fit each other.

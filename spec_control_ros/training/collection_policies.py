@@ -119,8 +119,8 @@ class PlannerPolicy:
         model: World model in training.
         settings: Settings of the search.
         generator: Generator of the noise, on the model's device.
-        is_exploring: act by one elite and add the plan's own spread, as the official code does while it trains;
-            otherwise by the weighted mean.
+        is_exploring: Whether to act by one elite and add the plan's own spread, as the official code does while it
+            trains; otherwise the policy acts by the weighted mean.
     """
 
     def __init__(

@@ -116,8 +116,8 @@ class Gathering:
         Args:
             corrector: Corrector that acts on every queued action.
             seed: Seed of the episode.
-            with_other_phases: with what the same ticks would have been, had plans begun at other ticks: K times the
-                data for the teacher's same answers.
+            with_other_phases: Whether to add what the same ticks would have been, had plans begun at other ticks: K
+                times the data for the teacher's same answers.
         """
         recording, latents = _Recording(corrector, self._window), list[np.ndarray]()
 

@@ -197,7 +197,7 @@ class ModelFolder:
         """What an executor takes from this folder.
 
         Args:
-            model: the folder's, on the CPU.
+            model: The folder's model, on the CPU.
 
         Raises:
             CheckpointError: a card cannot be read.

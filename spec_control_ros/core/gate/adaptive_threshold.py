@@ -38,7 +38,7 @@ class AdaptiveThreshold:
     Args:
         settings: `accumulation` and `sensitivity` count.
         usual_growth: S_usual.
-        dynamics: f; needed unless `settings.sensitivity` is 0.
+        dynamics: The dynamics f; needed unless `settings.sensitivity` is 0.
 
     Raises:
         SettingsError: there are no dynamics.

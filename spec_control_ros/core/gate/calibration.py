@@ -56,8 +56,8 @@ class GateCalibration:
         """What a model's card says; None where the model is not calibrated.
 
         Args:
-            card: of the world model.
-            model: its name, for messages.
+            card: The world model's card.
+            model: The model's name, for messages.
 
         Raises:
             CheckpointError: it says something else than a calibration.

@@ -40,10 +40,10 @@ class Gate:
     It remembers how the present plan has done so far.
 
     Args:
-        settings: of the gate.
-        calibration: of the model; None where there is none.
-        model: whose dynamics the adaptive mode measures its sensitivity with, and whose policy the metric `action`
-            compares with; None: there is none.
+        settings: Settings of the gate.
+        calibration: The model's calibration; None where there is none.
+        model: The model whose dynamics the adaptive mode measures its sensitivity with, and whose policy the metric
+            `action` compares with; None: there is none.
 
     Raises:
         SettingsError: the mode or the metric needs what is not there.
@@ -106,9 +106,9 @@ class Gate:
         `action`.
 
         Args:
-            observed: the real latent of the row's tick.
-            row: what is queued for that tick.
-            can_correct: where nothing can, all that is not a replan is accepted.
+            observed: The real latent of the row's tick.
+            row: The row that is queued for that tick.
+            can_correct: Whether anything can correct; where nothing can, all that is not a replan is accepted.
         """
         self.follow(row)
         if not self._can_compare(row):

@@ -28,10 +28,10 @@ def mismatch(
     """Distance of an observed latent from the predicted one; a zero prediction is infinitely far, relatively.
 
     Args:
-        observed: the real latent.
-        predicted: the plan's, for the same tick.
-        metric: which distance of latents.
-        value_weights: of the components, for `Metric.VALUE`; None: all alike.
+        observed: The real latent.
+        predicted: The plan's latent for the same tick.
+        metric: Which distance of latents is taken.
+        value_weights: Weights of the components, for `Metric.VALUE`; None: all alike.
     """
     # Squares of float32 neither overflow nor vanish in float64: an infinite scale would make any mismatch small.
     wide = predicted.astype(np.float64)

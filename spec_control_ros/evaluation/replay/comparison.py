@@ -56,9 +56,9 @@ def compare(
     """How the decisions of an epoch differ.
 
     Args:
-        recorded: decisions of one epoch, in order, at least one.
-        replayed: likewise, if any.
-        new_plans: that the replay has made.
+        recorded: Recorded decisions of one epoch, in order, at least one.
+        replayed: Replayed decisions, if any.
+        new_plans: Plans that the replay has made.
     """
     before, after = _by_tick(recorded), _by_tick(replayed)
     ticks = sorted(before.keys() | after.keys())

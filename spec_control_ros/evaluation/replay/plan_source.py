@@ -18,7 +18,7 @@ class RememberingPlanner:
     """Plans nothing twice: one replay after the other asks for much the same.
 
     Args:
-        make: the planner, once a plan is needed.
+        make: Function that makes the planner, once a plan is needed.
     """
 
     def __init__(self, make: Callable[[], Planner]):
@@ -30,8 +30,8 @@ class RememberingPlanner:
         """The plan for a request; see `core.planner.Planner`.
 
         Args:
-            request: for it.
-            before: the plan that the planner made or followed last; None: none.
+            request: The request for a plan.
+            before: The plan that the planner made or followed last; None: none.
         """
         key = _identity(request, before)
         if key not in self._made:
@@ -48,8 +48,8 @@ class PlanSource:
     """Answers requests; the same requests in the same order get the same plans.
 
     Args:
-        recorded: plans that may be used where they answer just what is asked.
-        planner: of plans that nobody has made.
+        recorded: Recorded plans that may be used where they answer just what is asked.
+        planner: Planner for plans that nobody has made.
     """
 
     def __init__(self, recorded: Iterable[Plan], planner: RememberingPlanner):

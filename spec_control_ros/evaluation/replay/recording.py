@@ -58,8 +58,8 @@ def read_recording(path: Path, namespace: str | None = None) -> Recording:
     """The run that a bag holds.
 
     Args:
-        path: of the bag.
-        namespace: of the robot, as in `/left`; None: there is only one.
+        path: Path of the bag.
+        namespace: Namespace of the robot, as in `/left`; None: there is only one.
 
     Raises:
         BagError: there is no such bag, it does not hold what a replay needs, or it does for several robots.

@@ -68,11 +68,11 @@ class Replay:
     """One pass over a recording.
 
     Args:
-        recording: whose inputs the law is given.
-        law: that has seen nothing yet.
-        planner: of requests that the recorded run did not make; None: there are none, as the settings are the same.
-        recorded_run: with the recorded settings; requests that are made again are answered as they were there.
-        fixed: dotted names of parameters that keep the law's values, whatever was recorded of their changes.
+        recording: The recording whose inputs the law is given.
+        law: A law that has seen nothing yet.
+        planner: Planner for requests that the recorded run did not make; None: there are none.
+        recorded_run: A run with the recorded settings; requests that are made again are answered as they were there.
+        fixed: Dotted names of parameters that keep the law's values, whatever was recorded of their changes.
     """
 
     def __init__(

@@ -29,8 +29,8 @@ class ReplaySession:
     """Replays one recording.
 
     Args:
-        recording: of a run.
-        folder: of the model that drove it.
+        recording: The recording of a run.
+        folder: Folder of the model that drove it.
 
     Raises:
         CheckpointError: the model cannot be loaded.
@@ -51,7 +51,7 @@ class ReplaySession:
         """The recorded settings with some replaced.
 
         Args:
-            given: text by dotted name, as `gate.accept`: `0.2`.
+            given: Text by dotted name, as `gate.accept`: `0.2`.
 
         Raises:
             SettingsError: a name is unknown, or its value is not allowed.
@@ -70,9 +70,9 @@ class ReplaySession:
         """The law with other settings.
 
         Args:
-            settings: of the controller.
-            plans_again: no recorded plan is used; so it is anyway where the planner's settings differ.
-            fixed: dotted names of parameters that are as in `settings` to the end, though the run changed them.
+            settings: Settings of the controller.
+            plans_again: Whether no recorded plan is used; none is used either where the planner's settings differ.
+            fixed: Dotted names of parameters that are as in `settings` to the end, though the run changed them.
         """
         uses_recorded = not plans_again and settings.planner == self.settings.planner
         delays = Delays() if self.recording.is_lockstep else self.recorded_run.delays

@@ -14,7 +14,7 @@ class Delays:
     """How long a plan takes: as long as the recorded one that was asked for at about the same time.
 
     Args:
-        recorded: when a plan was asked for, and how long it took, both in seconds.
+        recorded: Times at which plans were asked for, and how long each took, both in seconds.
     """
 
     def __init__(self, recorded: Iterable[tuple[float, float]] = ()):
@@ -40,9 +40,9 @@ class SimulatedPlanner:
     """Makes one plan after the other; of the requests that wait for their turn, the latest wins.
 
     Args:
-        source: of the plans.
-        delays: of plans.
-        uses_recorded: whether recorded plans may answer.
+        source: Source of the plans.
+        delays: Delays of plans.
+        uses_recorded: Whether recorded plans may answer.
     """
 
     def __init__(self, source: PlanSource, delays: Delays, *, uses_recorded: bool):
@@ -55,9 +55,9 @@ class SimulatedPlanner:
         """Take a request.
 
         Args:
-            request: for a plan.
-            now_s: when it is made.
-            not_before_s: when the planner begins with it, should no later request have come by then.
+            request: The request for a plan.
+            now_s: Time at which it is made.
+            not_before_s: Time at which the planner begins with it, should no later request have come by then.
         """
         self.supersede(now_s)
         start_s = max(now_s, not_before_s, self._busy_until_s)

@@ -77,9 +77,9 @@ def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) ->
     """The points of a sweep, one after the other; every value is checked before the first is run.
 
     Args:
-        session: of the recording.
-        sweep: setting and values.
-        given: other settings that differ from the recorded ones.
+        session: Session of the recording.
+        sweep: The setting and its values.
+        given: Other settings that differ from the recorded ones.
 
     Raises:
         SettingsError: the setting is unknown, or a value is not allowed.
