@@ -28,7 +28,7 @@ EVERY_CLAIM = QoSProfile(
 )  # of all nodes of the domain
 LOOK_S = 0.05
 ANSWER_S = 0.3  # for the latched claims of nodes that are known already
-# What a network loses (word of our subscription, then a claim) Fast DDS sends again with its next heartbeat, within 3 s.
+# What a network loses (word of our subscription, a claim) is sent again with Fast DDS's next heartbeat, within 3 s.
 RESENT_S = 8.0
 
 
