@@ -27,6 +27,7 @@ from spec_control_ros.core.output import written
 COLOURS = {
     "replan": "#24292f",
     "prior": "#8c959f",
+    "student": "#57606a",
     "open_loop_2": "#d4a72c",
     "open_loop_3": "#bf8700",
     "open_loop_6": "#7d4e00",

@@ -38,8 +38,9 @@ def rows_of(result: Row) -> list[Row]:
 
 
 def table(result: Row) -> list[list[str]]:
-    """Cells under `HEADER`, a row a mode."""
-    return [_cells(row) for row in rows_of(result)]
+    """Cells under `HEADER`, a row a mode; those that the model has not the parts for come last, and say so."""
+    left_out = [[mode, "not there", *[""] * (len(HEADER) - 2)] for mode in result.get("left_out", [])]
+    return [_cells(row) for row in rows_of(result)] + left_out
 
 
 def changes(result: Row) -> list[list[str]]:

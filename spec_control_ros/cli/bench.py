@@ -77,6 +77,9 @@ def bench(options: BenchOptions) -> int:
         "model": options.model or robot.model,
         "modes": (told := rows(in_process)),
         "verdict": verdict(told),
+        "left_out": []
+        if options.modes
+        else [mode for mode in MODES if mode not in {r["mode"] for r in told}],
         **{
             t.value: rows([c for c in through_nodes if c.backend is t])
             for t in (Backend.ROS, Backend.REALTIME)

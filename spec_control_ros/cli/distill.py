@@ -1,4 +1,4 @@
-"""`spec-control distill`: correctors for a model."""
+"""`spec-control distill`: correctors and student for a model."""
 
 import shlex
 import sys
@@ -19,6 +19,7 @@ from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import NONE
+from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -30,10 +31,12 @@ from spec_control_ros.training.distillation import CorrectorScore, DistillSettin
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card
-from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.latent_tick_model import tick_model
+from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, ModelFolder
 
 FIRST_HELD_OUT_SEED = 1_000_000
 OPEN_LOOP = NONE
+NO_WAIT_S = 1e-4  # for a plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,11 @@ class DistillOptions:
     params: Path | None
     workers: int
     robot: str = ""  # empty: that of the model's task
+    has_student_only: bool = False  # the correctors stay as they are
 
 
 def distill_correctors(options: DistillOptions, settings: DistillSettings) -> None:
-    """Train both correctors of a model under its robot's configuration; write them and what they do into its folder.
+    """Train a model's correctors and student under its robot's configuration; write them and what they do.
 
     Raises:
         SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
@@ -66,10 +70,12 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     teacher = Teacher(model, planner.mppi, settings.draws, precision=planner.precision)
     gathering = Gathering(model, plant, controller, teacher, settings.window)
 
+    shipped = CORRECTORS if options.has_student_only else ()
+    finished = [folder.learned_corrector(kind, tick_model(model)) for kind in shipped]
     last: Round | None = None
     with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         row = bar.add_task(f"{folder.path.name}: gathering", total=settings.rounds * settings.episodes)
-        for last in distill(gathering, model.dims, settings):
+        for last in distill(gathering, model.dims, settings, finished):
             bar.advance(row, last is None)
     assert last is not None
     training = {
@@ -82,14 +88,15 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
         "planner": asdict(controller.planner),
     }
     seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
-    for kind, corrector in last.correctors.items():
+    for kind, corrector in last.networks.items():
         episodes = track(seeds, f"{kind}: held out", len(seeds), console=console)
         scores = score(corrector, concatenate([gathering.episode(corrector, seed) for seed in episodes]))
         console.print(_errors(kind, scores))
         measured = {"training": training, "held_out": [asdict(s) for s in scores]}
         folder.save_corrector(kind, corrector, measured)
     if options.returns:
-        _measure_returns(folder, Subject(robot.environment, folder.path), controller, options, console)
+        subject = Subject(robot.environment, folder.path)
+        _measure_returns(folder, subject, controller, options, list(last.networks), console)
 
 
 def _controller(robot: Robot, options: DistillOptions) -> ControllerSettings:
@@ -105,27 +112,36 @@ def _measure_returns(
     subject: Subject,
     controller: ControllerSettings,
     options: DistillOptions,
+    measured: Sequence[str],
     console: Console,
 ) -> None:
-    """Run the same queue on further seeds, as it is and with each corrector; into the correctors' cards."""
+    """Run the same queue on further seeds, as it is and with each corrector, and the student; into their cards."""
     first = FIRST_HELD_OUT_SEED + options.held_out
     seeds = range(first, first + options.returns)
     controller = replace(controller, gate=open_gate(controller.gate))
-    kinds = (OPEN_LOOP, *folder.correctors)
+    kinds = (OPEN_LOOP, *measured)
     trials = [
-        Trial(kind, replace(controller, corrector=kind), seed, epoch)
-        for kind in kinds
-        for epoch, seed in enumerate(seeds, start=1)
+        _trial(kind, controller, seed, epoch) for kind in kinds for epoch, seed in enumerate(seeds, start=1)
     ]
     returns: dict[tuple[str, int], float] = {}
     episodes = measure(subject, trials, options.workers)
     for trial, measurement in track(episodes, "closed loop", len(trials), console=console):
         returns[trial.mode, trial.seed] = measurement.episode_return
     cards = {kind: _card(seeds, [returns[kind, seed] for seed in seeds]) for kind in kinds}
-    for kind in folder.correctors:
-        measured = {"open_loop": cards[OPEN_LOOP], "corrected": cards[kind]}
-        update_card(folder.weights_of(kind), "evaluation", measured)
+    for kind in measured:
+        evaluation = {"open_loop": cards[OPEN_LOOP], "alone" if kind == STUDENT else "corrected": cards[kind]}
+        update_card(folder.weights_of(kind), "evaluation", evaluation)
     console.print(_returns(controller.planner.queue_length, cards))
+
+
+def _trial(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> Trial:
+    """An episode of the queue with a corrector, or of the student alone."""
+    if kind != STUDENT:
+        return Trial(kind, replace(controller, corrector=kind), seed, epoch)
+    alone = replace(
+        controller.executor, hold=HoldPolicy.STUDENT, plan_wait_s=NO_WAIT_S, wait_for_prefetch=False
+    )
+    return Trial(kind, replace(controller, corrector=NONE, executor=alone), seed, epoch, has_planner=False)
 
 
 def _card(seeds: range, returns: Sequence[float]) -> Card:

@@ -336,7 +336,7 @@ def distill(
     model: Annotated[
         str,
         typer.Argument(
-            help="Shipped model, such as walker-walk, or model folder; the correctors are written there"
+            help="Shipped model, such as walker-walk, or model folder; the networks are written there"
         ),
     ],
     episodes: Annotated[int, typer.Option(help="Number of episodes in each round", min=1, max=LARGEST)] = 6,
@@ -371,12 +371,19 @@ def distill(
         int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
     ] = 0,
     robot: Annotated[str, typer.Option(help=ROBOT)] = "",
+    student_only: Annotated[
+        bool,
+        typer.Option(
+            "--student-only",
+            help="Train the student alone, on episodes with the correctors that the model has",
+        ),
+    ] = False,
 ) -> None:
-    """Train the correctors of a model to imitate a teacher that replans at every tick."""
+    """Train the correctors and the student of a model to imitate a teacher that replans at every tick."""
     from spec_control_ros.cli.distill import DistillOptions, distill_correctors
     from spec_control_ros.training.distillation import DistillSettings
 
-    options = DistillOptions(model, held_out, returns, queue_length, params, workers, robot)
+    options = DistillOptions(model, held_out, returns, queue_length, params, workers, robot, student_only)
     distill_correctors(
         options,
         DistillSettings(

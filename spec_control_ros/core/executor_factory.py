@@ -1,15 +1,27 @@
 """The one place where a `PlanExecutor` is made of a model and settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spec_control_ros.core.corrector import AUTO, NONE, Corrector, load_corrector
-from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.executor_settings import ExecutorSettings
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner import Planner
-from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.core.tick_model import Policy, TickModel
+
+
+def no_student(model: TickModel) -> Policy:
+    """For models that have none.
+
+    Raises:
+        CheckpointError: always.
+    """
+    raise CheckpointError(
+        "hold: got student, but this kind of model has no student; choose another hold action"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,7 @@ class ExecutorParts:
     calibration: GateCalibration | None = None  # of the gate
     folder: Path | None = None  # of the model, where its correctors lie
     best_corrector: str = NONE  # the name that `auto` stands for
+    load_student: Callable[[TickModel], Policy] = no_student  # for `hold: student`
     corrector: str = AUTO
     gate: GateSettings = field(default_factory=GateSettings)
     settings: ExecutorSettings = field(default_factory=ExecutorSettings)
@@ -58,7 +71,10 @@ def make_executor(
     if isinstance(corrector, str):
         name = parts.best_corrector if corrector == AUTO else corrector
         corrector = _load(name, parts.folder, model)
-    return PlanExecutor(model, Gate(gate, parts.calibration, model), corrector, settings or parts.settings)
+    settings = settings or parts.settings
+    if settings.hold is HoldPolicy.STUDENT:
+        model = replace(model, policy=parts.load_student(model))
+    return PlanExecutor(model, Gate(gate, parts.calibration, model), corrector, settings)
 
 
 def _parts_of(planner: Planner, queue_length: int | None) -> ExecutorParts:

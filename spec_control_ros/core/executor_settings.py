@@ -15,6 +15,7 @@ class HoldPolicy(str, Enum):
     LAST = "last"  # the last command
     DAMPING = "damping"  # the last command, less from tick to tick, down to zeros
     POLICY = "policy"  # the policy prior at the real latent, where there is one, else zeros
+    STUDENT = "student"  # likewise, the policy that was distilled from the replanning teacher
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def hold_action(
         return np.where(np.abs(damped) < REST, np.float32(0.0), damped)
     if hold is HoldPolicy.LAST and not to_rest:
         return last_action
-    if hold is HoldPolicy.POLICY and not to_rest and model.policy is not None and latent is not None:
+    is_policy = hold in (HoldPolicy.POLICY, HoldPolicy.STUDENT)
+    if is_policy and not to_rest and model.policy is not None and latent is not None:
         action = model.policy(latent)
         if np.isfinite(action).all():
             return np.clip(action, -1.0, 1.0)

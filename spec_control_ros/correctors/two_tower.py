@@ -17,12 +17,12 @@ class TwoTowerCorrector(LearnedCorrector):
     def __init__(self, dims: CorrectorDimensions):
         super().__init__(dims)
         hidden = dims.hidden
-        self.observed_tower = _tower(dims.latent, hidden)
-        self.predicted_tower = _tower(dims.latent, hidden)
+        self.observed_tower = tower(dims.latent, hidden)
+        self.predicted_tower = tower(dims.latent, hidden)
         # difference, its norm, queued action, steps ahead
-        self.mismatch_pathway = _tower(dims.latent + 1 + dims.action + 1, hidden)
+        self.mismatch_pathway = tower(dims.latent + 1 + dims.action + 1, hidden)
         self.gate = nn.Linear(hidden, dims.action)
-        self.trunk = _tower(3 * hidden, hidden)
+        self.trunk = tower(3 * hidden, hidden)
         self.head = nn.Linear(hidden, dims.action)
         # An untrained corrector corrects nothing.
         nn.init.zeros_(self.head.weight)
@@ -47,7 +47,8 @@ class TwoTowerCorrector(LearnedCorrector):
         return torch.sigmoid(self.gate(mismatch)) * self.head(self.trunk(towers))
 
 
-def _tower(in_dim: int, hidden: int) -> nn.Sequential:
+def tower(in_dim: int, hidden: int) -> nn.Sequential:
+    """Two layers of `hidden` units."""
     return nn.Sequential(
         nn.Linear(in_dim, hidden), nn.LayerNorm(hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU()
     )

@@ -10,6 +10,7 @@ from typing import Any
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.core.corrector import AUTO
+from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.planner_format import find_format
 from spec_control_ros.evaluation.control_mode import ControlMode
@@ -20,7 +21,7 @@ from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
 from spec_control_ros.world_model.card import CARDS, folder_card
-from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS
+from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, WEIGHTS
 
 
 class Backend(str, Enum):
@@ -137,7 +138,7 @@ def _benchmark_run(
         "task": subject.task,
         "through": backend.value,
         "device": subject.device,
-        "weights": _digests(subject.model, settings.corrector),
+        "weights": _digests(subject.model, settings),
         "gate": card.get(CARD_KEY),
         "delay_ticks": mode.delay_ticks,
         "settings": _plain(asdict(settings)),
@@ -146,9 +147,10 @@ def _benchmark_run(
     return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file)
 
 
-def _digests(model: Path, corrector: str) -> dict[str, str]:
+def _digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     """Of the weights that take part, so that other weights under the same name are noticed."""
-    kinds = CORRECTORS if corrector == AUTO else (corrector,)
+    kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
+    kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
     names = [*CARDS[:1], WEIGHTS, *(f"{kind}.safetensors" for kind in kinds)]
     files = (model / name for name in names)
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}

@@ -10,6 +10,7 @@ from spec_control_ros.core.errors import SettingsError
 MODES = (
     "replan",
     "prior",
+    "student",
     "prior_queue",
     "prior_queue_corrected",
     "open_loop_2",
@@ -23,8 +24,8 @@ MODES = (
     *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
 )
 MAX_DELAY_TICKS = 100
-BASELINE, PRIOR = "replan", "prior"
-PLANLESS = (PRIOR,)  # modes that have no plan at all
+BASELINE, PRIOR, STUDENT = "replan", "prior", "student"
+PLANLESS = (PRIOR, STUDENT)  # modes that have no plan at all
 SEARCHLESS = (*PLANLESS, "prior_queue", "prior_queue_corrected")  # and those whose plans cost no search
 
 
@@ -39,7 +40,7 @@ class ControlMode:
     @property
     def has_planner(self) -> bool:
         """Whether anybody plans."""
-        return self.file.stem != PRIOR
+        return self.file.stem not in PLANLESS
 
     @classmethod
     def find(cls, name: str, folder: Path) -> "ControlMode":
@@ -56,17 +57,17 @@ class ControlMode:
         if match := re.fullmatch(r"(.+)_d(\d{1,3})", name):
             stem, delay = match[1], int(match[2])
         path = folder / f"{stem}.yaml"
-        is_delayed_prior = stem == PRIOR and stem != name
+        has_delayed_nothing = stem in PLANLESS and stem != name
         if (
             not re.fullmatch(r"\w+", stem)
             or not path.is_file()
             or delay > MAX_DELAY_TICKS
-            or is_delayed_prior
+            or has_delayed_nothing
         ):
             known = sorted(p.stem for p in folder.glob("*.yaml"))
             raise SettingsError(
-                f"modes: got {name!r}, expected one of {', '.join(known)}; all but {PRIOR} with a delay of up to "
-                f"{MAX_DELAY_TICKS} ticks, as in pipelined_d3"
+                f"modes: got {name!r}, expected one of {', '.join(known)}; all but {' and '.join(PLANLESS)} with "
+                f"a delay of up to {MAX_DELAY_TICKS} ticks, as in pipelined_d3"
             )
         return cls(name, path, delay)
 

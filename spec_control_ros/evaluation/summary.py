@@ -9,7 +9,7 @@ from scipy import stats
 
 from spec_control_ros.analysis.run_log import steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS
+from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
 
 CONFIDENCE = 0.95
@@ -84,6 +84,8 @@ def verdict(rows: Sequence[Row]) -> Row | None:
         else "has no cheaper equal among these modes"
     )
     text = f"{cheapest} is the cheapest mode that {how}: the search {told} on this robot."
+    if STUDENT not in by_mode:
+        text += " The student was not there: a policy without any plan might do as well."
     return {"cheapest_mode": cheapest, "is_planner_needed": needed, "text": text}
 
 

@@ -1,21 +1,23 @@
-"""Correctors distilled from a teacher that replans at every tick (Lin et al., arXiv 2512.17250).
+"""Correctors, and a student, distilled from a teacher that replans at every tick (Lin et al., arXiv 2512.17250).
 
 Data comes from episodes under the speculating controller itself, so that a corrector sees the states that it causes
 (DAgger): in the first round uncorrected and under the policy prior, in turn, later under the correctors of the round
-before, in turn. Every corrector learns from all of it.
+before, in turn. Every network learns from all of it. The student is a policy that needs no plan; no data is gathered
+under it, so that the correctors are the same with and without it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
 from spec_control_ros.world_model.dimensions import Dimensions
-from spec_control_ros.world_model.model_folder import CORRECTORS
+from spec_control_ros.world_model.model_folder import CORRECTORS, DISTILLED, STUDENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +42,49 @@ class DistillSettings:
 class Round:
     """What a round has led to."""
 
-    correctors: Mapping[str, LearnedCorrector]
+    networks: Mapping[str, LearnedCorrector]  # correctors and student, by kind
     ticks: int  # that they were fitted to
 
 
-def distill(gathering: Gathering, dims: Dimensions, settings: DistillSettings) -> Iterator[Round | None]:
+def distill(
+    gathering: Gathering,
+    dims: Dimensions,
+    settings: DistillSettings,
+    correctors: Sequence[Corrector] = (),
+) -> Iterator[Round | None]:
     """Gather and fit, round by round.
 
     Args:
         gathering: Collects the data.
         dims: Dimensions of the world model.
         settings: Settings of the distillation.
+        correctors: Finished ones to gather under, so that the student alone is fitted; empty: both are fitted as well.
 
     Yields:
-        None after each episode, and the correctors at the end of each round.
+        None after each episode, and the networks at the end of each round.
     """
     data: list[CorrectionData] = []
-    drivers = gathering.first_drivers()
+    drivers, kinds = [*gathering.first_drivers(), *correctors], [STUDENT] if correctors else list(DISTILLED)
     for _ in range(settings.rounds):
         for index in range(settings.episodes):
             seed = settings.seed + len(data)
             data.append(gathering.episode(drivers[index % len(drivers)], seed, with_other_phases=True))
             yield None
         everything = concatenate(data)
-        correctors = {kind: new_corrector(kind, dims, settings) for kind in CORRECTORS}
-        for corrector in correctors.values():
-            fit(corrector, everything, settings)
-        drivers = list(correctors.values())
-        yield Round(correctors, len(everything))
+        networks = {kind: new_corrector(kind, dims, settings) for kind in kinds}
+        for network in networks.values():
+            fit(network, everything, settings)
+        drivers = [networks[kind] for kind in kinds if kind in CORRECTORS] or drivers
+        yield Round(networks, len(everything))
 
 
 def new_corrector(kind: str, dims: Dimensions, settings: DistillSettings) -> LearnedCorrector:
-    """An untrained corrector for a world model."""
+    """An untrained network for a world model."""
     torch.manual_seed(settings.seed)
     sizes = CorrectorDimensions(
         latent=dims.latent, action=dims.action, hidden=settings.hidden, window=settings.window
     )
-    return CORRECTORS[kind](sizes)
+    return DISTILLED[kind](sizes)
 
 
 def fit(corrector: LearnedCorrector, data: CorrectionData, settings: DistillSettings) -> None:

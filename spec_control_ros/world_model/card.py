@@ -62,6 +62,7 @@ CORRECTOR: dict[str, Any] = {
     "held_out": [HELD_OUT],
     "evaluation": {"open_loop": RETURNS, "corrected": RETURNS},
 }
+STUDENT: dict[str, Any] = {**CORRECTOR, "evaluation": {"open_loop": RETURNS, "alone": RETURNS}}
 
 
 def load_card(path: Path) -> Card:
@@ -132,7 +133,7 @@ def check_card(card: Card, name: str) -> None:
 
 def contents(card: Card) -> dict[str, Any]:
     """All that a card of this `format` should have in the end."""
-    known = {"tdmpc2": WORLD_MODEL, "two_tower": CORRECTOR, "temporal": CORRECTOR}
+    known = {"tdmpc2": WORLD_MODEL, "two_tower": CORRECTOR, "temporal": CORRECTOR, "student": STUDENT}
     return known.get(str(card.get("format")), PLANNER)
 
 

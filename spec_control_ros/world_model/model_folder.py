@@ -3,6 +3,7 @@
 models/walker-walk/world_model.safetensors   and world_model.json
 models/walker-walk/two_tower.safetensors     and two_tower.json
 models/walker-walk/temporal.safetensors      and temporal.json
+models/walker-walk/student.safetensors       and student.json
 """
 
 from contextlib import suppress
@@ -17,8 +18,9 @@ from spec_control_ros.core.corrector import AUTO, GROUP, NONE, Corrector, load_c
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
-from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.core.tick_model import Policy, TickModel
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.student import Student
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.card import NO_TASK, Card, find_folder, load_card, sizes
@@ -38,6 +40,8 @@ CORRECTORS: dict[str, type[LearnedCorrector]] = {
     "temporal": TemporalCorrector,
     "two_tower": TwoTowerCorrector,
 }
+STUDENT = "student"
+DISTILLED: dict[str, type[LearnedCorrector]] = {**CORRECTORS, STUDENT: Student}
 UNMEASURED = (-inf, 0.0)
 
 
@@ -147,7 +151,7 @@ class ModelFolder:
         return load_corrector(self.best_corrector if name == AUTO else name, self.path, model)
 
     def learned_corrector(self, name: str, model: TickModel) -> LearnedCorrector:
-        """One of the networks in `CORRECTORS`.
+        """One of the networks in `DISTILLED`.
 
         Raises:
             CheckpointError: there is none of that name, or it does not fit.
@@ -161,7 +165,7 @@ class ModelFolder:
         try:
             dims = CorrectorDimensions(**card["dimensions"])
             with torch.device("meta"):
-                corrector = CORRECTORS[name](dims)
+                corrector = DISTILLED[name](dims)
         except (KeyError, TypeError, RuntimeError, SettingsError) as error:
             raise CheckpointError(
                 f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
@@ -177,6 +181,20 @@ class ModelFolder:
             corrector.compute_elsewhere(native_residual(corrector))
         corrector.warm_up()
         return corrector
+
+    def student(self, model: TickModel) -> Policy:
+        """The policy that was distilled with the correctors.
+
+        Raises:
+            CheckpointError: there is none, or it does not fit.
+        """
+        if not self.weights_of(STUDENT).exists():
+            raise CheckpointError(
+                f"{self.path.name}: no student; `spec-control distill {self.path.name} --student-only` makes one"
+            )
+        student = self.learned_corrector(STUDENT, model)
+        assert isinstance(student, Student)
+        return student.action
 
     def calibration(self) -> GateCalibration | None:
         """Thresholds of the gate, as the model's card has them; None where it has none.
@@ -202,7 +220,8 @@ class ModelFolder:
         Raises:
             CheckpointError: a card cannot be read.
         """
-        return ExecutorParts(tick_model(model), self.calibration(), self.path, self.best_corrector)
+        calibration, corrector = self.calibration(), self.best_corrector
+        return ExecutorParts(tick_model(model), calibration, self.path, corrector, self.student)
 
     def save_corrector(self, kind: str, corrector: LearnedCorrector, card: Card) -> None:
         """Write a corrector and its card."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
@@ -48,6 +49,10 @@ class TDMPC2Format(PlannerFormat):
     def load_calibration(self, folder: Path) -> GateCalibration | None:
         """See `PlannerFormat`."""
         return ModelFolder(folder).calibration()
+
+    def load_parts(self, folder: Path, task: int | None = None) -> ExecutorParts:
+        """See `PlannerFormat`."""
+        return replace(super().load_parts(folder, task), load_student=ModelFolder(folder).student)
 
     def check_resources(self, resources: PlannerResources) -> None:
         """See `PlannerFormat`."""

@@ -82,6 +82,8 @@ def test_table_tells_every_mode_and_ros_apart(result: dict[str, Any]) -> None:
         "100/300/100/0",
     ]
     assert len(HEADER) == len(rows[0])
+    left_out = table({**result, "left_out": ["student"]})[-1]
+    assert left_out == ["student", "not there", *[""] * (len(HEADER) - 2)]
 
 
 def test_changes_begin_with_the_papers(result: dict[str, Any]) -> None:

@@ -60,6 +60,13 @@ def test_cards_say_what_each_corrector_removes_and_what_it_returns(folder: Path,
             assert evaluation[kind]["seeds"] == [1_000_001, 1_000_002]  # none that errors were taken on
             assert len(evaluation[kind]["returns"]) == 2
 
+    before = {kind: (folder / f"{kind}.safetensors").read_bytes() for kind in ("two_tower", "temporal")}
+    words = ["distill", str(folder), "--params", str(params), "--returns", "1", "--student-only", *SHORT]
+    ended = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    assert len(card(folder, "student")["evaluation"]["alone"]["returns"]) == 1
+    assert before == {kind: (folder / f"{kind}.safetensors").read_bytes() for kind in before}
+
 
 def test_returns_are_left_out_when_none_are_asked_for(folder: Path, params: Path) -> None:
     arguments = ["distill", str(folder), "--params", str(params), "--returns", "0", *SHORT]

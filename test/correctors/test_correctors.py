@@ -9,6 +9,7 @@ from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatu
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.correctors.feature_window import FeatureWindow
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.student import Student
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 
@@ -52,6 +53,14 @@ def row(whole: FeatureWindow, index: int) -> FeatureWindow:
     return FeatureWindow(
         *(getattr(whole, f.name)[index : index + 1] for f in dataclasses.fields(FeatureWindow))
     )
+
+
+def test_student_replaces_what_was_queued_by_its_own_action() -> None:
+    torch.manual_seed(1)
+    student, history = Student(DIMENSIONS).eval(), FeatureHistory(1)
+    seen = features(3)
+    history.append(seen)
+    assert seen.action + student.residual(history) == pytest.approx(student.action(seen.observed), abs=1e-6)
 
 
 def features(steps_ahead: int) -> TickFeatures:

@@ -66,6 +66,13 @@ def test_prior_never_plans(run: Callable[..., list[BenchmarkRun]]) -> None:
     assert set(episode.kinds) == {DecisionKind.HOLD}
 
 
+def test_student_acts_at_every_tick_without_any_plan(run: Callable[..., list[BenchmarkRun]]) -> None:
+    prior, student = (mode.measured[0] for mode in run("prior", "student"))
+    assert student.planning_inferences == 0
+    assert set(student.kinds) == {DecisionKind.HOLD}
+    assert student.episode_return != prior.episode_return
+
+
 @pytest.mark.parametrize("queue", [2, 3, 6])
 def test_open_loop_plans_once_a_queue_and_corrects_nothing(
     run: Callable[..., list[BenchmarkRun]], queue: int
@@ -124,6 +131,15 @@ def test_missing_corrector_is_told_before_anything_runs(enter: Callable, model: 
     (model / "temporal.safetensors").unlink()
     (entered,) = enter("temporal")
     with pytest.raises(CheckpointError, match=r"temporal\.safetensors: no such corrector"):
+        Subject(TASK, model).runner().check(entered.trials[0])
+
+
+def test_missing_student_is_told_before_anything_runs(enter: Callable, model: Path) -> None:
+    (model / "student.safetensors").unlink()
+    (entered,) = enter("student")
+    with pytest.raises(
+        CheckpointError, match=r"small: no student; `spec-control distill small --student-only`"
+    ):
         Subject(TASK, model).runner().check(entered.trials[0])
 
 

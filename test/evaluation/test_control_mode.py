@@ -21,11 +21,16 @@ def test_suffix_is_a_delay() -> None:
     assert ControlMode.find("two_tower", FOLDER).delay_ticks == 0
 
 
-def test_only_the_prior_has_no_planner() -> None:
-    assert [mode.name for mode in find_modes(MODES, FOLDER) if not mode.has_planner] == ["prior"]
+def test_only_prior_and_student_have_no_planner() -> None:
+    assert [mode.name for mode in find_modes(MODES, FOLDER) if not mode.has_planner] == [
+        "prior",
+        "student",
+    ]
 
 
-@pytest.mark.parametrize("name", ["", "oracle", "two_tower_d101", "prior_d1", "../modes/replan"])
+@pytest.mark.parametrize(
+    "name", ["", "oracle", "two_tower_d101", "prior_d1", "student_d1", "../modes/replan"]
+)
 def test_unknown_mode_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(SettingsError, match=r"expected one of .*open_loop_2.*replan"):
         ControlMode.find(name, FOLDER)

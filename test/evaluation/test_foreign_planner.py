@@ -10,6 +10,7 @@ from short_plant import ShortPlant
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.closed_loop import run_episode
 
@@ -34,6 +35,12 @@ def test_a_corrector_that_it_does_not_have_is_refused(tmp_path: Path) -> None:
         make_executor(parts, corrector="temporal")
     with pytest.raises(SettingsError, match=r"corrector: got 'crystal_ball', expected one of .*two_tower"):
         make_executor(parts, corrector="crystal_ball")
+
+
+def test_a_student_that_it_does_not_have_is_refused(tmp_path: Path) -> None:
+    parts = ConstantFormat().load_parts(tmp_path)
+    with pytest.raises(CheckpointError, match="hold: got student, but this kind of model has no student"):
+        make_executor(parts, settings=ExecutorSettings(hold=HoldPolicy.STUDENT))
 
 
 def test_a_kind_that_nobody_offers_is_refused() -> None:

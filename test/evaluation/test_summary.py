@@ -84,7 +84,7 @@ def test_gain_within_its_interval_is_no_gain_to_keep() -> None:
 
 
 def modes(measurement: Make, **returns: tuple[float, float, float]) -> list[dict]:
-    plans = {"prior": 0, "replan": 500}
+    plans = {"prior": 0, "student": 0, "replan": 500}
     return summarise(
         {
             mode: [
@@ -120,6 +120,17 @@ def test_verdict_names_the_cheapest_mode_that_loses_nothing(
     assert (told["cheapest_mode"], told["is_planner_needed"]) == (cheapest, needed)
     assert told["text"].startswith(cheapest)
     assert (rows[0]["gain_kept"] is None) == (prior == 100.0)
+
+
+def test_verdict_knows_the_student_and_says_where_there_is_none(measurement: Make) -> None:
+    returns = {"replan": (100.0, 101.0, 99.0), "prior": (50.0, 51.0, 49.0)}
+    without = verdict(modes(measurement, **returns))
+    assert without is not None
+    assert "The student was not there" in without["text"]
+    told = verdict(modes(measurement, **returns, student=(100.0, 102.0, 98.0)))
+    assert told is not None
+    assert (told["cheapest_mode"], told["is_planner_needed"]) == ("student", False)
+    assert "not there" not in told["text"]
 
 
 def test_no_verdict_without_what_it_compares(measurement: Make) -> None:

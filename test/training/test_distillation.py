@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
@@ -61,12 +62,15 @@ def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: Correct
 
 
 @pytest.mark.parametrize("kind", ["two_tower", "temporal"])
-def test_a_distilled_corrector_is_nearer_to_the_teacher_than_none(
+def test_an_untrained_corrector_corrects_nothing(model: WorldModel, data: CorrectionData, kind: str) -> None:
+    assert all(s.after == s.before for s in score(new_corrector(kind, model.dims, SETTINGS), data))
+
+
+@pytest.mark.parametrize("kind", ["two_tower", "temporal", "student"])
+def test_what_is_distilled_is_nearer_to_the_teacher_than_the_queue(
     model: WorldModel, gathering: Gathering, kind: str
 ) -> None:
     corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.episode(None, 100)
-    untrained = score(corrector, held_out)
-    assert all(s.after == s.before for s in untrained)
     data = concatenate([gathering.episode(None, seed, with_other_phases=True) for seed in range(8)])
     fit(corrector, data, SETTINGS)
     for s in score(corrector, held_out):
@@ -119,7 +123,27 @@ def test_rounds_gather_under_the_correctors_of_the_round_before(
     rounds = [r for r in told if isinstance(r, Round)]
     assert [type(r).__name__ for r in told] == ["NoneType", "NoneType", "Round"] * 2
     assert rounds[1].ticks == 2 * rounds[0].ticks
-    assert set(rounds[1].correctors) == {"two_tower", "temporal"}
+    assert set(rounds[1].networks) == {"two_tower", "temporal", "student"}
+
+
+def test_student_alone_is_fitted_to_episodes_of_finished_correctors(
+    gathering: Gathering, model: WorldModel
+) -> None:
+    driven: list[object] = []
+
+    class Watched:
+        first_drivers = gathering.first_drivers
+
+        def episode(self, corrector: Corrector | None, seed: int, **options: bool) -> CorrectionData:
+            driven.append(corrector)
+            return gathering.episode(corrector, seed, **options)
+
+    finished = new_corrector("two_tower", model.dims, SETTINGS).eval()
+    short = replace(SETTINGS, updates=5, episodes=3, rounds=1)
+    *_, last = distill(Watched(), model.dims, short, [finished])
+    assert last is not None
+    assert set(last.networks) == {"student"}
+    assert (driven[0], driven[2]) == (None, finished)
 
 
 def test_draws_of_the_teacher_are_averaged(model: WorldModel, data: CorrectionData) -> None:
