@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from benchmarks.executor.synthetic_planner import SyntheticPlanner
-from spec_control_ros.core.decision import Decision, DecisionKind
+from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest
 from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.core.executor_driver import ExecutorDriver
+from spec_control_ros.core.executor_input import ExecutorInput
 from spec_control_ros.core.gate import GateMode, GateSettings
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan_executor import PlanExecutor
@@ -35,22 +37,29 @@ def drive(
     Yields the decision of each tick, and the seconds that the law computed from observation to command; a tick that
     waits for its plan is computed twice, and both count.
     """
+    decided: list[tuple[Decision, float]] = []
+    asked: list[PlanRequest] = []
+    start_s = before_s = 0.0
+    driver = ExecutorDriver(
+        law,
+        lambda decision: decided.append((decision, before_s + clock() - start_s)),
+        lambda request, _: asked.append(request),
+    )
     for n in range(ticks):
-        epoch, tick = 1 + n // EPISODE, n % EPISODE
-        observation = Observation(epoch, tick, synthetic.obs(tick))
-        start_s = clock()
-        outcome = law.tick(observation, float(n))
-        seconds = clock() - start_s
-        if outcome.decision is None and outcome.request is not None:
-            plan = synthetic.plan(outcome.request)
+        tick, now_s = n % EPISODE, float(n)
+        observation = Observation(1 + n // EPISODE, tick, synthetic.obs(tick))
+        before_s, start_s = 0.0, clock()
+        driver.give(ExecutorInput.observation(observation, now_s))
+        if not decided and asked:
+            before_s = clock() - start_s
+            plan = synthetic.plan(asked.pop())
             start_s = clock()
-            outcome = law.receive(plan, float(n))
-            seconds += clock() - start_s
-        if outcome.decision is None:
+            driver.give(ExecutorInput.plan(plan, now_s))
+        if not decided:
             raise BenchmarkError(f"tick {tick}: no decision although its plan came; drops: {law.drops}")
-        yield outcome.decision, seconds
-        if (request := law.prefetch(float(n))) is not None:
-            law.receive(synthetic.plan(request), float(n))
+        yield decided.pop()
+        if asked:
+            driver.give(ExecutorInput.plan(synthetic.plan(asked.pop()), now_s))
 
 
 def computing_times_s(

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from spec_control_ros.core.decision import Outcome
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import InputLogError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-
-MANY = 100  # that are told at the latest
 
 
 class InputKind(IntEnum):
@@ -32,7 +30,7 @@ class InputKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExecutorInput:
-    """One call. Arrays are not repeated: those of an observation and of a plan have topics of their own."""
+    """One call, with what the law is given. Records refer to it only: observations and plans have their own topics."""
 
     kind: InputKind
     now_s: float  # as the law was told, on the executor's monotonic clock
@@ -40,16 +38,23 @@ class ExecutorInput:
     tick: int = 0  # the observation's, or the plan's first
     plan_id: int = 0
     changes: tuple[tuple[str, float], ...] = ()  # parameters by dotted name, with their new values
+    # The observation, the plan, or the request that failed. It is not part of a record.
+    content: Any = field(default=None, compare=False, repr=False)
 
     @classmethod
     def observation(cls, observation: Observation, now_s: float) -> "ExecutorInput":
         """Of an observation."""
-        return cls(InputKind.OBSERVATION, now_s, observation.epoch, observation.tick)
+        return cls(InputKind.OBSERVATION, now_s, observation.epoch, observation.tick, content=observation)
 
     @classmethod
     def plan(cls, plan: Plan, now_s: float) -> "ExecutorInput":
         """Of a plan."""
-        return cls(InputKind.PLAN, now_s, plan.epoch, plan.start_tick, plan.plan_id)
+        return cls(InputKind.PLAN, now_s, plan.epoch, plan.start_tick, plan.plan_id, content=plan)
+
+    @classmethod
+    def replan_failed(cls, request: PlanRequest, now_s: float) -> "ExecutorInput":
+        """Of a request that was refused or not answered."""
+        return cls(InputKind.REPLAN_FAILED, now_s, content=request)
 
     @classmethod
     def parameters(cls, changes: Mapping[str, float], now_s: float) -> "ExecutorInput":
@@ -74,24 +79,3 @@ class ExecutorInput:
         return cls(
             InputKind(message.kind), message.time, message.epoch, message.tick, message.plan_id, changes
         )
-
-
-class InputLog:
-    """Inputs that have not been told yet: polls that led to nothing are told with the next input that is none."""
-
-    def __init__(self) -> None:
-        self._untold: list[ExecutorInput] = []
-        self._is_due = False
-
-    def add(self, given: ExecutorInput, outcome: Outcome) -> None:
-        """Note an input and what it led to."""
-        self._untold.append(given)
-        is_idle = given.kind is InputKind.POLL and outcome == Outcome()
-        self._is_due |= not is_idle or len(self._untold) >= MANY
-
-    def take(self) -> list[ExecutorInput]:
-        """What is to be told now; usually nothing after a poll."""
-        if not self._is_due:
-            return []
-        taken, self._untold, self._is_due = self._untold, [], False
-        return taken

@@ -1,8 +1,7 @@
 """The control law: one observation in, one command out, and a plan asked for when one is needed.
 
-`PlanExecutor` is what the executor node, the offline benchmark and the bag replay all run. It never waits:
-where a tick needs a plan, the decision stays pending and comes out of a later call. All times are seconds on
-one monotonic clock of the caller's.
+`PlanExecutor` never waits: where a tick needs a plan, the decision stays pending and comes out of a later call. All
+times are seconds on one monotonic clock of the caller's. An `ExecutorDriver` calls it and does what it says.
 """
 
 from collections.abc import Mapping
@@ -44,14 +43,6 @@ class _Tick:
 
 
 OTHER_OBJECTIVE = replace(EMPTY, reason=Reason.OBJECTIVE_CHANGED)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Other thresholds and limits, checked, but not yet in force."""
-
-    gate: Gate
-    settings: ExecutorSettings
 
 
 class PlanExecutor:
@@ -111,8 +102,8 @@ class PlanExecutor:
         """Whether a hold would go on with the last command as it is."""
         return np.array_equal(self._hold_action(None), self._commands.last_action)
 
-    def changed(self, values: Mapping[str, float]) -> Change:
-        """What `change` needs to have some thresholds and limits at other values; nothing is changed yet.
+    def changed(self, values: Mapping[str, float]) -> tuple[Gate, ExecutorSettings]:
+        """Gate and settings with some thresholds and limits at other values; nothing is changed yet.
 
         Args:
             values: Values by dotted name, as in `gate.accept` and `executor.max_action`.
@@ -121,12 +112,12 @@ class PlanExecutor:
             SettingsError: a value is not allowed, or the gate needs what is not there.
         """
         gate = replaced(self.gate.settings, _below("gate.", values))
-        return Change(self.gate.changed(gate), replaced(self.settings, _below("executor.", values)))
+        return self.gate.changed(gate), replaced(self.settings, _below("executor.", values))
 
-    def change(self, change: Change) -> None:
-        """Go by other thresholds and limits from the next decision on."""
-        self.gate, self.settings = change.gate, change.settings
-        self._commands.change(change.settings)
+    def change(self, values: Mapping[str, float]) -> None:
+        """Go by other thresholds and limits from the next decision on; see `changed`."""
+        self.gate, self.settings = self.changed(values)
+        self._commands.change(self.settings)
 
     def change_objective(self) -> None:
         """Drop what was planned for another objective, and ask for a plan at the next tick.

@@ -9,6 +9,8 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.decision import Decision
 from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.executor_driver import ExecutorDriver
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner import Planner
@@ -70,24 +72,36 @@ def run_episode(
     period_s = env.control_period_s
     if planner is None or delay_ticks:
         _check_waits(executor, period_s)
-    slow = None if planner is None else SlowPlanner(planner, delay_ticks)
-    obs = env.reset(seed)
+    slow = SlowPlanner(planner, delay_ticks)
     decisions: list[Decision] = []
     latencies_s: list[float] = []
-    episode_return, is_last = 0.0, False
+    observed_at_s = waited_s = 0.0
+
+    def act(decision: Decision) -> None:
+        decisions.append(decision)
+        latencies_s.append(clock() - observed_at_s + waited_s)
+
+    driver = ExecutorDriver(executor, act, lambda request, _: slow.ask(request))
+    obs, episode_return, is_last = env.reset(seed), 0.0, False
     while not is_last:
         tick, now_s = len(decisions), len(decisions) * period_s
-        if slow is not None and (plan := slow.finished(tick)) is not None:
-            executor.receive(plan, now_s)
-        observed_at_s = clock()
-        decision, waited_s = _decide(executor, slow, Observation(epoch, tick, obs), now_s, period_s)
-        latencies_s.append(clock() - observed_at_s + waited_s)
-        decisions.append(decision)
-        if slow is not None and (request := executor.prefetch(now_s)) is not None:
-            slow.ask(request, tick)
+        if (plan := slow.finished(tick)) is not None:
+            driver.give(ExecutorInput.plan(plan, now_s))
+        observed_at_s, waited_s = clock(), 0.0
+        driver.give(ExecutorInput.observation(Observation(epoch, tick, obs), now_s))
+        while len(decisions) == tick:
+            if (plan := slow.finished(tick)) is not None:
+                driver.give(ExecutorInput.plan(plan, now_s))
+            elif planner is not None and slow.is_idle:
+                raise PlanningError(
+                    f"tick {tick}: no decision although the plan came; drops: {executor.drops}"
+                )
+            else:  # waited in vain, in simulated time
+                waited_s = executor.settings.plan_wait_s
+                driver.give(ExecutorInput(InputKind.POLL, now_s + period_s))
         if watch is not None:
-            watch(obs, decision)
-        step = env.step(decision.action)
+            watch(obs, decisions[-1])
+        step = env.step(decisions[-1].action)
         obs, is_last = step.obs, step.is_last
         episode_return += step.reward
     return EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s))
@@ -101,24 +115,3 @@ def _check_waits(executor: PlanExecutor, period_s: float) -> None:
         )
     if executor.settings.prefetch and executor.settings.wait_for_prefetch:
         raise SettingsError("wait_for_prefetch: got true, expected false where plans do not come at once")
-
-
-def _decide(
-    executor: PlanExecutor, slow: SlowPlanner | None, observation: Observation, now_s: float, period_s: float
-) -> tuple[Decision, float]:
-    """The decision of a tick, and for how long the executor waited in vain before it, in simulated time."""
-    tick, waited_s = observation.tick, 0.0
-    outcome = executor.tick(observation, now_s)
-    while outcome.decision is None:
-        if slow is not None and outcome.request is not None:
-            slow.ask(outcome.request, tick)
-        if slow is not None and (plan := slow.finished(tick)) is not None:
-            outcome = executor.receive(plan, now_s)
-        elif slow is not None and slow.is_idle:
-            raise PlanningError(f"tick {tick}: no decision although the plan came; drops: {executor.drops}")
-        else:
-            waited_s = executor.settings.plan_wait_s
-            outcome = executor.poll(now_s + period_s)
-    if slow is not None and outcome.request is not None:
-        slow.ask(outcome.request, tick)
-    return outcome.decision, waited_s

@@ -11,12 +11,13 @@ class SlowPlanner:
     """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
 
     Args:
-        planner: The planner that plans; its earlier plans are forgotten.
+        planner: The planner that plans; its earlier plans are forgotten. None: there is none, and no plan ever comes.
         delay_ticks: Ticks from the beginning of the work on a request to its plan.
     """
 
-    def __init__(self, planner: Planner, delay_ticks: int):
-        planner.reset()
+    def __init__(self, planner: Planner | None, delay_ticks: int):
+        if planner is not None:
+            planner.reset()
         self._planner, self._delay_ticks = planner, delay_ticks
         self._in_work: PlanRequest | None = None
         self._done_tick = 0
@@ -28,17 +29,17 @@ class SlowPlanner:
         """Whether there is nothing to do."""
         return self._in_work is None
 
-    def ask(self, request: PlanRequest, tick: int) -> None:
-        """Take a request that is made at a tick."""
+    def ask(self, request: PlanRequest) -> None:
+        """Take a request, at its tick."""
         if self._in_work is None:
-            self._begin(request, tick)
+            self._begin(request, request.tick)
         else:
             self._next = request
 
     def finished(self, tick: int) -> Plan | None:
         """The plan that is there by a tick; each one once."""
         request = self._in_work
-        if request is None or tick < self._done_tick:
+        if self._planner is None or request is None or tick < self._done_tick:
             return None
         self._in_work = None
         if self._next is not None:

@@ -15,12 +15,13 @@ from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
 from spec_control_ros.core.corrector import AUTO, CORRECTOR
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
+from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding, executor_values
-from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.health import Finding, Health, Level
@@ -116,9 +117,9 @@ class ExecutorNode(LifecycleProcessNode):
         """Load the model, warm it up, and look for the planner."""
         s = self._settings
         self._law = self._make_law()
-        self._inputs = InputLog()
+        self._driver = ExecutorDriver(self._law, self._publish, self._ask, self._record)
         if self._changes:  # the law has them, but the parameters that were told first have not
-            self._inputs.add(ExecutorInput.parameters(self._changes, time.monotonic()), Outcome())
+            self._give(ExecutorInput.parameters(self._changes, time.monotonic()))
         self._monitor = TickMonitor(self._control_period_s)
         self._planner = ReplanClient(
             self, s.executor.replan_timeout_s, s.answer_timeout_s, self._on_replan_failed
@@ -199,8 +200,7 @@ class ExecutorNode(LifecycleProcessNode):
             return
         self._end_running()
         if self._law.is_stopped:
-            self._law.resume()
-            self._inputs.add(ExecutorInput(InputKind.RESUME, time.monotonic()), Outcome())
+            self._give(ExecutorInput(InputKind.RESUME, time.monotonic()))
         if not self._settings.shadow:
             # A publisher on `command` is the sign that the executor is ready.
             self._command_publisher = self.create_publisher(msg.Command, "command", LATEST)
@@ -229,7 +229,7 @@ class ExecutorNode(LifecycleProcessNode):
         """Hold until the robot is at rest; the one place that waits, as nothing else is left to do."""
         now_s = time.monotonic()
         heard_by_s, end_s = now_s + HEARD_S, now_s + REST_S
-        self._handle(self._law.stop(now_s), ExecutorInput(InputKind.STOP, now_s))
+        self._give(ExecutorInput(InputKind.STOP, now_s))
         is_answered = False  # a bridge may take only what answers a new observation
         while (now_s := time.monotonic()) < end_s:
             if self._law.is_at_rest and is_answered:
@@ -243,7 +243,7 @@ class ExecutorNode(LifecycleProcessNode):
             elif self.interrupted.is_set():
                 return  # the plant has ended as well, or it is silent: its bridge knows
             else:
-                self._handle(self._law.poll(now_s), ExecutorInput(InputKind.POLL, now_s))
+                self._give(ExecutorInput(InputKind.POLL, now_s))
                 is_answered = True
                 time.sleep(REST_LOOK_S)
         self.get_logger().error(f"not at rest after {REST_S} s")
@@ -251,7 +251,7 @@ class ExecutorNode(LifecycleProcessNode):
     def _on_observation(self, message: msg.Observation) -> None:
         observation, now_s = Observation.of_message(message), time.monotonic()
         self._observed = len(observation.data)
-        self._handle(self._law.tick(observation, now_s), ExecutorInput.observation(observation, now_s))
+        self._give(ExecutorInput.observation(observation, now_s))
         self._monitor.note_observation(observation.epoch, now_s)  # now that the command is out
 
     def _on_plan(self, message: msg.Plan) -> None:
@@ -262,12 +262,11 @@ class ExecutorNode(LifecycleProcessNode):
             plan = Plan.of_message(message)
         except PlanError as error:
             self.get_logger().error(str(error), **every(1.0))
-            self._law.refuse_message(Drop.BAD_PLAN)
-            self._handle(Outcome(), ExecutorInput(InputKind.BAD_PLAN, now_s))
+            self._give(ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
             if not self._law.model.fits(plan):
                 self.get_logger().error(self._misfit(plan), **every(1.0))
-            self._handle(self._law.receive(plan, now_s), ExecutorInput.plan(plan, now_s))
+            self._give(ExecutorInput.plan(plan, now_s))
 
     def _misfit(self, plan: Plan) -> str:
         own, action, latent = self._law.model, plan.actions.shape[-1], plan.latents.shape[-1]
@@ -279,25 +278,22 @@ class ExecutorNode(LifecycleProcessNode):
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()
         self._planner.expire(now_s)
-        self._handle(self._law.poll(now_s), ExecutorInput(InputKind.POLL, now_s))
+        self._give(ExecutorInput(InputKind.POLL, now_s))
 
     def _on_replan_failed(self, request: PlanRequest, now_s: float) -> None:
-        self._law.replan_failed(request, now_s)
-        self._inputs.add(ExecutorInput(InputKind.REPLAN_FAILED, now_s), Outcome())
+        self._give(ExecutorInput.replan_failed(request, now_s))
 
     def _on_planner_lost(self) -> None:
         self.get_logger().error("the planner is lost: executing the queue, then holding")
         now_s = time.monotonic()
         self._planner.give_up("the planner is lost", now_s)
-        self._law.planner_lost(now_s)
-        self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, now_s), Outcome())
+        self._give(ExecutorInput(InputKind.PLANNER_LOST, now_s))
 
     def _on_parameters(self, message: ParameterEvent) -> None:
         """The planner tells its parameters when they change: what is queued was planned for others."""
         if any(parameter.name.startswith(PLANNERS) for parameter in message.changed_parameters):
             self.get_logger().info("the planner's objective has changed: its plans are dropped")
-            self._law.change_objective()
-            self._inputs.add(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()), Outcome())
+            self._give(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()))
 
     def _on_planner_back(self) -> None:
         self.get_logger().info("the planner is back")
@@ -313,36 +309,30 @@ class ExecutorNode(LifecycleProcessNode):
     def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
         settings = replaced(self._settings, values)
         is_configured = self.state in ("inactive", "active")
-        change = self._law.changed(values) if is_configured else None
+        if is_configured:
+            self._law.changed(values)
 
         def make() -> None:
             self._settings = settings
             self._changes |= values
-            if change is not None:
-                self._law.change(change)
-                self._inputs.add(ExecutorInput.parameters(values, time.monotonic()), Outcome())
+            if is_configured:
+                self._give(ExecutorInput.parameters(values, time.monotonic()))
 
         return make
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
         response.message = f"cleared: {self._law.fault}" if response.success else "there was no fault"
-        self._law.clear_fault()
-        self._inputs.add(ExecutorInput(InputKind.CLEAR_FAULT, time.monotonic()), Outcome())
+        self._give(ExecutorInput(InputKind.CLEAR_FAULT, time.monotonic()))
         return response
 
-    def _handle(self, outcome: Outcome, given: ExecutorInput) -> None:
-        """Do what an input leads to; replaying the inputs gives the same, so that the law knows no other time."""
-        if outcome.decision is not None:
-            self._publish(outcome.decision)
-        self._inputs.add(given, outcome)
-        request = outcome.request or self._law.prefetch(given.now_s)
-        if request is not None:
-            self._ask(request, given.now_s)
-        if inputs := self._inputs.take():
-            self._input_publisher.publish(to_inputs(inputs, self._now_ns()))
+    def _give(self, given: ExecutorInput) -> None:
+        outcome = self._driver.give(given)
         if outcome.decision is not None and self._settings.real_time.freeze_garbage:
             gc.collect()  # of this tick alone: microseconds
+
+    def _record(self, inputs: list[ExecutorInput]) -> None:
+        self._input_publisher.publish(to_inputs(inputs, self._now_ns()))
 
     def _now_ns(self) -> int:
         """What the clock says; asking it takes ten times as long, which only simulated time is worth."""

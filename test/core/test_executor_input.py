@@ -4,12 +4,10 @@ from typing import Any
 import pytest
 from fakes import observation, plan
 
-from spec_control_ros.core.decision import Outcome, PlanRequest, Reason
 from spec_control_ros.core.errors import InputLogError
-from spec_control_ros.core.executor_input import MANY, ExecutorInput, InputKind, InputLog
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 
 POLL = ExecutorInput(InputKind.POLL, 1.0)
-LED_TO_SOMETHING = Outcome(None, PlanRequest(1, 0, 0, Reason.EMPTY, observation(0).data))
 
 
 @pytest.mark.parametrize(
@@ -28,30 +26,6 @@ def test_damaged_message_is_refused(wrong: dict[str, Any]) -> None:
     assert ExecutorInput.of_message(SimpleNamespace(**whole)) == POLL
     with pytest.raises(InputLogError, match="the message is damaged, or of another version"):
         ExecutorInput.of_message(SimpleNamespace(**whole | wrong))
-
-
-def test_polls_that_led_to_nothing_are_told_with_the_next_input() -> None:
-    log = InputLog()
-    log.add(POLL, Outcome())
-    assert log.take() == []
-    seen = ExecutorInput.observation(observation(3, epoch=2), 2.0)
-    log.add(seen, Outcome())
-    assert log.take() == [POLL, seen]
-    assert log.take() == []
-
-
-def test_poll_that_led_to_something_is_told_at_once() -> None:
-    log = InputLog()
-    log.add(POLL, LED_TO_SOMETHING)
-    assert log.take() == [POLL]
-
-
-def test_idle_polls_do_not_pile_up() -> None:
-    log = InputLog()
-    for _ in range(MANY):
-        assert log.take() == []
-        log.add(POLL, Outcome())
-    assert log.take() == [POLL] * MANY
 
 
 def test_input_names_its_message() -> None:

@@ -729,12 +729,12 @@ class TestChanges:
     def test_threshold_counts_from_the_next_tick_on(self, driving: PlanExecutor) -> None:
         before = decided(driving.tick(observation(1, off=0.5), 0.2))
         assert (before.kind, before.replan_threshold) == (DecisionKind.ACCEPT, 1.0)
-        driving.change(driving.changed({"gate.replan": 0.4}))
+        driving.change({"gate.replan": 0.4})
         assert asked(driving.tick(observation(2, off=0.5), 0.3)).reason is Reason.MISMATCH
 
     def test_limit_counts_from_the_next_tick_on(self) -> None:
         law = executing()
-        law.change(law.changed({"executor.max_action": 0.015}))
+        law.change({"executor.max_action": 0.015})
         actions = [decided(law.tick(observation(t), 0.1 * t)).action[0] for t in (1, 2, 3)]
         assert actions == pytest.approx([0.01, 0.015, 0.015])
 
@@ -750,7 +750,7 @@ class TestChanges:
         self, driving: PlanExecutor, values: dict[str, float], said: str
     ) -> None:
         with pytest.raises(SettingsError, match=said):
-            driving.changed({"gate.correction_rate": 0.5, **values})
+            driving.change({"gate.correction_rate": 0.5, **values})
         assert decided(driving.tick(observation(1), 0.2)).replan_threshold == 1.0
 
 

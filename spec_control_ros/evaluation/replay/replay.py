@@ -5,13 +5,14 @@ other goes to a simulated planner. Observations come as they were recorded, what
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spec_control_ros.core.decision import Outcome, PlanRequest
-from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.decision import Decision, PlanRequest
+from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
+from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.plan_source import SAME_LATENT
@@ -83,77 +84,70 @@ class Replay:
         recorded_run: Replayed | None = None,
         fixed: Collection[str] = (),
     ):
-        self._recording, self._law, self._planner, self._fixed = recording, law, planner, fixed
+        self._recording, self._planner, self._fixed = recording, planner, fixed
+        self._driver = ExecutorDriver(law, self._act, self._ask)
         self._recorded = Replayed() if recorded_run is None else recorded_run
         self._shared: set[int] = set()  # inputs that led to the recorded request again
+        self._index: int | None = None  # of the recorded input that is given; None: it is a new plan
         self._latest: Asked | None = None
         self._is_latest_shared = True
         self._replayed = Replayed()
 
     def run(self) -> Replayed:
         """All decisions, first to last."""
-        for index, given in enumerate(self._recording.inputs):
-            self._receive_new_plans(given.now_s, is_now_over=False)
-            outcome = self._give(index, given)
-            if outcome is not None:
-                self._handle(outcome, given.now_s, index)
-            self._receive_new_plans(given.now_s, is_now_over=True)
+        for index, recorded in enumerate(self._recording.inputs):
+            self._receive_new_plans(recorded.now_s, is_now_over=False)
+            self._index = index
+            if (given := self._input(index, recorded)) is not None:
+                self._driver.give(given)
+            self._receive_new_plans(recorded.now_s, is_now_over=True)
         if self._planner is not None:
             self._replayed.new_plans = self._planner.new_plans
         return self._replayed
 
-    def _give(self, index: int, given: ExecutorInput) -> Outcome | None:
-        """Give an input to the law; None if this run does not have it."""
-        if given.kind is InputKind.OBSERVATION:
-            observation = self._recording.observations.get((given.epoch, given.tick))
-            if observation is not None:
-                return self._law.tick(observation, given.now_s)
-            self._replayed.inputs_without_message += 1
-        elif given.kind is InputKind.POLL:
-            return self._law.poll(given.now_s)
-        elif given.kind is InputKind.PARAMETERS:
-            values = {name: value for name, value in given.changes if name not in self._fixed}
-            self._law.change(self._law.changed(values))
-        elif given.kind is InputKind.CLEAR_FAULT:
-            self._law.clear_fault()
-        elif given.kind is InputKind.PLANNER_LOST:
-            self._law.planner_lost(given.now_s)
-        elif given.kind is InputKind.OBJECTIVE_CHANGED:
-            self._law.change_objective()
-        elif given.kind is InputKind.STOP:
-            return self._law.stop(given.now_s)
-        elif given.kind is InputKind.RESUME:
-            self._law.resume()
-        elif given.kind is InputKind.PLAN:
-            return self._give_plan(index, given)
-        elif given.kind is InputKind.BAD_PLAN and self._is_latest_shared:
-            self._law.refuse_message(Drop.BAD_PLAN)
-        elif given.kind is InputKind.REPLAN_FAILED and self._is_latest_shared and self._latest is not None:
-            self._law.replan_failed(self._latest.request, given.now_s)
-        return Outcome()
+    def _input(self, index: int, recorded: ExecutorInput) -> ExecutorInput | None:
+        """A recorded input with its content; None if this run does not have it."""
+        match recorded.kind:
+            case InputKind.OBSERVATION:
+                return self._with_content(
+                    recorded, self._recording.observations.get((recorded.epoch, recorded.tick))
+                )
+            case InputKind.PLAN:
+                return self._plan(index, recorded)
+            case InputKind.PARAMETERS:
+                changes = tuple(change for change in recorded.changes if change[0] not in self._fixed)
+                return replace(recorded, changes=changes)
+            case InputKind.BAD_PLAN:
+                return recorded if self._is_latest_shared else None
+            case InputKind.REPLAN_FAILED if self._is_latest_shared and self._latest is not None:
+                return replace(recorded, content=self._latest.request)
+            case InputKind.REPLAN_FAILED:
+                return None
+        return recorded
 
-    def _give_plan(self, index: int, given: ExecutorInput) -> Outcome | None:
-        if self._planner is not None and self._recorded.answers.get(index) not in self._shared:
-            return None  # this run has not asked for it
-        plan = self._recording.plan_of(given)
-        if plan is None:
+    def _with_content(
+        self, recorded: ExecutorInput, content: Observation | Plan | None
+    ) -> ExecutorInput | None:
+        if content is None:
             self._replayed.inputs_without_message += 1
             return None
-        if self._planner is None:
-            self._note_answer(index, given.now_s, plan)
-        else:
+        return replace(recorded, content=content)
+
+    def _plan(self, index: int, recorded: ExecutorInput) -> ExecutorInput | None:
+        if self._planner is not None and self._recorded.answers.get(index) not in self._shared:
+            return None  # this run has not asked for it
+        plan = self._recording.plan_of(recorded)
+        if plan is not None and self._planner is None:
+            self._note_answer(index, recorded.now_s, plan)
+        elif plan is not None and self._planner is not None:
             self._planner.follow(plan)
-        return self._law.receive(plan, given.now_s)
+        return self._with_content(recorded, plan)
 
-    def _handle(self, outcome: Outcome, now_s: float, index: int | None) -> None:
-        """What the executor node does with an outcome."""
-        if outcome.decision is not None:
-            self._replayed.steps.append(ReplayedTick.of_decision(outcome.decision))
-        request = outcome.request or self._law.prefetch(now_s)
-        if request is not None:
-            self._ask(request, now_s, index)
+    def _act(self, decision: Decision) -> None:
+        self._replayed.steps.append(ReplayedTick.of_decision(decision))
 
-    def _ask(self, request: PlanRequest, now_s: float, index: int | None) -> None:
+    def _ask(self, request: PlanRequest, now_s: float) -> None:
+        index = self._index
         if self._latest is not None:
             self._latest.superseded_s = now_s
         self._latest = Asked(request, now_s)
@@ -179,7 +173,8 @@ class Replay:
                 return
             plan = self._planner.take()
             if plan is not None:
-                self._handle(self._law.receive(plan, due_s), due_s, None)
+                self._index = None
+                self._driver.give(ExecutorInput.plan(plan, due_s))
 
     def _note_answer(self, index: int, now_s: float, plan: Plan) -> None:
         for asked_at, asked in reversed(self._replayed.asked.items()):

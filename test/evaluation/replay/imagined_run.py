@@ -1,6 +1,6 @@
 """A run of executor and planner that nobody waits for: drawn times, messages lost, late and wrong, and a bag of it.
 
-What the executor node does with the law is done here on a clock of its own, so that a thousand ticks take a second.
+The clock is the run's own, so that a thousand ticks take a second.
 """
 
 import heapq
@@ -15,10 +15,10 @@ from made_bag import OURS, START_NS, MadeBag, types
 
 from spec_control_ros.bringup.parameter_files import nested
 from spec_control_ros.bringup.topics import TOPICS
-from spec_control_ros.core.decision import Decision, Outcome, PlanRequest, status_of
-from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.decision import Decision, PlanRequest, status_of
+from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_factory import make_executor
-from spec_control_ros.core.executor_input import ExecutorInput, InputKind, InputLog
+from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -55,17 +55,17 @@ class ImaginedRun:
         self.parameters = parameters
         settings = ControllerSettings.of({node: nested(values) for node, values in parameters.items()})
         model, _ = ModelFolder(folder).world_model()
-        self._law = make_executor(settings.configured(ModelFolder(folder).parts(model)))
+        law = make_executor(settings.configured(ModelFolder(folder).parts(model)))
+        self._driver = ExecutorDriver(law, self._publish, self._ask, self._record)
         self._planner = TDMPC2Planner(model, settings.planner, control_period_s=PERIOD_S)
         self._plan_ids = itertools.count(1)
         self._is_lockstep = parameters.get("sim_bridge", {}).get("mode") == "lockstep"
         self._obs = model.dims.obs
         self._random, self._delay_s, self._trouble = np.random.default_rng(seed), delay_s, trouble
-        self._inputs, self._decided = InputLog(), False
+        self._decided = False
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._now_s = FIRST_S
-        self._latest: PlanRequest | None = None
         self._is_planning, self._waiting = False, None
         self.messages: list[tuple[float, int, str, dict[str, Any]]] = []  # arrival, order, topic, fields
         self._arrived_s: dict[str, float] = {}  # last message, by topic
@@ -134,58 +134,39 @@ class ImaginedRun:
             data = np.full(self._obs, 0.5, np.float32)
         same = {"epoch": epoch, "tick": tick}
         self._say("observation", **same, data=data)
-        observation = Observation(epoch, tick, data)
-        given = ExecutorInput.observation(observation, self._now_s)
-        self._handle(self._law.tick(observation, self._now_s), given)
+        self._driver.give(ExecutorInput.observation(Observation(epoch, tick, data), self._now_s))
 
     def _poll(self) -> None:
-        self._handle(self._law.poll(self._now_s), ExecutorInput(InputKind.POLL, self._now_s))
+        self._driver.give(ExecutorInput(InputKind.POLL, self._now_s))
 
     def _clear_fault(self) -> None:
-        self._law.clear_fault()
-        self._inputs.add(ExecutorInput(InputKind.CLEAR_FAULT, self._now_s), Outcome())
+        self._driver.give(ExecutorInput(InputKind.CLEAR_FAULT, self._now_s))
 
     def _lose_planner(self) -> None:
-        self._law.planner_lost(self._now_s)
-        self._inputs.add(ExecutorInput(InputKind.PLANNER_LOST, self._now_s), Outcome())
+        self._driver.give(ExecutorInput(InputKind.PLANNER_LOST, self._now_s))
 
     def change(self, at_s: float, **values: float) -> "ImaginedRun":
         """Somebody sets parameters of the executor then, with `__` for the dot."""
         named = {name.replace("__", "."): value for name, value in values.items()}
-
-        def make() -> None:
-            self._law.change(self._law.changed(named))
-            self._inputs.add(ExecutorInput.parameters(named, self._now_s), Outcome())
-
-        self._at(FIRST_S + at_s, make)
+        self._at(FIRST_S + at_s, lambda: self._driver.give(ExecutorInput.parameters(named, self._now_s)))
         return self
 
     def _receive(self, plan: Plan) -> None:
         is_wrong = not self._is_lockstep and self._happens()
         self._say_plan(plan, action_dim=3 if is_wrong else plan.actions.shape[1])
         if is_wrong:
-            self._law.refuse_message(Drop.BAD_PLAN)
-            self._handle(Outcome(), ExecutorInput(InputKind.BAD_PLAN, self._now_s))
+            self._driver.give(ExecutorInput(InputKind.BAD_PLAN, self._now_s))
         else:
-            self._handle(self._law.receive(plan, self._now_s), ExecutorInput.plan(plan, self._now_s))
+            self._driver.give(ExecutorInput.plan(plan, self._now_s))
 
     # --- What goes out
 
-    def _handle(self, outcome: Outcome, given: ExecutorInput) -> None:
-        if outcome.decision is not None:
-            self._publish(outcome.decision)
-        self._inputs.add(given, outcome)
-        request = outcome.request or self._law.prefetch(given.now_s)
-        if request is not None:
-            self._ask(request)
-        if inputs := self._inputs.take():
-            self._say("inputs", inputs=[_input_message(given) for given in inputs])
+    def _record(self, inputs: list[ExecutorInput]) -> None:
+        self._say("inputs", inputs=[_input_message(given) for given in inputs])
 
-    def _ask(self, request: PlanRequest) -> None:
-        self._latest = request
+    def _ask(self, request: PlanRequest, now_s: float) -> None:
         if not self._is_lockstep and self._happens():
-            self._law.replan_failed(request, self._now_s)
-            self._inputs.add(ExecutorInput(InputKind.REPLAN_FAILED, self._now_s), Outcome())
+            self._driver.give(ExecutorInput.replan_failed(request, now_s))
         elif self._is_planning:
             self._waiting = request
         else:
