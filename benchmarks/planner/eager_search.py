@@ -95,7 +95,7 @@ class EagerSearch:
         return actions
 
     def _estimate_value(
-        self, z: Tensor, actions: Tensor, eps: Tensor, members: tuple[int, int], settings: MPPISettings
+        self, z: Tensor, actions: Tensor, eps: Tensor, members: tuple[int, ...], settings: MPPISettings
     ) -> Tensor:
         """Value (samples,) of actions (horizon, samples, action)."""
         value, discount = z.new_zeros(len(z)), 1.0

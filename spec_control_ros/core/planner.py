@@ -1,9 +1,11 @@
 """What plans, as the rest of the system sees it: numpy in, numpy out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from spec_control_ros.core.decision import PlanRequest
+from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.plan import Plan
 
 
@@ -51,6 +53,30 @@ class Planner(Protocol):
     def statistics(self) -> dict[str, object]:
         """What diagnostics are to show of the last plan, by name; may be called from another thread."""
         return {}
+
+
+@runtime_checkable
+class SharedPlanner(Planner, Protocol):
+    """A planner that serves several robots, and plans for some of them at once.
+
+    What a robot gets does not depend, to the last bit, on whoever else is planned for, nor on how many are.
+    """
+
+    def for_robot(self, seed: int) -> "SharedPlanner":
+        """The planner of another robot: it shares the weights, and has noise and a warm start of its own."""
+
+    def plan_together(
+        self, planners: Sequence[Any], requests: Sequence[PlanRequest]
+    ) -> list[Plan | PlanningError]:
+        """The plan of each request, by the planner of its robot, or why there is none.
+
+        Args:
+            planners: Planners that come from `for_robot`, each at most once, or this one.
+            requests: A request of each robot.
+
+        Raises:
+            ObservationError: what is to be planned from has the wrong size or is not finite; nothing is planned.
+        """
 
 
 @runtime_checkable

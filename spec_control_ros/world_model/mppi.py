@@ -5,7 +5,7 @@ differs in what it hides: noise and warm start come in as values and go out as v
 comes out, not its first action. Pessimism is from Feng et al. (arXiv 2310.16029), here of the terminal value alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -77,7 +77,8 @@ class MPPINoise:
     samples: Tensor  # (iterations, horizon, batch, samples - prior_samples, action) standard normal
     terminal: Tensor  # (iterations, batch, samples, action) standard normal
     gumbel: Tensor  # (batch, elites) standard Gumbel, picks the elite
-    q_members: tuple[tuple[int, int], ...]  # the two ensemble members of each iteration's value
+    # The two ensemble members of each iteration's value; of joined noise, two for each start in turn
+    q_members: tuple[tuple[int, ...], ...]
 
     @classmethod
     def draw(
@@ -101,6 +102,18 @@ class MPPINoise:
             terminal=normal(settings.iterations, batch, settings.samples, a),
             gumbel=-torch.log(-torch.log(uniform.clamp(1e-20, 1.0 - 1e-7))),
             q_members=tuple(pair() for _ in range(settings.iterations)),
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[MPPINoise]") -> "MPPINoise":
+        """Noise for the starts of all parts, each of which is for one start."""
+        members = tuple(zip(*(part.q_members for part in parts), strict=True))
+        return cls(
+            prior=torch.cat([part.prior for part in parts], dim=1),
+            samples=torch.cat([part.samples for part in parts], dim=2),
+            terminal=torch.cat([part.terminal for part in parts], dim=1),
+            gumbel=torch.cat([part.gumbel for part in parts]),
+            q_members=tuple(pairs[0] if len(set(pairs)) == 1 else sum(pairs, ()) for pairs in members),
         )
 
 
@@ -138,6 +151,7 @@ class MPPIResult:
     elite: Tensor  # (batch, horizon, action): one elite, drawn by its score
     value: Tensor  # (batch,): the elites' value, averaged with their scores
     iterations: int  # done
+    non_finite: tuple[int, ...] = ()  # trajectory values of each start that are not finite; empty: none is
 
 
 class Fit(NamedTuple):
@@ -163,6 +177,8 @@ def search(
 ) -> MPPIResult:
     """Optimise action sequences from latents `z` (batch, latent).
 
+    On the CPU, what is found from a start does not depend on the other starts, to the last bit.
+
     Args:
         model: World model on the device of `z`.
         z: Latent to plan from.
@@ -176,6 +192,31 @@ def search(
     Raises:
         PlanningError: a value was not finite; the official code turns it into zero.
     """
+    result = search_each(model, z, settings, noise, warm_start, budget, call)
+    if result.non_finite:
+        raise PlanningError(non_finite(sum(result.non_finite), len(z) * settings.samples))
+    return result
+
+
+def non_finite(count: int, values: int) -> str:
+    """Words for trajectory values that are not finite."""
+    return (
+        f"planning: {count} of {values} trajectory values are not finite; expected finite ones: "
+        "check the observation's scale and the checkpoint"
+    )
+
+
+@torch.inference_mode()
+def search_each(
+    model: PlanningModel,
+    z: Tensor,
+    settings: MPPISettings,
+    noise: MPPINoise,
+    warm_start: Tensor | None = None,
+    budget: Budget | None = None,
+    call: Call = eager_call,
+) -> MPPIResult:
+    """As `search`, but starts with non-finite values are told in the result and leave the others alone."""
     h, a, batch = settings.horizon, model.dims.action, z.shape[0]
 
     # Policy trajectories, kept over all iterations; where the search starts from the prior, one without noise as well
@@ -193,17 +234,13 @@ def search(
 
     done = 0
     while done == 0 or (done < settings.iterations and (budget is None or budget.allows_another(done))):
-        members = tuple(sorted(noise.q_members[done]))  # their average does not depend on the order
+        members = _sorted_pairs(noise.q_members[done])
         drawn = noise.samples[done], noise.terminal[done]
         fit = call(_iterate, model, settings, members, z, prior_actions[:, :, :p], mean, std, *drawn)
         mean, std = fit.mean, fit.std
         done += 1
 
-    if not torch.isfinite(fit.value).all():
-        raise PlanningError(
-            f"planning: {int((~torch.isfinite(fit.value)).sum())} of {fit.value.numel()} trajectory values are not "
-            "finite; expected finite ones: check the observation's scale and the checkpoint"
-        )
+    bad = (~torch.isfinite(fit.value)).sum(dim=1).tolist()
     chosen = (fit.score.log() + noise.gumbel).argmax(dim=1)  # (batch,)
     elite = fit.elites.gather(2, chosen[None, :, None, None].expand(h, -1, 1, a)).squeeze(2)
     return MPPIResult(
@@ -212,7 +249,14 @@ def search(
         elite=elite.transpose(0, 1),
         value=(fit.score * fit.elite_value).sum(dim=1),
         iterations=done,
+        non_finite=tuple(bad) if any(bad) else (),
     )
+
+
+def _sorted_pairs(members: tuple[int, ...]) -> tuple[int, ...]:
+    """Every pair in order: its average does not depend on that, and fewer graphs are captured."""
+    pairs = zip(members[::2], members[1::2], strict=True)
+    return tuple(member for pair in pairs for member in sorted(pair))
 
 
 def shift_warm_start(mean: Tensor, ticks: int) -> Tensor:
@@ -226,7 +270,7 @@ def shift_warm_start(mean: Tensor, ticks: int) -> Tensor:
 def _iterate(
     model: PlanningModel,
     settings: MPPISettings,
-    q_members: tuple[int, int],
+    q_members: tuple[int, ...],
     z: Tensor,
     prior_actions: Tensor,
     mean: Tensor,
@@ -290,7 +334,7 @@ def _estimate_value(
     samples: Samples,
     actions: Tensor,
     terminal_eps: Tensor,
-    q_members: tuple[int, int],
+    q_members: tuple[int, ...],
     settings: MPPISettings,
 ) -> Tensor:
     """Discounted value (rows,) of actions (horizon, rows, action) taken from the samples' starts."""

@@ -29,6 +29,11 @@ class Samples:
     start: Tensor  # (starts, latent), float32
     has_moved: bool = False  # before, joint holds actions only
 
+    def split(self, parts: int) -> "list[Samples]":
+        """The rows of as many starts in each part."""
+        pairs = zip(self.joint.chunk(parts), self.start.chunk(parts), strict=True)
+        return [Samples(joint, start, self.has_moved) for joint, start in pairs]
+
 
 class _Head:
     """An MLP over `Samples`."""
@@ -55,7 +60,10 @@ class _Head:
         """The kernel for rows as they are, what it takes, and its first bias."""
         if samples.has_moved:
             return self._elsewhere, samples.joint, self._bias.unsqueeze(0)
-        bias = F.linear(samples.start, self._of_latent, self._bias)
+        # On the CPU, a product of one row is rounded otherwise than the same row among others.
+        at_once = 1 if samples.start.device.type == "cpu" else len(samples.start)
+        starts = samples.start.split(at_once)
+        bias = torch.cat([F.linear(start, self._of_latent, self._bias) for start in starts])
         return self._at_start, samples.joint[:, self._latent :], bias
 
 
@@ -124,9 +132,22 @@ class PlanningModel:
         """Reward (rows,) of the rows' actions."""
         return self._scalar(self._reward, samples)
 
-    def value(self, samples: Samples, members: tuple[int, int], pessimism: float = 0.0) -> Tensor:
-        """Value (rows,) of the rows' actions: two members' average, less a share of their distance."""
-        first, second = (self._scalar(self._q[member], samples) for member in members)
+    def value(self, samples: Samples, members: tuple[int, ...], pessimism: float = 0.0) -> Tensor:
+        """Value (rows,) of the rows' actions: two members' average, less a share of their distance.
+
+        Args:
+            samples: Rows to value.
+            members: Two members for all rows, or two for the rows of each start in turn.
+            pessimism: The share.
+        """
+        pairs = list(zip(members[::2], members[1::2], strict=True))
+        parts = zip(samples.split(len(pairs)), pairs, strict=True)
+        first, second = (
+            torch.cat(values)
+            for values in zip(
+                *([self._scalar(self._q[m], part) for m in pair] for part, pair in parts), strict=True
+            )
+        )
         average = 0.5 * (first + second)
         return average - pessimism * (first - second).abs() if pessimism else average
 

@@ -1,8 +1,9 @@
 """TD-MPC2 as a planner: encode, search in latent space, extend the queue by the policy prior."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from typing import NamedTuple
@@ -24,7 +25,8 @@ from spec_control_ros.world_model.mppi import (
     MPPINoise,
     MPPIResult,
     MPPISettings,
-    search,
+    non_finite,
+    search_each,
     shift_warm_start,
 )
 from spec_control_ros.world_model.planning_model import PlanningModel
@@ -141,23 +143,53 @@ class TDMPC2Planner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """See `core.planner.Planner`."""
-        epoch, tick, warm_start = request.epoch, request.start_tick, self._warm_start
+        (made,) = self.plan_together([self], [request])
+        if isinstance(made, PlanningError):
+            raise made
+        return made
+
+    def for_robot(self, seed: int) -> "TDMPC2Planner":
+        """See `core.planner.SharedPlanner`."""
+        twin = copy(self)
+        twin.settings = replace(self.settings, seed=seed)
+        twin.reset()
+        return twin
+
+    @torch.inference_mode()
+    def plan_together(
+        self, planners: "Sequence[TDMPC2Planner]", requests: Sequence[PlanRequest]
+    ) -> list[Plan | PlanningError]:
+        """See `core.planner.SharedPlanner`; on a GPU, whose products depend on the batch, one after the other."""
+        if len(requests) > 1 and self._device.type != "cpu":
+            pairs = zip(planners, requests, strict=True)
+            return [self.plan_together([p], [r])[0] for p, r in pairs]
+        starts = [p._start(request) for p, request in zip(planners, requests, strict=True)]
+        made = self._plan(starts)
+        return [p._taken(r, m) for p, r, m in zip(planners, requests, made, strict=True)]
+
+    def _start(self, request: PlanRequest) -> "_Start":
         if request.latent is not None:
-            queue = self.plan_latent(request.latent, epoch, tick, warm_start)
+            z = self._row("a latent", request.latent, self.model.dims.latent)
         else:
             assert request.observation is not None  # one of both, as the request has checked
-            queue = self.plan_observation(request.observation, epoch, tick, warm_start)
-        self._warm_start, self._iterations = queue.warm_start, queue.iterations
+            z = self._encoded(request.observation)
+        return _Start(z, request.epoch, request.start_tick, self.settings.seed, self._warm_start)
+
+    def _taken(self, request: PlanRequest, made: PlannedQueue | PlanningError) -> Plan | PlanningError:
+        """The plan of a queue, whose warm start is kept."""
+        if isinstance(made, PlanningError):
+            return made
+        self._warm_start, self._iterations = made.warm_start, made.iterations
         return Plan(
             plan_id=0,
-            epoch=epoch,
-            start_tick=tick,
+            epoch=request.epoch,
+            start_tick=request.start_tick,
             observation_tick=request.tick,
             control_period_s=self.spec.control_period_s,
-            actions=queue.actions,
-            latents=queue.latents,
+            actions=made.actions,
+            latents=made.latents,
             optimised_horizon=1 if self._is_searchless else self.settings.mppi.horizon,
-            value=queue.value,
+            value=made.value,
         )
 
     def follow(self, plan: Plan) -> None:
@@ -193,8 +225,7 @@ class TDMPC2Planner:
             ObservationError: wrong size or not finite.
             PlanningError: the model gave non-finite values.
         """
-        z = self.model.encode(self._row("an observation", observation, self.model.dims.obs), self._task)
-        return self._plan(z, epoch, start_tick, warm_start)
+        return self._planned(self._encoded(observation), epoch, start_tick, warm_start)
 
     @torch.inference_mode()
     def plan_latent(
@@ -217,26 +248,50 @@ class TDMPC2Planner:
             PlanningError: the model gave non-finite values.
         """
         z = self._row("a latent", latent, self.model.dims.latent)
-        return self._plan(z, epoch, start_tick, warm_start)
+        return self._planned(z, epoch, start_tick, warm_start)
 
-    def _plan(self, z: Tensor, epoch: int, start_tick: int, warm_start: WarmStart | None) -> PlannedQueue:
-        if self._is_searchless:
-            return self._extended(z, z.new_empty(0, self.model.dims.action), (0.0, 0), None)
+    def _encoded(self, observation: np.ndarray) -> Tensor:
+        return self.model.encode(self._row("an observation", observation, self.model.dims.obs), self._task)
+
+    def _planned(self, z: Tensor, epoch: int, tick: int, warm_start: WarmStart | None) -> PlannedQueue:
+        (made,) = self._plan([_Start(z, epoch, tick, self.settings.seed, warm_start)])
+        if isinstance(made, PlanningError):
+            raise made
+        return made
+
+    def _plan(self, starts: "Sequence[_Start]") -> list[PlannedQueue | PlanningError]:
+        """Search from all starts at once; the settings are this planner's, the seeds the starts'."""
+        if not starts or self._is_searchless:
+            nothing = torch.empty(0, self.model.dims.action, device=self._device)
+            return [self._extended(start.z, nothing, (0.0, 0), None) for start in starts]
         settings, mppi = self.settings, self.settings.mppi
         budget = None
         if settings.time_budget_s:
             budget = Budget(settings.time_budget_s, settings.min_iterations, self._now)
-        mean = None
-        if warm_start is not None and warm_start.epoch == epoch and warm_start.start_tick <= start_tick:
-            mean = shift_warm_start(warm_start.mean, start_tick - warm_start.start_tick)
-        noise = MPPINoise.draw(mppi, self.model.dims, 1, self._generator(epoch, start_tick))
+        draws = [MPPINoise.draw(mppi, self.model.dims, 1, self._generator(start)) for start in starts]
+        z, mean = torch.cat([start.z for start in starts]), self._first_mean(starts)
+        noise = draws[0] if len(draws) == 1 else MPPINoise.joined(draws)
         result = self._search(z, mppi, noise, mean, budget)
-        chosen = result.mean if settings.selection is Selection.MEAN else result.elite
+        return [self._queue(result, i, start) for i, start in enumerate(starts)]
+
+    def _first_mean(self, starts: "Sequence[_Start]") -> Tensor | None:
+        """The last searches' means, moved on to the starts' ticks; zeros where there is none."""
+        means = [start.first_mean for start in starts]
+        if all(mean is None for mean in means):
+            return None
+        nothing = torch.zeros(1, self.settings.mppi.horizon, self.model.dims.action, device=self._device)
+        return torch.cat([nothing if mean is None else mean for mean in means])
+
+    def _queue(self, result: MPPIResult, index: int, start: "_Start") -> PlannedQueue | PlanningError:
+        if result.non_finite and result.non_finite[index]:
+            return PlanningError(non_finite(result.non_finite[index], self.settings.mppi.samples))
+        chosen = result.mean if self.settings.selection is Selection.MEAN else result.elite
+        own = slice(index, index + 1)
         return self._extended(
-            z,
-            chosen[0],
-            (float(result.value[0]), result.iterations),
-            WarmStart(epoch, start_tick, result.mean),
+            start.z,
+            chosen[index],
+            (float(result.value[index]), result.iterations),
+            WarmStart(start.epoch, start.tick, result.mean[own]),
         )
 
     @property
@@ -245,12 +300,12 @@ class TDMPC2Planner:
 
     def _extended(
         self, z: Tensor, chosen: Tensor, found: tuple[float, int], warm_start: WarmStart | None
-    ) -> PlannedQueue:
+    ) -> PlannedQueue | PlanningError:
         """The chosen rows (row, action), and the prior's after them; `found`: value and iterations of the search."""
         length = self.settings.queue_length
         actions, latents = self._call(_extend, self.model, self._task, length, z, chosen)
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
-            raise PlanningError("planning: rows past the search are not finite; expected finite ones")
+            return PlanningError("planning: rows past the search are not finite; expected finite ones")
         return PlannedQueue(
             actions=actions.cpu().numpy(),
             latents=latents.cpu().numpy(),
@@ -270,8 +325,9 @@ class TDMPC2Planner:
             torch.cuda.synchronize(self._device)  # work is only queued there until somebody waits for it
         return self._clock()
 
-    def _generator(self, epoch: int, start_tick: int) -> torch.Generator:
-        seed = np.random.SeedSequence([self.settings.seed, epoch, start_tick]).generate_state(1, np.uint64)[0]
+    def _generator(self, start: "_Start") -> torch.Generator:
+        words = [start.seed, start.epoch, start.tick]
+        seed = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
         return torch.Generator(self._device).manual_seed(int(seed >> np.uint64(1)))
 
     def _row(self, name: str, values: np.ndarray, size: int) -> Tensor:
@@ -283,6 +339,24 @@ class TDMPC2Planner:
                 f"expected ({size},) of finite values"
             )
         return torch.from_numpy(values).to(self._device).unsqueeze(0)
+
+
+class _Start(NamedTuple):
+    """What a plan begins from, and what fixes its noise."""
+
+    z: Tensor  # (1, latent)
+    epoch: int
+    tick: int
+    seed: int
+    warm_start: WarmStart | None
+
+    @property
+    def first_mean(self) -> Tensor | None:
+        """The warm start's mean at this tick; None where it is none for it."""
+        last = self.warm_start
+        if last is None or last.epoch != self.epoch or last.start_tick > self.tick:
+            return None
+        return shift_warm_start(last.mean, self.tick - last.start_tick)
 
 
 class _Rows(NamedTuple):
@@ -301,4 +375,4 @@ def _extend(model: WorldModel, task: int | None, queue_length: int, z: Tensor, o
 
 
 def _own_search(model: WorldModel, settings: PlannerSettings, task: int | None, call: Call) -> Search:
-    return partial(search, PlanningModel(model, task, settings.precision), call=call)
+    return partial(search_each, PlanningModel(model, task, settings.precision), call=call)

@@ -1,6 +1,8 @@
 """What every planner holds to, whatever it is made of; a new one adds itself to `PLANNERS`."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from constant_planner import ConstantPlanner, ConstantSettings
 from mujoco import MjSpec
 
 from spec_control_ros.core.decision import PlanRequest, Reason
-from spec_control_ros.core.errors import ObservationError
+from spec_control_ros.core.errors import ObservationError, PlanningError
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner import Planner, SharedPlanner
 from spec_control_ros.sampling.cost import CostTerm
 from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
 from spec_control_ros.sampling.search import SearchSettings
@@ -104,3 +106,36 @@ def test_what_cannot_be_planned_from_is_refused_and_forgotten(planner: Planner, 
     with pytest.raises(ObservationError, match="expected"):
         planner.plan(PlanRequest(1, 1, 2 if is_prefetch else 1, Reason.EMPTY, **given))
     assert same(planner.plan(request(planner, 3)), after)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 8, 9])
+def test_a_robot_s_plans_are_the_same_to_the_last_bit_whoever_else_is_planned_for(
+    planner: Planner, batch: int
+) -> None:
+    if not isinstance(planner, SharedPlanner):
+        pytest.skip("it plans for one robot at a time")
+    planners = [planner.for_robot(seed) for seed in range(batch)]
+
+    def asked(planners: list[Any], tick: int) -> list[PlanRequest]:
+        return [request(p, tick + robot, epoch=1 + robot) for robot, p in enumerate(planners)]
+
+    alone = [planner.for_robot(seed) for seed in range(batch)]
+    for tick in (0, 2):  # the second from a warm start
+        together = planner.plan_together(planners, asked(planners, tick))
+        for plan, own, question in zip(together, alone, asked(alone, tick), strict=True):
+            assert isinstance(plan, Plan)
+            assert same(plan, own.plan(question))
+
+
+def test_a_robot_without_a_plan_costs_the_others_nothing(planner: Planner) -> None:
+    if not isinstance(planner, SharedPlanner):
+        pytest.skip("it plans for one robot at a time")
+    robots = [planner.for_robot(seed) for seed in range(3)]
+    requests = [request(planner, tick) for tick in (1, 2, 3)]
+    huge = np.full(planner.spec.obs_dim, 3e38, np.float32)
+    requests[1] = replace(requests[1], observation=huge)
+    first, bad, last = planner.plan_together(robots, requests)
+    assert isinstance(bad, PlanningError)
+    for seed, plan, question in ((0, first, requests[0]), (2, last, requests[2])):
+        assert isinstance(plan, Plan)
+        assert same(plan, planner.for_robot(seed).plan(question))

@@ -12,7 +12,7 @@ from spec_control_ros.core.errors import ObservationError, PlanningError, Settin
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
 from spec_control_ros.world_model.precision import Precision
 from spec_control_ros.world_model.tdmpc2_planner import (
     PlannedQueue,
@@ -244,3 +244,24 @@ def test_without_a_search_the_prior_makes_every_row(model: WorldModel, obs: np.n
             assert latent == pytest.approx(z[0].numpy(), abs=1e-5)
     assert planner.statistics() == {"iterations": 0}
     assert plan.optimised_horizon == 1
+
+
+@pytest.mark.parametrize("precision", [Precision.FLOAT32, Precision.BFLOAT16])
+@pytest.mark.parametrize("start", ["shifted", "prior"])
+def test_batch_size_changes_no_bit_where_layers_are_native(
+    small_model: Callable[..., WorldModel], precision: Precision, start: str
+) -> None:
+    model = small_model(latent=64, hidden=96, encoder=64, q_members=5)
+    mppi = MPPISettings(iterations=2, samples=40, prior_samples=4, elites=9, start=SearchStart(start))
+    one = TDMPC2Planner(model, PlannerSettings(precision=precision, mppi=mppi))
+    rng = np.random.default_rng(0)
+    observations = rng.standard_normal((17, model.dims.obs), np.float32)
+    requests = [PlanRequest(1, 3, 3, Reason.EMPTY, obs) for obs in observations]
+    alone = [one.for_robot(seed).plan(request) for seed, request in enumerate(requests)]
+    for batch in (2, 5, 17):
+        planners = [one.for_robot(seed) for seed in range(batch)]
+        for plan, own in zip(one.plan_together(planners, requests[:batch]), alone, strict=False):
+            assert isinstance(plan, Plan)
+            assert np.array_equal(plan.actions, own.actions)
+            assert np.array_equal(plan.latents, own.latents)
+            assert plan.value == own.value
