@@ -1,0 +1,110 @@
+"""Which requests of a fleet's robots are planned next: one waits for each robot, the earliest due goes first."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from math import inf
+from statistics import median
+
+from spec_control_ros.core.decision import PlanRequest
+
+RECENT_BATCHES = 8  # that tell how long plans take
+LONGEST_DEBT_S = 1.0  # a robot that has asked for more than its share is put off by that much at most
+
+
+@dataclass(frozen=True, slots=True)
+class PlanJob:
+    """A request of a robot. All times are monotonic."""
+
+    robot: str
+    fleet: str  # jobs of the same fleet may be planned together
+    request: PlanRequest
+    period_s: float  # of the robot's ticks
+    received_s: float
+    deadline_s: float = 0.0  # the plan is of no use that long after it was asked for; 0: no deadline
+    plan_id: int = 0
+    turn_s: float = 0.0  # when its turn comes, set by the schedule: when it is due, or later
+
+    @property
+    def due_s(self) -> float:
+        """When the plan is first used: at once, or at the later tick that it was foreseen for."""
+        return self.received_s + (self.request.start_tick - self.request.tick) * self.period_s
+
+    @property
+    def expires_s(self) -> float:
+        """When the plan is of no use any more."""
+        return self.received_s + (self.deadline_s or inf)
+
+
+class PlanSchedule:
+    """What waits to be planned; earliest deadline first, with a share of a plan a tick for every robot.
+
+    A robot that asks for more than its share only pushes its own requests back, so it cannot hold up the others. It is
+    for one thread at a time.
+
+    Args:
+        batch: Largest number of requests to plan together.
+    """
+
+    def __init__(self, batch: int):
+        self._batch = batch
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by robot
+        self._waiting: dict[str, PlanJob] = {}  # by robot
+        self._next_turn_s: dict[str, float] = {}  # of a robot's next request, at the earliest
+        self._plan_s: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT_BATCHES))
+        self._free_at_s = -inf  # when the batch in hand is expected to be done
+
+    def submit(self, job: PlanJob) -> str:
+        """Let a request wait, instead of the robot's one before; or tell at once why it would wait in vain."""
+        job, counts = replace(job, turn_s=self._turn(job)), self.counts[job.robot]
+        others = [other for other in self._waiting.values() if other.robot != job.robot]
+        is_idle = not others and job.received_s >= self._free_at_s  # then there is nobody to wait for
+        newly_late = self._late([*others, job], job.received_s) - self._late(others, job.received_s)
+        if newly_late and not is_idle:
+            counts["overloaded"] += 1
+            return (
+                f"overloaded: got a request while {len(others)} of other robots wait and a plan takes "
+                f"{self._expected_s(job.fleet):.3f} s, expected one whose plan can be there within {job.deadline_s:g} s"
+            )
+        counts["superseded"] += job.robot in self._waiting
+        self._waiting[job.robot] = job
+        return ""
+
+    def take(self, now_s: float) -> list[PlanJob]:
+        """The requests to plan together now, in their order; empty: nothing waits."""
+        for job in [job for job in self._waiting.values() if now_s > job.expires_s]:
+            self.counts[job.robot]["too_late"] += 1
+            del self._waiting[job.robot]
+        order = _in_order(self._waiting.values())
+        batch = [job for job in order if job.fleet == order[0].fleet][: self._batch]
+        for job in batch:
+            del self._waiting[job.robot]
+            self._next_turn_s[job.robot] = job.turn_s + job.period_s
+        self._free_at_s = now_s + sum(self._expected_s(job.fleet) for job in batch)
+        return batch
+
+    def done(self, fleet: str, plans: int, now_s: float, took_s: float) -> None:
+        """Note that a batch is done."""
+        self._free_at_s = now_s
+        self._plan_s[fleet].append(took_s / plans)
+
+    def _turn(self, job: PlanJob) -> float:
+        latest = job.received_s + LONGEST_DEBT_S
+        return max(job.due_s, min(self._next_turn_s.get(job.robot, -inf), latest))
+
+    def _late(self, jobs: Collection[PlanJob], now_s: float) -> set[str]:
+        """The robots whose plans would come too late if only these requests waited."""
+        at_s, late = max(now_s, self._free_at_s), set()
+        for job in _in_order(jobs):
+            at_s += self._expected_s(job.fleet)
+            if at_s > job.expires_s:
+                late.add(job.robot)
+        return late
+
+    def _expected_s(self, fleet: str) -> float:
+        recent = self._plan_s[fleet]
+        return median(recent) if recent else 0.0
+
+
+def _in_order(jobs: Collection[PlanJob]) -> list[PlanJob]:
+    return sorted(jobs, key=lambda job: (job.turn_s, job.received_s))
