@@ -332,6 +332,45 @@ def train(
 
 
 @app.command()
+def collect(
+    task: Annotated[
+        str, typer.Argument(help="Shipped robot, robot file, or environment such as walker-walk")
+    ],
+    policy: Annotated[
+        str,
+        typer.Option(
+            help="Policies, separated by commas: planner, prior, noisy, random, or checkpoint:MODEL for the prior of "
+            "another model"
+        ),
+    ] = "planner,prior,noisy",
+    episodes: Annotated[int, typer.Option(help="Number of episodes of each policy", min=1, max=LARGEST)] = 20,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder to write, which must not exist [default: results/data/TASK]")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of episodes and noise", min=0, max=1000)] = 0,
+    plants: Annotated[
+        int, typer.Option(help="Number of environments that step together", min=1, max=1024)
+    ] = 8,
+    processes: Annotated[
+        int,
+        typer.Option(
+            help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
+        ),
+    ] = 0,
+    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+) -> None:
+    """Record a data set of mixed quality from several policies, and print a histogram of its returns."""
+    folder = folder or Path("results/data") / file_name(task)
+    refuse_folder(folder)
+    refuse_file(json)
+    from spec_control_ros.cli.collect import CollectOptions
+    from spec_control_ros.cli.collect import collect as collect_episodes
+
+    collect_episodes(CollectOptions(task, policy, episodes, folder, model, seed, plants, processes, json))
+
+
+@app.command()
 def distill(
     model: Annotated[
         str,

@@ -1,13 +1,12 @@
-"""What drives plants while a world model is trained."""
+"""What drives plants while data is collected."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
 from spec_control_ros.world_model.planning_model import PlanningModel
@@ -73,15 +72,22 @@ class PriorPolicy(StatelessPolicy):
         return prior.sample(eps).cpu().numpy()
 
 
-class ExpertPolicy:
+class NoisyPolicy:
     """Demonstrates with mistakes: every plant has its own level of noise, and now and then acts at random.
 
-    Falls and recoveries are what the model must learn about; a flawless expert would not show them. Actions far from
-    the expert's keep reward and value honest where the planner's wide search will ask for them.
+    Falls and recoveries are what a model must learn about; a flawless policy would not show them. Actions far from
+    the policy's keep reward and value honest where the planner's wide search will ask for them.
+
+    Args:
+        act: Deterministic policy: observations (plant, obs) to actions (plant, action).
+        largest_noise: Largest standard deviation of the noise on the actions.
+        rng: Random numbers.
     """
 
-    def __init__(self, expert: ExpertActor, largest_noise: float, rng: np.random.Generator):
-        self._expert, self._largest_noise, self._rng = expert, largest_noise, rng
+    def __init__(
+        self, act: Callable[[torch.Tensor], torch.Tensor], largest_noise: float, rng: np.random.Generator
+    ):
+        self._act, self._largest_noise, self._rng = act, largest_noise, rng
         self._level: FloatArray  # (plant, 1) of the noise, both since the first tick of an episode
         self._random_left: NDArray[np.int64]  # (plant,) ticks of a burst
 
@@ -93,7 +99,7 @@ class ExpertPolicy:
             self._random_left = (
                 np.zeros(len(obs), np.int64) if is_first.all() else self._random_left * ~is_first
             )
-        action = self._expert.act(torch.from_numpy(obs)).numpy()
+        action = self._act(torch.from_numpy(obs)).numpy()
         action = action + self._level * self._rng.standard_normal(action.shape, np.float32)
         # A burst of 5 ticks of uniform actions every 100 ticks or so
         starts = (self._rng.random(len(obs)) < 0.01) & (self._random_left == 0)

@@ -118,14 +118,29 @@ class Collector:
 
 
 def episode_returns(
-    pool: PlantPool, plants: range, seeds: range, policy: CollectionPolicy
+    pool: PlantPool,
+    plants: range,
+    seeds: range,
+    policy: CollectionPolicy,
+    buffer: ReplayBuffer | None = None,
 ) -> NDArray[np.float64]:
-    """Return (plant,) of an episode for each seed, one in each of the pool's plants that are named."""
+    """Return (plant,) of an episode for each seed, one in each of the pool's plants that are named.
+
+    Args:
+        pool: Environments of one task.
+        plants: Numbers of the environments to drive.
+        seeds: Seeds of the episodes, one for each environment.
+        policy: Policy that drives them.
+        buffer: Buffer to record the episodes to, in the order of the seeds; None: they are not recorded.
+    """
     obs, total = pool.reset(plants, seeds), np.zeros(len(plants))
     is_first, on = np.ones(len(plants), np.bool_), np.arange(len(plants))
+    slots = None if buffer is None else buffer.begin(obs)
     while len(on):
         actions = policy.act(obs, is_first=is_first)
         step = pool.step(np.array(plants)[on], actions[on])
+        if buffer is not None and slots is not None:
+            buffer.append(slots[on], actions[on], step.reward, step.obs, step.is_terminated)
         obs[on], is_first = step.obs, np.zeros(len(plants), np.bool_)
         total[on] += step.reward
         on = on[~step.is_last]

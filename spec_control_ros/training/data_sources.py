@@ -10,8 +10,8 @@ import torch
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import (
     CollectionPolicy,
-    ExpertPolicy,
     MixedPolicy,
+    NoisyPolicy,
     PlannerPolicy,
     PriorPolicy,
     RandomPolicy,
@@ -196,7 +196,7 @@ def drivers(
         ("prior", prior_plants, PriorPolicy(model, generator)),
     ]
     if expert is not None:
-        parts.append(("expert", own.expert_plants, ExpertPolicy(expert, own.expert_noise, rng)))
+        parts.append(("expert", own.expert_plants, NoisyPolicy(expert.act, own.expert_noise, rng)))
     learnt = MixedPolicy(parts)
     if settings.start:
         return learnt, learnt

@@ -1,18 +1,16 @@
 """An expert's episodes as a data set."""
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.collection_policies import ExpertPolicy
-from spec_control_ros.training.collector import Collector
+from spec_control_ros.training.collection_policies import NoisyPolicy
 from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.expert import ExpertActor
-from spec_control_ros.training.replay_buffer import ReplayBuffer
+from spec_control_ros.training.recording import record, recorded_folder
 from spec_control_ros.training.trainer_settings import TrainerSettings
 
 FIRST_SEED = 5_000_000  # of episodes
@@ -61,18 +59,9 @@ def demonstrations(
 def _record(
     folder: Path, expert: ExpertActor, spec: TaskSpec, pool: PlantPool, settings: TrainerSettings
 ) -> None:
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    episodes, plants = settings.expert_episodes, settings.collection.plants
-    buffer = ReplayBuffer(
-        spec, episodes + plants, part, spare=plants
-    )  # the ring keeps room for the next ones
     rng = np.random.default_rng(settings.seed)
-    policy = ExpertPolicy(expert, settings.collection.expert_noise, rng)
-    for done in range(0, episodes, plants):
-        driven = range(min(plants, episodes - done))
-        collector = Collector(pool, driven, buffer, FIRST_SEED + settings.seed * episodes + done)
-        while collector.tick(policy) is None:
+    policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
+    episodes, plants = settings.expert_episodes, settings.collection.plants
+    with recorded_folder(folder, spec, episodes, plants) as buffer:
+        for _ in record(pool, policy, episodes, plants, FIRST_SEED + settings.seed * episodes, buffer):
             pass
-    buffer.flush()
-    part.rename(folder)

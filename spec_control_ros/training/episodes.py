@@ -1,6 +1,7 @@
 """Recorded episodes, sampled as short sequences; a folder of them is a data set.
 
-dataset.json  {"format": "episodes", "task", "control_period_s", "obs_dim", "action_dim", "episode_ticks"}
+dataset.json  {"format": "episodes", "task", "control_period_s", "obs_dim", "action_dim", "episode_ticks"}; `recorded`
+              may tell how it came about
 obs.npy       float32 (episode, episode_ticks + 1, obs_dim); the last one of an episode is where it ended
 action.npy    float32 (episode, episode_ticks, action_dim), in [-1, 1]
 reward.npy    float32 (episode, episode_ticks), of the tick that began at the observation of that index
@@ -184,9 +185,10 @@ def array_shapes(spec: TaskSpec) -> dict[str, tuple[int, ...]]:
     return {"obs": (ticks + 1, spec.obs_dim), "action": (ticks, spec.action_dim), "reward": (ticks,)}
 
 
-def write_spec(folder: Path, spec: TaskSpec) -> None:
-    """Say whose episodes a folder holds."""
-    write_text(folder / ABOUT, json.dumps({"format": "episodes", **asdict(spec)}, indent=2) + "\n")
+def write_spec(folder: Path, spec: TaskSpec, recorded: Mapping[str, Any] | None = None) -> None:
+    """Say whose episodes a folder holds, and how they came about if that is known."""
+    about = {"format": "episodes", **asdict(spec), **({"recorded": recorded} if recorded else {})}
+    write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
 
 
 def _read_spec(folder: Path) -> TaskSpec:
@@ -200,7 +202,9 @@ def _read_spec(folder: Path) -> TaskSpec:
     if not isinstance(values, Mapping) or values.get("format") != "episodes":
         raise DatasetError(f"{path}: expected an object with format 'episodes'")
     try:
-        return settings_from(TaskSpec, {name: of for name, of in values.items() if name != "format"})
+        return settings_from(
+            TaskSpec, {name: of for name, of in values.items() if name not in ("format", "recorded")}
+        )
     except SettingsError as error:
         raise DatasetError(f"{path}: {error}") from None
 

@@ -55,6 +55,7 @@ WORDS = {
     "train": ["no-such-task", "--minutes", "0"],
     "bench-learner": ["--size", "7"],
     "expert": ["no-such-task", "--out", "expert.npz", "--minutes", "0"],
+    "collect": ["walker-walk", "--model", NOWHERE],
     "distill": [NOWHERE],
     "calibrate": [NOWHERE],
     "bench": ["walker-walk", "--model", NOWHERE],

@@ -1,0 +1,121 @@
+"""Records episodes of policies as a data set, of mixed quality if there are several."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.collection_policies import (
+    CollectionPolicy,
+    NoisyPolicy,
+    PlannerPolicy,
+    PriorPolicy,
+    RandomPolicy,
+)
+from spec_control_ros.training.collector import episode_returns
+from spec_control_ros.training.episodes import TaskSpec
+from spec_control_ros.training.replay_buffer import ReplayBuffer
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.mppi import MPPISettings
+
+CHECKPOINT = "checkpoint:"  # before the name of a model whose prior drives
+POLICIES = ("planner", "prior", "noisy", "random", f"{CHECKPOINT}MODEL")
+NOISE = 0.6  # largest standard deviation of the policy `noisy`
+
+
+def policy_names(text: str) -> list[str]:
+    """The policies that a text names, separated by commas.
+
+    Raises:
+        SettingsError: one is unknown, or there is none, or one is named twice.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in POLICIES[:-1] and not name.startswith(CHECKPOINT)]
+    if unknown or not names or len(set(names)) < len(names):
+        got = unknown[0] if unknown else text
+        raise SettingsError(f"policy: got {got!r}, expected some of {', '.join(POLICIES)}, each of them once")
+    return names
+
+
+def make_policy(
+    name: str, model: WorldModel, mppi: MPPISettings, load: Callable[[str], WorldModel], seed: int
+) -> CollectionPolicy:
+    """The policy of a name that `policy_names` gave.
+
+    Args:
+        name: Name of the policy.
+        model: World model of the planner, the prior and the noisy prior.
+        mppi: Settings of the planner's search.
+        load: Function that loads the world model of a `checkpoint:`.
+        seed: Seed of everything random.
+    """
+    rng = np.random.default_rng(seed)
+    if name == "planner":
+        generator = torch.Generator().manual_seed(seed)
+        return PlannerPolicy(model, mppi, generator, is_exploring=False)
+    if name == "noisy":
+        return NoisyPolicy(_prior_of(model), NOISE, rng)
+    if name == "random":
+        return RandomPolicy(model.dims.action, rng)
+    return PriorPolicy(model if name == "prior" else load(name.removeprefix(CHECKPOINT)))
+
+
+@contextmanager
+def recorded_folder(folder: Path, spec: TaskSpec, episodes: int, plants: int) -> Iterator[ReplayBuffer]:
+    """A buffer for so many episodes; the folder of the data set is there once all are recorded.
+
+    Raises:
+        SettingsError: the folder exists, or there is no room for it.
+    """
+    if folder.exists():
+        raise SettingsError(f"{folder}: exists already; choose another folder for the data set")
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    # The ring keeps room for the next episodes.
+    buffer = ReplayBuffer(spec, episodes + plants, part, spare=plants)
+    yield buffer
+    buffer.flush()
+    part.rename(folder)
+
+
+def record(
+    pool: PlantPool,
+    policy: CollectionPolicy,
+    episodes: int,
+    plants: int,
+    first_seed: int,
+    buffer: ReplayBuffer,
+) -> Iterator[NDArray[np.float64]]:
+    """Record a policy's episodes, `plants` at a time; yields the returns of those that began together."""
+    for done in range(0, episodes, plants):
+        driven = range(min(plants, episodes - done))
+        seeds = range(first_seed + done, first_seed + done + len(driven))
+        yield episode_returns(pool, driven, seeds, policy, buffer)
+
+
+def quality(name: str, returns: NDArray[np.float64], first_seed: int) -> dict[str, Any]:
+    """How good a policy's episodes are, as a data set tells it."""
+    return {
+        "policy": name,
+        "first_seed": first_seed,
+        "returns": [round(float(r), 2) for r in returns],
+        "return_mean": round(float(returns.mean()), 2),
+        "return_ci95": None if len(returns) < 2 else round(interval(returns.tolist()) or 0.0, 2),
+    }
+
+
+def _prior_of(model: WorldModel) -> Callable[[Tensor], Tensor]:
+    @torch.inference_mode()
+    def act(obs: Tensor) -> Tensor:
+        return model.prior(model.encode(obs)).mean
+
+    return act
