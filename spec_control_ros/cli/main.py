@@ -540,6 +540,75 @@ def bench(
 
 
 @app.command()
+def regret(
+    robot: Annotated[
+        str, typer.Argument(help="Shipped robot, robot file, or environment such as walker-walk")
+    ],
+    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
+    episodes: Annotated[
+        int | None,
+        typer.Option(help="Number of seeds [default: one for each seed, or 4]", min=1, max=LARGEST),
+    ] = None,
+    seeds: Annotated[
+        str,
+        typer.Option(help="Seeds: a range such as 0:20 (0 to 19), a list such as 3,5,8, or the first seed"),
+    ] = "",
+    ticks: Annotated[
+        int, typer.Option(help="Number of ticks of an episode that are forked, about", min=1, max=LARGEST)
+    ] = 20,
+    commit: Annotated[
+        int,
+        typer.Option(
+            help="Number of ticks for which a branch executes the queue before it replans at every tick",
+            min=1,
+            max=LARGEST,
+        ),
+    ] = 1,
+    horizon: Annotated[
+        int, typer.Option(help="Number of ticks whose rewards are compared", min=1, max=LARGEST)
+    ] = 40,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            help="Regret that is tolerated, as a fraction of what replanning returns over the horizon",
+            min=0.0,
+            callback=finite,
+        ),
+    ] = 0.01,
+    disturb: Annotated[
+        str,
+        typer.Option(
+            help="Disturbance of further episodes, with sizes if need be, as push or push:0.3,1 [default: none]"
+        ),
+    ] = "",
+    queue_length: Annotated[
+        int, typer.Option(help="Queue length K (0: the robot's)", min=0, max=LARGEST)
+    ] = 0,
+    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    workers: Annotated[
+        int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
+    ] = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for page and results [default: results/regret-ROBOT]")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+) -> None:
+    """Measure what each decision costs, by living through ticks again; an interrupted run continues."""
+    refuse_folder(report)
+    refuse_file(json)
+    from spec_control_ros.cli.regret import RegretOptions
+    from spec_control_ros.cli.regret import regret as measure_regret
+    from spec_control_ros.core.settings import settings_from
+    from spec_control_ros.evaluation.regret.gather import RegretSettings
+
+    options = RegretOptions(
+        robot, model, seeds, episodes, disturb, tolerance, queue_length, params, workers, report, json
+    )
+    given = settings_from(RegretSettings, {"ticks": ticks, "commit": commit, "horizon": horizon})
+    raise typer.Exit(measure_regret(options, given))
+
+
+@app.command()
 def analyze(
     bags: Annotated[
         list[Path],

@@ -71,7 +71,7 @@ class BenchmarkRun:
     robot: Robot
     parameters: Parameters
     trials: tuple[Trial, ...]
-    file: MeasurementFile
+    file: MeasurementFile[Measurement]
 
     @property
     def missing(self) -> list[Trial]:
@@ -138,16 +138,17 @@ def _benchmark_run(
         "task": subject.task,
         "through": backend.value,
         "device": subject.device,
-        "weights": _digests(subject.model, settings),
+        "weights": digests(subject.model, settings),
         "gate": card.get(CARD_KEY),
         "delay_ticks": mode.delay_ticks,
-        "settings": _plain(asdict(settings)),
+        "settings": plain(asdict(settings)),
     }
-    file = MeasurementFile(folder / backend.value / f"{mode.name}.jsonl", configuration)
+    path = folder / backend.value / f"{mode.name}.jsonl"
+    file = MeasurementFile(path, configuration, Measurement.from_json)
     return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file)
 
 
-def _digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
+def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     """Of the weights that take part, so that other weights under the same name are noticed."""
     kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
     kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
@@ -156,8 +157,9 @@ def _digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON has them."""
     return {
-        name: _plain(v) if isinstance(v, Mapping) else v.value if isinstance(v, Enum) else v
+        name: plain(v) if isinstance(v, Mapping) else v.value if isinstance(v, Enum) else v
         for name, v in values.items()
     }

@@ -15,6 +15,9 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import fitting_env, repeat_of
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
+from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import folder_card
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
@@ -29,6 +32,7 @@ class Trial:
     epoch: int  # fixes the planner's noise, with the planner's own seed
     has_planner: bool = True
     delay_ticks: int = 0
+    faults: FaultSchedule = NO_FAULTS  # of the plant
 
 
 class EpisodeRunner:
@@ -66,15 +70,21 @@ class EpisodeRunner:
 
     def run(self, trial: Trial) -> Measurement:
         """Measure an episode."""
-        plant = self._env(self._task, repeat_of(self._card, trial.settings.action_repeat))
-        law = self._executor(trial)
-        planner = None
-        if trial.has_planner:
-            planner = self._planner(trial.settings.planner, trial.settings.task_index)
+        plant, law, planner = self.parts(trial)
         result = run_episode(
             plant, planner, law, seed=trial.seed, epoch=trial.epoch, delay_ticks=trial.delay_ticks
         )
         return Measurement.of_result(result, trial.epoch)
+
+    def parts(self, trial: Trial) -> tuple[Plant, PlanExecutor, Planner | None]:
+        """What an episode is made of: the environment with its faults, a new executor, and the planner."""
+        plant = self._env(self._task, repeat_of(self._card, trial.settings.action_repeat))
+        if trial.faults.faults:
+            plant = FaultyPlant(plant, trial.faults)
+        planner = None
+        if trial.has_planner:
+            planner = self._planner(trial.settings.planner, trial.settings.task_index)
+        return plant, self._executor(trial), planner
 
     def _executor(self, trial: Trial) -> PlanExecutor:
         return make_executor(trial.settings.configured(self._parts(trial.settings.task_index)))

@@ -2,17 +2,34 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from spec_control_ros.core.errors import BenchmarkError
-from spec_control_ros.evaluation.measurement import Measurement
 
 FORMAT = 1
 
 
-class MeasurementFile:
+class Kept(Protocol):
+    """What such a file keeps of an episode."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the plant."""
+
+    @property
+    def epoch(self) -> int:
+        """Place of the episode in the run."""
+
+    def to_json(self) -> str:
+        """One line."""
+
+
+AnyKept = TypeVar("AnyKept", bound=Kept)
+
+
+class MeasurementFile(Generic[AnyKept]):
     """A line that tells what was measured, and a line an episode.
 
     An episode is on the disk before the next one is; a last line that was cut off is as good as none.
@@ -20,23 +37,24 @@ class MeasurementFile:
     Args:
         path: Path of the file, which is begun if there is none.
         configuration: All that decides what is measured, as JSON has it.
+        read: Function that makes an episode of its line, and raises BenchmarkError where that is none.
 
     Raises:
         BenchmarkError: the file was made with another configuration, or is damaged.
     """
 
-    def __init__(self, path: Path, configuration: Mapping[str, Any]):
-        self._path = path
+    def __init__(self, path: Path, configuration: Mapping[str, Any], read: Callable[[str], AnyKept]):
+        self._path, self._read = path, read
         self._configuration = {"format": FORMAT, **configuration}
-        self._done: dict[tuple[int, int], Measurement] = {}
+        self._done: dict[tuple[int, int], AnyKept] = {}
         if path.exists():
             self._load()
 
-    def get(self, seed: int, epoch: int) -> Measurement | None:
+    def get(self, seed: int, epoch: int) -> AnyKept | None:
         """The episode of that seed at that place in the run; None where it is still to be measured."""
         return self._done.get((seed, epoch))
 
-    def add(self, measurement: Measurement) -> None:
+    def add(self, measurement: AnyKept) -> None:
         """Keep an episode."""
         self._done[measurement.seed, measurement.epoch] = measurement
         is_new = not self._path.exists()
@@ -63,7 +81,7 @@ class MeasurementFile:
         self._check(first)
         for number, line in enumerate(rest, start=2):
             try:
-                measurement = Measurement.from_json(line)
+                measurement = self._read(line)
             except BenchmarkError as error:
                 raise BenchmarkError(f"{self._path}, line {number}: {error}; {REMEDY}") from None
             self._done[measurement.seed, measurement.epoch] = measurement

@@ -8,11 +8,28 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
 from spec_control_ros.core.errors import BenchmarkError
-from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
-from spec_control_ros.evaluation.measurement import Measurement
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner
+
+Given = TypeVar("Given", contravariant=True)
+Found = TypeVar("Found", covariant=True)
+
+
+class Runner(Protocol[Given, Found]):
+    """Measures one thing after the other."""
+
+    def run(self, trial: Given) -> Found:
+        """What was measured; equal trials give equal results."""
+
+
+class AnySubject(Protocol[Given, Found]):
+    """What is measured; it can be sent to a process, which makes a runner of it."""
+
+    def runner(self) -> Runner[Given, Found]:
+        """Runs its trials in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +45,14 @@ class Subject:
         return EpisodeRunner(self.task, self.model, self.device)
 
 
-def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generator[tuple[Trial, Measurement]]:
-    """The trials' episodes as they end, which with several workers is not their order.
+def measure(
+    subject: AnySubject[Given, Found], trials: Sequence[Given], workers: int
+) -> Generator[tuple[Given, Found]]:
+    """The trials' results as they come, which with several workers is not their order.
 
     Args:
         subject: What is measured.
-        trials: The episodes to run.
+        trials: The trials to run, an episode each.
         workers: Number of processes; 0 for half of the CPUs.
 
     Raises:
@@ -61,16 +80,16 @@ def measure(subject: Subject, trials: Sequence[Trial], workers: int) -> Generato
             worker.terminate()
 
 
-_runner: EpisodeRunner | None = None  # of this worker
+_runner: Runner[Any, Any] | None = None  # of this worker
 
 
-def _begin(subject: Subject) -> None:
+def _begin(subject: AnySubject[Any, Any]) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     global _runner
     _runner = subject.runner()
 
 
-def _run(trial: Trial) -> Measurement:
+def _run(trial: Any) -> Any:
     assert _runner is not None
     return _runner.run(trial)

@@ -1,7 +1,11 @@
 """Any environment of dm_control as a plant."""
 
+import copy
+from typing import Any
+
 import numpy as np
 from dm_control import mujoco, rl
+from mujoco import mj_copyData
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
@@ -74,11 +78,25 @@ class ControlPlant:
         """MuJoCo's state, for rendering and for curricula of starts."""
         return self._env.physics
 
+    @property
+    def mass_kg(self) -> float:
+        """Mass of all bodies."""
+        return float(self.physics.model.body_mass.sum())
+
     def reset(self, seed: int) -> NDArray[np.float32]:
         """Start the episode that `seed` stands for; returns its first observation (obs,)."""
         self._env.task.random.seed(seed)
         self._is_running = True
         return _concatenate(self._env.reset().observation)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ControlPlant":
+        """An independent plant in the same state, which goes on bit for bit as this one does; they share the model."""
+        data, physics = self.physics.data.ptr, self.physics.copy(share_model=True)
+        mj_copyData(physics.data.ptr, self.physics.model.ptr, data)  # the warm start of the solver included
+        memo[id(self.physics)] = physics
+        plant = copy.copy(self)
+        plant._env = copy.deepcopy(self._env, memo)
+        return plant
 
     def observe(self) -> NDArray[np.float32]:
         """Observation (obs,) of the physics' present state, as after setting it from outside."""

@@ -60,6 +60,7 @@ WORDS = {
     "calibrate": [NOWHERE],
     "bench": ["walker-walk", "--model", NOWHERE],
     "bench-executor": ["--model", NOWHERE],
+    "regret": ["walker-walk", "--model", NOWHERE],
     "analyze": [NOWHERE],
     "hil": [NOWHERE],
     "bench-planner": [NOWHERE],

@@ -15,7 +15,7 @@ CONFIGURATION = {"task": "cup-catch", "settings": {"gate": {"accept": 0.1}}}
 @pytest.fixture
 def path(tmp_path: Path, measurement: Callable[..., Measurement]) -> Path:
     path = tmp_path / "episodes" / "replan.jsonl"
-    file = MeasurementFile(path, CONFIGURATION)
+    file = MeasurementFile(path, CONFIGURATION, Measurement.from_json)
     for seed in (4, 5):
         file.add(measurement(seed=seed, epoch=seed + 1))
     return path
@@ -30,7 +30,7 @@ def test_measurement_survives_as_it_was(measurement: Callable[..., Measurement])
 
 
 def test_what_was_measured_is_there_again(path: Path) -> None:
-    again = MeasurementFile(path, CONFIGURATION)
+    again = MeasurementFile(path, CONFIGURATION, Measurement.from_json)
     found = again.get(5, 6)
     assert found is not None
     assert found.episode_return == 10.0
@@ -43,7 +43,7 @@ def test_line_that_was_cut_off_is_as_good_as_none(
 ) -> None:
     whole = path.read_text()
     path.write_text(whole[:-20])
-    again = MeasurementFile(path, CONFIGURATION)
+    again = MeasurementFile(path, CONFIGURATION, Measurement.from_json)
     assert again.get(4, 5) is not None
     assert again.get(5, 6) is None
     again.add(measurement(seed=5, epoch=6))
@@ -52,9 +52,9 @@ def test_line_that_was_cut_off_is_as_good_as_none(
 
 def test_first_line_that_was_cut_off_begins_anew(path: Path, measurement: Callable[..., Measurement]) -> None:
     path.write_text('{"format"')
-    again = MeasurementFile(path, CONFIGURATION)
+    again = MeasurementFile(path, CONFIGURATION, Measurement.from_json)
     again.add(measurement())
-    assert MeasurementFile(path, CONFIGURATION).get(0, 1) is not None
+    assert MeasurementFile(path, CONFIGURATION, Measurement.from_json).get(0, 1) is not None
 
 
 def test_other_configuration_is_refused_with_what_differs(path: Path) -> None:
@@ -62,7 +62,7 @@ def test_other_configuration_is_refused_with_what_differs(path: Path) -> None:
     with pytest.raises(
         BenchmarkError, match=r"delay_ticks was None, now 1; settings.gate.accept was 0.1, now 0.2"
     ):
-        MeasurementFile(path, other)
+        MeasurementFile(path, other, Measurement.from_json)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_other_configuration_is_refused_with_what_differs(path: Path) -> None:
 def test_damage_is_refused_with_its_line_and_what_to_do(path: Path, old: str, new: str, said: str) -> None:
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(BenchmarkError, match=f"{said}.*remove the file to measure anew"):
-        MeasurementFile(path, CONFIGURATION)
+        MeasurementFile(path, CONFIGURATION, Measurement.from_json)
 
 
 def test_binary_damage_is_refused(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BenchmarkError, match="cannot be read"):
-        MeasurementFile(path, CONFIGURATION)
+        MeasurementFile(path, CONFIGURATION, Measurement.from_json)

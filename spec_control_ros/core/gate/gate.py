@@ -55,7 +55,7 @@ class Gate:
         calibration: GateCalibration | None = None,
         model: TickModel | None = None,
     ):
-        self.settings, self._calibration, self._model = settings, calibration, model
+        self.settings, self.calibration, self.model = settings, calibration, model
         self.mode = effective_mode(settings, calibration)  # never AUTO
         self._thresholds = thresholds_by_age(settings, calibration, self.mode)
         self._policy = None if model is None else model.policy
@@ -81,7 +81,7 @@ class Gate:
         Raises:
             SettingsError: see the class.
         """
-        gate = Gate(settings, self._calibration, self._model)
+        gate = Gate(settings, self.calibration, self.model)
         gate._plan = self._plan
         if gate._adaptive is not None and self._adaptive is not None:
             gate._adaptive.go_on_from(self._adaptive)

@@ -1,7 +1,7 @@
 """Faults of what the sensors say. The observation of a tick comes, under its own tick, but it is not the truth."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -35,18 +35,7 @@ class IndexedFault(SensorFault):
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification; chance comes from `rng` alone."""
-
-        def sense(obs: Obs, is_on: bool) -> Obs:
-            false = self.falsify(obs, rng).astype(np.float32)
-            if not is_on:
-                return obs
-            if not self.indices:
-                return false
-            mixed = obs.copy()
-            mixed[list(self.indices)] = false[list(self.indices)]
-            return mixed
-
-        return sense
+        return _Falsified(self, rng)
 
     def falsify(self, obs: Obs, rng: np.random.Generator) -> NDArray[np.floating]:
         """What all values would be."""
@@ -92,15 +81,7 @@ class Freeze(SensorFault):
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification."""
-        last: Obs | None = None
-
-        def sense(obs: Obs, is_on: bool) -> Obs:
-            nonlocal last
-            if last is None or not is_on:
-                last = obs
-            return last
-
-        return sense
+        return _Frozen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +96,7 @@ class Latency(SensorFault):
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification."""
-        return _late(lambda: self.ticks)
+        return _Late(self.ticks, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +108,51 @@ class Jitter(SensorFault):
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification; chance comes from `rng` alone."""
-        return _late(lambda: int(rng.integers(self.ticks + 1)))
+        return _Late(self.ticks, rng)
 
 
-def _late(draw_age: Callable[[], int]) -> Sense:
-    past: list[Obs] = []
-    told = 0  # tick of the newest observation that was told
+# What a falsification remembers is in an object, not in a closure: a plant can be copied in the middle of an episode.
 
-    def sense(obs: Obs, is_on: bool) -> Obs:
-        nonlocal told
-        past.append(obs)
-        now, age = len(past) - 1, draw_age()
-        told = max(told, now - age) if is_on else now
-        return past[told]
 
-    return sense
+@dataclass(slots=True)
+class _Falsified:
+    fault: IndexedFault
+    rng: np.random.Generator
+
+    def __call__(self, obs: Obs, is_on: bool) -> Obs:
+        false = self.fault.falsify(obs, self.rng).astype(np.float32)
+        if not is_on:
+            return obs
+        if not self.fault.indices:
+            return false
+        mixed = obs.copy()
+        mixed[list(self.fault.indices)] = false[list(self.fault.indices)]
+        return mixed
+
+
+@dataclass(slots=True)
+class _Frozen:
+    last: Obs | None = None
+
+    def __call__(self, obs: Obs, is_on: bool) -> Obs:
+        if self.last is None or not is_on:
+            self.last = obs
+        return self.last
+
+
+@dataclass(slots=True)
+class _Late:
+    ticks: int
+    rng: np.random.Generator | None  # draws the delay of each tick, up to `ticks`; None: it is always `ticks`
+    past: list[Obs] = field(default_factory=list)
+    told: int = 0  # tick of the newest observation that was told
+
+    def __call__(self, obs: Obs, is_on: bool) -> Obs:
+        self.past.append(obs)
+        age = self.ticks if self.rng is None else int(self.rng.integers(self.ticks + 1))
+        now = len(self.past) - 1
+        self.told = max(self.told, now - age) if is_on else now
+        return self.past[self.told]
 
 
 def check_indices(fault: Fault, obs_dim: int) -> None:

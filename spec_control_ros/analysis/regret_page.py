@@ -1,0 +1,117 @@
+"""Regret on one page: who predicts it, and what that is worth."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jinja2 import Environment
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from spec_control_ros.analysis.benchmark_page import TABLE
+from spec_control_ros.core.output import write_text, written
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{{ title }}: regret</title>
+<style>
+  body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
+  table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 1rem 0; }
+  th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid #d0d7de; }
+  th:first-child, td:first-child { text-align: left; }
+  img { max-width: 100%; }
+  code { background: #f6f8fa; padding: 2px 5px; overflow-wrap: anywhere; }
+</style>
+<h1>{{ title }}: what decisions cost</h1>
+<p><code>{{ command }}</code></p>
+<p>{{ legend }}</p>
+<img alt="Reliability curve, ROC and fronts" src="data:image/png;base64,{{ picture }}">
+{% for name, rows in tables.items() %}
+<h2>{{ name }}</h2>
+{{ table(rows[0].keys(), rows | map("tell") | list) }}
+{% endfor %}
+</html>
+"""
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegretCurves:
+    """What is drawn."""
+
+    scores: Mapping[str, NDArray[np.float64]]  # by measure, tick by tick
+    is_regretted: NDArray[np.bool_]
+    reliability: Mapping[str, Points]  # by measure: its mean rank in a bin, and the share that is regretted
+    fronts: Mapping[str, Points]  # by name: plans, and return
+
+
+def write_regret_page(
+    title: str,
+    command: str,
+    legend: str,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    curves: RegretCurves,
+    folder: Path,
+) -> Path:
+    """Write `regret.html` and `regret.png` into `folder`, which is made if need be; returns the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / "regret.png"
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15.0, 4.6), layout="constrained")
+    _lines(left, curves.reliability, "share of ticks with less of the measure", "share regretted", "o-")
+    _lines(middle, _rocs(curves), "not regretted, and yet replanned", "regretted, and replanned", "-")
+    middle.plot([0, 1], [0, 1], color="#d0d7de", zorder=0)
+    _lines(right, curves.fronts, "plans an episode", "return", ".-")
+    for axes, name in ((left, "Reliability"), (middle, "ROC"), (right, "Return against plans (estimate)")):
+        axes.set_title(name, loc="left", fontsize="medium")
+        axes.spines[["top", "right"]].set_visible(False)
+    middle.legend(frameon=False, fontsize="x-small")
+    right.legend(frameon=False, fontsize="x-small")
+    with written(picture) as part:
+        figure.savefig(part, dpi=120)
+    plt.close(figure)
+    environment = Environment(autoescape=True, trim_blocks=True)
+    environment.filters["tell"] = _told
+    page = folder / "regret.html"
+    write_text(
+        page,
+        environment.from_string(TABLE + PAGE).render(
+            title=title,
+            command=command,
+            legend=legend,
+            tables={name: rows for name, rows in tables.items() if rows},
+            picture=base64.b64encode(picture.read_bytes()).decode(),
+        ),
+    )
+    return page
+
+
+def _told(row: Mapping[str, Any]) -> list[str]:
+    return ["" if value is None else str(value) for value in row.values()]
+
+
+def _lines(axes: Axes, lines: Mapping[str, Points], x: str, y: str, style: str) -> None:
+    for index, (name, points) in enumerate(lines.items()):
+        if points:
+            axes.plot(*zip(*points, strict=True), style, color=f"C{index % 10}", label=name, linewidth=1.2)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
+def _rocs(curves: RegretCurves) -> dict[str, Points]:
+    regretted = curves.is_regretted
+    if regretted.all() or not regretted.any():
+        return {}
+    rocs: dict[str, Points] = {}
+    for name, scores in curves.scores.items():
+        alarms = [scores > threshold for threshold in [*np.unique(scores)[::-1], -np.inf]]
+        rocs[name] = [(float(a[~regretted].mean()), float(a[regretted].mean())) for a in alarms]
+    return rocs

@@ -1,0 +1,152 @@
+"""`spec-control regret`: what accepting, correcting and replanning cost, and what predicts it."""
+
+import json
+import shlex
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.table import Table
+
+from spec_control_ros.analysis.regret_page import RegretCurves, write_regret_page
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import file_name, write_all, write_text
+from spec_control_ros.evaluation.parallel import measure
+from spec_control_ros.evaluation.regret.gather import (
+    NOMINAL,
+    RegretSettings,
+    RegretSubject,
+    regret_file,
+    regret_trials,
+)
+from spec_control_ros.evaluation.regret.record import CORRECT, RegretEpisode
+from spec_control_ros.evaluation.regret.report import (
+    BINS,
+    Losses,
+    age_rows,
+    decision_rows,
+    metric_front,
+    metric_rows,
+    oracle_front,
+    reliability,
+    result_of,
+)
+from spec_control_ros.evaluation.seeds import parse_seeds
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
+from spec_control_ros.sim.faults.schedule import NO_FAULTS
+
+INTERRUPTED = 130
+EPISODES = 4
+LEGEND = (
+    "Regret: what a branch returned less than replanning from the same state. Replanning's own is against the better "
+    "of accepting and correcting. AUROC: probability that a regretted tick has more of the measure than another."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RegretOptions:
+    """What the user asks for."""
+
+    robot: str
+    model: str  # empty: the robot's
+    seeds: str
+    episodes: int | None
+    disturb: str  # as `push:0.3`; empty: nominal episodes only
+    tolerance: float
+    queue_length: int
+    params: Path | None
+    workers: int
+    report: Path | None
+    json: Path | None
+
+
+def regret(options: RegretOptions, settings: RegretSettings) -> int:
+    """Fork what was not forked before, and report; returns the exit code.
+
+    Raises:
+        SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
+            or a process died.
+    """
+    robot, console = find_robot(options.robot, share_folder() / "config"), terminal()
+    subject = RegretSubject(robot.environment, find_model(options.model or robot.model).path)
+    disturbances = {NOMINAL: NO_FAULTS}
+    if options.disturb:
+        name, sizes = parse_disturbance(options.disturb)
+        plant = make_control_plant(robot.environment)
+        disturbances |= {f"{name}:{size:g}": disturbance(name, size, plant) for size in sizes}
+    parameters = merge(
+        robot.parameters("lockstep"), read_parameters([options.params] if options.params else [])
+    )
+    episodes = (
+        EPISODES if options.episodes is None and not set(":,") & set(options.seeds) else options.episodes
+    )
+    seeds = parse_seeds(options.seeds, episodes)
+    trials = regret_trials(subject, parameters, seeds, disturbances, settings, options.queue_length)
+    report = options.report or Path("results") / f"regret-{file_name(options.robot.removesuffix('.yaml'))}"
+    file = regret_file(subject, trials, report)
+    missing = [t for t in trials if file.get(t.trial.seed, t.trial.epoch) is None]
+    if missing:
+        subject.runner().check(missing[0])
+    try:
+        with closing(measure(subject, missing, options.workers)) as found:
+            for _, episode in track(found, "episodes", len(missing), console=console):
+                file.add(episode)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command continues")
+        return INTERRUPTED
+    measured = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
+    _report(options, robot.environment, tuple(e for e in measured if e is not None), report)
+    return 0
+
+
+def _report(options: RegretOptions, task: str, episodes: tuple[RegretEpisode, ...], folder: Path) -> None:
+    losses, console = Losses(episodes, options.tolerance), terminal()
+    if not losses.ticks:
+        raise SettingsError(
+            "ticks: got none at which a row was queued; expected some: give more --ticks or --seeds, or a longer "
+            "--queue-length"
+        )
+    result = result_of(task, options.model or task, losses)
+    tables = {"Predictors of regret, accepting a row": result["metrics"]}
+    if (corrected := Losses(episodes, options.tolerance, CORRECT)).ticks:
+        tables["Predictors of regret, correcting a row"] = metric_rows(corrected)
+    for name in dict.fromkeys(e.disturbance for e in episodes):
+        own = Losses(tuple(e for e in episodes if e.disturbance == name), options.tolerance)
+        if own.ticks:
+            label = name or "nominal"
+            tables[f"Mean regret by the decision of the robot's gate, {label}"] = decision_rows(own)
+            tables[f"Mean regret by age, {label}"] = age_rows(own)
+    for name, rows in tables.items():
+        cells = Table(*rows[0], title=name)
+        for row in rows:
+            cells.add_row(*("" if value is None else str(value) for value in row.values()))
+        console.print(cells)
+    fronts = {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics}
+    curves = RegretCurves(
+        scores={name: losses.scores(name) for name in losses.metrics},
+        is_regretted=losses.is_regretted,
+        reliability={
+            name: [((i + 0.5) / BINS, share) for i, (_, share, _) in enumerate(reliability(losses, name))]
+            for name in losses.metrics
+        },
+        fronts={
+            name: list(zip(points.plans, points.returns, strict=True)) for name, points in fronts.items()
+        },
+    )
+    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
+    command = shlex.join(["spec-control", *sys.argv[1:]])
+    legend = (
+        f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon."
+    )
+    write_all(
+        *(partial(write_text, path, text) for path in (folder / "regret.json", options.json) if path),
+        lambda: console.print(f"report: {write_regret_page(task, command, legend, tables, curves, folder)}"),
+    )

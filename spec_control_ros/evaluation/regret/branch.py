@@ -1,0 +1,118 @@
+"""An episode that can be copied between two ticks, to live on in several branches."""
+
+import copy
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from spec_control_ros.core.action_queue import QueuedAction
+from spec_control_ros.core.decision import Decision, DecisionKind, Outcome
+from spec_control_ros.core.errors import PlanningError
+from spec_control_ros.core.gate import Gate, GateVerdict
+from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.sim.plant import Plant
+
+
+class ForcedGate(Gate):
+    """Decides as it is told, as far as the queue has rows; what it judged last can be read.
+
+    Args:
+        like: The gate whose settings and measures it has.
+        kind: The decision on every row that is not stale.
+        ticks: Number of judged ticks after which it replans at every tick; None: never.
+    """
+
+    def __init__(self, like: Gate, kind: DecisionKind, ticks: int | None = None):
+        super().__init__(like.settings, like.calibration, like.model)
+        self._kind, self._ticks = kind, ticks
+        self.judged: tuple[np.ndarray, QueuedAction] | None = None  # observed latent, and its row
+
+    def judge(
+        self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
+    ) -> GateVerdict:
+        """The forced decision, with the mismatch and the thresholds of the gate that it is like."""
+        verdict = super().judge(observed, row, can_correct=can_correct)
+        self.judged = observed, row
+        kind = self._kind
+        if self._ticks is not None:
+            kind = kind if self._ticks > 0 else DecisionKind.REPLAN
+            self._ticks -= 1
+        if row.steps_ahead > self.settings.max_steps_ahead:
+            kind = DecisionKind.REPLAN
+        return GateVerdict(
+            kind, verdict.reason, verdict.mismatch, verdict.accept_threshold, verdict.replan_threshold
+        )
+
+
+class Branch:
+    """An episode in progress, whose plans come at once.
+
+    Args:
+        plant: Environment at the start of the episode; it can be copied by `copy.deepcopy`.
+        executor: Executor with no epoch behind it, or one of a smaller number.
+        planner: Planner without a warm start of this epoch. `copy.copy` gives one that goes on independently.
+        obs: The first observation.
+        epoch: Number of the epoch.
+    """
+
+    def __init__(self, plant: Plant, executor: PlanExecutor, planner: Planner, obs: np.ndarray, epoch: int):
+        self.plant, self.executor, self.planner = plant, executor, planner
+        self._obs, self._epoch = obs, epoch
+        self.tick = 0  # that comes next
+        self.is_over = False
+        self.episode_return = 0.0
+
+    def fork(self, kind: DecisionKind | None = None, ticks: int = 1) -> "Branch":
+        """An independent episode in the same state, which goes on bit for bit as this one would.
+
+        Args:
+            kind: Decision on the rows of the next ticks; None: the gate decides as before.
+            ticks: Number of ticks with that decision; then it replans at every tick.
+        """
+        twin = copy.copy(self)
+        twin.plant, twin.planner = copy.deepcopy(self.plant), copy.copy(self.planner)
+        twin.executor = copy.deepcopy(self.executor, _shared(self.executor))
+        if kind is not None:
+            twin.executor.gate = ForcedGate(self.executor.gate, kind, ticks)
+        return twin
+
+    def step(self) -> tuple[Decision, float]:
+        """Live one tick; returns its decision and its reward."""
+        now_s = self.tick * self.plant.control_period_s
+        outcome = self.executor.tick(Observation(self._epoch, self.tick, self._obs), now_s)
+        while outcome.decision is None:
+            if outcome.request is None:
+                raise PlanningError(
+                    f"tick {self.tick}: no decision and no request; drops: {self.executor.drops}"
+                )
+            outcome = self._planned(outcome, now_s)
+        if (request := self.executor.prefetch(now_s)) is not None:
+            self._planned(Outcome(None, request), now_s)
+        step = self.plant.step(outcome.decision.action)
+        self._obs, self.is_over = step.obs, step.is_last
+        self.tick += 1
+        self.episode_return += step.reward
+        return outcome.decision, step.reward
+
+    def run(self, ticks: int) -> float:
+        """The return of so many ticks, or of those that are left."""
+        before = self.episode_return
+        for _ in range(ticks):
+            if self.is_over:
+                break
+            self.step()
+        return self.episode_return - before
+
+    def _planned(self, outcome: Outcome, now_s: float) -> Outcome:
+        assert outcome.request is not None
+        return self.executor.receive(self.planner.plan(outcome.request), now_s)
+
+
+def _shared(executor: PlanExecutor) -> dict[int, Any]:
+    """What two executors may have in common, as `copy.deepcopy` takes it: networks and functions keep no state."""
+    model = executor.model
+    parts = (model, model.encode, model.policy, model.step, executor.corrector)
+    return {id(part): part for part in parts if part is not None}

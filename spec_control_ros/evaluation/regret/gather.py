@@ -1,0 +1,224 @@
+"""Forks episodes at ticks that a seed draws."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spec_control_ros.bringup.parameter_files import Parameters
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate import Gate
+from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.evaluation.benchmark import digests, plain
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
+from spec_control_ros.evaluation.measurement_file import MeasurementFile
+from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
+from spec_control_ros.evaluation.regret.predictors import predictors
+from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, RegretEpisode, TickRecord
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.faults.schedule import FaultSchedule, as_row
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.world_model.card import folder_card
+
+BEHAVIOURS = (DecisionKind.ACCEPT, DecisionKind.CORRECT)  # of the episodes, one after the other
+NOMINAL = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegretSettings:
+    """How ticks are lived through again."""
+
+    ticks: int = setting(20, "Number of ticks of an episode that are forked", low=1)
+    commit: int = setting(
+        1, "Number of ticks for which a branch executes the queue, before it replans at every tick", low=1
+    )
+    horizon: int = setting(40, "Number of ticks whose rewards are compared", low=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.commit > self.horizon:
+            raise SettingsError(
+                f"commit: got {self.commit}, expected at most the horizon of {self.horizon} ticks"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RegretTrial:
+    """One episode to be forked; equal trials give equal results."""
+
+    trial: Trial
+    disturbance: str
+    settings: RegretSettings
+    behaviour: DecisionKind  # of the episode itself, while its queue lasts
+
+
+@dataclass(frozen=True, slots=True)
+class RegretSubject:
+    """Task and model whose episodes are forked."""
+
+    task: str
+    model: Path
+
+    def runner(self) -> "RegretRunner":
+        """Forks its episodes in this process."""
+        return RegretRunner(self.task, self.model)
+
+
+class RegretRunner:
+    """Lives through ticks of episodes again.
+
+    Args:
+        task: Name of an environment of dm_control, whose state can be copied.
+        model: Folder of the model.
+
+    Raises:
+        TaskError: it is another kind of environment, or there is none.
+        CheckpointError: the model cannot be read.
+    """
+
+    def __init__(self, task: str, model: Path):
+        make_control_plant(task)
+        self._episodes = EpisodeRunner(task, model)
+
+    def check(self, trial: RegretTrial) -> None:
+        """Make all that a trial needs.
+
+        Raises:
+            SpecControlError: something of it is missing or does not fit; nothing has run.
+        """
+        self._episodes.check(trial.trial)
+        self._episodes.parts(trial.trial)
+
+    def run(self, trial: RegretTrial) -> RegretEpisode:
+        """Fork one episode, and live through it once with a plan at every tick."""
+        own, settings = trial.trial, trial.settings
+        plant, executor, planner = self._episodes.parts(own)
+        assert planner is not None
+        reference = _begin(own, plant, executor.fresh(), planner, DecisionKind.REPLAN)
+        reference_return = reference.run(plant.episode_ticks)
+        length = reference.tick
+        kind = trial.behaviour if executor.corrector is not None else DecisionKind.ACCEPT
+        # Another wrapper: the episodes of a disturbed plant are numbered.
+        plant, executor, planner = self._episodes.parts(own)
+        assert planner is not None
+        gate = executor.gate
+        branch = _begin(own, plant, executor, planner, kind)
+        rng = np.random.default_rng([own.seed, own.epoch])
+        chance = settings.ticks / plant.episode_ticks
+        found = []
+        while not branch.is_over:
+            is_drawn = rng.random() < chance
+            before = branch.fork() if is_drawn else None
+            branch.step()
+            if before is not None and (record := _forked(before, branch, gate, settings)) is not None:
+                found.append(record)
+        return RegretEpisode(
+            own.seed, own.epoch, int(kind), trial.disturbance, reference_return, length, tuple(found)
+        )
+
+
+def _begin(own: Trial, plant: Plant, executor: PlanExecutor, planner: Planner, kind: DecisionKind) -> Branch:
+    executor.gate = ForcedGate(executor.gate, kind)
+    planner.reset()
+    return Branch(plant, executor, planner, plant.reset(own.seed), own.epoch)
+
+
+def _forked(before: Branch, after: Branch, gate: Gate, settings: RegretSettings) -> TickRecord | None:
+    """The tick between two states of an episode, lived through again; None where no row was queued for it."""
+    forced = after.executor.gate
+    assert isinstance(forced, ForcedGate)
+    if forced.judged is None or forced.judged[1].tick != before.tick:
+        return None
+    observed, row = forced.judged
+    returns, correction_norm, replanned = {}, 0.0, row.action
+    kinds = {REPLAN: DecisionKind.REPLAN, ACCEPT: DecisionKind.ACCEPT, CORRECT: DecisionKind.CORRECT}
+    for name, kind in kinds.items():
+        branch = before.fork(kind, settings.commit)
+        decision, reward = branch.step()
+        if decision.kind is not kind:
+            continue  # nothing can correct
+        if kind is DecisionKind.CORRECT:
+            correction_norm = decision.correction_norm
+        if kind is DecisionKind.REPLAN:
+            replanned = decision.action
+        returns[name] = reward + branch.run(settings.horizon - 1)
+    metrics = predictors(observed, row, before.executor, before.planner)
+    if CORRECT in returns:
+        metrics["corrector_norm"] = correction_norm
+    metrics["plan_distance"] = float(np.sqrt(np.mean((replanned - row.action) ** 2)))
+    own = gate.changed(gate.settings).judge(observed, row, can_correct=CORRECT in returns)
+    age = row.tick - row.plan.observation_tick
+    return TickRecord(before.tick, age, int(own.kind), returns, metrics)
+
+
+def regret_trials(
+    subject: RegretSubject,
+    parameters: Parameters,
+    seeds: Sequence[int],
+    disturbances: Mapping[str, FaultSchedule],
+    settings: RegretSettings,
+    queue_length: int = 0,
+) -> list[RegretTrial]:
+    """The episodes to fork: for each seed one of each disturbance.
+
+    By turns, the rows of a seed's episodes are accepted and corrected while the queue lasts.
+
+    Args:
+        subject: Task and model.
+        parameters: Parameters of the robot, by node.
+        seeds: Seeds of the plant.
+        disturbances: Faults by the name of the disturbance; `NOMINAL` has none.
+        settings: Settings of the forks.
+        queue_length: Number of rows of a plan; 0: as the robot is configured.
+
+    Raises:
+        SettingsError: a parameter is unknown or not allowed.
+    """
+    own = ControllerSettings.of(
+        parameters, find_format(str(folder_card(subject.model).get("format"))).settings
+    )
+    planner = replace(own.planner, seed=seeds[0])
+    if queue_length:
+        planner = replace(planner, queue_length=queue_length)
+    own = replace(own, planner=planner)
+    return [
+        RegretTrial(Trial(name or "nominal", own, seed, epoch, faults=faults), name, settings, kind)
+        for epoch, (seed, name, faults, kind) in enumerate(_episodes(seeds, disturbances), start=1)
+    ]
+
+
+def _episodes(
+    seeds: Sequence[int], disturbances: Mapping[str, FaultSchedule]
+) -> Iterator[tuple[int, str, FaultSchedule, DecisionKind]]:
+    for index, seed in enumerate(seeds):
+        for name, faults in disturbances.items():
+            yield seed, name, faults, BEHAVIOURS[index % len(BEHAVIOURS)]
+
+
+def regret_file(
+    subject: RegretSubject, trials: Sequence[RegretTrial], folder: Path
+) -> MeasurementFile[RegretEpisode]:
+    """The file of the forked episodes in a folder.
+
+    Raises:
+        BenchmarkError: the file is damaged, or was measured with something else.
+    """
+    settings = trials[0].trial.settings
+    faults = {t.disturbance: [as_row(fault) for fault in t.trial.faults.faults] for t in trials}
+    configuration = {
+        "task": subject.task,
+        "weights": digests(subject.model, settings),
+        "gate": folder_card(subject.model).get(CARD_KEY),
+        "seeds": sorted({t.trial.seed for t in trials}),
+        "disturbances": faults,
+        "forks": asdict(trials[0].settings),
+        "settings": plain(asdict(settings)),
+    }
+    return MeasurementFile(folder / "regret.jsonl", configuration, RegretEpisode.from_json)

@@ -1,0 +1,58 @@
+"""What forks of one episode told, as it is kept."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import BenchmarkError
+
+REPLAN, ACCEPT, CORRECT = "replan", "accept", "correct"  # branches; the last one where something can correct
+
+
+@dataclass(frozen=True, slots=True)
+class TickRecord:
+    """A tick that was lived through several times."""
+
+    tick: int
+    age: int  # ticks since the observation that the queued row rests on
+    decision: int  # `DecisionKind` of the robot's own gate
+    returns: Mapping[str, float]  # of the branches, by name
+    metrics: Mapping[str, float]
+
+    def loss(self, branch: str) -> float:
+        """What a branch returned less than replanning did."""
+        return self.returns[REPLAN] - self.returns[branch]
+
+
+@dataclass(frozen=True, slots=True)
+class RegretEpisode:
+    """The ticks of one episode, in order."""
+
+    seed: int
+    epoch: int
+    behaviour: int  # `DecisionKind` of the episode itself while its queue lasts
+    disturbance: str  # its name; empty: nominal
+    replan_return: float  # of the whole episode, with a plan at every tick
+    length: int  # of that episode, in ticks
+    ticks: tuple[TickRecord, ...]
+
+    @classmethod
+    def from_json(cls, text: str) -> "RegretEpisode":
+        """Read what `to_json` wrote.
+
+        Raises:
+            BenchmarkError: it is something else.
+        """
+        try:
+            values = json.loads(text)
+            ticks = tuple(TickRecord(**tick) for tick in values.pop("ticks"))
+            for tick in ticks:
+                DecisionKind(tick.decision)
+            return cls(**values, ticks=ticks)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BenchmarkError(f"not a forked episode ({type(error).__name__}: {error})") from None
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), separators=(",", ":"))

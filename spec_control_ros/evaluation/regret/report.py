@@ -1,0 +1,163 @@
+"""What forked episodes come to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, RegretEpisode, TickRecord
+from spec_control_ros.evaluation.regret.statistics import Front, auroc, auroc_interval, front, knots
+
+BINS = 8  # of a reliability curve
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What executing the queue lost against replanning, over all forked ticks.
+
+    Args:
+        episodes: Episodes that were forked.
+        tolerance: Regret that is tolerated, as a fraction of what replanning returns over the horizon.
+        branch: The branch that executes the queue; ticks without it are left out.
+    """
+
+    episodes: tuple[RegretEpisode, ...]
+    tolerance: float
+    branch: str = ACCEPT
+
+    @property
+    def ticks(self) -> list[TickRecord]:
+        """The ticks that count, in order."""
+        return [t for e in self.episodes for t in e.ticks if self.branch in t.returns]
+
+    @property
+    def values(self) -> Float[np.ndarray, "tick"]:
+        """Regret of the branch, tick by tick; negative where it returned more than replanning."""
+        return np.array([t.loss(self.branch) for t in self.ticks])
+
+    @property
+    def best(self) -> Float[np.ndarray, "tick"]:
+        """Regret of the better one of accepting and correcting, tick by tick."""
+        return np.array([min(t.loss(b) for b in (ACCEPT, CORRECT) if b in t.returns) for t in self.ticks])
+
+    @property
+    def is_regretted(self) -> Bool[np.ndarray, "tick"]:
+        """Whether the regret is above the tolerance."""
+        usual = abs(float(np.mean([t.returns["replan"] for t in self.ticks])))
+        return self.values > self.tolerance * usual
+
+    @property
+    def ages(self) -> Int[np.ndarray, "tick"]:
+        """Age of the rows."""
+        return np.array([t.age for t in self.ticks])
+
+    @property
+    def episode_numbers(self) -> Int[np.ndarray, "tick"]:
+        """Which episode a tick is of; those of one seed count as one, nominal or disturbed."""
+        return np.array([e.seed for e in self.episodes for t in e.ticks if self.branch in t.returns])
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the measures that every tick has."""
+        names = [set(t.metrics) for t in self.ticks]
+        return tuple(n for n in self.ticks[0].metrics if all(n in own for own in names)) if names else ()
+
+    def scores(self, metric: str) -> Float[np.ndarray, "tick"]:
+        """A measure, tick by tick."""
+        return np.array([t.metrics[metric] for t in self.ticks])
+
+    @property
+    def replanning(self) -> tuple[float, float]:
+        """Mean return of replanning at every tick, and mean length of an episode in ticks."""
+        returns = [e.replan_return for e in self.episodes]
+        return float(np.mean(returns)), float(np.mean([e.length for e in self.episodes]))
+
+
+def metric_rows(losses: Losses) -> list[dict[str, Any]]:
+    """How well each measure predicts regret above the tolerance: `auroc`, and `auroc_ci95` as [low, high]."""
+    rows = []
+    for name in losses.metrics:
+        scores, regretted = losses.scores(name), losses.is_regretted
+        interval = auroc_interval(scores, regretted, losses.episode_numbers)
+        rows.append(
+            {
+                "name": name,
+                "auroc": _rounded(auroc(scores, regretted)),
+                "auroc_ci95": None if interval is None else [_rounded(bound) for bound in interval],
+            }
+        )
+    return rows
+
+
+def oracle_front(losses: Losses) -> Front:
+    """Of decisions that know the regret of each tick, chance included: an upper bound."""
+    best = losses.best
+    return front(knots(best), lambda most: best > most, best, losses.ages, losses.replanning)
+
+
+def metric_front(losses: Losses, metric: str) -> Front:
+    """Of decisions by one threshold of a measure."""
+    scores = losses.scores(metric)
+    return front(knots(scores), lambda most: scores > most, losses.values, losses.ages, losses.replanning)
+
+
+def reliability(losses: Losses, metric: str) -> list[tuple[float, float, int]]:
+    """Mean of a measure, share of ticks that are regretted, and number of ticks, in bins of equal counts."""
+    order = np.argsort(losses.scores(metric), kind="stable")
+    scores, regretted = losses.scores(metric), losses.is_regretted
+    parts = [part for part in np.array_split(order, BINS) if len(part)]
+    return [(float(scores[p].mean()), float(regretted[p].mean()), len(p)) for p in parts]
+
+
+def decision_rows(losses: Losses) -> list[dict[str, Any]]:
+    """Regret of every branch where the robot's own gate accepts, corrects and replans."""
+    rows = []
+    for kind in (DecisionKind.ACCEPT, DecisionKind.CORRECT, DecisionKind.REPLAN):
+        ticks = [t for t in losses.ticks if t.decision == kind]
+        if ticks:
+            rows.append({"decision": kind.name.lower(), "ticks": len(ticks), **_means(ticks)})
+    return rows
+
+
+def age_rows(losses: Losses) -> list[dict[str, Any]]:
+    """Regret of every branch by the age of the row."""
+    ticks = losses.ticks
+    return [
+        {"age": int(age), "ticks": len(own), **_means(own)}
+        for age in np.unique(losses.ages)
+        for own in ([t for t in ticks if t.age == age],)
+    ]
+
+
+def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
+    """What `--json` writes."""
+    oracle = oracle_front(losses)
+    return {
+        "task": task,
+        "model": model,
+        "ticks": len(losses.ticks),
+        "metrics": metric_rows(losses),
+        "oracle": [
+            {"plans": round(plans, 1), "return_mean": round(value, 1)}
+            for plans, value in zip(oracle.plans, oracle.returns, strict=True)
+        ],
+    }
+
+
+def _means(ticks: Sequence[TickRecord]) -> dict[str, float | None]:
+    """Mean regret of accepting and correcting; that of replanning is against the better of both."""
+    means: dict[str, float | None] = {}
+    for branch in (ACCEPT, CORRECT):
+        losses = [t.loss(branch) for t in ticks if branch in t.returns]
+        means[branch] = _rounded(float(np.mean(losses))) if losses else None
+    means["replan"] = _rounded(
+        float(np.mean([max(-t.loss(b) for b in (ACCEPT, CORRECT) if b in t.returns) for t in ticks]))
+    )
+    return means
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,116 @@
+"""From forked ticks to numbers: how well a measure predicts a loss, and what the best decisions would return."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+BOOTSTRAPS, CONFIDENCE = 1000, 0.95
+KNOTS = 60  # of a front at most
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What a way to decide returns for so many plans, point by point; the first point plans most."""
+
+    plans: tuple[float, ...]  # an episode
+    returns: tuple[float, ...]
+
+
+def auroc(scores: Float[np.ndarray, "tick"], is_positive: Bool[np.ndarray, "tick"]) -> float | None:
+    """Probability that a positive tick scores more than another one, ties counting half (Mann and Whitney, 1947).
+
+    Args:
+        scores: What predicts.
+        is_positive: What is to be predicted; where it is always the same, the result is None.
+    """
+    positive = int(is_positive.sum())
+    others = len(scores) - positive
+    if not positive or not others:
+        return None
+    ranks = rankdata(scores)[is_positive].sum()
+    return float((ranks - positive * (positive + 1) / 2) / (positive * others))
+
+
+def auroc_interval(
+    scores: Float[np.ndarray, "tick"],
+    is_positive: Bool[np.ndarray, "tick"],
+    episodes: Int[np.ndarray, "tick"],
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """The 95 % percentile interval of a bootstrap over episodes, whose ticks are not independent of each other.
+
+    Args:
+        scores: What predicts.
+        is_positive: What is to be predicted.
+        episodes: Number of the episode that each tick is of; fewer than two have no interval.
+        seed: Seed of the draws.
+    """
+    by_episode = [np.flatnonzero(episodes == e) for e in np.unique(episodes)]
+    if len(by_episode) < 2:
+        return None
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(BOOTSTRAPS):
+        ticks = np.concatenate([by_episode[i] for i in rng.integers(len(by_episode), size=len(by_episode))])
+        if (value := auroc(scores[ticks], is_positive[ticks])) is not None:
+            drawn.append(value)
+    if not drawn:
+        return None
+    low, high = np.quantile(drawn, [0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return float(low), float(high)
+
+
+def front(
+    thresholds: Sequence[float],
+    is_replanned: Callable[[float], Bool[np.ndarray, "tick"]],
+    losses: Float[np.ndarray, "tick"],
+    ages: Int[np.ndarray, "tick"],
+    replanning: tuple[float, float],
+) -> Front:
+    """What decisions by one number return with how many plans, were every plan's ages like the measured ones.
+
+    A plan serves its own tick, and then every age up to the one at which it is dropped. The share of plans that are
+    dropped at each age, and what the others lose there, is measured; both together give the length of a plan and the
+    loss of a tick. The returns of decisions add up, because each loss is against replanning from there on
+    (Kakade and Langford, 2002, lemma 6.1).
+
+    Args:
+        thresholds: Values of the number to decide by.
+        is_replanned: Tells which ticks are replanned for such a value.
+        losses: What executing the queue loses against replanning, tick by tick.
+        ages: Age of each tick's row.
+        replanning: Return of an episode with a plan at every tick, and its length in ticks.
+    """
+    episode_return, length = replanning
+    points = []
+    for threshold in thresholds:
+        served, loss = _plan(is_replanned(threshold), losses, ages)
+        points.append((length / served, episode_return - length * loss / served))
+    points = sorted(set(points), reverse=True)
+    return Front(tuple(p for p, _ in points), tuple(r for _, r in points))
+
+
+def _plan(
+    is_replanned: Bool[np.ndarray, "tick"], losses: Float[np.ndarray, "tick"], ages: Int[np.ndarray, "tick"]
+) -> tuple[float, float]:
+    """Expected ticks that a plan serves, its own included, and what is lost in them."""
+    served, loss, alive = 1.0, 0.0, 1.0
+    for age in range(1, int(ages.max()) + 1):
+        of_age = ages == age
+        if not of_age.any():
+            break
+        kept = of_age & ~is_replanned
+        alive *= kept.sum() / of_age.sum()
+        if not alive:
+            break
+        served += alive
+        loss += alive * float(losses[kept].mean())
+    return served, loss
+
+
+def knots(values: NDArray[np.float64]) -> list[float]:
+    """Thresholds that tell between measured values, from none executed to all."""
+    return [-np.inf, *np.unique(np.quantile(values, np.linspace(0.0, 1.0, KNOTS))).tolist()]

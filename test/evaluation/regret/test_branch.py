@@ -1,0 +1,143 @@
+"""Forks: they go on as the episode does, bit for bit, and leave it alone."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spec_control_ros.bringup.parameter_files import Parameters
+from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.window import Window
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
+from spec_control_ros.evaluation.regret.branch import Branch
+from spec_control_ros.evaluation.regret.gather import RegretSettings, RegretSubject, regret_trials
+from spec_control_ros.evaluation.regret.record import RegretEpisode
+from spec_control_ros.evaluation.regret.report import Losses, result_of
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.faults.body import Push
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
+from spec_control_ros.sim.faults.sensor import Freeze, Jitter, Noise
+
+TASK = "cartpole-balance"
+FAULTS = FaultSchedule(
+    (
+        Push(body="pole_1", when=Window(probability=0.3)),
+        Noise(std=0.01),
+        Jitter(when=Window(probability=0.5)),
+        Freeze(when=Window(probability=0.2)),
+    )
+)
+PARAMETERS: Parameters = {
+    "planner": {
+        "planner": {
+            "queue_length": 4,
+            "mppi": {"samples": 16, "prior_samples": 4, "elites": 4, "iterations": 1},
+        }
+    },
+    "executor": {"corrector": "temporal", "gate": {"mode": "fixed", "accept": 0.9, "replan": 1.0}},
+    "sim_bridge": {"action_repeat": 20},
+}
+
+
+@pytest.fixture
+def begin(model: Path) -> Callable[[], Branch]:
+    """An episode at its start, by a gate that decides in every way."""
+    runner = EpisodeRunner(TASK, model)
+    trial = Trial("", ControllerSettings.of(PARAMETERS), seed=3, epoch=1, faults=FAULTS)
+
+    def begin() -> Branch:
+        plant, executor, planner = runner.parts(trial)
+        assert planner is not None
+        planner.reset()
+        return Branch(plant, executor, planner, plant.reset(trial.seed), trial.epoch)
+
+    return begin
+
+
+def lived(branch: Branch) -> list[tuple[int, bytes, float]]:
+    """The ticks that are left, each with decision, action and reward."""
+    ticks = []
+    while not branch.is_over:
+        decision, reward = branch.step()
+        ticks.append((int(decision.kind), decision.action.tobytes(), reward))
+    return ticks
+
+
+def test_fork_goes_on_bit_for_bit_and_leaves_the_episode_alone(begin: Callable[[], Branch]) -> None:
+    whole = lived(begin())
+    assert {DecisionKind.ACCEPT, DecisionKind.CORRECT, DecisionKind.REPLAN} == {kind for kind, _, _ in whole}
+    episode, ticks = begin(), []
+    while not episode.is_over:
+        forks = [episode.fork() for _ in range(episode.tick % 7 == 2)]
+        forced = [episode.fork(kind) for kind in DecisionKind if kind is not DecisionKind.HOLD and forks]
+        for fork in forced:
+            fork.run(5)
+        for fork in forks:
+            assert ticks + lived(fork) == whole
+        decision, reward = episode.step()
+        ticks.append((int(decision.kind), decision.action.tobytes(), reward))
+    assert ticks == whole
+
+
+def test_forced_decision_of_the_episode_gives_its_tick_and_then_replans(begin: Callable[[], Branch]) -> None:
+    episode = begin()
+    while not episode.is_over:
+        before = episode.fork()
+        decision, reward = episode.step()
+        branch = before.fork(decision.kind)
+        same, own_reward = branch.step()
+        assert (same.kind, same.action.tobytes(), own_reward) == (
+            decision.kind,
+            decision.action.tobytes(),
+            reward,
+        )
+        if not branch.is_over:
+            assert branch.step()[0].kind is DecisionKind.REPLAN
+
+
+@pytest.mark.parametrize("task", ["walker-walk", "state:dm_control:walker-walk"])
+def test_copied_plant_goes_on_bit_for_bit_in_contact(task: str) -> None:
+    plant = make_control_plant(task)
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (60, plant.action_dim)).astype(np.float32)
+    plant.reset(1)
+    for action in actions[:30]:
+        plant.step(action)
+    twin = copy.deepcopy(FaultyPlant(plant, NO_FAULTS))
+    copied = [twin.step(action) for action in actions[30:]]
+    own = [plant.step(action) for action in actions[30:]]
+    assert [(s.obs.tobytes(), s.reward) for s in copied] == [(s.obs.tobytes(), s.reward) for s in own]
+
+
+@pytest.fixture
+def forked(model: Path) -> Callable[[], RegretEpisode]:
+    subject, settings = RegretSubject(TASK, model), RegretSettings(ticks=10, commit=2, horizon=4)
+
+    def forked() -> RegretEpisode:
+        (trial,) = regret_trials(subject, PARAMETERS, [5], {"": NO_FAULTS}, settings)
+        return subject.runner().run(trial)
+
+    return forked
+
+
+def test_forked_ticks_follow_from_the_seed_and_survive_their_file(
+    forked: Callable[[], RegretEpisode],
+) -> None:
+    first, second = forked(), forked()
+    assert first.to_json() == second.to_json()
+    assert RegretEpisode.from_json(first.to_json()) == first
+    assert len(first.ticks) > 3
+    for tick in first.ticks:
+        assert set(tick.returns) == {"replan", "accept", "correct"}
+        assert 1 <= tick.age < 4
+        assert {"age", "l2", "relative_l2", "action", "disagreement", "corrector_norm"} <= set(tick.metrics)
+
+
+def test_result_has_the_documented_keys(forked: Callable[[], RegretEpisode]) -> None:
+    result = result_of(TASK, "small", Losses((forked(),), tolerance=0.0))
+    assert list(result) == ["task", "model", "ticks", "metrics", "oracle"]
+    assert all(list(row) == ["name", "auroc", "auroc_ci95"] for row in result["metrics"])
+    assert all(list(row) == ["plans", "return_mean"] for row in result["oracle"])

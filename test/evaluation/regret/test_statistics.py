@@ -1,0 +1,40 @@
+"""Numbers of forked ticks, against what can be counted by hand."""
+
+import numpy as np
+import pytest
+
+from spec_control_ros.evaluation.regret.statistics import auroc, auroc_interval, front
+
+
+def test_auroc_is_the_share_of_pairs_in_order() -> None:
+    rng = np.random.default_rng(0)
+    scores, positive = rng.integers(0, 5, 60).astype(float), rng.random(60) < 0.4
+    pairs = [
+        1.0 if high > low else 0.5 if high == low else 0.0
+        for high in scores[positive]
+        for low in scores[~positive]
+    ]
+    assert auroc(scores, positive) == pytest.approx(np.mean(pairs))
+
+
+def test_auroc_is_unknown_where_there_is_nothing_to_tell_apart() -> None:
+    assert auroc(np.arange(3.0), np.ones(3, bool)) is None
+
+
+def test_interval_covers_its_value_and_needs_two_episodes() -> None:
+    rng = np.random.default_rng(1)
+    positive = rng.random(200) < 0.3
+    scores, episodes = rng.random(200) + 0.5 * positive, np.arange(200) // 20
+    interval = auroc_interval(scores, positive, episodes)
+    assert interval is not None
+    low, high = interval
+    assert low < auroc(scores, positive) < high  # type: ignore[operator]
+    assert auroc_interval(scores, positive, np.zeros(200, int)) is None
+
+
+def test_front_counts_plans_and_losses() -> None:
+    ages, losses = np.array([1, 1, 2, 2]), np.array([0.0, 1.0, 2.0, 3.0])
+    result = front([-np.inf, 1.0, 9.0], lambda most: losses > most, losses, ages, (100.0, 60.0))
+    # All replanned; age 1 executed at a mean loss of 0.5; all executed, three ticks a plan at 0.5 + 2.5.
+    assert result.plans == (60.0, 30.0, 20.0)
+    assert result.returns == (100.0, 100.0 - 60.0 * 0.5 / 2.0, 100.0 - 60.0 * 3.0 / 3.0)
