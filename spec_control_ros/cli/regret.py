@@ -12,7 +12,7 @@ from rich.table import Table
 
 from spec_control_ros.analysis.regret_page import RegretCurves, write_regret_page
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
-from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import terminal, track
@@ -103,18 +103,18 @@ def regret(options: RegretOptions, settings: RegretSettings) -> int:
         console.print("interrupted; the same command continues")
         return INTERRUPTED
     measured = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
-    _report(options, robot.environment, tuple(e for e in measured if e is not None), report)
+    _report(options, robot, tuple(e for e in measured if e is not None), report)
     return 0
 
 
-def _report(options: RegretOptions, task: str, episodes: tuple[RegretEpisode, ...], folder: Path) -> None:
-    losses, console = Losses(episodes, options.tolerance), terminal()
+def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode, ...], folder: Path) -> None:
+    losses, console, task = Losses(episodes, options.tolerance), terminal(), robot.environment
     if not losses.ticks:
         raise SettingsError(
             "ticks: got none at which a row was queued; expected some: give more --ticks or --seeds, or a longer "
             "--queue-length"
         )
-    result = result_of(task, options.model or task, losses)
+    result = result_of(task, options.model or robot.model, losses)
     tables = {"Predictors of regret, accepting a row": result["metrics"]}
     if (corrected := Losses(episodes, options.tolerance, CORRECT)).ticks:
         tables["Predictors of regret, correcting a row"] = metric_rows(corrected)

@@ -7,10 +7,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.action_queue import QueuedAction
-from spec_control_ros.core.decision import Decision, DecisionKind, Outcome
+from spec_control_ros.core.decision import Decision, DecisionKind
 from spec_control_ros.core.errors import PlanningError
+from spec_control_ros.core.executor_driver import ExecutorDriver
+from spec_control_ros.core.executor_input import ExecutorInput
 from spec_control_ros.core.gate import Gate, GateVerdict
 from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.sim.plant import Plant
@@ -81,21 +84,21 @@ class Branch:
 
     def step(self) -> tuple[Decision, float]:
         """Live one tick; returns its decision and its reward."""
-        now_s = self.tick * self.plant.control_period_s
-        outcome = self.executor.tick(Observation(self._epoch, self.tick, self._obs), now_s)
-        while outcome.decision is None:
-            if outcome.request is None:
-                raise PlanningError(
-                    f"tick {self.tick}: no decision and no request; drops: {self.executor.drops}"
-                )
-            outcome = self._planned(outcome, now_s)
-        if (request := self.executor.prefetch(now_s)) is not None:
-            self._planned(Outcome(None, request), now_s)
-        step = self.plant.step(outcome.decision.action)
+        now_s, decisions, plans = self.tick * self.plant.control_period_s, list[Decision](), list[Plan]()
+        driver = ExecutorDriver(
+            self.executor, decisions.append, lambda request, _: plans.append(self.planner.plan(request))
+        )
+        observation = Observation(self._epoch, self.tick, self._obs)
+        driver.give(ExecutorInput.observation(observation, now_s))
+        while plans:
+            driver.give(ExecutorInput.plan(plans.pop(0), now_s))
+        if not decisions:
+            raise PlanningError(f"tick {self.tick}: no decision and no request; drops: {self.executor.drops}")
+        step = self.plant.step(decisions[0].action)
         self._obs, self.is_over = step.obs, step.is_last
         self.tick += 1
         self.episode_return += step.reward
-        return outcome.decision, step.reward
+        return decisions[0], step.reward
 
     def run(self, ticks: int) -> float:
         """The return of so many ticks, or of those that are left."""
@@ -105,10 +108,6 @@ class Branch:
                 break
             self.step()
         return self.episode_return - before
-
-    def _planned(self, outcome: Outcome, now_s: float) -> Outcome:
-        assert outcome.request is not None
-        return self.executor.receive(self.planner.plan(outcome.request), now_s)
 
 
 def _shared(executor: PlanExecutor) -> dict[int, Any]:

@@ -1,0 +1,74 @@
+"""`spec-control regret`: a run that is continued, and what it leaves behind."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from distilled_model import model
+
+from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.cli.regret import RegretOptions, regret
+from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.evaluation.regret.gather import RegretRunner, RegretSettings
+
+__all__ = ["model"]
+SETTINGS = RegretSettings(ticks=8, horizon=3)
+
+
+@pytest.fixture
+def options(model: Path, tmp_path: Path) -> RegretOptions:
+    params = tmp_path / "params.yaml"
+    mppi = {"samples": 16, "prior_samples": 4, "elites": 4, "iterations": 1}
+    write_parameters(
+        params,
+        {
+            "planner": {"planner": {"queue_length": 4, "mppi": mppi}},
+            "sim_bridge": {"action_repeat": 20},
+        },
+    )
+    return RegretOptions(
+        robot="cartpole-balance",
+        model=str(model),
+        seeds="0:2",
+        episodes=None,
+        disturb="push:0.5",
+        tolerance=0.01,
+        queue_length=0,
+        params=params,
+        workers=1,
+        report=tmp_path / "report",
+        json=tmp_path / "result.json",
+    )
+
+
+def test_interrupted_run_continues_to_the_same_result(
+    options: RegretOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert regret(options, SETTINGS) == 0
+    whole = json.loads((tmp_path / "result.json").read_text())
+    assert list(whole) == ["task", "model", "ticks", "metrics", "oracle"]
+    assert whole["task"] == "cartpole-balance"
+    assert whole["ticks"] > 0
+    assert {row["name"] for row in whole["metrics"]} >= {"age", "l2", "relative_l2", "action"}
+    assert "base64" in (tmp_path / "report" / "regret.html").read_text()
+
+    kept = tmp_path / "report" / "regret.jsonl"
+    lines = kept.read_text().splitlines(keepends=True)
+    kept.write_text("".join(lines[:-1]) + lines[-1][:20])  # cut off in the last of four episodes
+    run, runs = RegretRunner.run, []
+    monkeypatch.setattr(RegretRunner, "run", lambda self, trial: runs.append(trial) or run(self, trial))
+    assert regret(options, SETTINGS) == 0
+    assert len(runs) == 1
+    assert kept.read_text() == "".join(lines)
+    assert json.loads((tmp_path / "result.json").read_text()) == whole
+    with pytest.raises(BenchmarkError, match=r"forks\.horizon was 3, now 4"):
+        regret(options, replace(SETTINGS, horizon=4))
+
+
+@pytest.mark.parametrize(
+    ("disturb", "message"), [("storm", "expected one of push"), ("push:x", "numbers from 0 on")]
+)
+def test_unknown_disturbance_is_refused(options: RegretOptions, disturb: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        regret(replace(options, disturb=disturb), SETTINGS)
