@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +161,29 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted names."""
+def flat(values: Mapping[str, Any], prefix: str = "", where: str = "") -> dict[str, Any]:
+    """Nested mappings as dotted names.
+
+    Args:
+        values: The mappings.
+        prefix: Prefix of the names.
+        where: Place of the values, for messages.
+
+    Raises:
+        SettingsError: a name is there twice, dotted and nested: one of the values would be lost without a word.
+    """
     made: dict[str, Any] = {}
     for name, value in values.items():
         is_leaf = not isinstance(value, Mapping) or not value
-        made |= {prefix + name: value} if is_leaf else flat(value, f"{prefix}{name}.")
+        added = {prefix + name: value} if is_leaf else flat(value, f"{prefix}{name}.", where)
+        for one, other in product(made, added):
+            if one == other or one.startswith(f"{other}.") or other.startswith(f"{one}."):
+                both = one if one == other else f"{one} and {other}"
+                raise SettingsError(
+                    f"{where}{both}: got two values for the same name, expected one (`a.b: 1` is the same as "
+                    "`a: {b: 1}`)"
+                )
+        made |= added
     return made
 
 
@@ -178,7 +196,7 @@ def _sections(path: Path, content: Mapping[str, Any], prefix: str) -> list[Secti
         if KEY.fullmatch(key) is None or not isinstance(body, dict) or not body:
             raise SettingsError(f"{path}: {key}: expected `ros__parameters:` below the name of a node")
         if isinstance(values, dict):
-            found.append(Section(key, flat(values)))
+            found.append(Section(key, flat(values, where=f"{path}: {key}: ")))
             if empty := [parameter for parameter, value in found[-1].values.items() if value in (None, {})]:
                 raise SettingsError(f"{path}: {key}: {empty[0]}: got nothing, expected a value")
             body = {inner: below for inner, below in body.items() if inner != "ros__parameters"}

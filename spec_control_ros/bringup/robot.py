@@ -170,7 +170,8 @@ def _sections(content: Any, prefix: str) -> Parameters:
             raise SettingsError(f"{prefix}{node}: unknown, expected one of {', '.join(NODES)}")
         if not isinstance(values, Mapping) or not values:
             raise SettingsError(f"{prefix}{node}: got {values!r}, expected parameters by name")
-        for name, value in flat(values).items():
+        named = flat(values, where=f"{prefix}{node}: ")
+        for name, value in named.items():
             if value is None or value == {}:
                 raise SettingsError(f"{prefix}{node}: {name}: got nothing, expected a value")
             if name in NOT_IN_SECTIONS:
@@ -178,5 +179,5 @@ def _sections(content: Any, prefix: str) -> Parameters:
                     f"{prefix}{node}: {name}: not for a section; the top of the file has {', '.join(HEADER)}, and "
                     "what one run is told is an argument of `spec-control run` or the launch file"
                 )
-        found[node] = nested(flat(values))
+        found[node] = nested(named)
     return found

@@ -12,7 +12,6 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import BagError, SettingsError
 from spec_control_ros.core.output import write_all, write_text
@@ -20,6 +19,7 @@ from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
 from spec_control_ros.evaluation.replay.sweep import Sweep, SweepPoint, run_sweep
+from spec_control_ros.ros.tick_model_loading import model_folder
 
 CAVEAT = (
     "The observations are the recorded ones, whatever is commanded: from the first differing command of an epoch on, "
@@ -96,7 +96,7 @@ def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
             f"{options.bag}: does not say which model drove it (topic `parameters`); give it with --model, and "
             "settings that were not the defaults by name"
         )
-    return ReplaySession(recording, find_model(model))
+    return ReplaySession(recording, model_folder(model))
 
 
 def _refuse_files(options: ReplayOptions) -> None:

@@ -13,8 +13,8 @@ from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
-from spec_control_ros.core.planner import Planner
-from spec_control_ros.core.settings import setting
+from spec_control_ros.core.planner import ChangeablePlanner, Planner
+from spec_control_ros.core.settings import live_fields, setting
 from spec_control_ros.core.tick_model import TickModel
 
 GROUP = "spec_control_ros.planners"
@@ -106,3 +106,16 @@ def find_format(name: str) -> PlannerFormat:
     if not isinstance(made, PlannerFormat):
         raise SettingsError(f"planner format {name}: got a {type(made).__name__}, expected a PlannerFormat")
     return made
+
+
+def refuse_unheard_changes(planner: Planner, settings: Any) -> None:
+    """Hold a planner to what its settings promise: that it takes live ones while it plans.
+
+    Raises:
+        SettingsError: some are live, but the planner has no `change`.
+    """
+    if (live := live_fields(settings)) and not isinstance(planner, ChangeablePlanner):
+        raise SettingsError(
+            f"{type(planner).__name__}: got live settings ({', '.join(live)}) and no method `change(settings)`; "
+            "expected the method, or settings without `live=True`"
+        )

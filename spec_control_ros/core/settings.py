@@ -84,22 +84,33 @@ def settings_from(
     specs = {spec.name: spec for spec in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(map(str, values.keys() - specs.keys())):
         raise SettingsError(f"{prefix}{unknown[0]}: unknown, expected one of {', '.join(specs)}")
-    given = {name: _value(specs[name], value, prefix) for name, value in values.items()}
+    given = {
+        name: _value(specs[name], value, prefix, _nested(specs[name], default))
+        for name, value in values.items()
+    }
     try:
         return kind(**given) if default is None else replace(default, **given)  # type: ignore[type-var]
     except SettingsError as error:
         raise SettingsError(f"{prefix}{error}") from None
 
 
-def _value(spec: Field[Any], value: Any, prefix: str) -> Any:
+def _nested(spec: Field[Any], settings: Any) -> Any:
+    """The settings below a field: those that it holds, or its default where only the kind is known; None: none."""
+    if settings is not None and not isinstance(settings, type):
+        held = getattr(settings, spec.name)
+    else:
+        held = None if spec.default_factory is MISSING else spec.default_factory()
+    return held if is_dataclass(held) else None
+
+
+def _value(spec: Field[Any], value: Any, prefix: str, nested: Any) -> Any:
     if (kind := spec.metadata.get("by_name")) is not None:
         if not isinstance(value, Mapping) or not all(isinstance(inner, Mapping) for inner in value.values()):
             raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
         return {
             name: settings_from(kind, inner, f"{prefix}{spec.name}.{name}.") for name, inner in value.items()
         }
-    nested = None if spec.default_factory is MISSING else spec.default_factory()
-    if is_dataclass(nested):
+    if nested is not None:
         if not isinstance(value, Mapping):
             raise SettingsError(f"{prefix}{spec.name}: got {value!r}, expected settings by name")
         return settings_from(type(nested), value, f"{prefix}{spec.name}.", nested)
@@ -158,9 +169,9 @@ def named_fields(kind: Any, prefix: str = "") -> dict[str, Field[Any]]:
             for name in names:
                 found |= named_fields(inner, f"{prefix}{spec.name}.{name}.")
             continue
-        nested = None if spec.default_factory is MISSING else spec.default_factory()
-        if is_dataclass(nested):
-            found |= named_fields(type(nested), f"{prefix}{spec.name}.")
+        if (nested := _nested(spec, kind)) is not None:
+            below = type(nested) if isinstance(kind, type) else nested
+            found |= named_fields(below, f"{prefix}{spec.name}.")
         else:
             found[prefix + spec.name] = spec
     return found
@@ -197,7 +208,7 @@ def replaced(settings: Settings, values: Mapping[str, Any]) -> Settings:
         for part in path:
             inner = inner[part]
         inner[last] = value
-    return settings_from(type(settings), tree)
+    return settings_from(type(settings), tree, default=settings)
 
 
 def live_fields(kind: Any) -> dict[str, Field[Any]]:

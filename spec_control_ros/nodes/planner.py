@@ -18,7 +18,7 @@ from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.planner import ChangeablePlanner
-from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources, refuse_unheard_changes
 from spec_control_ros.core.planning_monitor import PlanningMonitor
 from spec_control_ros.core.settings import check, replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
@@ -137,6 +137,7 @@ class PlannerNode(LifecycleProcessNode):
         folder = model_folder(self._settings.model)
         task = None if self._settings.task_index < 0 else self._settings.task_index
         self._planner = self._format.load_planner(folder, self._planner_settings, self._resources, task)
+        refuse_unheard_changes(self._planner, self._planner_settings)
         self._planner.warm_up()
         # A plan that is made ahead may take as long as a queue lasts; no queue lasts longer.
         spec = self._planner.spec

@@ -152,6 +152,10 @@ def test_nodes_are_those_of_the_package() -> None:
         ("executor: {ros__parameters: {a: {b: }}}", "executor: a.b: got nothing, expected a value"),
         ("executor: {ros__parameters: {a: {}}}", "executor: a: got nothing, expected a value"),
         (
+            "executor: {ros__parameters: {a.b: 1, a: {b: 1}}}",
+            r"executor: a\.b: got two values for the same name",
+        ),
+        (
             "executor: {ros__parameters: {a: 1}}\nexecutor: {ros__parameters: {b: 1}}",
             "'executor' is there twice",
         ),

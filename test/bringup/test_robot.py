@@ -154,6 +154,14 @@ def test_unknown_robot_is_refused_with_those_there_are(name: str) -> None:
             "hardware: sim_bridge: action_repeat: not",
         ),
         ("{environment: e, environment: f}", "'environment' is there twice"),
+        (
+            "{environment: e, executor: {gate.accept: 1, gate: {accept: 2}}}",
+            "executor: gate.accept: got two values for the same name",
+        ),
+        (
+            "{environment: e, realtime: {executor: {gate: {accept: 2}, gate.accept.x: 1}}}",
+            "realtime: executor: gate.accept and gate.accept.x: got two values",
+        ),
         ("environment: [", "not YAML"),
     ],
 )

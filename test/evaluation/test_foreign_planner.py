@@ -1,18 +1,42 @@
 """A planner of somebody else's under the usual control law."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from constant_planner import QUEUE, ConstantFormat, ConstantSettings
+from constant_planner import QUEUE, ConstantFormat, ConstantPlanner, ConstantSettings
 from short_plant import ShortPlant
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
-from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.planner_format import (
+    BareSettings,
+    PlannerResources,
+    find_format,
+    refuse_unheard_changes,
+)
+from spec_control_ros.core.settings import setting
 from spec_control_ros.evaluation.closed_loop import run_episode
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings(BareSettings):
+    level: float = setting(0.5, "of every action", live=True)
+
+
+def test_live_settings_whose_changes_it_would_not_hear_of_are_refused() -> None:
+    planner = ConstantPlanner(ConstantSettings(), "mine")
+    refuse_unheard_changes(planner, ConstantSettings())
+    with pytest.raises(
+        SettingsError,
+        match=r"ConstantPlanner: got live settings \(level\) and no method `change\(settings\)`",
+    ):
+        refuse_unheard_changes(planner, LiveSettings())
+    planner.change = lambda settings: None  # type: ignore[attr-defined]
+    refuse_unheard_changes(planner, LiveSettings())
 
 
 def test_its_plans_are_executed_until_they_end(tmp_path: Path) -> None:

@@ -191,8 +191,10 @@ def _identity(message: Any) -> tuple[int, ...]:
 
 
 def _values(parameters: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values of a `ParameterEvent`'s parameters; lists are left out."""
-    kinds = {1: "bool_value", 2: "integer_value", 3: "double_value", 4: "string_value"}
+    """Names and values of a `ParameterEvent`'s parameters; those that are not set are left out."""
+    kinds = ("bool", "integer", "double", "string")
+    fields = [f"{kind}_value" for kind in kinds] + [f"{kind}_array_value" for kind in ("byte", *kinds)]
     for parameter in parameters:
-        if (name := kinds.get(parameter.value.type)) is not None:
-            yield parameter.name, getattr(parameter.value, name)
+        if kind := parameter.value.type:
+            value = getattr(parameter.value, fields[kind - 1])
+            yield parameter.name, value if kind <= len(kinds) else list(value)

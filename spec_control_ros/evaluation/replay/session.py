@@ -4,21 +4,23 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from math import isclose
+from pathlib import Path
+from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.errors import MisfitError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.core.settings import changed
+from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
 from spec_control_ros.evaluation.replay.plan_source import PlanSource, RememberingPlanner
 from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
-from spec_control_ros.world_model.dimensions import Dimensions
-from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.card import folder_card
 
 # Parameters of the gate that older versions had, and the values with which shipped robots decided as without them.
 GONE = {"commit_ticks": 0, "cooldown_ticks": 0, "large": 2.0, "hysteresis": 0.1, "max_corrections": 50}
@@ -34,18 +36,19 @@ class ReplaySession:
 
     Raises:
         CheckpointError: the model cannot be loaded.
-        SettingsError: the recorded parameters are not those of this version.
+        SettingsError: the model's kind of planner is not installed, or the recorded parameters are not those of this
+            version.
         MisfitError: the model is of other sizes or another tick than what was recorded.
     """
 
-    def __init__(self, recording: Recording, folder: ModelFolder):
-        self.recording, self._folder = recording, folder
-        self.settings = ControllerSettings.of(_of_this_version(recording))
-        self._model, card = folder.world_model(task_index=self.settings.task_index)
-        self._parts = folder.parts(self._model)
-        self._control_period_s = float(card.get("control_period_s", 0.0))
-        _refuse_misfit(recording, folder.path.name, self._model.dims, self._control_period_s)
-        self._planners: dict[PlannerSettings, RememberingPlanner] = {}
+    def __init__(self, recording: Recording, folder: Path):
+        card = folder_card(folder)
+        self.recording, self._folder, self._format = recording, folder, find_format(str(card.get("format")))
+        self.settings = ControllerSettings.of(_of_this_version(recording), self._format.settings)
+        self._task = None if self.settings.task_index < 0 else self.settings.task_index
+        self._parts = self._format.load_parts(folder, self._task)
+        _refuse_misfit(recording, folder.name, self._parts.model, float(card.get("control_period_s", 0.0)))
+        self._planners: dict[Any, RememberingPlanner] = {}  # by the planner's settings
 
     def changed(self, given: Mapping[str, str]) -> ControllerSettings:
         """The recorded settings with some replaced.
@@ -105,13 +108,14 @@ class ReplaySession:
     ) -> SimulatedPlanner:
         planner = self._planners.setdefault(
             settings.planner,
-            RememberingPlanner(lambda: self._make_planner(settings)),
+            RememberingPlanner(
+                lambda: self._format.load_planner(
+                    self._folder, settings.planner, PlannerResources(), self._task
+                )
+            ),
         )
         source = PlanSource(self.recording.plans.values(), planner)
         return SimulatedPlanner(source, delays, uses_recorded=uses_recorded)
-
-    def _make_planner(self, settings: ControllerSettings) -> TDMPC2Planner:
-        return TDMPC2Planner(self._model, settings.planner, control_period_s=self._control_period_s)
 
 
 def _of_this_version(recording: Recording) -> Parameters:
@@ -127,15 +131,16 @@ def _of_this_version(recording: Recording) -> Parameters:
     return {**recording.parameters, **({"executor": executor} if executor else {})}
 
 
-def _refuse_misfit(recording: Recording, name: str, dims: Dimensions, period_s: float) -> None:
+def _refuse_misfit(recording: Recording, name: str, model: TickModel, period_s: float) -> None:
     lengths = Counter(len(observation.data) for observation in recording.observations.values())
     plan = next(iter(recording.plans.values()), None)
     got: dict[str, tuple[float, float]] = {}
     if lengths:  # the first one may have been a bad one
-        got["observations of"] = (dims.obs, lengths.most_common(1)[0][0])
+        got["observations of"] = (model.obs_dim, lengths.most_common(1)[0][0])
     if plan is not None:
-        got["actions of"] = (dims.action, plan.actions.shape[1])
-        got["latents of"] = (dims.latent, plan.latents.shape[1])
+        got["actions of"] = (model.action_dim, plan.actions.shape[1])
+        if plan.predicts:
+            got["latents of"] = (model.latent_dim, plan.latents.shape[1])
         got["ticks in s of"] = (period_s or plan.control_period_s, plan.control_period_s)
     if wrong := next((what for what, (own, recorded) in got.items() if not isclose(own, recorded)), None):
         own, recorded = got[wrong]

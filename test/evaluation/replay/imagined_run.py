@@ -21,14 +21,16 @@ from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
+from spec_control_ros.world_model.card import folder_card
 
 PERIOD_S, WATCHDOG_S = 0.05, 0.02
 SIMULATED_S = 0.5  # between two times of the clock that stamps are of
 FROZEN_TICKS = range(2, 12)  # of every epoch in real time
 FIRST_S = 1234.5678  # on the executor's monotonic clock
+
+KINDS = ("byte", "bool", "integer", "double", "string")  # of a parameter's value, lists 5 further on
 
 Parameters = dict[str, dict[str, Any]]  # nodes, dotted names
 
@@ -53,14 +55,15 @@ class ImaginedRun:
         trouble: float = 0.1,
     ):
         self.parameters = parameters
-        settings = ControllerSettings.of({node: nested(values) for node, values in parameters.items()})
-        model, _ = ModelFolder(folder).world_model()
-        law = make_executor(settings.configured(ModelFolder(folder).parts(model)))
+        kind = find_format(folder_card(folder)["format"])
+        given = {node: nested(values) for node, values in parameters.items()}
+        settings = ControllerSettings.of(given, kind.settings)
+        law = make_executor(settings.configured(kind.load_parts(folder)))
         self._driver = ExecutorDriver(law, self._publish, self._ask, self._record)
-        self._planner = TDMPC2Planner(model, settings.planner, control_period_s=PERIOD_S)
+        self._planner = kind.load_planner(folder, settings.planner, PlannerResources())
         self._plan_ids = itertools.count(1)
         self._is_lockstep = parameters.get("sim_bridge", {}).get("mode") == "lockstep"
-        self._obs = model.dims.obs
+        self._obs = self._planner.spec.obs_dim
         self._random, self._delay_s, self._trouble = np.random.default_rng(seed), delay_s, trouble
         self._decided = False
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -83,7 +86,7 @@ class ImaginedRun:
         with MadeBag(folder) as bag:
             for node, values in self.parameters.items():
                 if "parameters" in topics:
-                    bag.say("/parameters", TOPICS["parameters"], **_parameter_event(node, values))
+                    bag.say("/parameters", TOPICS["parameters"], **parameter_event(node, values))
             for arrival_s, _, topic, fields in sorted(self.messages, key=lambda message: message[:2]):
                 bag.now_ns = START_NS + round((arrival_s - FIRST_S) * 1e9)
                 if topic in topics:
@@ -223,21 +226,27 @@ def _input_message(given: ExecutorInput) -> Any:
     return of(kind=given.kind, time=given.now_s, **same, names=names, values=np.array(values))
 
 
-def _parameter_event(node: str, values: dict[str, Any]) -> dict[str, Any]:
+def parameter_event(node: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the `ParameterEvent` by which a node tells its parameters."""
     store = types().types
     parameters = []
     for name, value in values.items():
-        kind = {bool: 1, int: 2, float: 3, str: 4}[type(value)]
-        held = {
-            "type": kind,
-            "bool_value": value if kind == 1 else False,
-            "integer_value": value if kind == 2 else 0,
-            "double_value": value if kind == 3 else 0.0,
-            "string_value": value if kind == 4 else "",
+        kind = "byte" if value == [] else type(value[0] if isinstance(value, list) else value).__name__
+        kind = {"int": "integer", "float": "double", "str": "string"}.get(kind, kind)
+        held: dict[str, Any] = {
+            "type": KINDS.index(kind) + (5 if isinstance(value, list) else 0),
+            "bool_value": False,
+            "integer_value": 0,
+            "double_value": 0.0,
+            "string_value": "",
+            "string_array_value": [],
         }
-        arrays = {"byte_array_value": np.uint8, "bool_array_value": np.bool_, "integer_array_value": np.int64}
-        held |= {name: np.zeros(0, dtype) for name, dtype in arrays.items()}
-        held |= {"double_array_value": np.zeros(0), "string_array_value": []}
+        arrays = {"byte": np.uint8, "bool": np.bool_, "integer": np.int64, "double": np.float64}
+        held |= {f"{of}_array_value": np.zeros(0, dtype) for of, dtype in arrays.items()}
+        if isinstance(value, list):
+            held[f"{kind}_array_value"] = np.array(value, arrays[kind]) if kind in arrays else value
+        else:
+            held[f"{kind}_value"] = value
         of = store["rcl_interfaces/msg/ParameterValue"](**held)
         parameters.append(store["rcl_interfaces/msg/Parameter"](name=name, value=of))
     return {

@@ -12,7 +12,6 @@ from made_bag import MadeBag
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
-from spec_control_ros.world_model.model_folder import ModelFolder
 
 SEARCH = {
     "planner.queue_length": 5,
@@ -56,7 +55,7 @@ def parameters(model: Path, mode: str, **executor: Any) -> Parameters:
 
 
 def session(recording: Recording) -> ReplaySession:
-    return ReplaySession(recording, ModelFolder(Path(recording.model)))
+    return ReplaySession(recording, Path(recording.model))
 
 
 def refuse_planning(session: ReplaySession, monkeypatch: pytest.MonkeyPatch) -> None:
