@@ -35,6 +35,7 @@ COLOURS = {
     "temporal": "#1f6feb",
     "quantile": "#bf3989",
     "adaptive": "#8250df",
+    "regret": "#e16f24",
     "pipelined": "#cf222e",
 }
 OTHER_COLOUR, PAPER_COLOUR = "#0a7ea4", "#6e7781"

@@ -19,11 +19,16 @@ from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
+from spec_control_ros.core.errors import CalibrationError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
+from spec_control_ros.evaluation.benchmark import digests
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.regret.gather import read_episodes
+from spec_control_ros.evaluation.regret.report import Losses
+from spec_control_ros.evaluation.regret.thresholds import fit_regret
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, open_gate
 from spec_control_ros.training.gate_calibrator import (
@@ -82,6 +87,44 @@ def calibrate(
     weights = (folder.path / WEIGHTS).resolve()  # an installed model is a link to the one in the repository
     update_card(weights, CARD_KEY, calibration.as_card() | {"calibration": measured})
     console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}")
+
+
+def calibrate_by_regret(
+    model: str, file: Path, share: float, corrector: str, params: Path | None, robot_name: str = ""
+) -> None:
+    """Fit the thresholds of `gate.mode: regret` to forked episodes and write them into the model's card.
+
+    Args:
+        model: Name of a shipped model, or path of a model's folder; its gate is calibrated.
+        file: What `spec-control regret` has kept of the episodes.
+        share: Largest share of the return of replanning at every tick that may be lost.
+        corrector: Name of the corrector, as at `spec-control regret`.
+        params: Parameter file that overrides the robot's.
+        robot_name: Name of the robot; empty: that of the model's task.
+
+    Raises:
+        SpecControlError: there is no such model or file, or it tells too little; the card is as it was.
+    """
+    folder = find_model(model)
+    refuse_folder(folder.path)
+    if folder.calibration() is None:
+        raise CalibrationError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
+    controller = _controller(robot_of(folder, robot_name), corrector, params)
+    episodes = read_episodes(file, digests(folder.path, controller))
+    fit = fit_regret(Losses(episodes, 0.0), controller.gate.metric, share)
+    weights = (folder.path / WEIGHTS).resolve()
+    update_card(weights, f"{CARD_KEY}.regret", fit.thresholds.as_card())
+    console, replanning = terminal(), Losses(episodes, 0.0).replanning[0]
+    cells = Table(
+        "age", "accept up to", "replan above", title=f"thresholds of {controller.gate.metric.value}"
+    )
+    for age, pair in enumerate(zip(fit.thresholds.accept, fit.thresholds.replan, strict=True), start=1):
+        cells.add_row(str(age), *(f"{value:.3g}" for value in pair))
+    console.print(cells)
+    console.print(
+        f"expected: {fit.plans:.1f} plans an episode, return {fit.episode_return:.1f} (replanning at every tick: "
+        f"{replanning:.1f}), {fit.accepted:.0%} of the forked rows accepted; in {weights.with_suffix('.json')}"
+    )
 
 
 def _gather(

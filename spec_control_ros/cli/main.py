@@ -457,12 +457,28 @@ def calibrate(
     ] = 10,
     corrector: Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")] = "auto",
     params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    regret: Annotated[
+        Path | None,
+        typer.Option(
+            help="regret.jsonl of `spec-control regret`: fit the thresholds of gate.mode regret to it, and no others"
+        ),
+    ] = None,
+    share: Annotated[
+        float,
+        typer.Option(
+            help="With --regret: share of the return that may be lost", min=0.0, max=1.0, callback=finite
+        ),
+    ] = 0.01,
     robot: Annotated[str, typer.Option(help=ROBOT)] = "",
 ) -> None:
     """Fit the thresholds of the gate for a given rate of false alarms, and write them into the model's card."""
     from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
+    from spec_control_ros.cli.calibrate import calibrate_by_regret
     from spec_control_ros.training.gate_calibrator import CalibrationSettings
 
+    if regret is not None:
+        calibrate_by_regret(model, regret, share, corrector, params, robot)
+        return
     settings = CalibrationSettings(
         false_alarm_rate=false_alarm_rate,
         correction_rate=correction_rate,

@@ -20,6 +20,7 @@ MODES = (
     "temporal",
     "quantile",
     "adaptive",
+    "regret",
     "pipelined",
     *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
 )

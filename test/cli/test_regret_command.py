@@ -5,14 +5,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from distilled_model import model
+from distilled_model import LATENT, model
 
 from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.cli.calibrate import calibrate_by_regret
 from spec_control_ros.cli.regret import RegretOptions, regret
-from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.core.errors import BenchmarkError, CalibrationError, SettingsError
+from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.regret.gather import RegretRunner, RegretSettings
+from spec_control_ros.world_model.checkpoint import update_card
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 __all__ = ["model"]
+CALIBRATION = GateCalibration(
+    GateMode.QUANTILE, 0.5, 0.5, (0.5,), {Metric.RELATIVE_L2: ((0.1,),)}, 1.0, (1.0,) * LATENT
+)
 SETTINGS = RegretSettings(ticks=8, horizon=3)
 
 
@@ -72,3 +79,23 @@ def test_interrupted_run_continues_to_the_same_result(
 def test_unknown_disturbance_is_refused(options: RegretOptions, disturb: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         regret(replace(options, disturb=disturb), SETTINGS)
+
+
+def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
+    folder = ModelFolder(Path(options.model))
+    many = replace(options, disturb="", seeds="0:3")
+    regret(many, replace(SETTINGS, ticks=50))
+    forked = tmp_path / "report" / "regret.jsonl"
+    with pytest.raises(CalibrationError, match="is not calibrated"):
+        calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
+    update_card(folder.path / WEIGHTS, "gate", CALIBRATION.as_card())
+    calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
+    calibration = folder.calibration()
+    assert calibration is not None
+    assert calibration.regret is not None
+    assert calibration.regret.replan[-1] == 0.0
+    assert Gate(GateSettings(mode=GateMode.REGRET), calibration).mode is GateMode.REGRET
+    corrector = folder.path / "two_tower.safetensors"
+    corrector.write_bytes(corrector.read_bytes() + b" ")
+    with pytest.raises(BenchmarkError, match="run `spec-control regret` again"):
+        calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")

@@ -16,6 +16,37 @@ USUAL_RATE = 0.5  # the median is what the adaptive gate takes for usual
 
 
 @dataclass(frozen=True, slots=True)
+class RegretThresholds:
+    """Thresholds below which executing a row costs little, for ages 1, 2, ...; a replan threshold of 0 ends a plan.
+
+    Raises:
+        SettingsError: they are not as many, not finite, or the accept threshold is the larger one.
+    """
+
+    metric: Metric
+    accept: tuple[float, ...]
+    replan: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        pairs = tuple(zip(self.accept, self.replan, strict=False))
+        is_whole = len(self.accept) == len(self.replan) > 0
+        if not is_whole or not all(0.0 <= a <= r < float("inf") for a, r in pairs):
+            raise SettingsError(
+                f"regret: got accept {self.accept} and replan {self.replan}, expected a pair an age, 0 <= accept "
+                "<= replan"
+            )
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "RegretThresholds":
+        """What the card's `gate.regret` says."""
+        return cls(Metric(content["metric"]), tuple(content["accept"]), tuple(content["replan"]))
+
+    def as_card(self) -> dict[str, Any]:
+        """What `of` reads back."""
+        return {"metric": self.metric.value, "accept": list(self.accept), "replan": list(self.replan)}
+
+
+@dataclass(frozen=True, slots=True)
 class GateCalibration:
     """Thresholds that nominal mismatch exceeds at stated rates, by the age of the prediction.
 
@@ -32,6 +63,7 @@ class GateCalibration:
     thresholds: Mapping[Metric, tuple[tuple[float, ...], ...]]  # by metric; a row an age, a column a rate
     sensitivity: float  # the usual growth of errors in one tick of the model's dynamics
     value_weights: tuple[float, ...]  # of the latent's components, for `Metric.VALUE`
+    regret: RegretThresholds | None = None  # for `GateMode.REGRET`
 
     def __post_init__(self) -> None:
         if not self.rates or list(self.rates) != sorted(set(self.rates)) or USUAL_RATE not in self.rates:
@@ -77,6 +109,7 @@ class GateCalibration:
                 },
                 sensitivity=float(content["sensitivity"]),
                 value_weights=tuple(content["value_weights"]),
+                regret=RegretThresholds.of(content["regret"]) if "regret" in content else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
@@ -96,6 +129,7 @@ class GateCalibration:
             },
             "sensitivity": self.sensitivity,
             "value_weights": list(self.value_weights),
+            **({} if self.regret is None else {"regret": self.regret.as_card()}),
         }
 
     def by_age(self, metric: Metric, rate: float) -> tuple[float, ...]:

@@ -47,6 +47,7 @@ class Gate:
 
     Raises:
         SettingsError: the mode or the metric needs what is not there.
+        CheckpointError: the mode is `regret`, and the card has no thresholds for it.
     """
 
     def __init__(

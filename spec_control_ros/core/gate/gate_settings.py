@@ -16,6 +16,7 @@ class GateMode(str, Enum):
     AUTO = "auto"  # as the model's card says; fixed where it says nothing, or where `replan` is given
     FIXED = "fixed"  # the same at every tick
     QUANTILE = "quantile"  # calibrated: by the age of the prediction, for a stated rate of false alarms
+    REGRET = "regret"  # calibrated: by age, for a stated loss of return with the fewest plans
     ADAPTIVE = "adaptive"  # these, or fixed ones, tightened while a plan goes wrong
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.gate.calibration import USUAL_RATE, GateCalibration
 from spec_control_ros.core.gate.gate_settings import GateMode, GateSettings
 
@@ -37,12 +37,15 @@ def thresholds_by_age(
 
     Raises:
         SettingsError: the mode needs a calibration that there is not, or rates that it does not have.
+        CheckpointError: the model's card has no thresholds by regret.
     """
     if mode is GateMode.QUANTILE and calibration is None:
         raise SettingsError(
             "mode: got quantile, but the model's card has no thresholds; expected fixed or adaptive, or "
             "`spec-control calibrate` first"
         )
+    if mode is GateMode.REGRET:
+        return _by_regret(settings, calibration)
     if mode is GateMode.FIXED or calibration is None:
         accept, replan = (
             value if value >= 0.0 else default
@@ -60,3 +63,22 @@ def thresholds_by_age(
     accepts = chosen(settings.accept, settings.correction_rate, calibration.correction_rate)
     replans = chosen(settings.replan, settings.false_alarm_rate, calibration.false_alarm_rate)
     return tuple(Thresholds(min(a, r), r, u) for a, r, u in zip(accepts, replans, usual, strict=True))
+
+
+def _by_regret(settings: GateSettings, calibration: GateCalibration | None) -> tuple[Thresholds, ...]:
+    regret = None if calibration is None else calibration.regret
+    if regret is None:
+        raise CheckpointError(
+            "mode: got regret, but the model's card has no thresholds by regret; expected another mode, or "
+            "`spec-control regret` and `spec-control calibrate MODEL --regret FILE` first"
+        )
+    if settings.metric is not regret.metric:
+        raise SettingsError(
+            f"metric: got {settings.metric.value}, expected {regret.metric.value}, as the thresholds by regret"
+        )
+    pairs = zip(regret.accept, regret.replan, strict=True)
+    given = (
+        (settings.accept if settings.accept >= 0.0 else a, settings.replan if settings.replan >= 0.0 else r)
+        for a, r in pairs
+    )
+    return tuple(Thresholds(min(accept, replan), replan, 0.0) for accept, replan in given)

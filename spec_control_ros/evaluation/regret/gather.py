@@ -1,5 +1,6 @@
 """Forks episodes at ticks that a seed draws."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.plan_executor import PlanExecutor
@@ -222,3 +223,28 @@ def regret_file(
         "settings": plain(asdict(settings)),
     }
     return MeasurementFile(folder / "regret.jsonl", configuration, RegretEpisode.from_json)
+
+
+def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode, ...]:
+    """The forked episodes of a file.
+
+    Args:
+        file: The file `regret.jsonl` of a run.
+        weights: Digests of the weights that it must have been measured with.
+
+    Raises:
+        BenchmarkError: it is something else, cannot be read, or was measured with other weights.
+    """
+    try:
+        first, *rest = file.read_text().splitlines() or [""]
+        measured = json.loads(first).get("weights")
+    except (OSError, ValueError, AttributeError) as error:
+        raise BenchmarkError(
+            f"{file}: got {error}, expected the regret.jsonl of `spec-control regret`"
+        ) from None
+    if measured != dict(weights):
+        raise BenchmarkError(
+            f"{file}: was measured with the weights {measured}, expected {dict(weights)}; run `spec-control regret` "
+            "again"
+        )
+    return tuple(map(RegretEpisode.from_json, rest))

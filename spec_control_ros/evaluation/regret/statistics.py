@@ -87,13 +87,13 @@ def front(
     episode_return, length = replanning
     points = []
     for threshold in thresholds:
-        served, loss = _plan(is_replanned(threshold), losses, ages)
+        served, loss = served_by_plan(is_replanned(threshold), losses, ages)
         points.append((length / served, episode_return - length * loss / served))
     points = sorted(set(points), reverse=True)
     return Front(tuple(p for p, _ in points), tuple(r for _, r in points))
 
 
-def _plan(
+def served_by_plan(
     is_replanned: Bool[np.ndarray, "tick"], losses: Float[np.ndarray, "tick"], ages: Int[np.ndarray, "tick"]
 ) -> tuple[float, float]:
     """Expected ticks that a plan serves, its own included, and what is lost in them."""
@@ -114,3 +114,14 @@ def _plan(
 def knots(values: NDArray[np.float64]) -> list[float]:
     """Thresholds that tell between measured values, from none executed to all."""
     return [-np.inf, *np.unique(np.quantile(values, np.linspace(0.0, 1.0, KNOTS))).tolist()]
+
+
+def isotonic(values: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "tick"]:
+    """The nearest sequence that never falls, in least squares (pool adjacent violators)."""
+    blocks: list[tuple[float, int]] = []  # mean and count
+    for value in values:
+        blocks.append((float(value), 1))
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            (a, m), (b, n) = blocks[-2:]
+            blocks[-2:] = [((a * m + b * n) / (m + n), m + n)]
+    return np.repeat([mean for mean, _ in blocks], [count for _, count in blocks])

@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
+from spec_control_ros.core.gate import GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.core.gate.calibration import RegretThresholds
+from spec_control_ros.core.gate.thresholds import thresholds_by_age
 
 CALIBRATION = GateCalibration(
     mode=GateMode.ADAPTIVE,
@@ -82,3 +85,26 @@ def test_rate_beyond_the_data_is_refused(rate: float) -> None:
 def test_metric_that_was_not_calibrated_is_refused() -> None:
     with pytest.raises(SettingsError, match="value is not calibrated, expected one of l2"):
         CALIBRATION.by_age(Metric.VALUE, 0.1)
+
+
+def test_thresholds_by_regret_survive_the_card_and_rule_their_mode() -> None:
+    regret = RegretThresholds(Metric.RELATIVE_L2, (0.1, 0.0), (0.3, 0.0))
+    calibration = replace(CALIBRATION, regret=regret)
+    assert GateCalibration.of({"gate": json.loads(json.dumps(calibration.as_card()))}) == calibration
+    settings = GateSettings(mode=GateMode.REGRET)
+    first, last = thresholds_by_age(settings, calibration, GateMode.REGRET)
+    assert (first.accept, first.replan, last.accept, last.replan) == (0.1, 0.3, 0.0, 0.0)
+    with pytest.raises(CheckpointError, match="no thresholds by regret"):
+        thresholds_by_age(settings, CALIBRATION, GateMode.REGRET)
+    with pytest.raises(SettingsError, match="expected relative_l2"):
+        thresholds_by_age(replace(settings, metric=Metric.L2), calibration, GateMode.REGRET)
+
+
+@pytest.mark.parametrize(
+    ("accept", "replan"), [((0.1,), ()), ((), ()), ((0.4,), (0.3,)), ((0.0,), (float("inf"),))]
+)
+def test_thresholds_by_regret_that_cannot_be_are_refused(
+    accept: tuple[float, ...], replan: tuple[float, ...]
+) -> None:
+    with pytest.raises(SettingsError, match="a pair an age"):
+        RegretThresholds(Metric.L2, accept, replan)
