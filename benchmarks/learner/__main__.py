@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from spec_control_ros.cli.main import LARGEST, MAX_PROCESSES, main
+from spec_control_ros.cli.main import main
+from spec_control_ros.cli.options import LARGEST, MAX_PROCESSES
 from spec_control_ros.core.output import refuse_file
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

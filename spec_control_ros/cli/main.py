@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -11,6 +10,24 @@ import typer
 
 from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
+from spec_control_ros.cli.options import (
+    MAX_PROCESSES,
+    Bag,
+    Corrector,
+    DrivenRobot,
+    Json,
+    Mode,
+    Model,
+    Params,
+    PlantProcesses,
+    QueueLength,
+    RecordedNamespace,
+    Robot,
+    Seeds,
+    Workers,
+    number,
+    real,
+)
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import PICTURES, file_name, refuse_file, refuse_folder
 
@@ -40,15 +57,6 @@ def _options(
 
 
 ENVIRONMENT = "Environment, as walker-walk, gymnasium:HalfCheetah-v5 or mjcf:FILE.xml@MODULE:FACTORY"
-LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
-ROBOT = "Robot that the model drives: shipped one or robot file [default: that of the model's task]"
-
-
-def finite(value: float | None) -> float | None:
-    """A number that one can compute with: `nan` and `inf` are floats to Python, and within every range to click."""
-    if value is not None and not isfinite(value):
-        raise typer.BadParameter(f"got {value}, expected a finite number")
-    return value
 
 
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
@@ -63,17 +71,11 @@ def run(
             "gymnasium:HalfCheetah-v5"
         ),
     ],
-    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
-    mode: Annotated[
-        str, typer.Option(help="Mode: lockstep (the simulation waits for every command) or realtime")
-    ] = "lockstep",
-    episodes: Annotated[
-        int, typer.Option(help="Number of episodes (0: until stopped)", min=0, max=LARGEST)
-    ] = 1,
-    seed: Annotated[
-        int, typer.Option(help="Seed of the first episode and of the planner", min=0, max=LARGEST)
-    ] = 0,
-    corrector: Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")] = "auto",
+    model: Model = "",
+    mode: Mode = "lockstep",
+    episodes: Annotated[int, number("Number of episodes (0: until stopped)")] = 1,
+    seed: Annotated[int, number("Seed of the first episode and of the planner")] = 0,
+    corrector: Corrector = "auto",
     device: Annotated[
         str, typer.Option(help="Torch device of the planner [default: the robot's, or cpu]")
     ] = "",
@@ -106,11 +108,10 @@ def run(
     log_level: Annotated[
         str, typer.Option(help="Lowest level that nodes log: debug, info, warn, error or fatal")
     ] = "info",
-    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    json: Json = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
 ) -> None:
     """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
-    refuse_file(json)
     refuse_file(plot, PICTURES)
     from spec_control_ros.cli.run import run as run_system
 
@@ -140,10 +141,8 @@ def run(
 
 @app.command()
 def parameters(
-    robot: Annotated[str, typer.Argument(help="Shipped robot, robot file, or environment")],
-    mode: Annotated[
-        str, typer.Option(help="Mode: lockstep (the simulation waits for every command) or realtime")
-    ] = "realtime",
+    robot: Robot,
+    mode: Mode = "realtime",
     hardware: Annotated[bool, typer.Option("--hardware", help="Include what applies on hardware")] = False,
 ) -> None:
     """Print what each node of a robot is given, as a ROS parameter file: for nodes that are started one by one."""
@@ -159,10 +158,8 @@ def convert(
     task: Annotated[str, typer.Option(help="Task that it was trained for, such as humanoid-walk")],
     control_period: Annotated[
         float | None,
-        typer.Option(
-            help="Duration of a tick in seconds [default: the task's own, with an action repeat of 2]",
-            min=0.0001,
-            callback=finite,
+        real(
+            "Duration of a tick in seconds [default: the task's own, with an action repeat of 2]", low=0.0001
         ),
     ] = None,
     single_task: Annotated[
@@ -200,9 +197,7 @@ def download(
             help="Size of the multi-task model: 1, 5, 19, 48 or 317 [default: the single-task model]"
         ),
     ] = "",
-    seed: Annotated[
-        int, typer.Option(help="Seed of the single-task checkpoint: 1, 2 or 3", min=1, max=LARGEST)
-    ] = 1,
+    seed: Annotated[int, number("Seed of the single-task checkpoint: 1, 2 or 3", low=1)] = 1,
     folder: Annotated[
         Path | None, typer.Option(help="Model folder to write [default: official/TASK]")
     ] = None,
@@ -244,16 +239,10 @@ def train(
         ),
     ] = None,
     updates: Annotated[
-        int | None,
-        typer.Option(
-            help="Total number of gradient steps [default: the recipe's, or 20000]", min=1, max=LARGEST
-        ),
+        int | None, number("Total number of gradient steps [default: the recipe's, or 20000]", low=1)
     ] = None,
     seed: Annotated[
-        int | None,
-        typer.Option(
-            help="Seed of weights, episodes and sampling [default: the recipe's]", min=0, max=LARGEST
-        ),
+        int | None, number("Seed of weights, episodes and sampling [default: the recipe's]")
     ] = None,
     start: Annotated[
         str | None, typer.Option("--from", help="Shipped model or model folder to start from")
@@ -271,12 +260,7 @@ def train(
         typer.Option(help="Precision of matrix products: auto, float32 or bfloat16"),
     ] = "auto",
     threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
-    processes: Annotated[
-        int,
-        typer.Option(
-            help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
-        ),
-    ] = 0,
+    processes: PlantProcesses = 0,
     compile: Annotated[
         bool, typer.Option(help="Compile the losses; needs g++, and takes a minute once")
     ] = True,
@@ -287,10 +271,7 @@ def train(
         ),
     ] = False,
     minutes: Annotated[
-        float | None,
-        typer.Option(
-            help="Wall-clock minutes after which the run saves its state and ends", min=0.0, callback=finite
-        ),
+        float | None, real("Wall-clock minutes after which the run saves its state and ends", low=0.0)
     ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard files beside log.csv")
@@ -333,9 +314,7 @@ def train(
 
 @app.command()
 def collect(
-    task: Annotated[
-        str, typer.Argument(help="Shipped robot, robot file, or environment such as walker-walk")
-    ],
+    task: Robot,
     policy: Annotated[
         str,
         typer.Option(
@@ -343,27 +322,21 @@ def collect(
             "another model"
         ),
     ] = "planner,prior,noisy",
-    episodes: Annotated[int, typer.Option(help="Number of episodes of each policy", min=1, max=LARGEST)] = 20,
+    episodes: Annotated[int, number("Number of episodes of each policy", low=1)] = 20,
     folder: Annotated[
         Path | None, typer.Option(help="Folder to write, which must not exist [default: results/data/TASK]")
     ] = None,
-    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
+    model: Model = "",
     seed: Annotated[int, typer.Option(help="Seed of episodes and noise", min=0, max=1000)] = 0,
     plants: Annotated[
         int, typer.Option(help="Number of environments that step together", min=1, max=1024)
     ] = 8,
-    processes: Annotated[
-        int,
-        typer.Option(
-            help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
-        ),
-    ] = 0,
-    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    processes: PlantProcesses = 0,
+    json: Json = None,
 ) -> None:
     """Record a data set of mixed quality from several policies, and print a histogram of its returns."""
     folder = folder or Path("results/data") / file_name(task)
     refuse_folder(folder)
-    refuse_file(json)
     from spec_control_ros.cli.collect import CollectOptions
     from spec_control_ros.cli.collect import collect as collect_episodes
 
@@ -378,38 +351,22 @@ def distill(
             help="Shipped model, such as walker-walk, or model folder; the networks are written there"
         ),
     ],
-    episodes: Annotated[int, typer.Option(help="Number of episodes in each round", min=1, max=LARGEST)] = 6,
+    episodes: Annotated[int, number("Number of episodes in each round", low=1)] = 6,
     rounds: Annotated[
-        int,
-        typer.Option(
-            help="Number of rounds; each collects data with the correctors of the round before",
-            min=1,
-            max=LARGEST,
-        ),
+        int, number("Number of rounds; each collects data with the correctors of the round before", low=1)
     ] = 3,
-    draws: Annotated[int, typer.Option(help="Number of teacher searches to average", min=1, max=LARGEST)] = 2,
-    updates: Annotated[
-        int, typer.Option(help="Number of gradient steps in each round", min=1, max=LARGEST)
-    ] = 3000,
-    hidden: Annotated[int, typer.Option(help="Width of the corrector networks", min=8, max=LARGEST)] = 128,
-    held_out: Annotated[
-        int, typer.Option(help="Number of episodes to measure errors on", min=1, max=LARGEST)
-    ] = 2,
+    draws: Annotated[int, number("Number of teacher searches to average", low=1)] = 2,
+    updates: Annotated[int, number("Number of gradient steps in each round", low=1)] = 3000,
+    hidden: Annotated[int, number("Width of the corrector networks", low=8)] = 128,
+    held_out: Annotated[int, number("Number of episodes to measure errors on", low=1)] = 2,
     returns: Annotated[
-        int,
-        typer.Option(
-            help="Number of episodes to measure returns on, with and without correctors", min=0, max=LARGEST
-        ),
+        int, number("Number of episodes to measure returns on, with and without correctors")
     ] = 10,
-    queue_length: Annotated[
-        int, typer.Option(help="Queue length K (0: the robot's)", min=0, max=LARGEST)
-    ] = 0,
-    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, episodes and sampling", min=0, max=LARGEST)] = 0,
-    workers: Annotated[
-        int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
-    ] = 0,
-    robot: Annotated[str, typer.Option(help=ROBOT)] = "",
+    queue_length: QueueLength = 0,
+    params: Params = None,
+    seed: Annotated[int, number("Seed of weights, episodes and sampling")] = 0,
+    workers: Workers = 0,
+    robot: DrivenRobot = "",
     student_only: Annotated[
         bool,
         typer.Option(
@@ -435,28 +392,17 @@ def distill(
 def calibrate(
     model: Annotated[str, typer.Argument(help="Shipped model, such as walker-walk, or model folder")],
     false_alarm_rate: Annotated[
-        float,
-        typer.Option(help="Fraction of nominal ticks at which the queue may be dropped", callback=finite),
+        float, real("Fraction of nominal ticks at which the queue may be dropped")
     ] = 0.01,
-    correction_rate: Annotated[
-        float, typer.Option(help="Fraction of nominal ticks to correct", callback=finite)
-    ] = 0.99,
+    correction_rate: Annotated[float, real("Fraction of nominal ticks to correct")] = 0.99,
     episodes: Annotated[
         int,
-        typer.Option(
-            help="Smallest number of episodes to fit the thresholds to; runs more if they are needed",
-            min=2,
-            max=LARGEST,
-        ),
+        number("Smallest number of episodes to fit the thresholds to; runs more if they are needed", low=2),
     ] = 24,
-    most_episodes: Annotated[
-        int, typer.Option(help="Number of episodes after which it gives up", min=2, max=LARGEST)
-    ] = 400,
-    held_out: Annotated[
-        int, typer.Option(help="Number of episodes to verify each mode on", min=1, max=LARGEST)
-    ] = 10,
-    corrector: Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")] = "auto",
-    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    most_episodes: Annotated[int, number("Number of episodes after which it gives up", low=2)] = 400,
+    held_out: Annotated[int, number("Number of episodes to verify each mode on", low=1)] = 10,
+    corrector: Corrector = "auto",
+    params: Params = None,
     regret: Annotated[
         Path | None,
         typer.Option(
@@ -464,12 +410,9 @@ def calibrate(
         ),
     ] = None,
     share: Annotated[
-        float,
-        typer.Option(
-            help="With --regret: share of the return that may be lost", min=0.0, max=1.0, callback=finite
-        ),
+        float, real("With --regret: share of the return that may be lost", low=0.0, high=1.0)
     ] = 0.01,
-    robot: Annotated[str, typer.Option(help=ROBOT)] = "",
+    robot: DrivenRobot = "",
 ) -> None:
     """Fit the thresholds of the gate for a given rate of false alarms, and write them into the model's card."""
     from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
@@ -491,35 +434,25 @@ def calibrate(
 
 @app.command()
 def bench(
-    robot: Annotated[
-        str, typer.Argument(help="Shipped robot, robot file, or environment such as walker-walk")
-    ],
-    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
+    robot: Robot,
+    model: Model = "",
     episodes: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of episodes of each mode [default: one for each seed, or 20]", min=1, max=LARGEST
-        ),
+        int | None, number("Number of episodes of each mode [default: one for each seed, or 20]", low=1)
     ] = None,
-    seeds: Annotated[
-        str,
-        typer.Option(help="Seeds: a range such as 0:20 (0 to 19), a list such as 3,5,8, or the first seed"),
-    ] = "",
+    seeds: Seeds = "",
     modes: Annotated[
         str,
         typer.Option(
             help="Modes in config/modes, separated by commas; _dN delays plans by N ticks [default: all]"
         ),
     ] = "",
-    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
+    params: Params = None,
     device: Annotated[str, typer.Option(help="Torch device of the planner")] = "cpu",
-    workers: Annotated[
-        int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
-    ] = 0,
+    workers: Workers = 0,
     report: Annotated[
         Path | None, typer.Option(help="Folder for page and results [default: results/bench-ROBOT]")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+    json: Json = None,
     csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
     ros: Annotated[
         bool, typer.Option("--ros", help="Run through the ROS nodes as well, in lockstep")
@@ -531,7 +464,6 @@ def bench(
 ) -> None:
     """Compare control modes on the same model and seeds; an interrupted benchmark continues."""
     refuse_folder(report)
-    refuse_file(json)
     refuse_file(csv)
     from spec_control_ros.cli.bench import BenchOptions
     from spec_control_ros.cli.bench import bench as run_benchmark
@@ -557,39 +489,23 @@ def bench(
 
 @app.command()
 def regret(
-    robot: Annotated[
-        str, typer.Argument(help="Shipped robot, robot file, or environment such as walker-walk")
-    ],
-    model: Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")] = "",
+    robot: Robot,
+    model: Model = "",
     episodes: Annotated[
-        int | None,
-        typer.Option(help="Number of seeds [default: one for each seed, or 4]", min=1, max=LARGEST),
+        int | None, number("Number of seeds [default: one for each seed, or 4]", low=1)
     ] = None,
-    seeds: Annotated[
-        str,
-        typer.Option(help="Seeds: a range such as 0:20 (0 to 19), a list such as 3,5,8, or the first seed"),
-    ] = "",
-    ticks: Annotated[
-        int, typer.Option(help="Number of ticks of an episode that are forked, about", min=1, max=LARGEST)
-    ] = 20,
+    seeds: Seeds = "",
+    ticks: Annotated[int, number("Number of ticks of an episode that are forked, about", low=1)] = 20,
     commit: Annotated[
         int,
-        typer.Option(
-            help="Number of ticks for which a branch executes the queue before it replans at every tick",
-            min=1,
-            max=LARGEST,
+        number(
+            "Number of ticks for which a branch executes the queue before it replans at every tick", low=1
         ),
     ] = 1,
-    horizon: Annotated[
-        int, typer.Option(help="Number of ticks whose rewards are compared", min=1, max=LARGEST)
-    ] = 40,
+    horizon: Annotated[int, number("Number of ticks whose rewards are compared", low=1)] = 40,
     tolerance: Annotated[
         float,
-        typer.Option(
-            help="Regret that is tolerated, as a fraction of what replanning returns over the horizon",
-            min=0.0,
-            callback=finite,
-        ),
+        real("Regret that is tolerated, as a fraction of what replanning returns over the horizon", low=0.0),
     ] = 0.01,
     disturb: Annotated[
         str,
@@ -597,21 +513,16 @@ def regret(
             help="Disturbance of further episodes, with sizes if need be, as push or push:0.3,1 [default: none]"
         ),
     ] = "",
-    queue_length: Annotated[
-        int, typer.Option(help="Queue length K (0: the robot's)", min=0, max=LARGEST)
-    ] = 0,
-    params: Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")] = None,
-    workers: Annotated[
-        int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
-    ] = 0,
+    queue_length: QueueLength = 0,
+    params: Params = None,
+    workers: Workers = 0,
     report: Annotated[
         Path | None, typer.Option(help="Folder for page and results [default: results/regret-ROBOT]")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+    json: Json = None,
 ) -> None:
     """Measure what each decision costs, by living through ticks again; an interrupted run continues."""
     refuse_folder(report)
-    refuse_file(json)
     from spec_control_ros.cli.regret import RegretOptions
     from spec_control_ros.cli.regret import regret as measure_regret
     from spec_control_ros.core.settings import settings_from
@@ -631,15 +542,12 @@ def analyze(
         typer.Argument(help="Folder of a bag, or its .mcap or .db3 file; give two to compare them"),
     ],
     html: Annotated[Path | None, typer.Option(help="HTML page to write; it opens offline")] = None,
-    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    json: Json = None,
     csv: Annotated[Path | None, typer.Option(help="Folder to write epochs.csv and ticks.csv to")] = None,
-    namespace: Annotated[
-        str | None, typer.Option(help="Namespace of the robot, if the bag holds several")
-    ] = None,
+    namespace: RecordedNamespace = None,
 ) -> None:
     """Report what happened in a recorded bag, or compare two bags; damaged bags are read as far as possible."""
     refuse_file(html)
-    refuse_file(json)
     refuse_folder(csv)
     from spec_control_ros.cli.analyze import analyze as analyze_bags
 
@@ -685,22 +593,19 @@ def hil(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def replay(
     settings: typer.Context,
-    bag: Annotated[Path, typer.Argument(help="Folder of a recorded run, or its .mcap or .db3 file")],
+    bag: Bag,
     model: Annotated[str, typer.Option(help="Model that drove the robot [default: the recorded one]")] = "",
-    namespace: Annotated[
-        str | None, typer.Option(help="Namespace of the robot, if the bag holds several")
-    ] = None,
+    namespace: RecordedNamespace = None,
     plan_again: Annotated[
         bool, typer.Option("--plan-again", help="Plan everything again; use no recorded plan")
     ] = False,
     sweep: Annotated[
         str, typer.Option(help="Sweep one setting: NAME=FIRST:LAST:COUNT, such as gate.accept=0.05:0.5:10")
     ] = "",
-    json: Annotated[Path | None, typer.Option(help="JSON report to write")] = None,
+    json: Json = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of the sweep to write")] = None,
 ) -> None:
     """Decide a recorded run again with other settings, such as --gate.accept 0.2 --corrector none."""
-    refuse_file(json)
     refuse_file(plot, PICTURES)
     from spec_control_ros.cli.replay import ReplayOptions, given_settings
     from spec_control_ros.cli.replay import replay as replay_bag
@@ -721,38 +626,23 @@ def replay(
 
 @app.command()
 def publish(
-    bag: Annotated[Path, typer.Argument(help="Folder of a recorded run, or its .mcap or .db3 file")],
+    bag: Bag,
     rate: Annotated[
         str,
         typer.Option(
             help="When to publish: recorded (at the recorded times) or answered (after each answer)"
         ),
     ] = "recorded",
-    speed: Annotated[
-        float, typer.Option(help="Factor on recorded time; 2 is twice as fast", min=0.001, callback=finite)
-    ] = 1.0,
+    speed: Annotated[float, real("Factor on recorded time; 2 is twice as fast", low=0.001)] = 1.0,
     first_epoch: Annotated[
         int,
-        typer.Option(
-            help="Number of the first epoch; an executor refuses epochs seen before [default: the recorded]",
-            min=0,
-            max=LARGEST,
-        ),
+        number("Number of the first epoch; an executor refuses epochs seen before [default: the recorded]"),
     ] = 0,
-    namespace: Annotated[
-        str | None, typer.Option(help="Namespace of the recorded robot, if the bag holds several")
-    ] = None,
+    namespace: RecordedNamespace = None,
     to_namespace: Annotated[str, typer.Option(help="Namespace of the executor")] = "",
-    start_timeout: Annotated[
-        float, typer.Option(help="Seconds to wait for an executor", min=0.0, callback=finite)
-    ] = 60.0,
+    start_timeout: Annotated[float, real("Seconds to wait for an executor", low=0.0)] = 60.0,
     answer_timeout: Annotated[
-        float,
-        typer.Option(
-            help="Seconds to wait for an answer before the next observation is published",
-            min=0.0,
-            callback=finite,
-        ),
+        float, real("Seconds to wait for an answer before the next observation is published", low=0.0)
     ] = 10.0,
 ) -> None:
     """Publish the observations of a bag to a running executor, in place of the robot."""

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from spec_control_ros.cli.main import LARGEST, MAX_PROCESSES, finite, main
+from spec_control_ros.cli.main import main
+from spec_control_ros.cli.options import LARGEST, MAX_PROCESSES, finite
 from spec_control_ros.core.output import refuse_file, refuse_folder
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

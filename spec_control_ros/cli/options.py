@@ -1,0 +1,68 @@
+"""Options and arguments that several commands have."""
+
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spec_control_ros.core.output import refuse_file
+
+LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
+
+
+def finite(value: float | None) -> float | None:
+    """A number that one can compute with: `nan` and `inf` are floats to Python, and within every range to click."""
+    if value is not None and not isfinite(value):
+        raise typer.BadParameter(f"got {value}, expected a finite number")
+    return value
+
+
+def number(help: str, *, low: int = 0) -> Any:
+    """An option that takes a whole number."""
+    return typer.Option(help=help, min=low, max=LARGEST)
+
+
+def real(help: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """An option that takes a finite number."""
+    return typer.Option(help=help, min=low, max=high, callback=finite)
+
+
+def _writable(file: Path | None) -> Path | None:
+    refuse_file(file)
+    return file
+
+
+Robot = Annotated[
+    str, typer.Argument(help="Shipped robot, robot file, or environment such as gymnasium:HalfCheetah-v5")
+]
+DrivenRobot = Annotated[
+    str,
+    typer.Option(
+        help="Robot that the model drives: shipped one or robot file [default: that of the model's task]"
+    ),
+]
+Bag = Annotated[Path, typer.Argument(help="Folder of a recorded run, or its .mcap or .db3 file")]
+Model = Annotated[str, typer.Option(help="Shipped model or model folder [default: the robot's]")]
+Mode = Annotated[
+    str, typer.Option(help="Mode: lockstep (the simulation waits for every command) or realtime")
+]
+Corrector = Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")]
+Params = Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")]
+QueueLength = Annotated[int, number("Queue length K (0: the robot's)")]
+Seeds = Annotated[
+    str, typer.Option(help="Seeds: a range such as 0:20 (0 to 19), a list such as 3,5,8, or the first seed")
+]
+RecordedNamespace = Annotated[
+    str | None, typer.Option(help="Namespace of the robot, if the bag holds several")
+]
+Workers = Annotated[
+    int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
+]
+PlantProcesses = Annotated[
+    int,
+    typer.Option(
+        help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
+    ),
+]
+Json = Annotated[Path | None, typer.Option(help="JSON file to write", callback=_writable)]
