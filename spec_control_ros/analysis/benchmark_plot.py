@@ -142,14 +142,17 @@ def _changes(axes: Axes, rows: list[Row]) -> None:
     for row in _undelayed(_compared(rows)):
         if row["mode"].split(",")[0] != "replan":
             names.append(row["mode"])
-            ratios.append([row[key] for key in keys])
+            # Returns that are not positive have no ratio.
+            ratios.append([np.nan if row[key] is None else row[key] for key in keys])
     height, y = 0.26, np.arange(len(names))
     for i, (label, shade) in enumerate(
         (("planning inferences", "#1f6feb"), ("mean step latency", "#8250df"), ("return", "#2ea043"))
     ):
         change = [100.0 * (r[i] - 1.0) for r in ratios]
         bars = axes.barh(y + (i - 1) * height, change, height, color=shade, label=label)
-        axes.bar_label(bars, [f"{c:+.1f}" for c in change], padding=2, fontsize="x-small")
+        axes.bar_label(
+            bars, ["" if np.isnan(c) else f"{c:+.1f}" for c in change], padding=2, fontsize="x-small"
+        )
     axes.set_yticks(y, names)
     axes.invert_yaxis()
     axes.axvline(0.0, color="#24292f", linewidth=0.8)

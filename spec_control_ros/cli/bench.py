@@ -17,11 +17,10 @@ from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal
-from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
-from spec_control_ros.evaluation.control_mode import MODES, find_modes
-from spec_control_ros.evaluation.episode_runner import EpisodeRunner
+from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
@@ -97,40 +96,34 @@ def bench(options: BenchOptions) -> int:
 def _contenders(
     options: BenchOptions, subject: Subject, folder: Path, console: Console
 ) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
-    """The modes asked for, in one process and through the nodes, each one checked before any is run."""
+    """The modes in one process and through the nodes, each one checked before any is run.
+
+    Raises:
+        SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have.
+    """
     config = share_folder() / "config"
     modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
     seeds = parse_seeds(options.seeds, options.episodes)
     robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()
-    in_process = [
-        benchmark_run
-        for benchmark_run in benchmark_runs(subject, modes, seeds, robot, folder)
-        if _can_run(benchmark_run, runner, console, is_asked_for=bool(options.modes))
-    ]
+
+    def prepared(mode: ControlMode) -> BenchmarkRun | None:
+        try:
+            (benchmark_run,) = benchmark_runs(subject, [mode], seeds, robot, folder)
+            runner.check(benchmark_run.trials[0])
+        except (CheckpointError, SettingsError) as error:
+            if options.modes or mode.name == BASELINE:
+                raise
+            console.print(f"without {mode.name}: {error}", style="yellow")
+            return None
+        return benchmark_run
+
+    in_process = [benchmark_run for mode in modes if (benchmark_run := prepared(mode)) is not None]
     ways = [Backend.ROS] * options.has_ros + [Backend.REALTIME] * options.has_realtime
     if ways:
         refuse_for_ros(seeds)
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
     return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, robot, folder, way)]
-
-
-def _can_run(
-    benchmark_run: BenchmarkRun, runner: EpisodeRunner, console: Console, *, is_asked_for: bool
-) -> bool:
-    """Whether the model has what a mode needs.
-
-    Raises:
-        SpecControlError: it has not, and the mode was asked for by name; or nothing could be run.
-    """
-    try:
-        runner.check(benchmark_run.trials[0])
-    except CheckpointError as error:
-        if is_asked_for:
-            raise
-        console.print(f"without {benchmark_run.mode.name}: {error}", style="yellow")
-        return False
-    return True
 
 
 def _measure(subject: Subject, measured: list[BenchmarkRun], workers: int, progress: BenchProgress) -> None:
