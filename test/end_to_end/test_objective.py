@@ -11,7 +11,6 @@ from cart_robot import write_robot
 from ros_support import Probe
 
 from spec_control_interfaces import msg
-from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.executor_input import InputKind
 from spec_control_ros.evaluation.replay.recording import read_recording
 from spec_control_ros.ros.qos import LATEST
@@ -23,19 +22,26 @@ TARGETS = (0.5, 1.5, 0.0)  # m/s
 def test_robot_follows_a_target_that_is_changed_while_it_runs(
     run: Callable[..., Any], probe: Probe, tmp_path: Path
 ) -> None:
-    bag, status = tmp_path / "bag", probe.hear_status()
-    observed = probe.hear(msg.Observation, "observation", LATEST)
+    bag, observed = tmp_path / "bag", probe.hear(msg.Observation, "observation", LATEST)
     process = run("--record", str(bag), robot=str(write_robot(tmp_path, time_limit_s=1000.0)))
-    probe.until(lambda: status, lambda: process.text)
+    probe.until(lambda: observed, lambda: process.text)
     for target in TARGETS:
         (result,) = probe.set_parameters("planner", planner__cost__speed__target=target)
         assert result.successful, result.reason
-        newest = status[-1].tick
-        probe.until(lambda after=newest: status[-1].tick > after + 50, lambda: process.text)
-        assert np.mean([each.data[1] for each in observed[-12:]]) == pytest.approx(target, abs=0.25)
+        probe.until(lambda t=target: abs(_speed(observed) - t) < 0.2, lambda: process.text)
     process.send(signal.SIGINT)
     assert process.wait() == 130, process.text
-    told = [each for each in status if each.reason == Reason.OBJECTIVE_CHANGED]
-    assert {each.decision for each in told} == {DecisionKind.REPLAN}
-    recording = read_recording(bag)
-    assert [given.kind for given in recording.inputs].count(InputKind.OBJECTIVE_CHANGED) == len(TARGETS)
+    recording, tick, changed_at = read_recording(bag), 0, []
+    for given in recording.inputs:
+        tick = given.tick if given.kind is InputKind.OBSERVATION else tick
+        changed_at += [tick] * (given.kind is InputKind.OBJECTIVE_CHANGED)
+    assert len(changed_at) == len(TARGETS)
+    observed_at = {plan.plan_id: plan.observation_tick for plan in recording.plans.values()}
+    plan_ids = {step.record.tick: step.record.plan_id for step in recording.steps}
+    for tick in changed_at:  # nothing that was planned before is executed any more
+        assert observed_at[plan_ids[tick + 1]] >= tick
+
+
+def _speed(observed: list[msg.Observation]) -> float:
+    """The mean of a while: the search is noisy."""
+    return float(np.mean([each.data[1] for each in observed[-12:]]))
