@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.executor.memory_growth import MemoryGrowth, MemorySample
-from spec_control_ros.analysis.distribution import in_words
+from benchmarks.spread import in_words
 from spec_control_ros.cli.terminal import coloured
 
 # What the executor is to keep to

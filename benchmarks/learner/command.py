@@ -8,7 +8,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.learner.update_benchmark import UpdateBenchmark, spreads
-from spec_control_ros.analysis.distribution import in_words, spread
+from benchmarks.spread import in_words, spread
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.output import write_text

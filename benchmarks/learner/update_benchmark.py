@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.learner.eager_update import EagerUpdate
-from spec_control_ros.analysis.distribution import Spread, spread
+from benchmarks.spread import Spread, spread
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner

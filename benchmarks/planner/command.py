@@ -23,7 +23,7 @@ from benchmarks.planner.variants import (
     random_model,
     variants,
 )
-from spec_control_ros.analysis.distribution import Spread
+from benchmarks.spread import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info

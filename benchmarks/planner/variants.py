@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.planner.eager_search import EagerSearch
 from benchmarks.planner.roofline import Multiplication, main_products, plan_flop, synchronise
-from spec_control_ros.analysis.distribution import spread
+from benchmarks.spread import spread
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel

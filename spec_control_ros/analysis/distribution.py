@@ -27,28 +27,3 @@ def distribution(values: Sequence[float] | NDArray[np.floating]) -> Distribution
     with np.errstate(over="ignore"):  # of a damaged bag
         p50, p95, p99 = (float(p) for p in np.percentile(finite, PERCENTILES))
         return {"mean": float(finite.mean()), "p50": p50, "p95": p95, "p99": p99}
-
-
-class Spread(TypedDict):
-    """What was measured several times: one number alone would say nothing of how far to trust it."""
-
-    median: float
-    low: float
-    high: float
-
-
-def spread(values: Sequence[float] | NDArray[np.floating]) -> Spread:
-    """The median of at least one value, the lowest and the highest."""
-    return {"median": float(np.median(values)), "low": float(np.min(values)), "high": float(np.max(values))}
-
-
-def in_words(of: Spread, form: str = ".2f", scale: float = 1.0) -> str:
-    """`2.44 (2.31 to 2.58)`.
-
-    Args:
-        of: The distribution.
-        form: Format of each number.
-        scale: Factor for each number.
-    """
-    median, low, high = (format(scale * value, form) for value in (of["median"], of["low"], of["high"]))
-    return f"{median} ({low} to {high})"

@@ -61,10 +61,6 @@ class CalibrationError(SpecControlError):
     """There is too little nominal operation to calibrate thresholds from."""
 
 
-class InputLogError(SpecControlError, ValueError):
-    """A message about the control law's inputs is damaged."""
-
-
 class BagError(SpecControlError):
     """A bag is missing, empty, damaged beyond use, or holds nothing of ours."""
 

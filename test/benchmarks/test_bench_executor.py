@@ -8,7 +8,7 @@ from rich.console import Console
 
 from benchmarks.executor.command import Bench, BenchExecutorOptions, bench_executor, parse_rates
 from benchmarks.executor.report import show_latency, show_rates
-from spec_control_ros.analysis.distribution import spread
+from benchmarks.spread import spread
 from spec_control_ros.core.errors import SettingsError
 
 
@@ -28,7 +28,7 @@ def options(**given: Any) -> BenchExecutorOptions:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"robot": "dog"}, "robot: got 'dog', expected one of cheetah, humanoid"),
+        ({"robot": "dog"}, "robot: got 'dog', expected one of cheetah, cheetah_sampling, humanoid"),
         ({"rates": "50,fast"}, "rates: got '50,fast', expected Hz from 1"),
         ({"rates": "0"}, "rates: got '0'"),
         ({"rates": "5000"}, "rates: got '5000', expected Hz from 1 to 2000"),
