@@ -6,7 +6,16 @@ from pathlib import Path
 from jinja2 import Environment
 
 from spec_control_ros.analysis.benchmark_plot import plot_benchmark
-from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, LEGEND, Row, changes, table
+from spec_control_ros.analysis.benchmark_table import (
+    CHANGES_HEADER,
+    DISTURBED_HEADER,
+    HEADER,
+    LEGEND,
+    Row,
+    changes,
+    disturbed,
+    table,
+)
 from spec_control_ros.core.output import write_text
 
 PAGE = """<!doctype html>
@@ -31,6 +40,9 @@ measured on {{ result.machine }}.<br><code>{{ result.command }}</code></p>
 {% if result.verdict %}<p><b>{{ result.verdict.text }}</b></p>{% endif %}
 {% if changes %}<h2>Beside the paper's figures</h2>{{ table(changes_header, changes, "theirs") }}
 <p class="theirs">Theirs: arXiv 2512.17250, another model on another machine.</p>{% endif %}
+{% if disturbed %}<h2>Under disturbances</h2>{{ table(disturbed_header, disturbed) }}
+<p>Falls are episodes that return less than half of what replanning (or the first mode) returns undisturbed.</p>
+{% endif %}
 {% for title, image in pictures.items() %}
 <h2>{{ title }}</h2>
 <figure><img alt="{{ title }}" src="data:image/png;base64,{{ image }}"></figure>
@@ -63,6 +75,8 @@ def write_page(result: Row, folder: Path) -> Path:
             rows=table(result),
             changes_header=CHANGES_HEADER,
             changes=changes(result),
+            disturbed_header=DISTURBED_HEADER,
+            disturbed=disturbed(result),
             pictures=pictures,
         ),
     )

@@ -65,7 +65,29 @@ def plot_benchmark(result: Row, folder: Path) -> dict[str, Path]:
             draw(axes, rows)
             axes.set_title(f"{result['task']}: {title[0].lower()}{title[1:]}", loc="left", fontsize="medium")
             written[title] = _save(figure, folder / f"{name}.png")
+    for name in dict.fromkeys(row["disturbance"] for row in result.get("disturbed", [])):
+        own = [row for row in result["disturbed"] if row["disturbance"] == name]
+        title = f"Under {name.replace('_', ' ')} of growing size"
+        written[title] = _save(_disturbed(own), folder / f"disturbed_{name}.png")
     return written
+
+
+def _disturbed(rows: list[Row]) -> Figure:
+    """Return, falls and plans against the size of a disturbance."""
+    figure, panels = plt.subplots(1, 3, figsize=(15.0, 4.2), layout="constrained")
+    kinds = (("return_mean", "return"), ("fall_rate", "share of falls"), ("plans_mean", "plans an episode"))
+    for axes, (key, label) in zip(panels, kinds, strict=True):
+        for mode in dict.fromkeys(row["mode"] for row in rows):
+            own = [row for row in rows if row["mode"] == mode]
+            spread = [row["return_ci95"] or 0.0 for row in own] if key == "return_mean" else None
+            sizes, values = [row["size"] for row in own], [row[key] for row in own]
+            axes.errorbar(sizes, values, spread, marker="o", capsize=3, color=colour(mode), label=mode)
+        axes.set_xlabel("size")
+        axes.set_ylabel(label)
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+    _frame(panels[-1])
+    return figure
 
 
 def colour(mode: str) -> str:

@@ -20,6 +20,7 @@ LEGEND = (
     "episode's, on average; latency is from observation to command (mean/p50/p95/p99); intervals are 95 % of the mean "
     "over episodes."
 )
+DISTURBED_HEADER = ("disturbance", "size", "mode", "return", "falls", "plans", "decisions")
 CHANGES_HEADER = ("against replanning every tick", "plans", "mean step latency", "return")
 
 # Lin et al., arXiv 2512.17250, humanoid-walk, 5M model: replanning every tick, then speculating with corrector.
@@ -41,6 +42,23 @@ def table(result: Row) -> list[list[str]]:
     """Cells under `HEADER`, a row a mode; those that the model has not the parts for come last, and say so."""
     left_out = [[mode, "not there", *[""] * (len(HEADER) - 2)] for mode in result.get("left_out", [])]
     return [_cells(row) for row in rows_of(result)] + left_out
+
+
+def disturbed(result: Row) -> list[list[str]]:
+    """Cells under `DISTURBED_HEADER`, a row a disturbance, size and mode."""
+    return [
+        [
+            row["disturbance"],
+            f"{row['size']:g}",
+            row["mode"],
+            f"{row['return_mean']:.1f}"
+            + ("" if row["return_ci95"] is None else f" ± {row['return_ci95']:.1f}"),
+            f"{100.0 * row['fall_rate']:.0f} %",
+            f"{row['plans_mean']:.1f}",
+            "/".join(f"{count:.0f}" for count in row["decisions"].values()),
+        ]
+        for row in result.get("disturbed", [])
+    ]
 
 
 def changes(result: Row) -> list[list[str]]:

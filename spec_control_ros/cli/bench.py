@@ -19,11 +19,20 @@ from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name, refuse_folder
-from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
+from spec_control_ros.evaluation.benchmark import (
+    Backend,
+    BenchmarkRun,
+    RobotConfig,
+    benchmark_runs,
+    disturbed_rows,
+    rows,
+)
 from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance
 
 INTERRUPTED = 130
 
@@ -46,6 +55,7 @@ class BenchOptions:
     has_ros: bool  # through the nodes as well, in lockstep
     has_realtime: bool  # and with a plant that does not wait
     has_card: bool
+    disturb: str = ""  # as `push` or `push:0.3,1`, or all; empty: nothing disturbs
 
 
 def bench(options: BenchOptions) -> int:
@@ -62,11 +72,12 @@ def bench(options: BenchOptions) -> int:
     report = options.report or Path("results") / f"bench-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
     in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
+    disturbed = _disturbed(options, subject, report / "episodes", in_process)
     if options.has_card:
         refuse_card(in_process)
     try:
-        with BenchProgress([*in_process, *through_nodes], console) as progress:
-            _measure(subject, in_process, options.workers, progress)
+        with BenchProgress([*in_process, *disturbed, *through_nodes], console) as progress:
+            _measure(subject, [*in_process, *disturbed], options.workers, progress)
             _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues the benchmark")
@@ -83,6 +94,7 @@ def bench(options: BenchOptions) -> int:
             t.value: rows([c for c in through_nodes if c.backend is t])
             for t in (Backend.ROS, Backend.REALTIME)
         },
+        "disturbed": disturbed_rows([*in_process, *disturbed]),
         "seeds": [trial.seed for trial in in_process[0].trials],
         "command": shlex.join(["spec-control", *sys.argv[1:]]),
         "machine": hardware_info(),
@@ -126,8 +138,35 @@ def _contenders(
     return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, robot, folder, way)]
 
 
+def _disturbed(
+    options: BenchOptions, subject: Subject, folder: Path, nominal: list[BenchmarkRun]
+) -> list[BenchmarkRun]:
+    """The modes that can run, once more for every disturbance and size asked for."""
+    if not options.disturb:
+        return []
+    texts = list(SIZES) if options.disturb == "all" else [options.disturb]
+    plant, modes = make_control_plant(subject.task), [c.mode for c in nominal]
+    seeds = [trial.seed for trial in nominal[0].trials]
+    robot = RobotConfig(share_folder() / "config", options.params, options.robot)
+    return [
+        run
+        for name, sizes in map(parse_disturbance, texts)
+        for size in sizes
+        if size
+        for run in benchmark_runs(
+            subject,
+            modes,
+            seeds,
+            robot,
+            folder,
+            disturbance=(name, size),
+            faults=disturbance(name, size, plant),
+        )
+    ]
+
+
 def _measure(subject: Subject, measured: list[BenchmarkRun], workers: int, progress: BenchProgress) -> None:
-    by_name = {c.mode.name: c for c in measured}
+    by_name = {c.name: c for c in measured}
     missing = [trial for benchmark_run in measured for trial in benchmark_run.missing]
     with closing(measure(subject, missing, workers)) as episodes:
         for trial, measurement in episodes:

@@ -21,8 +21,8 @@ class BenchProgress:
         columns = (BarColumn(), MofNCompleteColumn(), plain("{task.fields[mean]}"), TimeElapsedColumn())
         self._progress = progress(console, *columns)
         self._bars = {
-            (c.backend, c.mode.name): self._progress.add_task(
-                c.mode.name + NAMES[c.backend], total=len(c.trials), mean=""
+            (c.backend, c.name): self._progress.add_task(
+                c.name + NAMES[c.backend], total=len(c.trials), mean=""
             )
             for c in measured
         }
@@ -49,5 +49,5 @@ class BenchProgress:
     def _update(self, benchmark_run: BenchmarkRun, returns: list[float]) -> None:
         mean = f"return {sum(returns) / len(returns):.1f}" if returns else ""
         self._progress.update(
-            self._bars[benchmark_run.backend, benchmark_run.mode.name], completed=len(returns), mean=mean
+            self._bars[benchmark_run.backend, benchmark_run.name], completed=len(returns), mean=mean
         )

@@ -12,7 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.benchmark_page import write_page
-from spec_control_ros.analysis.benchmark_table import HEADER, LEGEND, rows_of, table
+from spec_control_ros.analysis.benchmark_table import (
+    DISTURBED_HEADER,
+    HEADER,
+    LEGEND,
+    disturbed,
+    rows_of,
+    table,
+)
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.benchmark import BenchmarkRun
@@ -34,6 +41,11 @@ def report_result(
     for row in table(result):
         cells.add_row(*row)
     console.print(cells)
+    if rows_disturbed := disturbed(result):
+        cells = Table(*DISTURBED_HEADER, title="under disturbances", box=SIMPLE)
+        for row in rows_disturbed:
+            cells.add_row(*row)
+        console.print(cells)
     if conclusion := result.get("verdict"):
         console.print(conclusion["text"])
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"

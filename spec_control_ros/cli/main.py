@@ -454,6 +454,13 @@ def bench(
     ] = None,
     json: Json = None,
     csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
+    disturb: Annotated[
+        str,
+        typer.Option(
+            help="Disturbance to measure every mode under as well, with sizes if need be: push, push:0.3,1, payload, "
+            "friction, weak_actuators, noise, latency or all [default: none]"
+        ),
+    ] = "",
     ros: Annotated[
         bool, typer.Option("--ros", help="Run through the ROS nodes as well, in lockstep")
     ] = False,
@@ -483,6 +490,7 @@ def bench(
         has_ros=ros,
         has_realtime=realtime,
         has_card=card,
+        disturb=disturb,
     )
     raise typer.Exit(run_benchmark(options))
 

@@ -7,21 +7,28 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.core.output import file_name
 from spec_control_ros.core.planner_format import find_format
-from spec_control_ros.evaluation.control_mode import ControlMode
+from spec_control_ros.evaluation.control_mode import BASELINE, ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, as_row
 from spec_control_ros.world_model.card import CARDS, folder_card
 from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, WEIGHTS
+
+NOMINAL = ("", 0.0)  # no disturbance
+FALL = 0.5  # of the usual return that an episode lacks in which the robot fell
 
 
 class Backend(str, Enum):
@@ -72,6 +79,12 @@ class BenchmarkRun:
     parameters: Parameters
     trials: tuple[Trial, ...]
     file: MeasurementFile[Measurement]
+    disturbance: tuple[str, float] = NOMINAL  # its name and size
+
+    @property
+    def name(self) -> str:
+        """The mode's name, with the disturbance if there is one."""
+        return _name(self.mode, self.disturbance)
 
     @property
     def missing(self) -> list[Trial]:
@@ -92,6 +105,8 @@ def benchmark_runs(
     config: RobotConfig,
     folder: Path,
     backend: Backend = Backend.PROCESS,
+    disturbance: tuple[str, float] = NOMINAL,
+    faults: FaultSchedule = NO_FAULTS,
 ) -> list[BenchmarkRun]:
     """The modes with what was measured of them before.
 
@@ -105,12 +120,52 @@ def benchmark_runs(
         config: Configuration of the robot; a mode's parameters win.
         folder: Folder for all that is measured.
         backend: What the control law runs in.
+        disturbance: Name and size of what disturbs the plant.
+        faults: Faults of the plant, in one process only.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.
         BenchmarkError: a file is damaged, or was measured with something else.
     """
-    return [_benchmark_run(subject, mode, seeds, config, folder, backend) for mode in modes]
+    given = subject, seeds, config, folder, backend, disturbance, faults
+    return [_benchmark_run(mode, *given) for mode in modes]
+
+
+def disturbed_rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
+    """A row a disturbance, size and mode, the undisturbed ones first under the size 0 of every disturbance.
+
+    A mode falls in an episode that returns less than half of what `replan`, or else the first mode, returns
+    undisturbed.
+    """
+    nominal = [c for c in measured if c.disturbance == NOMINAL]
+    by_mode = {c.mode.name: c for c in nominal}
+    reference = by_mode.get(BASELINE, nominal[0])
+    usual = float(np.mean([m.episode_return for m in reference.measured]))
+    names = dict.fromkeys(c.disturbance[0] for c in measured if c.disturbance != NOMINAL)
+    told: list[Row] = []
+    for name in names:
+        own = [*nominal, *(c for c in measured if c.disturbance[0] == name)]
+        for c in sorted(own, key=lambda c: c.disturbance[1]):
+            (row,) = rows([c])
+            falls = [m.episode_return < usual - FALL * abs(usual) for m in c.measured]
+            told.append(
+                {
+                    "disturbance": name,
+                    "size": c.disturbance[1],
+                    "mode": c.mode.name,
+                    "return_mean": row["return_mean"],
+                    "return_ci95": row["return_ci95"],
+                    "fall_rate": float(np.mean(falls)),
+                    "plans_mean": row["planning_inferences_mean"],
+                    "decisions": row["decisions"],
+                    "returns": row["returns"],
+                }
+            )
+    return told
+
+
+def _name(mode: ControlMode, disturbance: tuple[str, float]) -> str:
+    return mode.name if disturbance == NOMINAL else f"{mode.name}, {disturbance[0]} {disturbance[1]:g}"
 
 
 def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
@@ -119,19 +174,22 @@ def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
 
 
 def _benchmark_run(
-    subject: Subject,
     mode: ControlMode,
+    subject: Subject,
     seeds: Sequence[int],
     config: RobotConfig,
     folder: Path,
     backend: Backend,
+    disturbance: tuple[str, float],
+    faults: FaultSchedule,
 ) -> BenchmarkRun:
     own = config.parameters(subject.task, mode, backend)
     card = folder_card(subject.model)
     settings = ControllerSettings.of(own, find_format(str(card.get("format"))).settings)
     settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
+    name = _name(mode, disturbance)
     trials = tuple(
-        Trial(mode.name, settings, seed, epoch, mode.has_planner, mode.delay_ticks)
+        Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
         for epoch, seed in enumerate(seeds, start=1)
     )
     configuration = {
@@ -143,9 +201,11 @@ def _benchmark_run(
         "delay_ticks": mode.delay_ticks,
         "settings": plain(asdict(settings)),
     }
-    path = folder / backend.value / f"{mode.name}.jsonl"
+    if faults.faults:
+        configuration["faults"] = {"sizes": list(faults.sizes), "faults": list(map(as_row, faults.faults))}
+    path = folder / backend.value / f"{file_name(name)}.jsonl"
     file = MeasurementFile(path, configuration, Measurement.from_json)
-    return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file)
+    return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file, disturbance)
 
 
 def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """Any environment of dm_control as a plant."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from dm_control import mujoco, rl
-from mujoco import mj_copyData
+from mujoco import MjData, mj_copyData, mj_setConst
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
@@ -47,6 +48,7 @@ class ControlPlant:
         self._obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
         self._joints = ScalarJoints(self.physics.model.ptr)
         self._is_running = False
+        self._unchanged: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # masses and frictions
         model = self.physics.model
         self.actuator_names = tuple(str(model.id2name(i, "actuator")) for i in range(model.nu))
         self.body_names = tuple(
@@ -85,6 +87,7 @@ class ControlPlant:
 
     def reset(self, seed: int) -> NDArray[np.float32]:
         """Start the episode that `seed` stands for; returns its first observation (obs,)."""
+        self._restore_body()
         self._env.task.random.seed(seed)
         self._is_running = True
         return _concatenate(self._env.reset().observation)
@@ -150,6 +153,37 @@ class ControlPlant:
         if body not in self.body_names:
             raise TaskError(f"body: got {body!r}, expected one of {', '.join(self.body_names)}")
         self.physics.named.data.xfrc_applied[body] = wrench
+
+    def change_body(self, payload_kg: Mapping[str, float], friction: float) -> None:
+        """Have further masses on bodies, and so many times the friction, until the next reset.
+
+        Args:
+            payload_kg: Masses by the name of their body, at its centre of mass.
+            friction: Factor of the sliding friction of all surfaces.
+
+        Raises:
+            TaskError: there is no such body.
+        """
+        model = self.physics.model
+        self._restore_body()
+        self._unchanged = model.body_mass.copy(), model.geom_friction.copy()
+        for body, mass_kg in payload_kg.items():
+            if body not in self.body_names:
+                raise TaskError(f"body: got {body!r}, expected one of {', '.join(self.body_names)}")
+            model.body_mass[model.name2id(body, "body")] += mass_kg
+        model.geom_friction[:, 0] *= friction
+        self._follow_body()
+
+    def _restore_body(self) -> None:
+        if self._unchanged is not None:
+            self.physics.model.body_mass[:], self.physics.model.geom_friction[:] = self._unchanged
+            self._unchanged = None
+            self._follow_body()
+
+    def _follow_body(self) -> None:
+        """Have MuJoCo derive again what depends on masses; a scratch state keeps the present one as it is."""
+        model = self.physics.model.ptr
+        mj_setConst(model, MjData(model))
 
     def joint_states(self) -> JointStates:
         """The hinges and slides as they are now."""

@@ -91,3 +91,22 @@ def test_changes_begin_with_the_papers(result: dict[str, Any]) -> None:
     assert theirs[1:] == ["-43.6 %", "-25.0 %", "-7.1 %"]
     assert ours == ["two_tower", "-83.2 %", "-83.2 %", "-2.1 %"]
     assert len(CHANGES_HEADER) == len(ours)
+
+
+def test_disturbances_have_a_table_and_a_picture_each(result: dict[str, Any], tmp_path: Path) -> None:
+    result["disturbed"] = [
+        {
+            **{"disturbance": name, "size": size, "mode": mode, "return_mean": 900.0, "return_ci95": 5.0},
+            **{"fall_rate": 0.25, "plans_mean": 84.0, "decisions": {"accept": 500.0}},
+        }
+        for name in ("push", "weak_actuators")
+        for size in (0.0, 0.3)
+        for mode in ("replan", "two_tower")
+    ]
+    page = write_page(result, tmp_path / "report").read_text()
+    assert "Under weak actuators of growing size" in page
+    assert "<td>25 %</td>" in page
+    assert {path.stem for path in (tmp_path / "report").glob("disturbed_*.png")} == {
+        "disturbed_push",
+        "disturbed_weak_actuators",
+    }

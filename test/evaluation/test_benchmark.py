@@ -9,9 +9,18 @@ from spec_control_ros.bringup.parameter_files import Parameters, write_parameter
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, CheckpointError, MisfitError, SettingsError
-from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, RobotConfig, benchmark_runs, rows
+from spec_control_ros.evaluation.benchmark import (
+    Backend,
+    BenchmarkRun,
+    RobotConfig,
+    benchmark_runs,
+    disturbed_rows,
+    rows,
+)
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.faults.disturbance import disturbance
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
@@ -183,3 +192,36 @@ def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> N
     assert at_once["corrector"] == later["corrector"] == real["corrector"] == "two_tower"
     assert later["executor"]["plan_wait_s"] == real["executor"]["plan_wait_s"] < 0.05
     assert at_once["executor"]["plan_wait_s"] > 0.05
+
+
+def test_disturbed_runs_are_measured_beside_the_nominal_ones(
+    model: Path, enter: Callable[..., list[BenchmarkRun]], tmp_path: Path
+) -> None:
+    plant = make_control_plant(TASK)
+    nominal, modes = enter("replan", "open_loop_6", seeds=(0, 1)), find_modes(["replan"], CONFIG / "modes")
+    config, subject = RobotConfig(CONFIG, tmp_path / "params.yaml"), Subject(TASK, model)
+    pushed = benchmark_runs(
+        subject,
+        modes,
+        (0, 1),
+        config,
+        tmp_path / "results",
+        disturbance=("push", 9.0),
+        faults=disturbance("push", 9.0, plant),
+    )
+    runs = {run.name: run for run in [*nominal, *pushed]}
+    assert list(runs) == ["replan", "open_loop_6", "replan, push 9"]
+    for trial, measurement in measure(subject, [t for run in runs.values() for t in run.missing], 1):
+        runs[trial.mode].file.add(measurement)
+    told = disturbed_rows(list(runs.values()))
+    assert [(row["disturbance"], row["size"], row["mode"]) for row in told] == [
+        ("push", 0.0, "replan"),
+        ("push", 0.0, "open_loop_6"),
+        ("push", 9.0, "replan"),
+    ]
+    assert told[0]["returns"] != told[2]["returns"]
+    usual = told[0]["return_mean"]
+    assert [row["fall_rate"] for row in told] == [
+        sum(value < 0.5 * usual for value in row["returns"]) / 2 for row in told
+    ]
+    assert disturbed_rows(nominal) == []

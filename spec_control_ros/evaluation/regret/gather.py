@@ -212,12 +212,13 @@ def regret_file(
         BenchmarkError: the file is damaged, or was measured with something else.
     """
     settings = trials[0].trial.settings
-    faults = {t.disturbance: [as_row(fault) for fault in t.trial.faults.faults] for t in trials}
+    faults = {
+        t.disturbance: [list(t.trial.faults.sizes), *map(as_row, t.trial.faults.faults)] for t in trials
+    }
     configuration = {
         "task": subject.task,
         "weights": digests(subject.model, settings),
         "gate": folder_card(subject.model).get(CARD_KEY),
-        "seeds": sorted({t.trial.seed for t in trials}),
         "disturbances": faults,
         "forks": asdict(trials[0].settings),
         "settings": plain(asdict(settings)),

@@ -1,5 +1,6 @@
 """Faults of the body: weak or dead actuators, and pushes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.window import Window
 from spec_control_ros.sim.plant import Plant
 
 
@@ -26,6 +28,14 @@ class PushablePlant(Plant, Protocol):
 
     def push(self, body: str, wrench: NDArray[np.float64]) -> None:
         """Let a wrench (6,) act on a body from now on: force (N), then torque (N m), in the world's axes."""
+
+
+@runtime_checkable
+class ChangeablePlant(PushablePlant, Protocol):
+    """A plant whose body can be changed."""
+
+    def change_body(self, payload_kg: Mapping[str, float], friction: float) -> None:
+        """Have further masses on bodies, and so many times the friction, until the next reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,33 @@ class Push(Fault):
         return np.concatenate([turn @ self.force_n, turn @ self.torque_nm])
 
 
+@dataclass(frozen=True, slots=True)
+class BodyChange(Fault):
+    """The body is another one than the planner takes it for, in whole episodes."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.when != Window(episode=self.when.episode):
+            raise SettingsError("when: expected at most an episode: the body does not change within one")
+
+
+@dataclass(frozen=True, slots=True)
+class Payload(BodyChange):
+    """A point mass is fixed to a body, at its centre of mass."""
+
+    SIZE: ClassVar[str] = "mass_kg"
+    body: str = setting("torso", "Name of the body")
+    mass_kg: float = setting(1.0, "Mass (kg)", low=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Friction(BodyChange):
+    """All surfaces are slippery."""
+
+    SIZE: ClassVar[str] = "loss"
+    loss: float = setting(0.5, "Fraction of the sliding friction that is lost", low=0.0)
+
+
 def check_parts(fault: Fault, plant: Plant) -> None:
     """Look whether the plant has the parts that a fault names.
 
@@ -98,7 +135,9 @@ def check_parts(fault: Fault, plant: Plant) -> None:
         SettingsError: it has not; the message lists those that it has.
     """
     wanted: tuple[str, ...]
-    if isinstance(fault, Push):
+    if isinstance(fault, BodyChange) and not isinstance(plant, ChangeablePlant):
+        raise SettingsError("payload, friction: this environment's body cannot be changed")
+    if isinstance(fault, Push | Payload):
         wanted, kind = (fault.body,), "body"
     elif isinstance(fault, ActuatorFault) and fault.actuators:
         wanted, kind = fault.actuators, "actuators"
@@ -106,6 +145,6 @@ def check_parts(fault: Fault, plant: Plant) -> None:
         return
     if not isinstance(plant, PushablePlant):
         raise SettingsError(f"{kind}: this environment has no named parts")
-    known = plant.body_names if isinstance(fault, Push) else plant.actuator_names
+    known = plant.body_names if isinstance(fault, Push | Payload) else plant.actuator_names
     if unknown := [name for name in wanted if name not in known]:
         raise SettingsError(f"{kind}: got {unknown[0]!r}, expected one of {', '.join(known)}")

@@ -4,7 +4,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.control_plant import ControlPlant
-from spec_control_ros.sim.faults.body import Dropout, Push
+from spec_control_ros.sim.faults.body import Dropout, Friction, Payload, Push
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 from spec_control_ros.sim.faults.sensor import Latency, Noise
 
@@ -13,6 +13,8 @@ PUSHED = 0.05  # probability of a push at each tick
 # By name: sizes that a benchmark takes where none are given.
 SIZES: dict[str, tuple[float, ...]] = {
     "push": (0.1, 0.3, 1.0),  # force over the robot's weight, on its first body, at every twentieth tick
+    "payload": (0.1, 0.3, 0.6),  # mass over the robot's, on its first body
+    "friction": (0.3, 0.6, 0.9),  # fraction of the sliding friction that is lost
     "weak_actuators": (0.1, 0.2, 0.4),  # fraction of the strength that is lost
     "noise": (0.02, 0.05, 0.1),  # standard deviation in units of the observation
     "latency": (1.0, 2.0, 3.0),  # ticks that observations are late
@@ -40,6 +42,8 @@ def disturbance(name: str, size: float, plant: ControlPlant) -> FaultSchedule:
             any_direction=True,
             when=Window(probability=PUSHED),
         ),
+        "payload": Payload(body=body, mass_kg=plant.mass_kg),
+        "friction": Friction(loss=1.0),
         "weak_actuators": Dropout(loss=1.0),
         "noise": Noise(std=1.0),
         "latency": Latency(ticks=1),

@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Chance
-from spec_control_ros.sim.faults.body import ActuatorFault, Push, PushablePlant, check_parts
+from spec_control_ros.sim.faults.body import (
+    ActuatorFault,
+    BodyChange,
+    ChangeablePlant,
+    Friction,
+    Payload,
+    Push,
+    PushablePlant,
+    check_parts,
+)
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import SensorFault, check_indices
 from spec_control_ros.sim.plant import JointStates, Plant, Step
@@ -66,7 +75,9 @@ class FaultyPlant:
         ]
         self._episodes += 1
         self._tick = 0
-        return self._sensed(self._plant.reset(seed))
+        obs = self._plant.reset(seed)
+        self._change_body()
+        return self._sensed(obs)
 
     def step(self, action: NDArray[np.float32]) -> Step:
         """Hold `action` (action,) in [-1, 1] for one tick, as well as the body can.
@@ -89,6 +100,20 @@ class FaultyPlant:
     def joint_states(self) -> JointStates:
         """The joints as they are now."""
         return self._plant.joint_states()
+
+    def _change_body(self) -> None:
+        faults = [effect.fault for effect in self._effects if isinstance(effect.fault, BodyChange)]
+        if not faults:
+            return
+        payload_kg: dict[str, float] = {}
+        friction = 1.0
+        for fault in faults:
+            if isinstance(fault, Payload):
+                payload_kg[fault.body] = payload_kg.get(fault.body, 0.0) + fault.mass_kg
+            elif isinstance(fault, Friction):
+                friction *= max(0.0, 1.0 - fault.loss)
+        assert isinstance(self._plant, ChangeablePlant)
+        self._plant.change_body(payload_kg, friction)
 
     def _push(self) -> None:
         wrenches: dict[str, NDArray[np.float64]] = {}

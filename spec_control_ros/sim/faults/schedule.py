@@ -12,7 +12,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.core.window import Window
-from spec_control_ros.sim.faults.body import Dropout, Push, Saturation
+from spec_control_ros.sim.faults.body import Dropout, Friction, Payload, Push, Saturation
 from spec_control_ros.sim.faults.sensor import Bias, Corruption, Freeze, Jitter, Latency, Noise
 from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Duplication, Loss, Reordering
 
@@ -30,6 +30,8 @@ KINDS: dict[str, type[Fault]] = {
     "saturation": Saturation,
     "dropout": Dropout,
     "push": Push,
+    "payload": Payload,
+    "friction": Friction,
     **PROCESS_FAULTS,
     **NETWORK_FAULTS,
 }

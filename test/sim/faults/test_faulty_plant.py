@@ -8,7 +8,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.environment import make_control_plant
-from spec_control_ros.sim.faults.body import Dropout, Push, Saturation
+from spec_control_ros.sim.faults.body import Dropout, Friction, Payload, Push, Saturation
 from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import FaultSchedule
 from spec_control_ros.sim.faults.sensor import Bias, Freeze, Latency, Noise
@@ -153,3 +153,31 @@ def test_push_moves_a_simulated_body_in_its_direction_and_ends() -> None:
     alone, pushed = speed(), speed(push)
     assert alone[0] == pushed[0]
     assert pushed[1] < alone[1] - 0.1
+
+
+def test_changed_body_moves_otherwise_and_is_restored_by_the_next_reset() -> None:
+    plant = make_control_plant("walker-walk")
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (20, plant.action_dim)).astype(np.float32)
+
+    def lived(plant: Plant) -> list[bytes]:
+        return [plant.reset(3).tobytes(), *(plant.step(action).obs.tobytes() for action in actions)]
+
+    mass_kg, nominal = plant.mass_kg, lived(plant)
+    for fault in (Payload(mass_kg=5.0), Friction(loss=0.9)):
+        faulty = FaultyPlant(plant, FaultSchedule((fault,)))
+        changed = lived(faulty)
+        assert changed[0] == nominal[0]  # where it starts
+        assert changed != nominal
+        assert changed == lived(faulty)
+        assert plant.mass_kg == pytest.approx(mass_kg + getattr(fault, "mass_kg", 0.0))
+        assert lived(plant) == nominal
+
+
+def test_body_that_changes_within_an_episode_is_refused() -> None:
+    with pytest.raises(SettingsError, match="does not change within one"):
+        Payload(when=Window(start_tick=5))
+
+
+def test_body_that_cannot_be_changed_is_refused() -> None:
+    with pytest.raises(SettingsError, match="cannot be changed"):
+        FaultyPlant(Doll(), FaultSchedule((Friction(),)))
