@@ -16,10 +16,9 @@ from spec_control_ros.core.settings import changed
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
-from spec_control_ros.evaluation.replay.plan_source import PlanSource, RememberingPlanner
 from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay, Replayed
-from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner
+from spec_control_ros.evaluation.replay.simulated_planner import Delays, RememberingPlanner, SimulatedPlanner
 from spec_control_ros.world_model.card import folder_card
 
 # Parameters of the gate that older versions had, and the values with which shipped robots decided as without them.
@@ -114,8 +113,8 @@ class ReplaySession:
                 )
             ),
         )
-        source = PlanSource(self.recording.plans.values(), planner)
-        return SimulatedPlanner(source, delays, uses_recorded=uses_recorded)
+        recorded = self.recording.plans.values()
+        return SimulatedPlanner(recorded, planner, delays, uses_recorded=uses_recorded)
 
 
 def _of_this_version(recording: Recording) -> Parameters:

@@ -1,13 +1,19 @@
-"""The planner of a replay: how long a plan that was never made would have taken."""
+"""The planner of a replay: recorded plans, new ones where there are none, and how long those would have taken."""
 
 from bisect import bisect
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from math import inf
 
+import numpy as np
+
 from spec_control_ros.core.decision import PlanRequest
+from spec_control_ros.core.errors import ObservationError, PlanningError
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.evaluation.replay.plan_source import PlanSource
+from spec_control_ros.core.planner import Planner
+
+SAME_LATENT = 1e-4  # largest difference of a component: between machines, the last bits of a float differ
 
 
 class Delays:
@@ -29,6 +35,36 @@ class Delays:
         return min(around, key=lambda asked: abs(asked[0] - now_s))[1]
 
 
+class RememberingPlanner:
+    """Plans nothing twice: one replay after the other asks for much the same.
+
+    Args:
+        make: Function that makes the planner, once a plan is needed.
+    """
+
+    def __init__(self, make: Callable[[], Planner]):
+        self._make = make
+        self._planner: Planner | None = None
+        self._made: dict[tuple[object, ...], Plan] = {}
+
+    def plan(self, request: PlanRequest, before: Plan | None) -> Plan:
+        """The plan for a request; see `core.planner.Planner`.
+
+        Args:
+            request: The request for a plan.
+            before: The plan that the planner made or followed last; None: none.
+        """
+        key = _identity(request, before)
+        if key not in self._made:
+            if self._planner is None:
+                self._planner = self._make()
+            self._planner.reset()
+            if before is not None:
+                self._planner.follow(before)
+            self._made[key] = self._planner.plan(request)
+        return self._made[key]
+
+
 @dataclass(slots=True)
 class _Job:
     request: PlanRequest
@@ -39,14 +75,25 @@ class _Job:
 class SimulatedPlanner:
     """Makes one plan after the other; of the requests that wait for their turn, the latest wins.
 
+    The same requests in the same order get the same plans.
+
     Args:
-        source: Source of the plans.
+        recorded: Recorded plans, whose ids new ones follow.
+        planner: Planner for plans that nobody has made.
         delays: Delays of plans.
-        uses_recorded: Whether recorded plans may answer.
+        uses_recorded: Whether recorded plans may answer, where they were made from just what is asked.
     """
 
-    def __init__(self, source: PlanSource, delays: Delays, *, uses_recorded: bool):
-        self._source, self._delays, self._uses_recorded = source, delays, uses_recorded
+    def __init__(
+        self, recorded: Iterable[Plan], planner: RememberingPlanner, delays: Delays, *, uses_recorded: bool
+    ):
+        self._planner, self._delays, self._uses_recorded = planner, delays, uses_recorded
+        self._recorded: dict[tuple[int, int, int], list[Plan]] = defaultdict(list)
+        self._plan_id = 0  # the largest so far
+        for plan in recorded:
+            self._recorded[plan.epoch, plan.observation_tick, plan.start_tick].append(plan)
+            self._plan_id = max(self._plan_id, plan.plan_id)
+        self._before: Plan | None = None  # the plan that the next search starts from
         self._jobs: list[_Job] = []
         self._busy_until_s = -inf
         self.new_plans: dict[int, int] = {}  # made here, by epoch
@@ -69,21 +116,46 @@ class SimulatedPlanner:
         self._busy_until_s = max((job.due_s for job in self._jobs), default=-inf)
 
     def follow(self, plan: Plan) -> None:
-        """Take note of a recorded plan that came as it was recorded."""
-        self._source.follow(plan)
+        """Take note of a recorded plan that was used: the next search starts from it, as the planner's did."""
+        self._before = plan
 
     def next_due_s(self) -> float:
         """When the next plan comes; inf while none is asked for."""
         return self._jobs[0].due_s if self._jobs else inf
 
     def take(self) -> Plan | None:
-        """The plan that is due next; None if there is none after all."""
+        """The plan that is due next; None where the planner would not have published any."""
         request = self._jobs.pop(0).request
-        plan = self._source.recorded(request) if self._uses_recorded else None
+        plan = self._recorded_plan(request) if self._uses_recorded else None
+        plan = plan or self._new_plan(request)
         if plan is not None:
-            self._source.follow(plan)
-            return plan
-        plan = self._source.new(request)
-        if plan is not None:
-            self.new_plans[plan.epoch] = self.new_plans.get(plan.epoch, 0) + 1
+            self.follow(plan)
         return plan
+
+    def _recorded_plan(self, request: PlanRequest) -> Plan | None:
+        """The recorded plan that was made from what the request says to plan from."""
+        for plan in self._recorded.get((request.epoch, request.tick, request.start_tick), ()):
+            if request.latent is None or _is_same(plan.latents[0], request.latent):
+                return plan
+        return None
+
+    def _new_plan(self, request: PlanRequest) -> Plan | None:
+        try:
+            plan = self._planner.plan(request, self._before)
+        except (PlanningError, ObservationError):
+            return None
+        self._plan_id += 1
+        self.new_plans[plan.epoch] = self.new_plans.get(plan.epoch, 0) + 1
+        return replace(plan, plan_id=self._plan_id)
+
+
+def _identity(request: PlanRequest, before: Plan | None) -> tuple[object, ...]:
+    """All that a plan of one planner follows from."""
+    planned_from = request.observation if request.latent is None else request.latent
+    assert planned_from is not None  # one of both, as the request has checked
+    past = None if before is None else (before.epoch, before.start_tick, before.actions.tobytes())
+    return request.epoch, request.tick, request.start_tick, request.is_prefetch, planned_from.tobytes(), past
+
+
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and bool(np.abs(a - b).max(initial=0.0) <= SAME_LATENT)

@@ -64,7 +64,7 @@ def refuse_planning(session: ReplaySession, monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise AssertionError("planned anew")
 
-    monkeypatch.setattr("spec_control_ros.evaluation.replay.plan_source.PlanSource.new", fail)
+    monkeypatch.setattr("spec_control_ros.evaluation.replay.simulated_planner.RememberingPlanner.plan", fail)
 
 
 @pytest.mark.parametrize("seed", [9, 21])
