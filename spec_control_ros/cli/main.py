@@ -343,6 +343,44 @@ def collect(
     collect_episodes(CollectOptions(task, policy, episodes, folder, model, seed, plants, processes, json))
 
 
+@app.command("train-transformer")
+def train_transformer(
+    task: Robot,
+    dataset: Annotated[
+        str,
+        typer.Option(help="Folders with recorded episodes, separated by commas; `collect` records them"),
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run (state, log); continues a run in it [default: results/transformer/TASK]"
+        ),
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="YAML file with settings")] = None,
+    world_model: Annotated[
+        str, typer.Option(help="Shipped model or model folder that makes the latents [default: the robot's]")
+    ] = "",
+    updates: Annotated[
+        int | None, number("Total number of gradient steps [default: the recipe's, or 3000]", low=1)
+    ] = None,
+    seed: Annotated[int | None, number("Seed of weights and sampling [default: the recipe's]")] = None,
+    threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
+    minutes: Annotated[
+        float | None, real("Wall-clock minutes after which the run saves its state and ends", low=0.0)
+    ] = None,
+    export: Annotated[Path | None, typer.Option(help="Model folder to write at the end")] = None,
+) -> None:
+    """Train a Decision Transformer on the latents of a world model; an interrupted run continues."""
+    folder = folder or Path("results/transformer") / file_name(task)
+    refuse_folder(folder)
+    refuse_folder(export)
+    from spec_control_ros.cli.train_transformer import train_transformer as train_model
+
+    given = {"dataset": dataset, "world_model": world_model or None, "updates": updates, "seed": seed}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    train_model(task, folder, recipe, chosen, minutes=minutes, threads=threads, export=export)
+
+
 @app.command()
 def distill(
     model: Annotated[
@@ -493,6 +531,28 @@ def bench(
         disturb=disturb,
     )
     raise typer.Exit(run_benchmark(options))
+
+
+@app.command("bench-drafts")
+def bench_drafts(
+    robot: Robot,
+    model: Model = "",
+    episodes: Annotated[int, number("Number of episodes of each row", low=1)] = 10,
+    queue_lengths: Annotated[str, typer.Option(help="Queue lengths K, separated by commas")] = "6,12",
+    draft_rows: Annotated[int, number("Rows drafted for a pass (0: by the measured acceptance)")] = 0,
+    tolerance: Annotated[
+        float | None, real("Distance up to which a draft is accepted [default: as configured]", low=0.0)
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
+    json: Json = None,
+) -> None:
+    """Compare speculative decoding with the same Transformer one row at a time."""
+    from spec_control_ros.cli.bench_drafts import BenchDraftsOptions
+    from spec_control_ros.cli.bench_drafts import bench_drafts as run_benchmark
+
+    run_benchmark(
+        BenchDraftsOptions(robot, model, episodes, queue_lengths, draft_rows, tolerance, threads, json)
+    )
 
 
 @app.command()

@@ -23,6 +23,7 @@ from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
+from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
 
 TELL_TIME_S = 60.0  # after which a run says for the first time how long it will take
 
@@ -119,7 +120,10 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
 
 
 def follow(
-    trainer: Trainer, settings: TrainerSettings, should_stop: Callable[[], bool], console: Console
+    trainer: Trainer | TransformerTrainer,
+    settings: TrainerSettings | TransformerTrainerSettings,
+    should_stop: Callable[[], bool],
+    console: Console,
 ) -> None:
     """Run it with a bar of progress, and tell what it reports."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

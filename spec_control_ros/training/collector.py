@@ -1,5 +1,6 @@
 """Plants that step together and fill the replay buffer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ class Collector:
 def episode_returns(
     pool: PlantPool,
     plants: range,
-    seeds: range,
+    seeds: Sequence[int],
     policy: CollectionPolicy,
     buffer: ReplayBuffer | None = None,
 ) -> NDArray[np.float64]:

@@ -132,6 +132,11 @@ class Episodes:
         return cls(spec, EpisodeArrays(obs, action, reward, length, ended))
 
     @property
+    def arrays(self) -> EpisodeArrays:
+        """The arrays themselves."""
+        return self._arrays
+
+    @property
     def ticks(self) -> int:
         """Ticks that are stored."""
         return int(self._arrays.length.sum())

@@ -16,6 +16,9 @@ from spec_control_ros.core.planner import Planner, SharedPlanner
 from spec_control_ros.sampling.cost import CostTerm
 from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
 from spec_control_ros.sampling.search import SearchSettings
+from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
+from spec_control_ros.transformer.planner import TransformerPlanner, TransformerSettings
+from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
@@ -34,12 +37,24 @@ def constant(_: MakeModel) -> Planner:
     return ConstantPlanner(ConstantSettings(), "constant")
 
 
+def transformer(small_model: MakeModel) -> Planner:
+    dims = TransformerDimensions(latent=16, action=2, width=16, layers=2, heads=2, context=8)
+    return TransformerPlanner(
+        DecisionTransformer(dims).eval(),
+        tick_model(small_model(), is_native=False),
+        TransformerSettings(queue_length=5, draft_rows=2),
+        asked_return=1.0,
+        name="small",
+        control_period_s=0.05,
+    )
+
+
 def sampling(_: MakeModel) -> Planner:
     settings = SamplingSettings(search=SearchSettings(samples=8), cost={"effort": CostTerm()})
     return SamplingPlanner(MjSpec.from_string(CART), settings, name="cart", control_period_s=0.04)
 
 
-PLANNERS = [tdmpc2, constant, sampling]
+PLANNERS = [tdmpc2, constant, sampling, transformer]
 
 
 @pytest.fixture(params=PLANNERS, ids=lambda make: make.__name__)

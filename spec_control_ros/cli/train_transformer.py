@@ -1,0 +1,96 @@
+"""`spec-control train-transformer`: a Decision Transformer from recorded episodes."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.bringup.yaml_file import read_yaml
+from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.terminal import interruption, terminal
+from spec_control_ros.cli.train import follow
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import settings_from
+from spec_control_ros.training.malloc_tuning import keep_freed_memory
+from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
+
+
+def train_transformer(
+    task: str,
+    folder: Path,
+    recipe: Path | None,
+    given: Mapping[str, Any],
+    *,
+    minutes: float | None,
+    threads: int,
+    export: Path | None,
+) -> None:
+    """Train, and write the model folder to `export`.
+
+    Args:
+        task: Shipped robot or name of the environment.
+        folder: Folder for state and log; a run found there is continued.
+        recipe: YAML file of settings.
+        given: Settings that override the recipe's.
+        minutes: Wall-clock minutes after which the run saves and ends.
+        threads: Number of PyTorch's threads.
+        export: Model folder to write.
+
+    Raises:
+        SpecControlError: a setting is wrong, a file cannot be read or written, or `folder` holds another run.
+    """
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    share, console = share_folder(), terminal()
+    robot = find_robot(task, share / "config")
+    settings = replace(_recipe(recipe, robot.model), task=robot.environment, **given)
+    origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
+    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
+    trainer = TransformerTrainer(settings, folder, models=share / "models", origin=origin)
+    try:
+        with interruption() as asked:
+            follow(trainer, settings, lambda: asked.is_set() or time.monotonic() >= deadline_s, console)
+        if trainer.updates < settings.updates:
+            console.print(f"saved; the same command continues from update {trainer.updates}")
+        if asked.is_set():
+            raise SystemExit(130)
+        if export is not None:
+            with console.status("measuring returns"):
+                measured = trainer.export(export)
+            console.print(_curve(measured))
+            console.print(f"model: {export}")
+    finally:
+        trainer.close()
+
+
+def _recipe(path: Path | None, world_model: str) -> TransformerTrainerSettings:
+    default = TransformerTrainerSettings(world_model=world_model)
+    if path is None:
+        return default
+    values = read_yaml(path)
+    try:
+        if not isinstance(values, Mapping):
+            raise SettingsError(f"got {type(values).__name__}, expected settings by name")
+        return settings_from(TransformerTrainerSettings, values, default=default)
+    except SettingsError as error:
+        raise SettingsError(f"recipe {path}: {error}") from None
+
+
+def _curve(measured: Mapping[str, Any]) -> Table:
+    best, highest, mean = (measured[f"data_{name}"] for name in ("best_tenth", "highest", "mean"))
+    table = Table(title=f"the data returns {mean} on average, its best tenth {best}, at most {highest}")
+    for column in ("asked", "episodes", "return"):
+        table.add_column(column, justify="right")
+    for row in measured["curve"]:
+        half = row["return_ci95"]
+        told = f"{row['return_mean']}" + ("" if half is None else f" ± {half}")
+        table.add_row(f"{row['asked']}", str(len(row["returns"])), told)
+    return table

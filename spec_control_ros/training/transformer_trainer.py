@@ -1,0 +1,252 @@
+"""Fits a Decision Transformer to recorded episodes."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spec_control_ros.core.errors import SettingsError, TrainingError
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.collector import episode_returns
+from spec_control_ros.training.episodes import Episodes, TaskSpec
+from spec_control_ros.training.return_windows import ReturnWindows
+from spec_control_ros.training.train_log import Progress, TrainLog
+from spec_control_ros.training.train_state import load_state, save_state
+from spec_control_ros.training.transformer_policy import TransformerPolicy
+from spec_control_ros.transformer.format import FORMAT, WEIGHTS
+from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
+from spec_control_ros.world_model.checkpoint import save_weights
+from spec_control_ros.world_model.model_folder import ModelFolder
+
+FIRST_SEED = 1_000_000  # of evaluations, as `evaluator.FIRST_SEED`
+FREE = ("updates", "evaluation_episodes", "evaluate_every", "save_every")
+CURVE = (0.0, 0.5, 1.0)  # returns that are asked for: from the data's lowest, 0, to its highest, 1
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerTrainerSettings:
+    """One run."""
+
+    task: str = setting("walker-walk", "Name of the environment, see `make_env`")
+    dataset: str = setting("", "Folders of recorded episodes, separated by commas")
+    world_model: str = setting("", "Model whose encoder makes the latents, and whose policy drafts")
+    seed: int = setting(0, "Seed of weights and draws", low=0)
+    updates: int = setting(3000, "Gradient steps in all", low=1)
+    batch: int = setting(32, "Windows in an update", low=1)
+    learning_rate: float = setting(
+        3e-4,
+        "Largest learning rate of AdamW: it rises for 100 updates, and falls to zero along a cosine",
+        above=0.0,
+    )
+    evaluate_every: int = setting(1000, "Updates between evaluations", low=1)
+    save_every: int = setting(200, "Updates between saves", low=1)
+    evaluation_episodes: int = setting(4, "Episodes of each evaluation and return that is asked for", low=1)
+    # Its latent and action are the task's own.
+    network: TransformerDimensions = field(default_factory=TransformerDimensions)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+class TransformerTrainer:
+    """A run that can be interrupted; a state in its folder is continued.
+
+    Args:
+        settings: Settings of the run.
+        folder: Folder of state and log.
+        models: Folder of the shipped models.
+        make_plant: Makes an environment of a task; None: `make_env`.
+        origin: Further entries for the card's `training`.
+
+    Raises:
+        SpecControlError: settings, data and task do not go together, or `folder` holds another run.
+    """
+
+    def __init__(
+        self,
+        settings: TransformerTrainerSettings,
+        folder: Path,
+        *,
+        models: Path,
+        make_plant: Callable[[str], Plant] | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ):
+        self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
+        state = load_state(folder / "state.pt", settings, FREE)
+        world_model = ModelFolder.find(settings.world_model, models)
+        self._model, card = world_model.world_model()
+        lengths = self._model.dims.obs, self._model.dims.action
+        self._repeat = repeat_of(card, 0)
+        plant = partial(make_plant or partial(make_env, action_repeat=self._repeat), settings.task)
+        self._pool = PlantPool(plant, settings.evaluation_episodes * len(CURVE))
+        refuse_misfit(world_model.path.name, lengths, card, self._pool.plant, settings.task)
+        self._spec = TaskSpec.of(settings.task, self._pool.plant)
+        self._data = self._windows()
+        torch.manual_seed(settings.seed)
+        scale = max(float(np.abs(self._data.returns).max()), 1e-6)
+        self.network = DecisionTransformer(self._dims(), scale)
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(), settings.learning_rate, weight_decay=1e-4
+        )
+        self._rng = np.random.default_rng(settings.seed)
+        self.updates, self._losses = 0, dict[str, float]()
+        if state is not None:
+            self._resume(state)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = TrainLog(folder, self.updates)
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Train until the settings' number of updates, or `should_stop`, and save; yields what there is to report.
+
+        Raises:
+            TrainingError: the loss is not finite any more; the last state that was saved is from before.
+            CheckpointError: the state could not be written.
+        """
+        s = self._settings
+        while self.updates < s.updates and not should_stop():
+            self._update()
+            if self.updates % s.save_every == 0:
+                self.save()
+            if self.updates % s.evaluate_every == 0 and self.updates < s.updates:
+                yield self._report()
+        self.save()
+
+    def save(self) -> None:
+        """Write the whole state; an interruption leaves either the old file or the new one.
+
+        Raises:
+            CheckpointError: the file could not be written.
+        """
+        state = {
+            "updates": self.updates,
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "losses": self._losses,
+            "rng": json.dumps(self._rng.bit_generator.state),
+        }
+        save_state(self._folder / "state.pt", self._settings, state)
+
+    def export(self, folder: Path) -> dict[str, Any]:
+        """Measure what the network returns for what is asked for, and write a model folder; returns the former."""
+        measured = self.curve()
+        card = {
+            "format": FORMAT,
+            "task": self._spec.task,
+            "control_period_s": self._spec.control_period_s,
+            "action_repeat": self._repeat,
+            "world_model": self._settings.world_model,
+            "dimensions": asdict(self.network.dims),
+            "asked_return": round(float(self._data.returns.max()), 1),
+            "training": {
+                "updates": self.updates,
+                "ticks": self._data.ticks,
+                "wall_time_s": round(self._log.wall_time_s),
+                **self._origin,
+                "settings": json.loads(json.dumps(asdict(self._settings))),
+            },
+            "evaluation": measured,
+        }
+        save_weights(folder / WEIGHTS, self.network, card)
+        return measured
+
+    def curve(self) -> dict[str, Any]:
+        """Return by the return that is asked for, from real latents at every tick, beside that of the data."""
+        returns, episodes = self._data.returns, self._settings.evaluation_episodes
+        asked = [float(returns.min() + share * np.ptp(returns)) for share in CURVE]
+        total = self._returns(np.repeat(asked, episodes))
+        rows = [
+            {
+                "asked": round(value, 1),
+                "return_mean": round(float(own.mean()), 1),
+                "return_ci95": None if episodes < 2 else round(interval(own.tolist()) or 0.0, 1),
+                "returns": [round(float(r), 1) for r in own],
+            }
+            for value, own in zip(asked, total.reshape(len(asked), episodes), strict=True)
+        ]
+        return {
+            "curve": rows,
+            "data_mean": round(float(returns.mean()), 1),
+            "data_best_tenth": round(self._data.best_tenth, 1),
+            "data_highest": round(float(returns.max()), 1),
+        }
+
+    def close(self) -> None:
+        """End the environments and the log."""
+        self._log.close()
+        self._pool.close()
+
+    def _windows(self) -> ReturnWindows:
+        folders = [Path(name.strip()) for name in self._settings.dataset.split(",") if name.strip()]
+        if not folders:
+            raise SettingsError("dataset: got none, expected a folder; `spec-control collect` records one")
+        parts = [Episodes.open(folder) for folder in folders]
+        for part in parts:
+            part.check_fits(self._spec)
+        return ReturnWindows(parts, self._model, self._settings.network.context)
+
+    def _dims(self) -> TransformerDimensions:
+        own = asdict(self._settings.network)
+        return TransformerDimensions(
+            **{**own, "latent": self._model.dims.latent, "action": self._model.dims.action}
+        )
+
+    def _update(self) -> None:
+        s, done = self._settings, self.updates / self._settings.updates
+        rate = s.learning_rate * min(1.0, (self.updates + 1) / 100, 0.5 * (1.0 + math.cos(math.pi * done)))
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        to_go, latents, actions = self._data.sample(s.batch, self._rng)
+        loss = _negative_log_likelihood(self.network, to_go, latents, actions)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._losses = {"negative_log_likelihood": float(loss.detach()), "grad_norm": float(norm)}
+        if not math.isfinite(self._losses["negative_log_likelihood"]):
+            raise TrainingError(
+                f"update {self.updates}: the loss is not finite; {self._folder / 'state.pt'} is from before that. "
+                "Begin in another folder with a smaller learning rate"
+            )
+        self._optimiser.step()
+        self.updates += 1
+
+    def _returns(self, asked: np.ndarray) -> np.ndarray:
+        policy = TransformerPolicy(self.network.eval(), self._model, asked)
+        plants, seeds = range(len(asked)), range(len(asked))
+        episodes = self._settings.evaluation_episodes
+        numbers = [FIRST_SEED + seed % episodes for seed in seeds]  # the same starts for every return
+        total = episode_returns(self._pool, plants, numbers, policy)
+        self.network.train()
+        return total
+
+    def _report(self) -> Progress:
+        asked = np.full(self._settings.evaluation_episodes, self._data.returns.max())
+        mean = float(self._returns(asked).mean())
+        progress = Progress(self.updates, self._data.ticks, {}, {"planner": mean}, self._losses)
+        self._log.add(progress)
+        return progress
+
+    def _resume(self, state: Mapping[str, Any]) -> None:
+        self.updates, self._losses = state["updates"], state["losses"]
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._rng.bit_generator.state = json.loads(state["rng"])
+
+
+def _negative_log_likelihood(
+    network: DecisionTransformer, to_go: Tensor, latents: Tensor, actions: Tensor
+) -> Tensor:
+    """Of the recorded actions, by component."""
+    means, std = network(to_go, latents, actions), network.std
+    return (0.5 * ((actions - means) / std).square() + std.log()).mean()

@@ -1,0 +1,78 @@
+"""Decision Transformers among the kinds of planners."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.gate import GateCalibration
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
+from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
+from spec_control_ros.transformer.planner import TransformerPlanner, TransformerSettings
+from spec_control_ros.world_model.card import Card, find_folder, load_card
+from spec_control_ros.world_model.checkpoint import load_weights
+from spec_control_ros.world_model.latent_tick_model import tick_model
+from spec_control_ros.world_model.model_folder import ModelFolder
+
+FORMAT = "decision_transformer"
+WEIGHTS = "planner.safetensors"  # with the card beside it
+
+
+class TransformerFormat(PlannerFormat):
+    """A Decision Transformer on the latents of a world model, whose policy drafts; the card names the world model."""
+
+    settings = TransformerSettings
+
+    def load_planner(
+        self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
+    ) -> TransformerPlanner:
+        """See `PlannerFormat`; sets the threads of the whole process."""
+        torch.set_num_threads(resources.threads)
+        network, card = load_transformer(folder)
+        model = tick_model(_world_model(folder, card).world_model()[0])
+        if (network.dims.latent, network.dims.action) != (model.latent_dim, model.action_dim):
+            raise CheckpointError(
+                f"{folder.name}: made for latents of {network.dims.latent} and actions of {network.dims.action}, "
+                f"expected {model.latent_dim} and {model.action_dim} of its world model {card['world_model']}"
+            )
+        asked, period_s = float(card.get("asked_return", 0.0)), float(card.get("control_period_s", 0.0))
+        return TransformerPlanner(
+            network, model, settings, asked_return=asked, name=folder.name, control_period_s=period_s
+        )
+
+    def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
+        """See `PlannerFormat`: the world model's; sets the threads of the whole process."""
+        torch.set_num_threads(1)
+        return tick_model(_world_model(folder, load_card(folder / WEIGHTS)).world_model()[0])
+
+    def load_calibration(self, folder: Path) -> GateCalibration | None:
+        """See `PlannerFormat`: the world model's, whose latents and dynamics these are."""
+        return _world_model(folder, load_card(folder / WEIGHTS)).calibration()
+
+
+def load_transformer(folder: Path) -> tuple[DecisionTransformer, Card]:
+    """The network of a model's folder in inference mode, and its card.
+
+    Raises:
+        CheckpointError: weights or card are missing or damaged, or do not fit each other.
+    """
+    card = load_card(folder / WEIGHTS)
+    try:
+        with torch.device("meta"):
+            network = DecisionTransformer(TransformerDimensions(**card["dimensions"]))
+    except (KeyError, TypeError, SettingsError) as error:
+        raise CheckpointError(f"{folder.name}: dimensions do not make a Transformer ({error})") from None
+    load_weights(folder / WEIGHTS, network)
+    return network.eval().requires_grad_(False), card
+
+
+def _world_model(folder: Path, card: Card) -> ModelFolder:
+    """That which the card names: a model in the folder beside, a shipped one, or a path."""
+    name = card.get("world_model")
+    if not isinstance(name, str):
+        raise CheckpointError(f"{folder.name}: its card has world_model {name!r}, expected a model's name")
+    is_beside = (folder.parent / name).is_dir()
+    return ModelFolder(find_folder(name, folder.parent if is_beside else share_folder() / "models"))

@@ -1,0 +1,148 @@
+"""A Decision Transformer over latents (Chen et al., arXiv 2106.01345)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import check, setting
+
+TOKENS = 3  # of a tick: return to go, latent, action
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerDimensions:
+    """Sizes of the network."""
+
+    latent: int = setting(128, "Length of a latent", low=1)
+    action: int = setting(6, "Length of an action", low=1)
+    width: int = setting(128, "Width of a token", low=8)
+    layers: int = setting(3, "Number of blocks", low=1)
+    heads: int = setting(4, "Number of attention heads", low=1)
+    context: int = setting(20, "Ticks that it looks at, planned ones included", low=2)
+    is_conditioned: bool = setting(True, "Whether it sees returns; without them it clones its data")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.width % self.heads:
+            raise SettingsError(f"width: got {self.width}, expected a multiple of heads = {self.heads}")
+
+
+class KeyValueCache:
+    """Keys and values of the tokens so far, for one sequence.
+
+    Args:
+        dims: Sizes of the network.
+    """
+
+    def __init__(self, dims: TransformerDimensions):
+        shape = (dims.layers, dims.heads, TOKENS * dims.context, dims.width // dims.heads)
+        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+        self.length = 0  # tokens; a smaller number takes the newest ones back
+
+
+class Block(nn.Module):
+    """Pre-norm causal attention and MLP, both residual."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
+        """Map tokens (batch, token, width); with a cache, they come after those in it."""
+        qkv = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, token, width / heads)
+        if cache is None:
+            mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            first, last = cache.length, cache.length + x.shape[1]
+            cache.keys[layer, :, first:last], cache.values[layer, :, first:last] = k[0], v[0]
+            k, v = cache.keys[layer, :, :last].unsqueeze(0), cache.values[layer, :, :last].unsqueeze(0)
+            is_visible = torch.ones(last, last, dtype=torch.bool).tril()[first:]
+            mixed = scaled_dot_product_attention(q, k, v, attn_mask=is_visible)
+        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        return x + self.mlp(x)
+
+
+class DecisionTransformer(nn.Module):
+    """A Gaussian over the action of every tick, given the ticks before it and the return that is asked for.
+
+    Args:
+        dims: Sizes of the network.
+        return_scale: Return that the network sees as 1.
+    """
+
+    def __init__(self, dims: TransformerDimensions, return_scale: float = 1.0):
+        super().__init__()
+        self.dims = dims
+        self.of_return = nn.Linear(1, dims.width)
+        self.of_latent = nn.Linear(dims.latent, dims.width)
+        self.of_action = nn.Linear(dims.action, dims.width)
+        self.tick = nn.Parameter(torch.zeros(dims.context, dims.width))
+        self.blocks = nn.ModuleList(Block(dims.width, dims.heads) for _ in range(dims.layers))
+        self.norm = nn.LayerNorm(dims.width)
+        self.head = nn.Linear(dims.width, dims.action)
+        self.log_std = nn.Parameter(torch.full((dims.action,), -1.0))
+        self.return_scale = nn.Buffer(torch.tensor(return_scale))
+        nn.init.normal_(self.tick, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation (action,) of the Gaussian, the same at all latents."""
+        return self.log_std.clamp(-5.0, 0.5).exp()
+
+    def forward(
+        self,
+        returns: Float[Tensor, "batch tick"],
+        latents: Float[Tensor, "batch tick latent"],
+        actions: Float[Tensor, "batch tick action"],
+    ) -> Float[Tensor, "batch tick action"]:
+        """Mean action of every tick, which sees the latents up to its own and the actions before it."""
+        x = self._tokens(returns, latents, actions, 0)
+        for block in self.blocks:
+            x = block(x)
+        return self._means(x[:, 1::TOKENS])
+
+    def means(
+        self,
+        asked: float,
+        latents: Float[Tensor, "tick latent"],
+        actions: Float[Tensor, "tick action"],
+        cache: KeyValueCache,
+    ) -> Float[Tensor, "new_tick action"]:
+        """Mean actions of the ticks whose latents are not in the cache, in one pass; then all but the last action are.
+
+        Args:
+            asked: Return that is asked for.
+            latents: Latents of all ticks so far, the ones in the cache included.
+            actions: Actions of these ticks; the last one is not looked at.
+            cache: Cache of the tokens before; it takes the new ones in.
+        """
+        begun, skipped = divmod(cache.length, TOKENS)
+        returns = torch.full((1, len(latents) - begun), asked)
+        tokens = self._tokens(returns, latents[None, begun:], actions[None, begun:], begun)
+        x = tokens[:, skipped:-1]
+        for layer, block in enumerate(self.blocks):
+            x = block(x, cache, layer)
+        cache.length += x.shape[1]
+        return self._means(x[:, (1 - skipped) % TOKENS :: TOKENS])[0]
+
+    def _tokens(self, returns: Tensor, latents: Tensor, actions: Tensor, first: int) -> Tensor:
+        """(batch, 3 ticks, width), in the order of return to go, latent and action."""
+        scaled = returns.unsqueeze(-1) / self.return_scale * float(self.dims.is_conditioned)
+        parts = (self.of_return(scaled), self.of_latent(latents), self.of_action(actions))
+        ticks = self.tick[first : first + latents.shape[1]]
+        return (torch.stack(parts, dim=2) + ticks[:, None]).flatten(1, 2)
+
+    def _means(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.head(self.norm(x)))
