@@ -99,9 +99,7 @@ def served_by_plan(
     """Expected ticks that a plan serves, its own included, and what is lost in them."""
     served, loss, alive = 1.0, 0.0, 1.0
     for age in range(1, int(ages.max()) + 1):
-        of_age = ages == age
-        if not of_age.any():
-            break
+        of_age = ages == ages[ages >= age].min()  # an age that was not met is judged as the next older one
         kept = of_age & ~is_replanned
         alive *= kept.sum() / of_age.sum()
         if not alive:
