@@ -16,7 +16,7 @@ if (($# == 0)); then
     mypy
     lint-imports
     scripts/site.sh
-    # Two processes at most, each with a DDS domain of its own: tests that wait for nodes are not to wait for each other.
+    # Each process has a DDS domain of its own. More than two would disturb the nodes' timing on small machines.
     set -- --numprocesses=auto --maxprocesses=2 --dist=worksteal
 fi
 exec python -m pytest "$@"

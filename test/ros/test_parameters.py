@@ -57,7 +57,7 @@ def refusal(
         ("planner", {"planner.mppi.horizont": 3}, ["planner.mppi.horizont", "planner.mppi.horizon"]),
         ("sim_bridge", {"taks": TASK}, ["unknown parameter taks", "task"]),
         ("executor", {"gate.accept": "wide"}, ["gate.accept", "'wide'", "at least -1"]),
-        ("executor", {"gate.mode": "strict"}, ["gate.mode", "'strict'", "fixed, quantile, adaptive"]),
+        ("executor", {"gate.mode": "strict"}, ["gate.mode", "'strict'", "fixed, quantile, regret, adaptive"]),
         ("executor", {"gate.accept": True}, ["gate.accept", "True"]),
         ("executor", {"gate.accept": [0.1, 0.2]}, ["gate.accept"]),
         ("executor", {"gate.max_steps_ahead": 1.5}, ["gate.max_steps_ahead", "1.5"]),
