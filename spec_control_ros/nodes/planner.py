@@ -1,38 +1,34 @@
-"""Planner node: service `replan` in, topic `plan` out; plans in a thread of its own."""
+"""Planner node: service `replan` in, topic `plan` out, for one robot or for several; plans in a thread of its own."""
 
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
-from typing import Any
 
-import numpy as np
-from rclpy.service import Service
-
-from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.decision import PlanRequest, Reason
-from spec_control_ros.core.errors import PlanningError
+from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.fleet import robots_in
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.planner import ChangeablePlanner
-from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources, refuse_unheard_changes
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.plan_schedule import PlanJob, PlanSchedule
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
-from spec_control_ros.core.settings import check, replaced, setting
+from spec_control_ros.core.settings import by_name, check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
-from spec_control_ros.ros.heartbeat import Heartbeat
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.messages import from_replan, to_plan
 from spec_control_ros.ros.node_runner import run_node
-from spec_control_ros.ros.parameters import LiveParameters, declare_settings
+from spec_control_ros.ros.parameters import declare_settings
+from spec_control_ros.ros.plan_service import PlanService
 from spec_control_ros.ros.planning_thread import PlanningThread
-from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.real_time import cpus_of, pin_to
-from spec_control_ros.ros.sole_claim import SoleClaim, stranger_offering
+from spec_control_ros.ros.served_fleet import FleetSettings, ServedFleet
+from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
-from spec_control_ros.ros.tick_model_loading import format_of, model_folder
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
@@ -42,6 +38,15 @@ class PlannerNodeSettings:
     """Parameters of the node; those of the planner itself lie below `planner.`, as its kind has them."""
 
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
+    robots: str = setting(
+        "",
+        "Namespaces of the robots to serve, each with a seed if it is to have its own: left right:7; "
+        "empty: the node's own",
+    )
+    fleets: Mapping[str, FleetSettings] = by_name(
+        FleetSettings, "Robots of further models, by names of your own"
+    )
+    batch: int = setting(8, "Largest number of requests that are planned together", low=1, high=256)
     device: str = setting("cpu", "Torch device to plan on: cpu, cuda, cuda:1, ...")
     threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
     task_index: int = setting(
@@ -58,20 +63,21 @@ class PlannerNodeSettings:
     def __post_init__(self) -> None:
         check(self)
         cpus_of(self.cpus)
+        robots = [
+            *self.seeds,
+            *(robot for fleet in self.fleets.values() for robot in robots_in(fleet.robots)),
+        ]
+        if twice := [robot for robot, times in Counter(robots).items() if times > 1]:
+            raise SettingsError(f"robots: got {twice[0]!r} in two fleets, expected each robot once")
 
-
-@dataclass(frozen=True, slots=True)
-class _PlanningJob:
-    """A request with what the node adds to it."""
-
-    request: PlanRequest
-    plan_id: int
-    deadline_s: float  # the plan is of no use that long after it was asked for; 0: no deadline
-    received_s: float  # monotonic
+    @property
+    def seeds(self) -> dict[str, int | None]:
+        """Robots of the first model with their seeds; the node's own namespace is the empty one."""
+        return robots_in(self.robots) or {"": None}
 
 
 class PlannerNode(LifecycleProcessNode):
-    """Answers at once and plans in its thread; the latest request wins.
+    """Answers at once and plans in its thread; the latest request of a robot wins.
 
     Args:
         kind: Kind of the planner; None: as the model's card says.
@@ -79,29 +85,31 @@ class PlannerNode(LifecycleProcessNode):
 
     def __init__(self, kind: PlannerFormat | None = None) -> None:
         super().__init__("planner")
-        self._settings = declare_settings(self, PlannerNodeSettings, has_more=True)
-        self._format = kind or format_of(self._settings.model)
-        self._planner_settings: Any = declare_settings(self, self._format.settings, "planner.")
-        self._objective = 0  # counts what live parameters have changed
-        LiveParameters(self, self._planner_settings, self._prepare_change, "planner.")
+        self._settings = s = declare_settings(self, PlannerNodeSettings, has_more=True)
+        self._fleets = {
+            name: ServedFleet(self, name, further, None, is_last=False) for name, further in s.fleets.items()
+        }
+        self._fleets[""] = ServedFleet(self, "", s, kind, is_last=True)
         # Not all CPUs: threads that wait for each other on a busy one make a plan many times slower.
-        threads = self._settings.threads or max(1, (os.cpu_count() or 2) // 2)
-        self._resources = PlannerResources(self._settings.device, threads)
-        self._format.check_resources(self._resources)
-        for refusal in pin_to(self._settings.cpus):
+        threads = s.threads or max(1, (os.cpu_count() or 2) // 2)
+        self._resources = PlannerResources(s.device, threads)
+        for fleet in self._fleets.values():
+            fleet.format.check_resources(self._resources)
+        for refusal in pin_to(s.cpus):
             self.get_logger().warning(refusal)
         self._plan_ids = 0
-        self._counts: Counter[str] = Counter()
-        self._offer: Service | None = None
+        self._slowest_s: dict[str, float] = {}  # from request to plan, by robot, since the last report
         self._diagnostics = Diagnostics(self, "planning")
         self.create_timer(1.0, self._publish_diagnostics)
-        if self._settings.autostart:
+        if s.autostart:
             self.manage_itself()
 
     def configure(self) -> None:
-        """Load the model and warm it up, in the thread that will plan."""
-        self._thread: PlanningThread[_PlanningJob] = PlanningThread(self._prepare, self._work)
-        self._plan_publisher = self.create_publisher(msg.Plan, "plan", LATEST)
+        """Load the models and warm them up, in the thread that will plan."""
+        self._schedule, self._plan_services = PlanSchedule(self._settings.batch), dict[str, PlanService]()
+        self._thread: PlanningThread[PlanJob] = PlanningThread(
+            self._prepare, lambda: self._schedule.take(time.monotonic()), self._work
+        )
         self._thread.start()
         while not self._thread.is_ready.is_set():
             error = InterruptedError("warm-up") if self.interrupted.is_set() else self._thread.error
@@ -109,132 +117,125 @@ class PlannerNode(LifecycleProcessNode):
                 self.cleanup()
                 raise error
             time.sleep(WARM_UP_LOOK_S)  # an event's wait with a time-out may go by the system clock
+        for fleet in self._fleets.values():
+            assert fleet.fleet is not None  # it is loaded
+            for robot in fleet.seeds:
+                self._plan_services[robot] = PlanService(
+                    self,
+                    robot,
+                    fleet.fleet.spec,
+                    partial(self._accept, robot, fleet),
+                    partial(self._count, robot, "refused"),
+                )
 
     def activate(self) -> None:
         """Offer plans, once nobody else does."""
-        names = (self.resolve_service_name("replan"), self.resolve_topic_name("plan"))
+        names = [name for service in self._plan_services.values() for name in service.names]
         self._claim = SoleClaim(self, names, lambda: None, self.fail, self.joined_s)
         self._watch = self.create_timer(0.1, self._end_on_thread_error)
         self._offer_timer = self.create_timer(0.05, self._offer_once_alone)
 
     def deactivate(self) -> None:
-        """Offer plans no more; one that is being made is still published."""
+        """Offer plans no more; those that are being made are still published."""
         for timer in (self._watch, self._offer_timer):
             self.destroy_timer(timer)
         self._claim.release()
-        if self._offer is not None:
-            self._heartbeat.stop()
-            self.destroy_service(self._offer)
-            self._offer = None
+        for service in self._plan_services.values():
+            service.withdraw()
 
     def cleanup(self) -> None:
-        """Let the thread finish, and free the model."""
+        """Let the thread finish, and free the models."""
         self._thread.stop()
-        self.destroy_publisher(self._plan_publisher)
+        for service in self._plan_services.values():
+            service.close()
+        for fleet in self._fleets.values():
+            fleet.fleet = None
         del self._thread
 
     def _prepare(self) -> None:
-        folder = model_folder(self._settings.model)
-        task = None if self._settings.task_index < 0 else self._settings.task_index
-        self._planner = self._format.load_planner(folder, self._planner_settings, self._resources, task)
-        refuse_unheard_changes(self._planner, self._planner_settings)
-        self._planner.warm_up()
+        specs = [fleet.load(self._resources, self._settings.batch).spec for fleet in self._fleets.values()]
         # A plan that is made ahead may take as long as a queue lasts; no queue lasts longer.
-        spec = self._planner.spec
-        objective_s = self._settings.slo_s or spec.queue_length * spec.control_period_s
+        objective_s = self._settings.slo_s or min(s.queue_length * s.control_period_s for s in specs)
         self._monitor = PlanningMonitor(objective_s or inf)
-        self.get_logger().info(f"{spec.name}: warm, on {self._settings.device}")
 
     def _offer_once_alone(self) -> None:
-        # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
         if not self._claim.is_held:
             return
-        if (other := stranger_offering(self, "replan")) is not None:
-            self.get_logger().warning(
-                f"another planner, {other}, offers `replan`: waiting until it is gone", **every(5.0)
-            )
-            return
-        self._offer_timer.cancel()
-        self._offer = self.create_service(Replan, "replan", self._on_replan)
-        self._heartbeat = Heartbeat(self)
+        offered = [service.offer_once_alone() for service in self._plan_services.values()]
+        if all(offered):
+            self._offer_timer.cancel()
 
     def _end_on_thread_error(self) -> None:
         if self._thread.error is not None:
             self.fail(self._thread.error)
 
-    def _on_replan(self, request: Replan.Request, response: Replan.Response) -> Replan.Response:
-        response.message = self._objection(request)
-        response.accepted = not response.message
-        if response.accepted:
-            self._plan_ids += 1
-            response.plan_id = self._plan_ids
-            job = _PlanningJob(from_replan(request), self._plan_ids, request.deadline, time.monotonic())
-            self._thread.submit(job)
-        else:
-            self._counts["refused"] += 1
-        return response
+    def _accept(self, robot: str, fleet: ServedFleet, request: Replan.Request) -> tuple[int, str]:
+        assert fleet.fleet is not None  # the service is offered after it was loaded
+        self._plan_ids += 1
+        job = PlanJob(
+            robot,
+            fleet.name,
+            from_replan(request),
+            fleet.fleet.spec.control_period_s,
+            time.monotonic(),
+            request.deadline,
+            self._plan_ids,
+        )
+        refusal = self._thread.alter(lambda: self._schedule.submit(job))
+        return (0, refusal) if refusal else (job.plan_id, "")
 
-    def _objection(self, request: Replan.Request) -> str:
-        """Why a request cannot be planned for; empty if it can."""
-        spec, is_prefetch = self._planner.spec, len(request.latent) > 0
-        name, values, size = ("an observation", request.observation, spec.obs_dim)
-        if is_prefetch:
-            name, values, size = ("a latent", request.latent, spec.latent_dim)
-        if request.reason not in set(Reason):
-            return f"got reason {request.reason}, expected one of {', '.join(map(str, map(int, Reason)))}"
-        if is_prefetch and len(request.observation):
-            return "got an observation and a latent, expected one of them"
-        if len(values) != size:
-            return f"got {name} of {len(values)} values, expected {size}"
-        if not np.isfinite(values).all():
-            return f"got {name} with non-finite values"
-        if is_prefetch and request.start_tick <= request.tick:
-            return f"got start_tick {request.start_tick}, expected more than its tick {request.tick}"
-        if not is_prefetch and request.start_tick != request.tick:
-            return f"got start_tick {request.start_tick}, expected the observation's tick {request.tick}"
-        if not 0.0 <= request.deadline < float("inf"):
-            return f"got a deadline of {request.deadline} s, expected 0 (none) or more"
-        return ""
+    def _count(self, robot: str, what: str) -> None:
+        self._schedule.counts[robot][what] += 1
 
-    def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
-        settings = replaced(self._planner_settings, values)
+    def _work(self, jobs: Sequence[PlanJob]) -> None:
+        """Plan for jobs of one fleet."""
+        fleet, start_s = self._fleets[jobs[0].fleet], time.monotonic()
+        assert fleet.fleet is not None  # it is freed after the thread has ended
+        objective = fleet.objective
+        made = fleet.fleet.plan([job.robot for job in jobs], [job.request for job in jobs])
+        took_s = time.monotonic() - start_s
+        for job, plan in zip(jobs, made, strict=True):
+            self._count(job.robot, self._outcome(job, plan, took_s, is_outdated=objective != fleet.objective))
+        now_s = time.monotonic()
+        self._thread.alter(lambda: self._schedule.done(fleet.name, len(jobs), now_s, now_s - start_s))
 
-        def make() -> None:
-            self._planner_settings = settings
-            self._objective += 1
-            if self.state in ("inactive", "active") and isinstance(self._planner, ChangeablePlanner):
-                self._planner.change(settings)
-
-        return make
-
-    def _work(self, job: _PlanningJob) -> None:
-        request, start_s, objective = job.request, time.monotonic(), self._objective
-        if job.deadline_s and start_s - job.received_s > job.deadline_s:
-            self._counts["too_late"] += 1
-            return
-        try:
-            made = self._planner.plan(request)
-        except PlanningError as error:
-            self.get_logger().error(f"plan {job.plan_id}: {error}", **every(1.0))
-            self._counts["failed"] += 1
+    def _outcome(self, job: PlanJob, made: Plan | PlanningError, took_s: float, *, is_outdated: bool) -> str:
+        """Publish what was made, where it can be; what became of it."""
+        if isinstance(made, PlanningError):
+            self.get_logger().error(f"plan {job.plan_id}: {made}", **every(1.0))
             self._monitor.note_failure()
-            return
-        if objective != self._objective:
-            self._counts["outdated"] += 1  # the executor has dropped its queue, and asks again
-            return
-        planning_time_s = time.monotonic() - start_s
-        self._monitor.note(planning_time_s)
-        plan = replace(made, plan_id=job.plan_id, planning_time_s=planning_time_s)
-        self._plan_publisher.publish(to_plan(plan, request.reason, self.get_clock().now().to_msg()))
-        self._counts["published"] += 1
+            return "failed"
+        if is_outdated:
+            return "outdated"  # the executor has dropped its queue, and asks again
+        self._monitor.note(took_s)
+        plan = replace(made, plan_id=job.plan_id, planning_time_s=took_s)
+        message = to_plan(plan, job.request.reason, self.get_clock().now().to_msg())
+        self._plan_services[job.robot].publish(message)
+        waited_s = time.monotonic() - job.received_s
+        self._slowest_s[job.robot] = max(waited_s, self._slowest_s.get(job.robot, 0.0))
+        return "published"
 
     def _publish_diagnostics(self) -> None:
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
             planning = self._monitor.health()
-            own = {"superseded": self._thread.superseded, **self._planner.statistics()}
-            health = Health(planning.finding, {**self._counts, **own, **planning.values})
+            values = self._counts() | self._statistics() | planning.values
+            health = Health(planning.finding, values)
         self._diagnostics.publish(health)
+
+    def _counts(self) -> dict[str, object]:
+        """What became of the requests of all robots; where there are several, of each as well."""
+        counts = {robot: Counter(self._schedule.counts[robot]) for robot in self._plan_services}
+        values: dict[str, object] = {"superseded": 0, **sum(counts.values(), Counter())}
+        if len(counts) > 1:
+            for robot, own in counts.items():
+                values |= {f"{robot}.{what}": count for what, count in own.items()}
+                values[f"{robot}.slowest_s"] = f"{self._slowest_s.pop(robot, 0.0):.4f}"
+        return values
+
+    def _statistics(self) -> dict[str, object]:
+        first = next(iter(self._fleets.values())).fleet
+        return {} if first is None else first.statistics()
 
 
 def main(kind: PlannerFormat | None = None) -> None:

@@ -26,11 +26,16 @@ def _qos(lease_s: float) -> QoSProfile:
 
 
 class Heartbeat:
-    """Beats as long as its node's callbacks run."""
+    """Beats as long as its node's callbacks run.
 
-    def __init__(self, node: ProcessNode):
+    Args:
+        node: Node that lives.
+        prefix: Prefix of the topic's name, as in `left/`.
+    """
+
+    def __init__(self, node: ProcessNode, prefix: str = ""):
         self._node = node
-        self._publisher = node.create_publisher(Empty, TOPIC, _qos(LEASE_S))
+        self._publisher = node.create_publisher(Empty, prefix + TOPIC, _qos(LEASE_S))
         self._timer = node.create_timer(PERIOD_S, self._beat)
         self._beat()
 

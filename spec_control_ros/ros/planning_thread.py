@@ -1,40 +1,45 @@
-"""A thread that works on the latest request only."""
+"""A thread that does one piece of work after the other."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-Request = TypeVar("Request")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
-class PlanningThread(Generic[Request]):
-    """Prepares once, then works on requests one at a time; a new one replaces the one that waits.
+class PlanningThread(Generic[Job]):
+    """Prepares once, then works on what there is to do, to completion.
 
     Args:
-        prepare: Runs in the thread before the first request.
-        work: Runs for each request, to completion.
+        prepare: Runs in the thread before the first piece of work.
+        take: Gives the jobs of the next piece of work; none: nothing waits.
+        work: Runs for each piece of work.
     """
 
-    def __init__(self, prepare: Callable[[], None], work: Callable[[Request], None]):
-        self._prepare, self._work = prepare, work
+    def __init__(
+        self,
+        prepare: Callable[[], None],
+        take: Callable[[], Sequence[Job]],
+        work: Callable[[Sequence[Job]], None],
+    ):
+        self._prepare, self._take, self._work = prepare, take, work
         self._changed = threading.Condition()
-        self._waiting: Request | None = None
         self._is_stopping = False
         self.is_ready = threading.Event()
         self.error: Exception | None = None
-        self.superseded = 0
         self._thread = threading.Thread(target=self._run, name="planning", daemon=True)
 
     def start(self) -> None:
         """Start preparing."""
         self._thread.start()
 
-    def submit(self, request: Request) -> None:
-        """Work on this next, instead of whatever waits."""
+    def alter(self, change: Callable[[], Result]) -> Result:
+        """Change what waits, while nothing of it is taken; what the change gives."""
         with self._changed:
-            self.superseded += self._waiting is not None
-            self._waiting = request
+            result = change()
             self._changed.notify()
+            return result
 
     def stop(self) -> None:
         """Let the work in hand finish, and end."""
@@ -48,13 +53,15 @@ class PlanningThread(Generic[Request]):
         try:
             self._prepare()
             self.is_ready.set()
-            while (request := self._next()) is not None:
-                self._work(request)
+            while jobs := self._next():
+                self._work(jobs)
         except Exception as error:  # handed to the node's own thread, which raises it
             self.error = error
 
-    def _next(self) -> Request | None:
+    def _next(self) -> Sequence[Job]:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting is not None or self._is_stopping)
-            request, self._waiting = self._waiting, None
-            return None if self._is_stopping else request
+            while not self._is_stopping:
+                if jobs := self._take():
+                    return jobs
+                self._changed.wait()
+            return ()

@@ -1,7 +1,7 @@
-"""One request in work, the latest one next, errors kept for the node."""
+"""One piece of work at a time, then what waits; errors are kept for the node."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from ros_support import until
@@ -13,14 +13,19 @@ class Work:
     """Notes requests, and holds each until it is let go."""
 
     def __init__(self) -> None:
+        self.waiting: list[int] = []
         self.begun: list[int] = []
         self.ended: list[int] = []
         self.may_go_on = threading.Semaphore(0)
 
-    def __call__(self, request: int) -> None:
-        self.begun.append(request)
+    def take(self) -> list[int]:
+        taken, self.waiting[:] = list(self.waiting), []
+        return taken
+
+    def __call__(self, requests: Sequence[int]) -> None:
+        self.begun += requests
         self.may_go_on.acquire()
-        self.ended.append(request)
+        self.ended += requests
 
 
 @pytest.fixture
@@ -30,29 +35,33 @@ def work() -> Work:
 
 @pytest.fixture
 def thread(work: Work) -> Iterator[PlanningThread[int]]:
-    thread: PlanningThread[int] = PlanningThread(lambda: None, work)
+    thread: PlanningThread[int] = PlanningThread(lambda: None, work.take, work)
     yield thread
     work.may_go_on.release(100)
     thread.stop()
 
 
-def test_latest_request_replaces_the_one_that_waits(thread: PlanningThread[int], work: Work) -> None:
+def submit(thread: PlanningThread[int], work: Work, request: int) -> None:
+    thread.alter(lambda: work.waiting.append(request))
+
+
+def test_what_waits_is_worked_on_together_once_the_work_in_hand_is_done(
+    thread: PlanningThread[int], work: Work
+) -> None:
     thread.start()
-    thread.submit(1)
+    submit(thread, work, 1)
     until(lambda: work.begun == [1])
     for request in (2, 3, 4):
-        thread.submit(request)
+        submit(thread, work, request)
     work.may_go_on.release(2)
-    until(lambda: work.ended == [1, 4])
-    assert work.begun == [1, 4]
-    assert thread.superseded == 2
+    until(lambda: work.ended == [1, 2, 3, 4])
 
 
 def test_request_before_readiness_is_worked_on_afterwards(work: Work) -> None:
     may_be_ready = threading.Event()
-    thread: PlanningThread[int] = PlanningThread(lambda: may_be_ready.wait() and None, work)
+    thread: PlanningThread[int] = PlanningThread(lambda: may_be_ready.wait() and None, work.take, work)
     thread.start()
-    thread.submit(1)
+    submit(thread, work, 1)
     assert not thread.is_ready.is_set()
     assert work.begun == []
     may_be_ready.set()
@@ -66,9 +75,9 @@ def test_stop_lets_the_work_in_hand_finish_and_begins_no_other(
     thread: PlanningThread[int], work: Work
 ) -> None:
     thread.start()
-    thread.submit(1)
+    submit(thread, work, 1)
     until(lambda: work.begun == [1])
-    thread.submit(2)
+    submit(thread, work, 2)
     threading.Timer(0.2, work.may_go_on.release).start()
     thread.stop()
     assert (work.begun, work.ended) == ([1], [1])
@@ -79,17 +88,17 @@ def test_stop_without_start_returns(thread: PlanningThread[int]) -> None:
 
 
 @pytest.mark.parametrize("where", ["prepare", "work"])
-def test_error_is_kept_and_ends_the_thread(where: str) -> None:
+def test_error_is_kept_and_ends_the_thread(where: str, work: Work) -> None:
     error = RuntimeError("no memory")
 
     def fail(*_: object) -> None:
         raise error
 
     thread: PlanningThread[int] = PlanningThread(
-        fail if where == "prepare" else lambda: None, fail if where == "work" else lambda *_: None
+        fail if where == "prepare" else lambda: None, work.take, fail if where == "work" else lambda *_: None
     )
     thread.start()
-    thread.submit(1)
+    submit(thread, work, 1)
     until(lambda: thread.error is error)
     assert thread.is_ready.is_set() == (where == "work")
     thread.stop()

@@ -1,0 +1,92 @@
+"""The robots that a planner node serves with one model, as its parameters have them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.fleet import Fleet, robots_in
+from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
+from spec_control_ros.core.settings import check, replaced, setting
+from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
+from spec_control_ros.ros.parameters import LiveParameters, declare_settings
+from spec_control_ros.ros.tick_model_loading import format_of, model_folder
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """Robots of a further model; the settings of their planner lie below `planner.` of this fleet."""
+
+    model: str = setting("", "Name of a shipped model, or path of a model folder")
+    robots: str = setting(
+        "", "Namespaces of the robots, each with a seed if it is to have its own: left right:7"
+    )
+    task_index: int = setting(
+        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not robots_in(self.robots):
+            raise SettingsError(f"robots: got {self.robots!r}, expected at least one namespace")
+
+
+class ServedFleet:
+    """A fleet as the node's parameters have it; its planner is there once it is loaded.
+
+    Args:
+        node: Node whose parameters are declared.
+        name: Name of the fleet; empty: the one of the node's own parameters.
+        settings: `FleetSettings`, or the node's own settings, which have the same fields.
+        kind: Kind of the planner; None: as the model's card says.
+        is_last: Whether no more parameters of the node follow.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleProcessNode,
+        name: str,
+        settings: Any,
+        kind: PlannerFormat | None,
+        *,
+        is_last: bool,
+    ):
+        self._node, self.name, self._settings = node, name, settings
+        self.seeds = robots_in(settings.robots) or {"": None}
+        self.format = kind or format_of(settings.model)
+        prefix = f"fleets.{name}.planner." if name else "planner."
+        self._planner_settings: Any = declare_settings(
+            node, self.format.settings, prefix, has_more=not is_last
+        )
+        self.objective = 0  # counts what live parameters have changed
+        self.fleet: Fleet | None = None
+        LiveParameters(node, self._planner_settings, self._prepare_change, prefix)
+
+    def load(self, resources: PlannerResources, batch: int) -> Fleet:
+        """Load the model and warm the planner up."""
+        folder, task = model_folder(self._settings.model), self._settings.task_index
+        self.fleet = Fleet(
+            lambda settings: self.format.load_planner(
+                folder, settings, resources, None if task < 0 else task
+            ),
+            self._planner_settings,
+            self.seeds,
+        )
+        logger, name = self._node.get_logger(), self.fleet.spec.name
+        if len(self.seeds) > 1 and batch > 1 and not self.fleet.check_batches(batch):
+            logger.warning(
+                f"{name}: plans one request at a time: in batches, plans are not the same to the last bit"
+            )
+        logger.info(f"{name}: warm, on {resources.device}")
+        return self.fleet
+
+    def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
+        settings = replaced(self._planner_settings, values)
+
+        def make() -> None:
+            self._planner_settings = settings
+            self.objective += 1
+            if self._node.state in ("inactive", "active") and self.fleet is not None:
+                self.fleet.change(settings)
+
+        return make
