@@ -52,6 +52,12 @@ ARGUMENTS = (  # what the user may say about a run of any robot
         "auto",
         "corrector of the model; auto: that of the parameter files, or the best that the model has",
     ),
+    Argument(
+        "planner",
+        "own",
+        "planner of the robot; own: a process of this run, elsewhere: one that runs already, as one of a fleet does",
+        ("own", "elsewhere"),
+    ),
     Argument("device", "", "torch device of the planner; empty: the robot's, or cpu"),
     Argument(
         "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
@@ -101,6 +107,11 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     refuse_file(Path(values["video"]) if values["video"] else None, VIDEOS)
     faults = fault_file(values["faults"], robot.config)
     is_relayed = not kinds_in(faults).isdisjoint(NETWORK_FAULTS)
+    if values["planner"] == "elsewhere" and (is_relayed or not kinds_in(faults).isdisjoint(PROCESS_FAULTS)):
+        raise SettingsError(
+            f"faults: got {values['faults']}, which is for processes or the network, expected none with planner "
+            "elsewhere: that one serves others too"
+        )
     # What the user leaves to us is left to the parameter files.
     model = {"model": values["model"]} if values["model"] else {}
     device = {"device": values["device"]} if values["device"] else {}
@@ -119,6 +130,8 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
         Process("executor", files, {**model, **corrector}),
         *(replace(process, parameter_files=files) for process in plant),
     ]
+    if values["planner"] == "elsewhere":
+        system = [process for process in system if process.executable != "planner"]
     return [_placed(process, values) for process in system]
 
 

@@ -31,7 +31,7 @@ PIPED_WIDTH = 120  # characters
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
 
 
-def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
+def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path, namespace: str = "") -> int:
     """Run scenarios one after the other and write the reports; returns the exit code.
 
     Args:
@@ -39,6 +39,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
         html: HTML page to write; its folder is made if needed.
         json_file: JSON file to write.
         junit: JUnit XML file to write.
+        namespace: ROS namespace of all nodes.
 
     Raises:
         SettingsError: a scenario is wrong; then none is run.
@@ -51,7 +52,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
         console = terminal(width=PIPED_WIDTH)
     for number, scenario in enumerate(scenarios, start=1):
         console.print(f"{number}/{len(scenarios)} {scenario.name}: {scenario.description}")
-        verdict = run_scenario(scenario, lambda text: console.print(f"    {text}"))
+        verdict = run_scenario(scenario, lambda text: console.print(f"    {text}"), namespace)
         if verdict is None:
             return INTERRUPTED
         verdicts.append(verdict)
@@ -73,18 +74,21 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path) -> int:
     return PASSED if result["passed"] else FAILED
 
 
-def run_scenario(scenario: Scenario, say: Callable[[str], None]) -> ScenarioVerdict | None:
+def run_scenario(
+    scenario: Scenario, say: Callable[[str], None], namespace: str = ""
+) -> ScenarioVerdict | None:
     """Run a scenario's system to its end; None: it was interrupted.
 
     Args:
         scenario: Scenario to run.
         say: Called with messages on the progress.
+        namespace: ROS namespace of all nodes.
     """
     trace, begun_s = Trace(), time.monotonic()
     disturbance = Disturbance(scenario.schedule, trace)
     error: SpecControlError | None = None
     with tempfile.TemporaryDirectory() as folder:
-        given = scenario.arguments() | _files(scenario, Path(folder))
+        given = scenario.arguments() | _files(scenario, Path(folder)) | {"namespace": namespace}
         logs = new_log_folder().with_suffix(f".{scenario.name}")
         system = processes(scenario.robot, given, logs)
         try:

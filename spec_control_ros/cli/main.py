@@ -76,6 +76,12 @@ def run(
     episodes: Annotated[int, number("Number of episodes (0: until stopped)")] = 1,
     seed: Annotated[int, number("Seed of the first episode and of the planner")] = 0,
     corrector: Corrector = "auto",
+    planner: Annotated[
+        str,
+        typer.Option(
+            help="Planner of the robot: own (started with the run) or elsewhere (it runs already, for a fleet)"
+        ),
+    ] = "own",
     device: Annotated[
         str, typer.Option(help="Torch device of the planner [default: the robot's, or cpu]")
     ] = "",
@@ -121,6 +127,7 @@ def run(
         "episodes": str(episodes),
         "seed": str(seed),
         "corrector": corrector,
+        "planner": planner,
         "device": device,
         "record": record,
         "topics": topics,
@@ -622,6 +629,37 @@ def analyze(
     analyze_bags(bags, namespace, html, json, csv)
 
 
+@app.command("bench-fleet")
+def bench_fleet(
+    robot: Annotated[
+        str, typer.Argument(help="Shipped robot or robot file whose planner serves all")
+    ] = "walker",
+    robots: Annotated[str, typer.Option(help="Numbers of robots to serve, such as 1,2,4")] = "1,2,4,8,16,32",
+    queue_length: QueueLength = 12,
+    precision: Annotated[
+        str, typer.Option(help="Precision of the search's matrix products: auto, float32 or bfloat16")
+    ] = "auto",
+    batch: Annotated[
+        int, typer.Option(help="Largest number of requests that are planned together", min=1, max=256)
+    ] = 8,
+    threads: Annotated[
+        int, typer.Option(help="Number of CPU threads (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
+    ] = 0,
+    seconds: Annotated[float, real("Simulated seconds for each number of robots", low=0.1)] = 20.0,
+    rounds: Annotated[int, number("Rounds in which batches and single requests take turns", low=1)] = 11,
+    json: Json = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
+) -> None:
+    """Measure how many robots one planner serves: time from request to plan, and throughput of batches."""
+    refuse_file(plot, PICTURES)
+    from spec_control_ros.cli.bench_fleet import BenchFleetOptions
+    from spec_control_ros.cli.bench_fleet import bench_fleet as run_benchmark
+
+    run_benchmark(
+        BenchFleetOptions(robot, robots, queue_length, precision, batch, threads, seconds, rounds, json, plot)
+    )
+
+
 @app.command()
 def hil(
     scenarios: Annotated[
@@ -642,6 +680,9 @@ def hil(
     junit: Annotated[
         Path | None, typer.Option(help="JUnit XML file to write [default: in the report folder]")
     ] = None,
+    namespace: Annotated[
+        str, typer.Option(help="ROS namespace of all nodes, so that several systems share a domain")
+    ] = "",
 ) -> None:
     """Run pass/fail scenarios with injected faults; exit code 0: all passed, 1: a failure, 2: wrong usage."""
     from spec_control_ros.cli.hil import hil as run_scenarios
@@ -651,7 +692,7 @@ def hil(
     try:
         for file in (html, json, junit):
             refuse_file(file, makes_folder=True)
-        code = run_scenarios(scenarios, html, json, junit)
+        code = run_scenarios(scenarios, html, json, junit, namespace)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None

@@ -33,6 +33,9 @@ from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.precision import Precision
 
 WARM_UP_PLANS = 10  # on a GPU; of five members, eight iterations each, all but surely draw all pairs
+ROWS_AT_ONCE = (
+    1024  # of a search over several starts: more leave a core's cache, and then take longer than one by one
+)
 Search = Callable[[Tensor, MPPISettings, MPPINoise, Tensor | None, Budget | None], MPPIResult]
 
 
@@ -164,7 +167,8 @@ class TDMPC2Planner:
             pairs = zip(planners, requests, strict=True)
             return [self.plan_together([p], [r])[0] for p, r in pairs]
         starts = [p._start(request) for p, request in zip(planners, requests, strict=True)]
-        made = self._plan(starts)
+        at_once = max(1, ROWS_AT_ONCE // self.settings.mppi.samples)
+        made = [m for i in range(0, len(starts), at_once) for m in self._plan(starts[i : i + at_once])]
         return [p._taken(r, m) for p, r, m in zip(planners, requests, made, strict=True)]
 
     def _start(self, request: PlanRequest) -> "_Start":

@@ -45,7 +45,7 @@ def test_suite_tells_good_from_bad_and_leaves_reports(tmp_path: Path, model: Pat
     }
     for name, content in files.items():
         (suite / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    process = hil(tmp_path, str(suite), "--report", str(report))
+    process = hil(tmp_path, str(suite), "--report", str(report), "--namespace", "left")
     assert process.wait(3 * PATIENCE_S) == 1, process.text  # two systems start and end
     process.wait_for_no_descendants()
     found = {s["name"]: s for s in json.loads((report / "hil.json").read_text())["scenarios"]}

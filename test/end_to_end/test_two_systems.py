@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import TASK, Background, Probe, until
+from ros_support import SMALL_SEARCH, TASK, Background, Probe, until
 from rosbags.highlevel import AnyReader
 from test_run import is_under_way
 
@@ -82,3 +82,28 @@ def test_two_robots_run_in_one_domain_each_with_its_own_report_and_bag(
         assert len(read_observations(tmp_path / name)) == 50
         assert len(read_recording(tmp_path / name).plans)
         assert BagLog(Bag(tmp_path / name)).robot().run.episodes[0].seed == seed
+
+
+@pytest.mark.slow
+def test_two_robots_on_one_planner_act_as_each_does_on_its_own(
+    run: Run, start: Callable[..., Background], probe: Probe, model: Path
+) -> None:
+    search = {
+        "planner.queue_length": 4,
+        **{f"planner.mppi.{name}": value for name, value in SMALL_SEARCH.items()},
+    }
+    planner = start("planner", {"model": str(model), "robots": "left:3 right:4", **search})
+    seeds = {"left": 3, "right": 4}
+
+    def begin(name: str, *words: str) -> Any:
+        return run("--namespace", name, "--seed", str(seeds[name]), "--log-level", "warn", *words)
+
+    def returns(runs: list[Any]) -> list[float]:
+        for process in runs:
+            assert process.wait() == 0, process.text + planner.text
+        return [process.report()["episodes"][0]["return"] for process in runs]
+
+    served = returns([begin(name, "--planner", "elsewhere") for name in seeds])
+    planner.send(signal.SIGINT)
+    assert planner.wait() == 0, planner.text
+    assert served == returns([begin(name) for name in seeds])

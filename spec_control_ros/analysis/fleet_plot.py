@@ -1,0 +1,37 @@
+"""The picture of a fleet benchmark."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from spec_control_ros.core.output import written
+from spec_control_ros.evaluation.fleet_benchmark import FleetRow
+
+
+def plot_fleet(rows: Sequence[FleetRow], limit_s: float, title: str, file: Path) -> Path:
+    """Write the times from request to plan over the number of robots as a PNG file; returns it.
+
+    Args:
+        rows: Rows of the benchmark.
+        limit_s: Time that plans may take at most, drawn as a line.
+        title: Title of the picture.
+        file: File to write.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), constrained_layout=True)
+    robots = [row["robots"] for row in rows]
+    axes.plot(robots, [1e3 * row["p50_s"] for row in rows], "o-", label="p50")
+    axes.plot(robots, [1e3 * row["p99_s"] for row in rows], "s-", label="p99")
+    axes.axhline(1e3 * limit_s, color="#cf222e", linestyle="--", label="limit")
+    axes.set(xscale="log", yscale="log", xlabel="robots", ylabel="request to plan (ms)", title=title)
+    axes.set_xticks(robots, [str(count) for count in robots])
+    axes.minorticks_off()
+    axes.legend()
+    with written(file) as part:
+        figure.savefig(part, dpi=150)
+    plt.close(figure)
+    return file

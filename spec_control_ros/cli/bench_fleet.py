@@ -1,0 +1,131 @@
+"""`spec-control bench-fleet`: how many robots one planner serves."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE
+from rich.table import Table
+
+from spec_control_ros.analysis.fleet_plot import plot_fleet
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.fleet import Fleet
+from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, FleetRow, SyntheticRobots, speedups
+from spec_control_ros.world_model.card import folder_card
+
+LIMIT_TICKS = 4  # a plan that takes longer is of little use to a queue of 12
+
+
+@dataclass(frozen=True, slots=True)
+class BenchFleetOptions:
+    """What the user asks for."""
+
+    robot: str
+    counts: str  # of robots, as in 1,2,4
+    queue_length: int  # 0: the robot's
+    precision: str
+    batch: int
+    threads: int  # 0: half of the CPUs
+    seconds: float
+    rounds: int
+    json: Path | None
+    plot: Path | None
+
+
+def bench_fleet(options: BenchFleetOptions) -> None:
+    """Measure, print the table and write the files.
+
+    Raises:
+        SpecControlError: an argument is wrong or the model is missing; nothing was measured.
+    """
+    counts, console = _counts(options.counts), terminal()
+    controller, fleet, robots = _fleet(options, max(*counts, options.batch))
+    console.print(f"{hardware_info()}; batches " + _exactness(fleet.check_batches(options.batch)))
+    executor, period_s = controller.executor, fleet.spec.control_period_s
+    load = FleetLoad(
+        fleet.spec.queue_length,
+        executor.prefetch_lead_ticks,
+        executor.replan_timeout_s,
+        options.seconds,
+        options.batch,
+    )
+    rows: list[FleetRow] = []
+    table = Table(
+        box=SIMPLE,
+        title=f"{options.robot}, a request every {load.every_ticks} ticks of {period_s:g} s, {options.precision}",
+        caption=f"late: after {load.lead_ticks} ticks, or never; fewest: plans of the robot that got the fewest",
+    )
+    for column in ("robots", "p50 ms", "p99 ms", "late", "refused", "plans/s", "fewest"):
+        table.add_column(column, justify="right")
+    for count in track(counts, "fleets", len(counts), console=console, transient=True):
+        synthetic = SyntheticRobots(fleet, robots[:count], load)
+        rows.append(row := synthetic.run())
+        fewest = min(map(len, synthetic.waited_s.values()))
+        table.add_row(*_cells(row), str(fewest))
+    sizes = [count for count in counts if 1 < count <= options.batch] or [options.batch]
+    rounds = speedups(fleet, robots, sizes, options.rounds)
+    found = list(track(rounds, "batches", options.rounds, console=console, transient=True))
+    batch_speedup = {str(size): float(np.median([row[size] for row in found])) for size in sizes}
+    console.print(
+        table,
+        "batches against one at a time: " + ", ".join(f"{n}: {x:.2f}" for n, x in batch_speedup.items()),
+    )
+    _write(options, {"fleet": rows, "batch_speedup": batch_speedup}, LIMIT_TICKS * period_s)
+
+
+def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, Fleet, Sequence[str]]:
+    robot = find_robot(options.robot, share_folder() / "config")
+    folder = find_model(robot.model).path
+    kind = find_format(str(folder_card(folder).get("format")))
+    controller = ControllerSettings.of(robot.parameters("realtime"), kind.settings)
+    given: dict[str, Any] = {"queue_length": options.queue_length} if options.queue_length else {}
+    if hasattr(controller.planner, "precision"):
+        given["precision"] = type(controller.planner.precision)(options.precision)
+    resources = PlannerResources(threads=options.threads or max(1, (os.cpu_count() or 2) // 2))
+    robots = [f"robot{i}" for i in range(count)]
+    load = partial(kind.load_planner, folder, resources=resources)
+    seeds: dict[str, int | None] = {robot: seed for seed, robot in enumerate(robots)}
+    return controller, Fleet(load, replace(controller.planner, **given), seeds), robots
+
+
+def _counts(text: str) -> list[int]:
+    try:
+        counts = [int(word) for word in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or not all(1 <= count <= 1024 for count in counts):
+        raise SettingsError(f"robots: got {text!r}, expected numbers from 1 to 1024, as in 1,2,4")
+    return counts
+
+
+def _exactness(is_exact: bool) -> str:
+    return "change no bit" if is_exact else "would change bits, so plans are made one at a time"
+
+
+def _cells(row: FleetRow) -> tuple[str, ...]:
+    times = (f"{1e3 * row['p50_s']:.1f}", f"{1e3 * row['p99_s']:.1f}")
+    return (str(row["robots"]), *times, str(row["late"]), str(row["refused"]), f"{row['plans_per_s']:.1f}")
+
+
+def _write(options: BenchFleetOptions, result: dict[str, Any], limit_s: float) -> None:
+    steps = []
+    if (json_file := options.json) is not None:
+        steps.append(lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"))
+    if (plot := options.plot) is not None:
+        steps.append(
+            lambda: plot_fleet(result["fleet"], limit_s, f"{options.robot}, {options.precision}", plot)
+        )
+    write_all(*steps)
