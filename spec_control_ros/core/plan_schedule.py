@@ -90,7 +90,10 @@ class PlanSchedule:
 
     def _turn(self, job: PlanJob) -> float:
         latest = job.received_s + LONGEST_DEBT_S
-        return max(job.due_s, min(self._next_turn_s.get(job.robot, -inf), latest))
+        turn_s = max(job.due_s, min(self._next_turn_s.get(job.robot, -inf), latest))
+        # It keeps the place of the one that it replaces: a robot that asks again and again would never have its turn.
+        before = self._waiting.get(job.robot)
+        return turn_s if before is None else min(turn_s, before.turn_s)
 
     def _late(self, jobs: Collection[PlanJob], now_s: float) -> set[str]:
         """The robots whose plans would come too late if only these requests waited."""

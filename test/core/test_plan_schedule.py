@@ -54,6 +54,21 @@ def test_the_latest_request_of_a_robot_replaces_the_one_that_waits() -> None:
     assert schedule.counts["a"]["superseded"] == 2
 
 
+def test_a_request_keeps_the_place_of_the_one_that_it_replaces() -> None:
+    schedule = PlanSchedule(batch=1)
+    for robot, now_s in (("a", 1.0), ("b", 1.1), ("a", 1.2)):
+        schedule.submit(job(robot, now_s))
+    assert robots(schedule.take(1.2)) == ["a"]
+
+
+def test_an_urgent_request_does_not_wait_as_long_as_the_one_that_it_replaces() -> None:
+    schedule = PlanSchedule(batch=1)
+    schedule.submit(job("a", 1.0, ahead=6))
+    schedule.submit(job("b", 1.0, ahead=2))
+    schedule.submit(job("a", 1.05))
+    assert robots(schedule.take(1.05)) == ["a"]
+
+
 def test_a_request_whose_deadline_has_passed_is_dropped() -> None:
     schedule = PlanSchedule(batch=8)
     schedule.submit(job("a", 1.0, deadline_s=0.1))

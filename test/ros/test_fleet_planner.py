@@ -118,7 +118,7 @@ def test_a_hostile_robot_costs_the_others_nothing(
     for tick in range(3):
         for i in range(100):
             fields = rubbish(rng) if what == "rubbish" else {"deadline": 0.001}
-            left.send(1000 * tick + i, epoch=99, **fields)
+            left.send(**({"tick": 1000 * tick + i, "epoch": 99} | fields))
         right.send(tick, epoch)
         got = right.plan(epoch, tick)
         own = alone["right"].plan(PlanRequest(epoch, tick, tick, Reason.EMPTY, observation(tick)))

@@ -1,0 +1,88 @@
+"""Planners of a fleet's robots, shared or not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from constant_planner import ConstantPlanner, ConstantSettings
+
+from spec_control_ros.core.decision import PlanRequest, Reason
+from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.fleet import Fleet, robots_in
+from spec_control_ros.core.plan import Plan
+
+OBS = np.zeros(3, np.float32)
+
+
+class SharedConstantPlanner(ConstantPlanner):
+    """Plans for several robots at once, and then otherwise than for one where it is told to."""
+
+    is_exact = True
+
+    def __init__(self, seed: int):
+        super().__init__(ConstantSettings(seed=seed, level=seed / 10), "shared")
+        self.batches: list[int] = []
+
+    def for_robot(self, seed: int) -> "SharedConstantPlanner":
+        twin = type(self)(seed)
+        twin.batches = self.batches
+        return twin
+
+    def plan_together(self, planners: Sequence[Any], requests: Sequence[PlanRequest]) -> list[Any]:
+        self.batches.append(len(requests))
+        if not self.is_exact and len(requests) > 1:
+            planners = [type(self)(9) for _ in planners]
+        return [planner.plan(request) for planner, request in zip(planners, requests, strict=True)]
+
+
+class RoughPlanner(SharedConstantPlanner):
+    is_exact = False
+
+
+def requests(count: int) -> list[PlanRequest]:
+    return [PlanRequest(1, 0, 0, Reason.EMPTY, OBS) for _ in range(count)]
+
+
+def levels(plans: list[Plan | PlanningError]) -> list[float]:
+    return [round(float(plan.actions[0, 0]), 6) for plan in plans if isinstance(plan, Plan)]
+
+
+def make(kind: type[SharedConstantPlanner]) -> Fleet:
+    return Fleet(lambda settings: kind(settings.seed), ConstantSettings(seed=1), {"a": None, "b": 2, "c": 3})
+
+
+def test_robots_have_their_seeds_and_are_planned_for_at_once() -> None:
+    fleet = make(SharedConstantPlanner)
+    assert fleet.check_batches(8)
+    assert levels(fleet.plan(["c", "a"], requests(2))) == [0.3, 0.1]
+    assert fleet._first.batches[-1] == 2
+
+
+def test_a_planner_whose_batches_change_plans_is_asked_one_by_one() -> None:
+    fleet = make(RoughPlanner)
+    assert not fleet.check_batches(8)
+    assert levels(fleet.plan(["c", "a"], requests(2))) == [0.3, 0.1]
+
+
+def test_a_planner_that_cannot_be_shared_is_loaded_for_each_robot() -> None:
+    loaded: list[int] = []
+
+    def load(settings: ConstantSettings) -> ConstantPlanner:
+        loaded.append(settings.seed)
+        return ConstantPlanner(settings, "own")
+
+    fleet = Fleet(load, ConstantSettings(seed=4), {"a": None, "b": 5})
+    assert loaded == [4, 5]
+    assert len(levels(fleet.plan(["a", "b"], requests(2)))) == 2
+
+
+@pytest.mark.parametrize(("text", "robots"), [("", {}), ("left  right:7", {"left": None, "right": 7})])
+def test_robots_are_read_with_their_seeds(text: str, robots: dict[str, int | None]) -> None:
+    assert robots_in(text) == robots
+
+
+@pytest.mark.parametrize("text", ["left:", "left:x", "left:-1", "left left"])
+def test_what_names_no_robots_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"robots: got .* expected"):
+        robots_in(text)
