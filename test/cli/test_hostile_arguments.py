@@ -62,6 +62,7 @@ WORDS = {
     "bench": ["walker-walk", "--model", NOWHERE],
     "bench-drafts": ["walker-walk", "--model", NOWHERE],
     "bench-executor": ["--model", NOWHERE],
+    "bench-fleet": [NOWHERE],
     "regret": ["walker-walk", "--model", NOWHERE],
     "analyze": [NOWHERE],
     "hil": [NOWHERE],
