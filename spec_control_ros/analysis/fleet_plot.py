@@ -1,7 +1,8 @@
 """The picture of a fleet benchmark."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -10,10 +11,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from spec_control_ros.core.output import written
-from spec_control_ros.evaluation.fleet_benchmark import FleetRow
 
 
-def plot_fleet(rows: Sequence[FleetRow], limit_s: float, title: str, file: Path) -> Path:
+def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path) -> Path:
     """Write the times from request to plan over the number of robots as a PNG file; returns it.
 
     Args:
@@ -23,7 +23,7 @@ def plot_fleet(rows: Sequence[FleetRow], limit_s: float, title: str, file: Path)
         file: File to write.
     """
     figure, axes = plt.subplots(figsize=(6.4, 4.0), constrained_layout=True)
-    robots = [row["robots"] for row in rows]
+    robots = [int(row["robots"]) for row in rows]
     axes.plot(robots, [1e3 * row["p50_s"] for row in rows], "o-", label="p50")
     axes.plot(robots, [1e3 * row["p99_s"] for row in rows], "s-", label="p99")
     axes.axhline(1e3 * limit_s, color="#cf222e", linestyle="--", label="limit")
