@@ -25,6 +25,7 @@ NEEDED = {
     "analyze": ["none"],
     "hil": ["none"],
     "bench-planner": [],
+    "bench-fleet": ["no-task"],
     "replay": ["none"],
 }
 FILE, FOLDER = "{tmp}/none/a.json", "{tmp}/file/deep"
@@ -59,6 +60,8 @@ BAD = {
     ("hil", "--json"): FOLDER,
     ("hil", "--junit"): FOLDER,
     ("bench-planner", "--json"): FILE,
+    ("bench-fleet", "--json"): FILE,
+    ("bench-fleet", "--plot"): "{tmp}/a.xyz",
     ("replay", "--json"): FILE,
     ("replay", "--plot"): "{tmp}/a.xyz",
 }
