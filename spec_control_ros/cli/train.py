@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
@@ -25,6 +25,7 @@ from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
 
+AnySettings = TypeVar("AnySettings", TrainerSettings, TransformerTrainerSettings)
 TELL_TIME_S = 60.0  # after which a run says for the first time how long it will take
 
 
@@ -108,13 +109,22 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
         path = share / "config" / "training" / f"{file_name(task).replace('_', '-')}.yaml"
         if not path.exists():
             return TrainerSettings(task=task)
+    return settings_of_recipe(path, TrainerSettings())
+
+
+def settings_of_recipe(path: Path, default: AnySettings) -> AnySettings:
+    """The settings that a YAML file gives; what it leaves out is as in `default`.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds what the settings do not allow.
+    """
     values = read_yaml(path)
     try:
         if not isinstance(values, Mapping):
             raise SettingsError(f"got {type(values).__name__}, expected settings by name")
         if isinstance(size := values.get("size"), int):
             values = {**values, "size": str(size)}  # a name, though it looks like a number in YAML
-        return settings_from(TrainerSettings, values)
+        return settings_from(type(default), values, default=default)
     except SettingsError as error:
         raise SettingsError(f"recipe {path}: {error}") from None
 

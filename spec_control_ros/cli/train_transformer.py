@@ -13,12 +13,9 @@ from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import interruption, terminal
-from spec_control_ros.cli.train import follow
-from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.settings import settings_from
+from spec_control_ros.cli.train import follow, settings_of_recipe
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
 
@@ -51,7 +48,9 @@ def train_transformer(
     keep_freed_memory()
     share, console = share_folder(), terminal()
     robot = find_robot(task, share / "config")
-    settings = replace(_recipe(recipe, robot.model), task=robot.environment, **given)
+    default = TransformerTrainerSettings(world_model=robot.model)
+    told = default if recipe is None else settings_of_recipe(recipe, default)
+    settings = replace(told, task=robot.environment, **given)
     origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     trainer = TransformerTrainer(settings, folder, models=share / "models", origin=origin)
@@ -69,19 +68,6 @@ def train_transformer(
             console.print(f"model: {export}")
     finally:
         trainer.close()
-
-
-def _recipe(path: Path | None, world_model: str) -> TransformerTrainerSettings:
-    default = TransformerTrainerSettings(world_model=world_model)
-    if path is None:
-        return default
-    values = read_yaml(path)
-    try:
-        if not isinstance(values, Mapping):
-            raise SettingsError(f"got {type(values).__name__}, expected settings by name")
-        return settings_from(TransformerTrainerSettings, values, default=default)
-    except SettingsError as error:
-        raise SettingsError(f"recipe {path}: {error}") from None
 
 
 def _curve(measured: Mapping[str, Any]) -> Table:

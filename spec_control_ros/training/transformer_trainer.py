@@ -21,6 +21,7 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collector import episode_returns
 from spec_control_ros.training.episodes import Episodes, TaskSpec
+from spec_control_ros.training.evaluator import FIRST_SEED
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import load_state, save_state
@@ -30,7 +31,6 @@ from spec_control_ros.transformer.network import DecisionTransformer, Transforme
 from spec_control_ros.world_model.checkpoint import save_weights
 from spec_control_ros.world_model.model_folder import ModelFolder
 
-FIRST_SEED = 1_000_000  # of evaluations, as `evaluator.FIRST_SEED`
 FREE = ("updates", "evaluation_episodes", "evaluate_every", "save_every")
 CURVE = (0.0, 0.5, 1.0)  # returns that are asked for: from the data's lowest, 0, to its highest, 1
 

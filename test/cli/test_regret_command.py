@@ -99,10 +99,10 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions
     corrector.write_bytes(corrector.read_bytes() + b" ")
     with pytest.raises(BenchmarkError, match="run `spec-control regret` again"):
         calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
-    told, *episodes = forked.read_text().splitlines(keepends=True)
     corrector.write_bytes(corrector.read_bytes()[:-1])
-    forked.write_text(
-        "".join([told.replace('"commit": 1', '"commit": 4').replace('"commit":1', '"commit":4'), *episodes])
-    )
+    told, *episodes = forked.read_text().splitlines()
+    first = json.loads(told)
+    first["forks"]["commit"] = 4
+    forked.write_text("\n".join([json.dumps(first), *episodes]))
     with pytest.raises(BenchmarkError, match="--commit 4, expected 1"):
         calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
