@@ -578,6 +578,9 @@ def regret(
         ),
     ] = 1,
     horizon: Annotated[int, number("Number of ticks whose rewards are compared", low=1)] = 40,
+    draws: Annotated[
+        int, number("Number of draws of the planner's noise that a branch's return is the mean of", low=1)
+    ] = 1,
     tolerance: Annotated[
         float,
         real("Regret that is tolerated, as a fraction of what replanning returns over the horizon", low=0.0),
@@ -606,7 +609,8 @@ def regret(
     options = RegretOptions(
         robot, model, seeds, episodes, disturb, tolerance, queue_length, params, workers, report, json
     )
-    given = settings_from(RegretSettings, {"ticks": ticks, "commit": commit, "horizon": horizon})
+    forks = {"ticks": ticks, "commit": commit, "horizon": horizon, "draws": draws}
+    given = settings_from(RegretSettings, forks)
     raise typer.Exit(measure_regret(options, given))
 
 

@@ -56,6 +56,14 @@ class Planner(Protocol):
 
 
 @runtime_checkable
+class NoisyPlanner(Planner, Protocol):
+    """A planner whose search draws noise."""
+
+    def with_seed(self, seed: int) -> "NoisyPlanner":
+        """A copy that goes on from the same warm start with other noise."""
+
+
+@runtime_checkable
 class SharedPlanner(Planner, Protocol):
     """A planner that serves several robots, and plans for some of them at once.
 

@@ -61,6 +61,12 @@ class _Kind:
     of: mujoco.mjtObj
     component: int | None = None  # None: an axis is named, or there is one component only
     has_axis: bool = False
+    has_reference: bool = False  # whether a second body or site is named, in whose frame it is measured
+
+    @property
+    def words(self) -> int:
+        """Number of words that follow the kind's name."""
+        return 1 + self.has_axis + self.has_reference
 
 
 _BODY, _FRAME, _JOINT = mujoco.mjtObj.mjOBJ_BODY, mujoco.mjtObj.mjOBJ_XBODY, mujoco.mjtObj.mjOBJ_JOINT
@@ -68,6 +74,9 @@ _SENSOR = mujoco.mjtSensor
 KINDS = {
     "height": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, component=2),  # of a body's frame, m
     "position": _Kind(_SENSOR.mjSENS_FRAMEPOS, _FRAME, has_axis=True),  # likewise, m
+    "offset": _Kind(
+        _SENSOR.mjSENS_FRAMEPOS, _FRAME, has_axis=True, has_reference=True
+    ),  # in another frame, m
     # Cosine of a body's z axis and the world's
     "upright": _Kind(_SENSOR.mjSENS_FRAMEZAXIS, _FRAME, component=2),
     # Cosine of a body's x axis and one of the world's
@@ -126,38 +135,49 @@ def _measure(name: str, residual: str, spec: mujoco.MjSpec) -> tuple[str, int | 
     kind, *words = residual.split() or [""]
     if kind == CONTROL and not words:
         return "", None
-    if kind == "sensor" and len(words) == 1:
+    if kind == "sensor" and words and words[1:] in ([], ["x"], ["y"], ["z"]):
         known = [sensor.name for sensor in spec.sensors]
         if words[0] not in known:
             raise SettingsError(f"{name}: got sensor {words[0]!r}, expected one of {', '.join(known)}")
-        return words[0], None
+        return words[0], AXES[words[1]] if words[1:] else None
     how = KINDS.get(kind)
-    if how is None or len(words) != 1 + how.has_axis or (how.has_axis and words[1] not in AXES):
+    if how is None or len(words) != how.words or (how.has_axis and words[-1] not in AXES):
         raise SettingsError(f"{name}: got {residual!r}, expected {_expected()}")
-    _refuse_unknown(name, words[0], how, spec)
     sensor = spec.add_sensor()
     sensor.name, sensor.type = f"residual of {name}", how.sensor
-    sensor.objname, sensor.objtype = words[0], how.of
-    return sensor.name, AXES[words[1]] if how.has_axis else how.component
+    sensor.objname, sensor.objtype = words[0], _type_of(name, words[0], how, spec)
+    if how.has_reference:
+        sensor.refname, sensor.reftype = words[1], _type_of(name, words[1], how, spec)
+    return sensor.name, AXES[words[-1]] if how.has_axis else how.component
 
 
 def _expected() -> str:
     forms = [
-        f"`{kind} {'JOINT' if how.of is _JOINT else 'BODY'}{' AXIS' if how.has_axis else ''}`"
+        f"`{kind} {'JOINT' if how.of is _JOINT else 'BODY'}{' BODY' if how.has_reference else ''}"
+        f"{' AXIS' if how.has_axis else ''}`"
         for kind, how in KINDS.items()
     ]
-    return f"`{CONTROL}`, `sensor NAME`, {', '.join(forms[:-1])} or {forms[-1]}, with AXIS x, y or z"
+    forms = [f"`{CONTROL}`", "`sensor NAME`", "`sensor NAME AXIS`", *forms]
+    return f"{', '.join(forms[:-1])} or {forms[-1]}, with AXIS x, y or z"
 
 
-def _refuse_unknown(name: str, thing: str, how: _Kind, spec: mujoco.MjSpec) -> None:
-    known = [each.name for each in (spec.joints if how.of is _JOINT else spec.bodies) if each.name]
+def _type_of(name: str, thing: str, how: _Kind, spec: mujoco.MjSpec) -> mujoco.mjtObj:
+    """The type of a joint or body; where a frame is measured, a site is as good."""
+    known = {each.name: how.of for each in (spec.joints if how.of is _JOINT else spec.bodies) if each.name}
+    if how.of is _FRAME:
+        known |= {site.name: mujoco.mjtObj.mjOBJ_SITE for site in spec.sites if site.name not in {"", *known}}
     if thing not in known:
         raise SettingsError(f"{name}: got {thing!r}, expected one of {', '.join(known)}")
+    return known[thing]
 
 
 def _columns(model: mujoco.MjModel, sensor: str, component: int | None) -> slice:
     index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SENSOR, sensor)
     start, size = int(model.sensor_adr[index]), int(model.sensor_dim[index])
-    return (
-        slice(start, start + size) if component is None else slice(start + component, start + component + 1)
-    )
+    if component is None:
+        return slice(start, start + size)
+    if component >= size:
+        raise SettingsError(
+            f"cost: got axis {'xyz'[component]} of sensor {sensor}, expected none: it has {size} components"
+        )
+    return slice(start + component, start + component + 1)

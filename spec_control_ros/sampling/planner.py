@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 
@@ -124,6 +125,12 @@ class SamplingPlanner:
             optimised_horizon=len(actions),
             value=-self._last_cost,
         )
+
+    def with_seed(self, seed: int) -> "SamplingPlanner":
+        """See `core.planner.NoisyPlanner`."""
+        twin = copy(self)
+        twin._settings = replace(self._settings, seed=seed)
+        return twin
 
     def follow(self, plan: Plan) -> None:
         """See `core.planner.Planner`: the next search starts from this plan."""

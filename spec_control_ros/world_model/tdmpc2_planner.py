@@ -153,9 +153,14 @@ class TDMPC2Planner:
 
     def for_robot(self, seed: int) -> "TDMPC2Planner":
         """See `core.planner.SharedPlanner`."""
+        twin = self.with_seed(seed)
+        twin.reset()
+        return twin
+
+    def with_seed(self, seed: int) -> "TDMPC2Planner":
+        """See `core.planner.NoisyPlanner`."""
         twin = copy(self)
         twin.settings = replace(self.settings, seed=seed)
-        twin.reset()
         return twin
 
     @torch.inference_mode()

@@ -7,9 +7,9 @@ from spec_control_ros.sampling.body import Body
 from spec_control_ros.sampling.cost import Cost, CostTerm, Norm
 
 POLE = """<mujoco><option timestep="0.01"/><worldbody><body name="pole" pos="0 0 2"><joint name="hinge" axis="0 1 0"/>
-<geom type="capsule" size=".05" fromto="0 0 0 0 0 -1"/></body></worldbody>
+<geom type="capsule" size=".05" fromto="0 0 0 0 0 -1"/><site name="tip" pos="0 0 -1"/></body></worldbody>
 <actuator><motor name="motor" joint="hinge" ctrlrange="-2 2" ctrllimited="true"/></actuator>
-<sensor><jointpos name="angle" joint="hinge"/></sensor></mujoco>"""
+<sensor><jointpos name="angle" joint="hinge"/><framepos name="way" objtype="xbody" objname="pole"/></sensor></mujoco>"""
 
 
 def spec() -> mujoco.MjSpec:
@@ -30,6 +30,8 @@ def cost_of(term: CostTerm, state: tuple[float, float], action: float = 0.0) -> 
     [
         ("height pole", (0.0, 0.0), 2.0),
         ("position pole z", (0.0, 0.0), 2.0),
+        ("position tip z", (0.0, 0.0), 1.0),
+        ("offset pole tip z", (0.3, 0.0), 1.0),  # in the frame of the tip, whatever its angle
         ("upright pole", (0.0, 0.0), 1.0),
         ("upright pole", (np.pi / 3, 0.0), 0.5),
         ("facing pole x", (0.0, 0.0), 1.0),
@@ -38,6 +40,7 @@ def cost_of(term: CostTerm, state: tuple[float, float], action: float = 0.0) -> 
         ("joint hinge", (0.3, 0.0), 0.3),
         ("joint_velocity hinge", (0.0, 0.7), 0.7),
         ("sensor angle", (0.3, 0.0), 0.3),
+        ("sensor way z", (0.0, 0.0), 2.0),
     ],
 )
 def test_residual_measures_what_its_name_says(
@@ -73,13 +76,13 @@ def test_terms_add_up_and_a_rollout_that_diverges_costs_everything() -> None:
 @pytest.mark.parametrize(
     ("residual", "said"),
     [
-        ("", "got '', expected `control`, `sensor NAME`, `height BODY`"),
+        ("", "got '', expected `control`, `sensor NAME`, `sensor NAME AXIS`, `height BODY`"),
         ("speed pole x", "got 'speed pole x', expected `control`"),
         ("velocity pole", "got 'velocity pole', expected `control`"),
         ("velocity pole w", "got 'velocity pole w', expected"),
-        ("height leg", "got 'leg', expected one of world, pole"),
+        ("height leg", "got 'leg', expected one of world, pole, tip"),
         ("joint knee", "got 'knee', expected one of hinge"),
-        ("sensor gyro", "got sensor 'gyro', expected one of angle"),
+        ("sensor gyro", "got sensor 'gyro', expected one of angle, way"),
     ],
 )
 def test_residual_that_cannot_be_measured_is_refused(residual: str, said: str) -> None:
@@ -90,3 +93,8 @@ def test_residual_that_cannot_be_measured_is_refused(residual: str, said: str) -
 def test_cost_without_terms_is_refused() -> None:
     with pytest.raises(SettingsError, match="cost: got no term, expected at least one"):
         Cost({}, spec())
+
+
+def test_axis_that_a_sensor_does_not_have_is_refused() -> None:
+    with pytest.raises(SettingsError, match="got axis y of sensor angle, expected none: it has 1 components"):
+        cost_of(CostTerm("sensor angle y"), (0.0, 0.0))

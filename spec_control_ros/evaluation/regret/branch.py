@@ -15,7 +15,7 @@ from spec_control_ros.core.gate import Gate, GateVerdict
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner import NoisyPlanner, Planner
 from spec_control_ros.sim.plant import Plant
 
 
@@ -68,16 +68,20 @@ class Branch:
         self.is_over = False
         self.episode_return = 0.0
 
-    def fork(self, kind: DecisionKind | None = None, ticks: int = 1) -> "Branch":
+    def fork(self, kind: DecisionKind | None = None, ticks: int = 1, seed: int | None = None) -> "Branch":
         """An independent episode in the same state, which goes on bit for bit as this one would.
 
         Args:
             kind: Decision on the rows of the next ticks; None: the gate decides as before.
             ticks: Number of ticks with that decision; then it replans at every tick.
+            seed: Seed of another noise of the planner, which must be a `NoisyPlanner`; None: as before.
         """
         twin = copy.copy(self)
         twin.plant, twin.planner = copy.deepcopy(self.plant), copy.copy(self.planner)
         twin.executor = copy.deepcopy(self.executor, _shared(self.executor))
+        if seed is not None:
+            assert isinstance(twin.planner, NoisyPlanner)
+            twin.planner = twin.planner.with_seed(seed)
         if kind is not None:
             twin.executor.gate = ForcedGate(self.executor.gate, kind, ticks)
         return twin

@@ -13,7 +13,7 @@ from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner import NoisyPlanner, Planner
 from spec_control_ros.core.planner_format import find_format
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.benchmark import digests, plain
@@ -30,6 +30,7 @@ from spec_control_ros.world_model.card import folder_card
 
 BEHAVIOURS = (DecisionKind.ACCEPT, DecisionKind.CORRECT)  # of the episodes, one after the other
 NOMINAL = ""
+OTHER_NOISE = 1_000_000  # seed of the second draw of the noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,9 @@ class RegretSettings:
         1, "Number of ticks for which a branch executes the queue, before it replans at every tick", low=1
     )
     horizon: int = setting(40, "Number of ticks whose rewards are compared", low=1)
+    draws: int = setting(
+        1, "Number of draws of the planner's noise that a branch's return is the mean of", low=1
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -95,7 +99,11 @@ class RegretRunner:
             SpecControlError: something of it is missing or does not fit; nothing has run.
         """
         self._episodes.check(trial.trial)
-        self._episodes.parts(trial.trial)
+        _, _, planner = self._episodes.parts(trial.trial)
+        if trial.settings.draws > 1 and not isinstance(planner, NoisyPlanner):
+            raise SettingsError(
+                f"draws: got {trial.settings.draws}, but the planner draws no noise; expected 1"
+            )
 
     def run(self, trial: RegretTrial) -> RegretEpisode:
         """Fork one episode, and live through it once with a plan at every tick."""
@@ -141,15 +149,19 @@ def _forked(before: Branch, after: Branch, gate: Gate, settings: RegretSettings)
     returns, correction_norm, replanned = {}, 0.0, row.action
     kinds = {REPLAN: DecisionKind.REPLAN, ACCEPT: DecisionKind.ACCEPT, CORRECT: DecisionKind.CORRECT}
     for name, kind in kinds.items():
-        branch = before.fork(kind, settings.commit)
-        decision, reward = branch.step()
-        if decision.kind is not kind:
-            continue  # nothing can correct
-        if kind is DecisionKind.CORRECT:
-            correction_norm = decision.correction_norm
-        if kind is DecisionKind.REPLAN:
-            replanned = decision.action
-        returns[name] = reward + branch.run(settings.horizon - 1)
+        drawn = []
+        for seed in (None, *range(OTHER_NOISE, OTHER_NOISE + settings.draws - 1)):
+            branch = before.fork(kind, settings.commit, seed)
+            decision, reward = branch.step()
+            if decision.kind is not kind:
+                break  # nothing can correct
+            if kind is DecisionKind.CORRECT:
+                correction_norm = decision.correction_norm
+            if kind is DecisionKind.REPLAN and seed is None:
+                replanned = decision.action
+            drawn.append(reward + branch.run(settings.horizon - 1))
+        if drawn:
+            returns[name] = float(np.mean(drawn))
     metrics = predictors(observed, row, before.executor, before.planner)
     if CORRECT in returns:
         metrics["corrector_norm"] = correction_norm

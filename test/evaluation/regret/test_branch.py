@@ -112,6 +112,23 @@ def test_copied_plant_goes_on_bit_for_bit_in_contact(task: str) -> None:
     assert [(s.obs.tobytes(), s.reward) for s in copied] == [(s.obs.tobytes(), s.reward) for s in own]
 
 
+def test_other_noise_gives_another_plan_from_the_same_warm_start_and_leaves_the_episode_alone(
+    begin: Callable[[], Branch],
+) -> None:
+    whole, episode, ticks = lived(begin()), begin(), []
+    replanned = []
+    while not episode.is_over:
+        if episode.tick == 5:
+            for seed in (None, 8, 9, 9):
+                decision, _ = episode.fork(DecisionKind.REPLAN, seed=seed).step()
+                replanned.append(decision.action.tobytes())
+        decision, reward = episode.step()
+        ticks.append((int(decision.kind), decision.action.tobytes(), reward))
+    assert ticks == whole
+    assert len(set(replanned[:3])) == 3
+    assert replanned[2] == replanned[3]
+
+
 @pytest.fixture
 def forked(model: Path) -> Callable[[], RegretEpisode]:
     subject, settings = RegretSubject(TASK, model), RegretSettings(ticks=10, commit=2, horizon=4)
@@ -134,6 +151,20 @@ def test_forked_ticks_follow_from_the_seed_and_survive_their_file(
         assert set(tick.returns) == {"replan", "accept", "correct"}
         assert 1 <= tick.age < 4
         assert {"age", "l2", "relative_l2", "action", "disagreement", "corrector_norm"} <= set(tick.metrics)
+
+
+def test_return_of_a_branch_is_the_mean_over_the_draws(model: Path) -> None:
+    subject = RegretSubject(TASK, model)
+
+    def returns(draws: int) -> list[float]:
+        settings = RegretSettings(ticks=10, commit=1, horizon=4, draws=draws)
+        (trial,) = regret_trials(subject, PARAMETERS, [5], {"": NO_FAULTS}, settings)
+        return [value for tick in subject.runner().run(trial).ticks for value in tick.returns.values()]
+
+    one, two, three = (np.array(returns(draws)) for draws in (1, 2, 3))
+    second = 2.0 * two - one
+    assert not np.allclose(second, one)
+    assert not np.allclose(3.0 * three - 2.0 * two, second)  # every draw is another one
 
 
 def test_result_has_the_documented_keys(forked: Callable[[], RegretEpisode]) -> None:
