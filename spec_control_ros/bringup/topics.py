@@ -3,10 +3,11 @@
 INTERFACES = "spec_control_interfaces"
 
 # A robot's own, besides joint_states; REP-145 names the IMU's.
-IMU, ODOMETRY, CONTROLLER, ROBOT_RESET = (
+IMU, ODOMETRY, CONTROLLER, TRAJECTORY_CONTROLLER, ROBOT_RESET = (
     "imu/data",
     "odom",
     "forward_command_controller/commands",
+    "joint_trajectory_controller/joint_trajectory",
     "robot/reset",
 )
 HARDWARE_TOPICS = (IMU, ODOMETRY, CONTROLLER)

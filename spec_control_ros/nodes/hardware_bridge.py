@@ -17,9 +17,11 @@ from sensor_msgs.msg import Imu, JointState
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
-from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
+from spec_control_ros.bringup.topics import IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.health import Health
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.settings import replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
@@ -37,7 +39,7 @@ from spec_control_ros.ros.steady import every
 from spec_control_ros.ros.timeout import Timeout
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, PaceMode
-from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
+from spec_control_ros.sim.command_map import CommandKind, CommandMap, CommandMapSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings, Stop
@@ -102,13 +104,15 @@ class HardwareBridgeNode(ProcessNode):
         self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
         self._episode_publisher = self.create_publisher(msg.Episode, "episode", STREAM)
         self._listeners = Listeners(self, self._settings.listeners, ("observation", "episode"))
-        self._controller = RobotController(self, self._settings.controller_node, self._look)
+        self._controller = RobotController(
+            self, self._bridge.command_map, self._settings.controller_node, self._look
+        )
         self._why_stopped = ""  # as it was told last
         self._diagnostics = Diagnostics(self, "robot")
         self._listen_to_sensors()
         self._robot_reset: Client = self.create_client(Reset, ROBOT_RESET)
         self.create_timer(1.0, self._publish_diagnostics)
-        served = ("observation", "episode", *(() if self._settings.shadow else (CONTROLLER,)))
+        served = ("observation", "episode", *(() if self._settings.shadow else (self._controller.topic,)))
         self._claim = SoleClaim(self, map(self.resolve_topic_name, served), self._on_claimed, self.fail)
 
     def destroy_node(self) -> None:
@@ -151,6 +155,8 @@ class HardwareBridgeNode(ProcessNode):
 
     def _on_claimed(self) -> None:
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
+        if self._settings.controller.kind is CommandKind.TRAJECTORY:
+            self.create_subscription(msg.Plan, "plan", self._on_plan, LATEST)
         self.create_service(Reset, "reset", self._on_reset)
         self._start_timer = self.create_timer(0.05, self._start_once_everybody_is_there)
 
@@ -181,8 +187,9 @@ class HardwareBridgeNode(ProcessNode):
             f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
                 other is not None
             ),
-            f"no controller listens on `{CONTROLLER}`": not is_shadow and not self._controller.is_present(),
-            f"another node publishes on `{CONTROLLER}`: end it": not is_shadow
+            f"no controller listens on `{self._controller.topic}`": not is_shadow
+            and not self._controller.is_present(),
+            f"another node publishes on `{self._controller.topic}`: end it": not is_shadow
             and bool(self._controller.rivals()),
             f"no robot offers `{ROBOT_RESET}` (resets_robot)": (
                 self._resets_robot and not self._robot_reset.service_is_ready()
@@ -215,11 +222,22 @@ class HardwareBridgeNode(ProcessNode):
         if self._bridge.is_running and self._bridge.is_done:
             self._end_episode()
 
+    def _on_plan(self, message: msg.Plan) -> None:
+        try:
+            self._bridge.hear_plan(Plan.of_message(message))
+        except PlanError as error:
+            self.get_logger().error(f"{error}: trajectories end without it", **every(5.0))
+
     def _on_command(self, message: msg.Command) -> None:
         self._look()
         action, is_hold = from_floats(message.action), kind_of(message.decision) is DecisionKind.HOLD
         fate, command = self._bridge.command(
-            message.epoch, message.tick, action, is_hold=is_hold, now_s=time.monotonic()
+            message.epoch,
+            message.tick,
+            action,
+            is_hold=is_hold,
+            now_s=time.monotonic(),
+            plan_id=message.plan_id,
         )
         self._fates[fate] += 1
         if command is not None:

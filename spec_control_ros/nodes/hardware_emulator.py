@@ -3,6 +3,7 @@
 import sys
 import time
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +12,10 @@ from nav_msgs.msg import Odometry
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
 
 from spec_control_interfaces.srv import Reset
-from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET
+from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET, TRAJECTORY_CONTROLLER
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import setting
@@ -23,7 +25,7 @@ from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
-from spec_control_ros.ros.robot_messages import to_imu, to_odometry
+from spec_control_ros.ros.robot_messages import from_stamp, from_trajectory, to_imu, to_odometry
 from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
 from spec_control_ros.sim.bridge import PaceMode
@@ -41,6 +43,15 @@ class EmulatorSettings(PlantSettings):
     joints: tuple[str, ...] = setting(
         (), "in the controller's order; none: the task's motors in theirs", of=str
     )
+    stiffness: tuple[float, ...] = setting(
+        (),
+        "Effort of each joint for an error of 1 rad, of the emulated joint trajectory controller (N m/rad); empty: "
+        "there is no such controller",
+        of=float,
+    )
+    damping: tuple[float, ...] = setting(
+        (), "Effort of each joint for an error of 1 rad/s, beside the stiffness (N m s/rad)", of=float
+    )
     mode: PaceMode = setting(
         PaceMode.REALTIME, "whether the robot waits for commands, which no real one does"
     )
@@ -54,7 +65,8 @@ class HardwareEmulatorNode(ProcessNode):
     def __init__(self) -> None:
         super().__init__("hardware_emulator")
         self._settings = declare_settings(self, EmulatorSettings)
-        self._robot = EmulatedRobot(self._settings.env(make_control_plant), self._settings.joints)
+        s = self._settings
+        self._robot = EmulatedRobot(s.env(make_control_plant), s.joints, s.stiffness, s.damping)
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._steps = 0  # of the physics' time, over resets
         self._began_s = 0.0
@@ -79,6 +91,8 @@ class HardwareEmulatorNode(ProcessNode):
     def _on_claimed(self) -> None:
         self._began_s = time.monotonic()
         self.create_subscription(Float64MultiArray, CONTROLLER, self._on_command, 10)
+        if self._robot.follows_trajectories:
+            self.create_subscription(JointTrajectory, TRAJECTORY_CONTROLLER, self._on_trajectory, 10)
         self.create_service(Reset, ROBOT_RESET, self._on_reset)
         self.create_timer(1.0, self._publish_diagnostics)
         period_s = REPEAT_S if self._is_lockstep else 1.0 / self._settings.rate_hz
@@ -91,8 +105,20 @@ class HardwareEmulatorNode(ProcessNode):
 
     def _on_command(self, message: Float64MultiArray) -> None:
         data = message.data if len(message.data) == len(self._robot.joints) else array("d")
+        self._take(lambda: self._robot.command(np.array(data, np.float64)))
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        stamp_s = from_stamp(message.header.stamp)
+        delay_s = stamp_s - from_stamp(self._now()) if stamp_s else 0.0  # zero stands for now
+        self._take(
+            lambda: self._robot.follow(
+                from_trajectory(message, self._robot.joints), self._robot.time_s + delay_s
+            )
+        )
+
+    def _take(self, obey: Callable[[], None]) -> None:
         try:
-            self._robot.command(np.array(data, np.float64))
+            obey()
         except ActionError as error:
             self._refused += 1
             self.get_logger().error(str(error), **every(5.0))

@@ -7,9 +7,11 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
 
-from spec_control_ros.bringup.topics import CONTROLLER
+from spec_control_ros.bringup.topics import CONTROLLER, TRAJECTORY_CONTROLLER
 from spec_control_ros.ros.robot_messages import to_controller
+from spec_control_ros.sim.command_map import CommandKind, CommandMap
 from spec_control_ros.sim.controller_watch import ControllerWatch
 from spec_control_ros.sim.robot_bridge import Command
 
@@ -19,14 +21,17 @@ class RobotController:
 
     Args:
         node: Node that sends.
+        command_map: Maker of the commands; its kind is the controller's, its joints are in the controller's order.
         controller: Absolute name of the controller's node; if empty, see `ControllerWatch`.
         on_change: Called immediately when a node starts or stops listening.
     """
 
-    def __init__(self, node: Node, controller: str, on_change: Callable[[], None]):
-        self._node = node
+    def __init__(self, node: Node, command_map: CommandMap, controller: str, on_change: Callable[[], None]):
+        self._node, self._joints = node, command_map.joints
         events = PublisherEventCallbacks(matched=lambda _: on_change())
-        self._publisher = node.create_publisher(Float64MultiArray, CONTROLLER, 10, event_callbacks=events)
+        kind = JointTrajectory if command_map.kind is CommandKind.TRAJECTORY else Float64MultiArray
+        self.topic = controller_topic(command_map.kind)
+        self._publisher = node.create_publisher(kind, self.topic, 10, event_callbacks=events)
         self.watch = ControllerWatch(self._publisher.topic_name, controller)
 
     def is_present(self) -> bool:
@@ -45,12 +50,17 @@ class RobotController:
         return tuple(sorted(names - {self._node.get_fully_qualified_name()}))
 
     def send(self, command: Command) -> None:
-        """Publish (joint,), in the controller's order."""
-        self._publisher.publish(to_controller(command))
+        """Publish a command of the controller's kind."""
+        self._publisher.publish(to_controller(command, self._joints))
 
     def wait_until_heard(self, timeout_s: float) -> None:
         """Wait until what was sent has arrived."""
         self._publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+
+
+def controller_topic(kind: CommandKind) -> str:
+    """Relative name of the topic of a kind of controller."""
+    return TRAJECTORY_CONTROLLER if kind is CommandKind.TRAJECTORY else CONTROLLER
 
 
 def _name(info: TopicEndpointInfo) -> str:

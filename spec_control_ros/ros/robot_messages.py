@@ -4,17 +4,24 @@ Frames as REP-103 and REP-105 have them: x forward, y left, z up; odometry's pos
 base's frame; the IMU is mounted along the base's axes. ROS writes quaternions (x, y, z, w), MuJoCo (w, x, y, z).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from builtin_interfaces.msg import Time
+from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+from trajectory_msgs.msg import JointTrajectory as TrajectoryMessage
+from trajectory_msgs.msg import JointTrajectoryPoint
 
-from spec_control_ros.ros.messages import BASE
+from spec_control_ros.core.errors import ActionError
+from spec_control_ros.ros.messages import BASE, to_stamp
 from spec_control_ros.sim.body_state import BaseState, rotation_matrix
+from spec_control_ros.sim.joint_trajectory import JointTrajectory
 from spec_control_ros.sim.readings import ReadingFault
+from spec_control_ros.sim.robot_bridge import Command
 from spec_control_ros.sim.sensors import Sensors
 
 WORLD = "odom"
@@ -67,11 +74,63 @@ def to_odometry(base: BaseState, stamp: Time) -> Odometry:
     return message
 
 
-def to_controller(values: NDArray[np.float64]) -> Float64MultiArray:
-    """A command for ros2_control's forward command controllers."""
-    message = Float64MultiArray(data=values.tolist())
-    message.layout.dim = [MultiArrayDimension(label="joint", size=len(values), stride=len(values))]
+def to_controller(command: Command, joints: Sequence[str]) -> Float64MultiArray | TrajectoryMessage:
+    """A command for a controller of ros2_control that drives these joints: forward command, or joint trajectory."""
+    if isinstance(command, JointTrajectory):
+        return to_trajectory(command, joints)
+    message = Float64MultiArray(data=command.tolist())
+    message.layout.dim = [MultiArrayDimension(label="joint", size=len(command), stride=len(command))]
     return message
+
+
+def to_trajectory(trajectory: JointTrajectory, joints: Sequence[str]) -> TrajectoryMessage:
+    """A trajectory that starts when it arrives: its stamp is zero."""
+    velocities = trajectory.velocities
+    points = [
+        JointTrajectoryPoint(
+            positions=position.tolist(),
+            velocities=[] if velocities is None else velocities[i].tolist(),
+            time_from_start=_duration(time_s),
+        )
+        for i, (time_s, position) in enumerate(zip(trajectory.times_s, trajectory.positions, strict=True))
+    ]
+    return TrajectoryMessage(joint_names=list(joints), points=points)
+
+
+def from_trajectory(message: TrajectoryMessage, joints: Sequence[str]) -> JointTrajectory:
+    """What a controller of these joints takes; the message may have them in another order.
+
+    Raises:
+        ActionError: other joints, values missing or too many, accelerations or efforts, or see `JointTrajectory`.
+    """
+    names, points = list(message.joint_names), message.points
+    if len(names) != len(joints) or sorted(names) != sorted(joints):
+        raise ActionError(
+            f"trajectory: got joints {', '.join(names[:MAX_JOINTS])}, expected each of {', '.join(joints)} once"
+        )
+    if any(len(point.accelerations) or len(point.effort) for point in points):
+        raise ActionError(
+            "trajectory: got accelerations or efforts, expected positions, and velocities or none"
+        )
+    order = [names.index(name) for name in joints]
+    times_s = np.array([p.time_from_start.sec + p.time_from_start.nanosec * 1e-9 for p in points])
+    positions = _table([point.positions for point in points], order)
+    has_velocities = any(len(point.velocities) for point in points)
+    velocities = _table([point.velocities for point in points], order) if has_velocities else None
+    return JointTrajectory(times_s, positions, velocities)
+
+
+def _table(rows: Sequence[Sequence[float]], order: list[int]) -> NDArray[np.float64]:
+    """Values (point, joint), put in order."""
+    for i, row in enumerate(rows):
+        if len(row) != len(order):
+            raise ActionError(f"trajectory: got {len(row)} values at point {i}, expected {len(order)}")
+    return np.array([np.array(row, np.float64)[order] for row in rows]).reshape(len(rows), len(order))
+
+
+def _duration(seconds: float) -> Duration:
+    stamp = to_stamp(seconds)
+    return Duration(sec=stamp.sec, nanosec=stamp.nanosec)
 
 
 def from_stamp(stamp: Time) -> float:

@@ -1,4 +1,4 @@
-"""From an action to what a forward command controller takes: order, gain, limits, rates."""
+"""From an action to what a controller takes: order, gain, limits, rates."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -17,9 +17,10 @@ class CommandKind(str, Enum):
 
     EFFORT = "effort"  # N m, or N; safe is none
     POSITION = "position"  # rad, or m; safe is where the joints are
+    TRAJECTORY = "trajectory"  # positions to pass at given times; the same
 
 
-UNITS = {CommandKind.EFFORT: "N m", CommandKind.POSITION: "rad"}
+UNITS = {CommandKind.EFFORT: "N m", CommandKind.POSITION: "rad", CommandKind.TRAJECTORY: "rad"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ class CommandMapSettings:
     rates: tuple[float, ...] = setting(
         (), "Largest rate of change of each command (N m/s or rad/s); empty: no limit", of=float, live=True
     )
+    ahead: int = setting(
+        4, "Planned positions that a trajectory has after the commanded one (ticks)", low=0, high=100
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -69,15 +73,15 @@ class CommandMap:
     """
 
     def __init__(self, settings: CommandMapSettings, actuators: Actuators, period_s: float):
-        self._settings, self._actuators, self._period_s = settings, actuators, period_s
-        self.kind = settings.kind
+        self._settings, self._actuators = settings, actuators
+        self.kind, self.ahead, self.period_s = settings.kind, settings.ahead, period_s
         self.joints = settings.joints or actuators.joints
         if sorted(self.joints) != sorted(actuators.joints):
             raise SettingsError(
                 f"joints: got {', '.join(self.joints)}, expected each of {', '.join(actuators.joints)} once"
             )
         self._order = [actuators.joints.index(name) for name in self.joints]
-        if self.kind is CommandKind.POSITION and not (settings.gains and settings.offsets):
+        if self.kind is not CommandKind.EFFORT and not (settings.gains and settings.offsets):
             raise SettingsError(
                 "gains, offsets: got none, expected one a joint: the task's motors have no positions"
             )
@@ -97,7 +101,7 @@ class CommandMap:
         Raises:
             SettingsError: see the class.
         """
-        return CommandMap(settings, self._actuators, self._period_s)
+        return CommandMap(settings, self._actuators, self.period_s)
 
     def refuse_without_limits(self) -> None:
         """Look whether every joint has a lower and an upper limit, as it must before anything is commanded.

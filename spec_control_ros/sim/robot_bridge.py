@@ -4,24 +4,28 @@ Time and identity are those of `PlantBridge`. What differs: a command acts from 
 the clock says so, and the robot may be silent, elsewhere, or not yet where the episode begins.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate, EpisodeState, PlantBridge
-from spec_control_ros.sim.command_map import CommandMap
+from spec_control_ros.sim.command_map import CommandKind, CommandMap
+from spec_control_ros.sim.joint_trajectory import JointTrajectory
 from spec_control_ros.sim.readings import ReadingFault
 from spec_control_ros.sim.robot_plant import RobotPlant
 from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
 
-Command = NDArray[np.float64]  # (joint,) in the controller's order
+Command = NDArray[np.float64] | JointTrajectory  # (joint,) in the controller's order
+PLANS = 4  # that are remembered: one may arrive before its first action is commanded
 
 
 class Stop(Enum):
@@ -86,12 +90,13 @@ class RobotBridge:
         )
         self._plant = RobotPlant(estimator, settings.episode_ticks or estimator.plant.episode_ticks)
         self._bridge = PlantBridge(self._plant)
+        self._plans: deque[Plan] = deque(maxlen=PLANS)
         self._obs: NDArray[np.float32] | None = None  # of the present tick
         self._settled_s = np.inf  # when the robot is at its start; inf: it is on its way there
         self._is_running = False
         self._sent = np.zeros(len(command_map.joints))
         self._is_at_rest = True  # since the last command, the robot got the safe one
-        self._rest: Command | None = None  # where it comes back from; None: it does not
+        self._rest: NDArray[np.float64] | None = None  # where it comes back from; None: it does not
         self._returned_s = 0.0  # when it began to
         self._commanded_s = self._safe_s = 0.0  # when the last command, or the last safe one, was made
         self._has_controller, self._has_rival = True, False
@@ -165,8 +170,27 @@ class RobotBridge:
         self._take(self._bridge.observation.data)
         return True
 
+    def hear_plan(self, plan: Plan) -> None:
+        """Take note of a plan: a trajectory goes on with the actions that it has for the ticks to come.
+
+        Raises:
+            PlanError: its actions are not this robot's; trajectories end without it.
+        """
+        if plan.actions.shape[1] != self.action_dim:
+            raise PlanError(
+                f"plan {plan.plan_id}: got actions of {plan.actions.shape[1]} values, expected {self.action_dim}"
+            )
+        self._plans.append(plan)
+
     def command(
-        self, epoch: int, tick: int, action: NDArray[np.float32], *, is_hold: bool, now_s: float
+        self,
+        epoch: int,
+        tick: int,
+        action: NDArray[np.float32],
+        *,
+        is_hold: bool,
+        now_s: float,
+        plan_id: int = 0,
     ) -> tuple[CommandFate, Command | None]:
         """Take the command of the present tick; what it means for the controller is None if it is refused.
 
@@ -179,12 +203,25 @@ class RobotBridge:
         fate = self._bridge.command(epoch, tick, action, is_hold=is_hold)
         if fate is not CommandFate.TAKEN:
             return fate, None
-        command = self._map.command(action, self._last(now_s), self._rest, self._share(now_s))
+        last, share = self._last(now_s), self._share(now_s)
+        command = self._map.command(action, last, self._rest, share)
         if not np.array_equal(command, self._sent):
             self.sensors.command_changed()
         self._sent, self._commanded_s, self._is_at_rest = command, now_s, False
         self.stops -= {Stop.SILENCE}
-        return fate, command
+        if self._map.kind is not CommandKind.TRAJECTORY:
+            return fate, command
+        positions = [command]
+        for planned in () if is_hold else self._planned(epoch, tick, plan_id):
+            positions.append(self._map.command(planned, positions[-1], self._rest, share))
+        return fate, JointTrajectory.through(last, np.array(positions), self.control_period_s)
+
+    def _planned(self, epoch: int, tick: int, plan_id: int) -> NDArray[np.float32]:
+        """Actions (tick, action) that the plan of a command has for the ticks after it."""
+        for plan in self._plans:
+            if (plan.epoch, plan.plan_id) == (epoch, plan_id) and plan.start_tick <= tick:
+                return plan.actions[tick + 1 - plan.start_tick :][: self._map.ahead]
+        return np.zeros((0, self.action_dim), np.float32)
 
     def controller_is(self, *, present: bool, has_rival: bool = False) -> None:
         """Tell whether the robot's controller listens, and whether it gets commands from somebody else as well."""
@@ -199,12 +236,12 @@ class RobotBridge:
         self.stopped.update(begun)
         if begun:
             self._safe_s, self._rest = now_s, self._make_safe()
-            return self._sent
+            return self._at_once(self._sent)
         # A rival may be there to save the robot: it gets no more commands in between.
         if not found or Stop.RIVAL in found or now_s - self._safe_s < self._settings.silence_s:
             return None
         self._safe_s = now_s
-        return self._sent
+        return self._at_once(self._sent)
 
     def _find_stops(self, now_s: float) -> frozenset[Stop]:
         faults = set(self.sensors.faults_now(now_s).values())
@@ -224,7 +261,10 @@ class RobotBridge:
 
     def stop(self) -> Command:
         """What the controller is to get at the end of an episode."""
-        return self._make_safe()
+        return self._at_once(self._make_safe())
+
+    def _at_once(self, safe: NDArray[np.float64]) -> Command:
+        return JointTrajectory.hold(safe) if self._map.kind is CommandKind.TRAJECTORY else safe
 
     def _start(self, now_s: float) -> bool:
         if now_s < self._settled_s:
@@ -249,12 +289,12 @@ class RobotBridge:
     def _take(self, obs: NDArray[np.float32]) -> None:
         self._obs = obs if np.isfinite(obs).all() else None
 
-    def _make_safe(self) -> Command:
+    def _make_safe(self) -> NDArray[np.float64]:
         self._is_at_rest = True
         self._sent = self._safe()
         return self._sent
 
-    def _last(self, now_s: float) -> Command:
+    def _last(self, now_s: float) -> NDArray[np.float64]:
         """What the robot has; it may have sunk since it got the safe command."""
         if not self._is_at_rest:
             return self._sent
@@ -271,7 +311,7 @@ class RobotBridge:
             return 1.0
         return elapsed_s / all_s
 
-    def _safe(self) -> Command:
+    def _safe(self) -> NDArray[np.float64]:
         """No effort; or the positions of the joints or, where these are not known, those that were commanded."""
         if Stop.SENSORS in self.stops:
             return self._map.safe(self._sent)

@@ -37,11 +37,18 @@ class Controller:
         """Be an executor that is ready."""
         self.probe.publisher(msg.Command, "command")
 
-    def command(self, epoch: int, tick: int, action: Any = (0.5,), kind: int = DecisionKind.ACCEPT) -> None:
+    def command(
+        self,
+        epoch: int,
+        tick: int,
+        action: Any = (0.5,),
+        kind: int = DecisionKind.ACCEPT,
+        plan_id: int = 0,
+    ) -> None:
         """Publish a command."""
         floats = action if hasattr(action, "typecode") else list(action)
         self.probe.publisher(msg.Command, "command").publish(
-            msg.Command(epoch=epoch, tick=tick, action=floats, decision=int(kind))
+            msg.Command(epoch=epoch, tick=tick, action=floats, decision=int(kind), plan_id=plan_id)
         )
 
     def counting(self, fate: str) -> AbstractContextManager[None]:

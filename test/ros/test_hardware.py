@@ -14,8 +14,10 @@ from ros_support import Background, Probe, make_model_folder
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 from test_bridge_node import Controller
+from trajectory_msgs.msg import JointTrajectory
 
 from spec_control_interfaces import msg
+from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 from spec_control_ros.sim.environment import make_control_plant
@@ -180,6 +182,47 @@ def test_shadow_observes_without_an_executor_and_sends_nothing(
     state = controller.episodes[-1]
     assert state.missed_ticks == state.tick
     assert controller.efforts == []
+
+
+def test_trajectories_follow_the_plan_and_hold_the_joints_when_nobody_commands(
+    controller: Controller, start: Callable[..., Background]
+) -> None:
+    task, topic, probe = "pendulum-swingup", "joint_trajectory_controller/joint_trajectory", controller.probe
+    emulator = start(
+        "hardware_emulator", {"task": task, "stiffness": [5.0], "damping": [0.2], "rate_hz": 50.0}
+    )
+    mapped = {"kind": "trajectory", "gains": [1.0], "offsets": [0.0], "lower": [-9.0], "upper": [9.0]}
+    given = {f"controller.{name}": value for name, value in mapped.items()}
+    given |= {"task": task, "episodes": 0, "robot.silence_s": 1.0, "robot.return_s": 0.0}
+    bridge = start("hardware_bridge", {**given, "sensors.max_age_s": 0.5})
+    chunks, plans = probe.hear(JointTrajectory, topic, 10), probe.publisher(msg.Plan, "plan", LATEST)
+    controller.appear()
+    epoch, level = controller.observation(1, 0).epoch, 0.3  # rad
+    probe.until(plans.get_subscription_count, lambda: bridge.text)
+    plans.publish(msg.Plan(plan_id=6, epoch=epoch, action_dim=2, actions=[0.0] * 3))  # 1.5 rows
+    probe.until(lambda: "got 3 action values for action_dim 2" in bridge.text, lambda: bridge.text)
+    plans.publish(msg.Plan(plan_id=5, epoch=epoch, action_dim=1, optimised_horizon=1, actions=[level] * 1000))
+    while not chunks or len(chunks[-1].points) < 5:
+        tick = controller.observations[-1].tick
+        controller.command(epoch, tick, [level], plan_id=5)
+        probe.until(lambda now=tick: controller.observations[-1].tick > now, lambda: bridge.text)
+    chunk = chunks[-1]
+    assert (chunk.joint_names, [p.positions[0] for p in chunk.points]) == (
+        ["hinge"],
+        pytest.approx([level] * 5),
+    )
+    assert chunk.points[-1].velocities.tolist() == [0.0]
+    # Nobody commands: the joints stay where they are.
+    sensed = probe.hear(JointState, "joint_states", qos_profile_sensor_data)
+    probe.until(lambda: len(chunks[-1].points) == 1, lambda: bridge.text)
+    assert chunks[-1].points[0].positions[0] == pytest.approx(sensed[-1].position[0], abs=0.5)
+    # What the controller would refuse does not move them.
+    rival, emulated = probe.publisher(JointTrajectory, topic, 10), probe.hear_diagnostics("hardware_emulator")
+    probe.until(lambda: rival.get_subscription_count() >= 2)
+    chunk.joint_names = ["tail"]
+    with probe.counting(emulated, "commands.refused"):
+        rival.publish(chunk)
+    assert "got joints tail, expected each of hinge once" in emulator.text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from spec_control_ros.core.errors import ActionError, SettingsError
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.joint_trajectory import JointTrajectory
 
 TASK = "walker-walk"
 GEARS = np.array([100.0, 50.0, 20.0, 100.0, 50.0, 20.0])
@@ -98,3 +99,60 @@ def test_efforts_that_do_not_fit_are_refused_and_it_goes_on_with_the_last(
 def test_controller_of_another_robot_is_refused() -> None:
     with pytest.raises(SettingsError, match="joints: got hip, expected each of right_hip"):
         EmulatedRobot(make_control_plant(TASK), ("hip",))
+
+
+ARM = ("wrist", "shoulder")  # against the task's order
+SHIFT = np.array([0.4, -0.3])
+
+
+@pytest.fixture
+def arm() -> EmulatedRobot:
+    """Two joints on a table behind an emulated joint trajectory controller."""
+    return EmulatedRobot(make_control_plant("reacher-easy"), ARM, (0.5, 0.5), (0.03, 0.03))
+
+
+def positions(robot: EmulatedRobot) -> np.ndarray:
+    joints = robot.state().joints
+    return np.array([dict(zip(joints.names, joints.position, strict=True))[name] for name in robot.joints])
+
+
+def steady(start: np.ndarray) -> JointTrajectory:
+    """By `SHIFT` in 0.4 s."""
+    return JointTrajectory.through(start, start + np.linspace(0.0, 1.0, 9)[1:, None] * SHIFT, 0.05)
+
+
+def test_it_follows_trajectories_and_efforts_whichever_is_newer(arm: EmulatedRobot) -> None:
+    start = positions(arm)
+    arm.follow(steady(start), arm.time_s)
+    arm.advance(10)
+    np.testing.assert_allclose(positions(arm) - start, 0.5 * SHIFT, atol=0.1)  # half of the time
+    arm.advance(60)
+    np.testing.assert_allclose(positions(arm) - start, SHIFT, atol=0.03)
+    arm.command(np.zeros(2))
+    arm.advance(1)
+    assert arm.plant.physics.control().tolist() == [0.0, 0.0]
+    arm.follow(steady(positions(arm)), arm.time_s)
+    arm.reset(0)
+    held = pose(arm)
+    arm.advance(10)
+    np.testing.assert_array_equal(pose(arm), held)
+
+
+def test_trajectory_that_does_not_fit_is_refused_and_the_one_before_it_is_followed_on(
+    arm: EmulatedRobot,
+) -> None:
+    with pytest.raises(ActionError, match="got 3 joints, expected 2"):
+        arm.follow(JointTrajectory.hold(np.zeros(3)), 0.0)
+    start, held = positions(arm), pose(arm)
+    arm.advance(10)
+    np.testing.assert_array_equal(pose(arm), held)  # still on its stand
+    arm.follow(steady(start), 0.0)
+    with pytest.raises(ActionError, match="ago"):
+        arm.follow(JointTrajectory.hold(start), -1.0)
+    arm.advance(70)
+    np.testing.assert_allclose(positions(arm) - start, SHIFT, atol=0.03)
+
+
+def test_controller_that_lacks_values_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"damping: got \[\], expected 2 finite values"):
+        EmulatedRobot(make_control_plant("reacher-easy"), stiffness=(1.0, 1.0))

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate
 from spec_control_ros.sim.command_map import CommandKind, CommandMap, CommandMapSettings
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.joint_trajectory import JointTrajectory
 from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import RobotBridge, RobotBridgeSettings, Stop
 from spec_control_ros.sim.sensors import Sensors
@@ -355,3 +358,70 @@ def test_in_lockstep_a_new_stamp_is_a_tick_however_long_it_took() -> None:
     world.sense(stamp_s=stamp_s + PERIOD_S)
     assert world.bridge.tick(world.now_s)
     assert world.bridge.observation.tick == 1
+
+
+TRAJECTORY = replace(
+    POSITION, kind=CommandKind.TRAJECTORY, ahead=2, lower=(-0.2,) * 6, upper=(0.9,) * 6, rates=(4.0,) * 6
+)
+
+
+def planned(levels: list[float], plan_id: int = 3, epoch: int = 1, size: int = 6) -> Plan:
+    """A plan from tick 0 on that predicts nothing."""
+    actions = np.repeat(np.array(levels, np.float32)[:, None], size, axis=1)
+    return Plan(plan_id, epoch, 0, 0, PERIOD_S, actions, np.zeros((len(levels) + 1, 0), np.float32), 1)
+
+
+def chunk(world: World, tick: int, level: float, plan_id: int = 3, *, is_hold: bool = False) -> np.ndarray:
+    """Positions of one joint that the controller is told to pass."""
+    fate, made = world.bridge.command(
+        world.bridge.episode.epoch,
+        tick,
+        np.full(6, level, np.float32),
+        is_hold=is_hold,
+        now_s=world.now_s,
+        plan_id=plan_id,
+    )
+    assert fate is CommandFate.TAKEN
+    assert isinstance(made, JointTrajectory)
+    np.testing.assert_allclose(made.times_s, PERIOD_S * np.arange(1, len(made.times_s) + 1))
+    return made.positions[:, 1]
+
+
+def test_trajectory_goes_on_with_the_plan_of_the_command_within_limits_and_rates() -> None:
+    world = World(TRAJECTORY)
+    world.begin()
+    start = world.bridge.stop().positions[0, 1]
+    world.bridge.hear_plan(planned([0.0, 0.1, -1.0, 1.0, 1.0]))
+    first = chunk(world, 0, 0.0)
+    assert len(first) == 3  # the command, and two of the plan
+    assert np.abs(np.diff([start, *first])).max() <= 4.0 * PERIOD_S + 1e-9
+    assert first.min() >= -0.2
+    world.tick()
+    assert chunk(world, 1, -0.4, plan_id=9).shape == (1,)  # nobody knows that plan
+    world.tick()
+    assert chunk(world, 2, -0.4, is_hold=True).shape == (1,)
+    world.tick()
+    assert chunk(world, 3, 0.4).shape == (2,)  # the plan ends
+
+
+def test_plans_of_other_epochs_and_robots_make_no_trajectory() -> None:
+    world = World(TRAJECTORY)
+    world.begin()
+    world.bridge.hear_plan(planned([0.0] * 5, epoch=7))
+    with pytest.raises(PlanError, match="got actions of 2 values, expected 6"):
+        world.bridge.hear_plan(planned([0.0] * 5, size=2))
+    assert chunk(world, 0, 0.0).shape == (1,)
+
+
+def test_safe_trajectory_stays_where_the_joints_are() -> None:
+    world = World(TRAJECTORY)
+    world.begin()
+    chunk(world, 0, 0.5)
+    made = world.safe_after(0.3)
+    assert isinstance(made, JointTrajectory)
+    joints = robot().state().joints
+    assert made.times_s.tolist() == [0.0]
+    expected = dict(zip(joints.names, np.clip(joints.position, -0.2, 0.9), strict=True))
+    np.testing.assert_allclose(
+        made.positions[0], [expected[name] for name in world.bridge.command_map.joints]
+    )
