@@ -49,6 +49,7 @@ class BenchDraftsOptions:
     queue_lengths: str
     draft_rows: int
     tolerance: float | None
+    draft: str | None
     threads: int
     json: Path | None
 
@@ -131,8 +132,8 @@ def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule
         "rule": rule.value,
         "draft_rows": options.draft_rows,
     }
-    if options.tolerance is not None:
-        given["tolerance"] = options.tolerance
+    told = {"tolerance": options.tolerance, "draft": options.draft}
+    given |= {name: value for name, value in told.items() if value is not None}
     return settings_from(TransformerSettings, {**own, **given})
 
 

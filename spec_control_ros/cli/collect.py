@@ -25,7 +25,7 @@ from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.collection_policies import CollectionPolicy
+from spec_control_ros.training.collection_policies import CollectionPolicy, PriorPolicy
 from spec_control_ros.training.episodes import TaskSpec, write_spec
 from spec_control_ros.training.recording import (
     make_policy,
@@ -34,7 +34,10 @@ from spec_control_ros.training.recording import (
     record,
     recorded_folder,
 )
-from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.training.transformer_policy import TransformerPolicy
+from spec_control_ros.transformer.format import FORMAT, world_model_of
+from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.model_folder import ModelFolder
 
 FIRST_SEED = 3_000_000  # of episodes
 BINS, BAR = 10, 40  # of the histogram: intervals, and characters of the longest bar
@@ -67,7 +70,7 @@ def collect(options: CollectOptions) -> None:
     folder = find_model(options.model or robot.model)
     controller = ControllerSettings.of(robot.parameters())
     model, plant = model_and_env(folder, robot, controller)
-    load = partial(_fitting_model, plant, robot.environment)
+    load = partial(_policy_of_checkpoint, plant, robot.environment)
     mppi = controller.planner.mppi
     policies = {name: make_policy(name, model, mppi, load, options.seed) for name in names}
     repeat, plants = repeat_of(folder.card(), controller.action_repeat), min(options.plants, options.episodes)
@@ -116,11 +119,14 @@ def _record(
     return recorded
 
 
-def _fitting_model(plant: Plant, task: str, name: str) -> WorldModel:
-    """The world model of a checkpoint, if it fits the plant."""
-    model, card = find_model(name).world_model()
+def _policy_of_checkpoint(plant: Plant, task: str, name: str) -> CollectionPolicy:
+    """A Decision Transformer, or the prior of a world model, if it fits the plant."""
+    folder = find_model(name).path
+    is_transformer = folder_card(folder).get("format") == FORMAT
+    world = world_model_of(folder) if is_transformer else ModelFolder(folder)
+    model, card = world.world_model()
     refuse_misfit(name, (model.dims.obs, model.dims.action), card, plant, task)
-    return model
+    return TransformerPolicy.of_folder(folder, model) if is_transformer else PriorPolicy(model)
 
 
 def _histogram(returns: Mapping[str, Sequence[float]]) -> Table:

@@ -325,8 +325,8 @@ def collect(
     policy: Annotated[
         str,
         typer.Option(
-            help="Policies, separated by commas: planner, prior, noisy, random, or checkpoint:MODEL for the prior of "
-            "another model"
+            help="Policies, separated by commas: planner, prior, noisy, random, or checkpoint:MODEL for a Decision "
+            "Transformer or the prior of another model"
         ),
     ] = "planner,prior,noisy",
     episodes: Annotated[int, number("Number of episodes of each policy", low=1)] = 20,
@@ -367,6 +367,13 @@ def train_transformer(
     world_model: Annotated[
         str, typer.Option(help="Shipped model or model folder that makes the latents [default: the robot's]")
     ] = "",
+    draft_of: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model folder of a Transformer: train a network that drafts for it, which --export writes there",
+            show_default=False,
+        ),
+    ] = None,
     updates: Annotated[
         int | None, number("Total number of gradient steps [default: the recipe's, or 3000]", low=1)
     ] = None,
@@ -383,7 +390,13 @@ def train_transformer(
     refuse_folder(export)
     from spec_control_ros.cli.train_transformer import train_transformer as train_model
 
-    given = {"dataset": dataset, "world_model": world_model or None, "updates": updates, "seed": seed}
+    given = {
+        "dataset": dataset,
+        "world_model": world_model or None,
+        "draft_of": None if draft_of is None else str(draft_of),
+        "updates": updates,
+        "seed": seed,
+    }
     chosen = {name: value for name, value in given.items() if value is not None}
     train_model(task, folder, recipe, chosen, minutes=minutes, threads=threads, export=export)
 
@@ -548,7 +561,11 @@ def bench_drafts(
     queue_lengths: Annotated[str, typer.Option(help="Queue lengths K, separated by commas")] = "6,12",
     draft_rows: Annotated[int, number("Rows drafted for a pass (0: by the measured acceptance)")] = 0,
     tolerance: Annotated[
-        float | None, real("Distance up to which a draft is accepted [default: as configured]", low=0.0)
+        float | None,
+        real("Standard deviations up to which a draft is accepted [default: as configured]", low=0.0),
+    ] = None,
+    draft: Annotated[
+        str | None, typer.Option(help="What drafts: prior or network [default: as configured]")
     ] = None,
     threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
     json: Json = None,
@@ -558,7 +575,7 @@ def bench_drafts(
     from spec_control_ros.cli.bench_drafts import bench_drafts as run_benchmark
 
     run_benchmark(
-        BenchDraftsOptions(robot, model, episodes, queue_lengths, draft_rows, tolerance, threads, json)
+        BenchDraftsOptions(robot, model, episodes, queue_lengths, draft_rows, tolerance, draft, threads, json)
     )
 
 

@@ -27,7 +27,7 @@ from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 
-CHECKPOINT = "checkpoint:"  # before the name of a model whose prior drives
+CHECKPOINT = "checkpoint:"  # before the name of a model whose prior drives, or of a Transformer
 POLICIES = ("planner", "prior", "noisy", "random", f"{CHECKPOINT}MODEL")
 NOISE = 0.6  # largest standard deviation of the policy `noisy`
 
@@ -47,7 +47,7 @@ def policy_names(text: str) -> list[str]:
 
 
 def make_policy(
-    name: str, model: WorldModel, mppi: MPPISettings, load: Callable[[str], WorldModel], seed: int
+    name: str, model: WorldModel, mppi: MPPISettings, load: Callable[[str], CollectionPolicy], seed: int
 ) -> CollectionPolicy:
     """The policy of a name that `policy_names` gave.
 
@@ -55,7 +55,7 @@ def make_policy(
         name: Name of the policy.
         model: World model of the planner, the prior and the noisy prior.
         mppi: Settings of the planner's search.
-        load: Function that loads the world model of a `checkpoint:`.
+        load: Function that makes the policy of a `checkpoint:`.
         seed: Seed of everything random.
     """
     rng = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def make_policy(
         return NoisyPolicy(_prior_of(model), NOISE, rng)
     if name == "random":
         return RandomPolicy(model.dims.action, rng)
-    return PriorPolicy(model if name == "prior" else load(name.removeprefix(CHECKPOINT)))
+    return PriorPolicy(model) if name == "prior" else load(name.removeprefix(CHECKPOINT))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from spec_control_ros.core.errors import TrainingError
 
 LOSSES = (
     *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
-    "negative_log_likelihood",  # of a Transformer
+    "loss",  # of a Transformer
 )
 COLUMNS = (
     *("wall_time_s", "updates", "ticks", "return_planner", "return_prior", "return_expert", "return_random"),

@@ -1,12 +1,16 @@
 """A Decision Transformer that drives several plants, from real latents at every tick."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from spec_control_ros.training.collection_policies import BoolArray, FloatArray, StatelessPolicy
+from spec_control_ros.transformer.format import load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer
+from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.model import WorldModel
 
 
@@ -16,25 +20,39 @@ class TransformerPolicy(StatelessPolicy):
     Args:
         network: The Transformer.
         model: World model whose encoder makes the latents.
-        asked: Return (plant,) that is asked for.
+        asked: Return (plant,) that is asked for, or (1,) of all of them.
+        context: Ticks before the newest one that it looks at, as far as there is room.
     """
 
-    def __init__(self, network: DecisionTransformer, model: WorldModel, asked: NDArray[np.float64]):
+    def __init__(
+        self, network: DecisionTransformer, model: WorldModel, asked: NDArray[np.float64], context: int
+    ):
         self._network, self._model = network, model
+        self._ticks = min(context + 1, network.dims.context)
         self._asked = torch.from_numpy(asked.astype(np.float32))[:, None]
         self._latents: list[Tensor] = []  # of the newest ticks, each (plant, latent)
         self._actions: list[Tensor] = []
 
+    @classmethod
+    def of_folder(cls, folder: Path, model: WorldModel) -> "TransformerPolicy":
+        """That of a model's folder, asked for what its card says.
+
+        Raises:
+            CheckpointError: see `load_transformer`.
+        """
+        network, card = load_transformer(folder)
+        asked = np.array([float(card.get("asked_return", 0.0))])
+        return cls(network, model, asked, TransformerSettings().context_ticks)
+
     @torch.inference_mode()
     def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """See `CollectionPolicy`."""
-        dims = self._network.dims
         if is_first.all():
             self._latents, self._actions = [], []
-        self._latents = [*self._latents, self._model.encode(torch.from_numpy(obs))][-dims.context :]
-        unknown = torch.zeros(len(obs), dims.action)
-        actions = [*self._actions, unknown][-dims.context :]
-        asked = self._asked.expand(-1, len(actions))
+        self._latents = [*self._latents, self._model.encode(torch.from_numpy(obs))][-self._ticks :]
+        unknown = torch.zeros(len(obs), self._network.dims.action)
+        actions = [*self._actions, unknown][-self._ticks :]
+        asked = self._asked.expand(len(obs), len(actions))
         means = self._network(asked, torch.stack(self._latents, 1), torch.stack(actions, 1))
         self._actions = [*actions[:-1], means[:, -1]]
         return means[:, -1].numpy()

@@ -1,8 +1,9 @@
-"""Fits a Decision Transformer to recorded episodes."""
+"""Fits a Decision Transformer to recorded episodes, or a small one to a large one whose actions it drafts."""
 
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spec_control_ros.core.errors import SettingsError, TrainingError
+from spec_control_ros.core.errors import CheckpointError, SettingsError, TrainingError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
 from spec_control_ros.evaluation.summary import interval
@@ -26,10 +27,12 @@ from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import load_state, save_state
 from spec_control_ros.training.transformer_policy import TransformerPolicy
-from spec_control_ros.transformer.format import FORMAT, WEIGHTS
+from spec_control_ros.transformer.format import DRAFT_WEIGHTS, FORMAT, WEIGHTS, load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
+from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.checkpoint import save_weights
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.precision import Precision
 
 FREE = ("updates", "evaluation_episodes", "evaluate_every", "save_every")
 CURVE = (0.0, 0.5, 1.0)  # returns that are asked for: from the data's lowest, 0, to its highest, 1
@@ -45,6 +48,14 @@ class TransformerTrainerSettings:
     seed: int = setting(0, "Seed of weights and draws", low=0)
     updates: int = setting(3000, "Gradient steps in all", low=1)
     batch: int = setting(32, "Windows in an update", low=1)
+    draft_of: str = setting(
+        "",
+        "Model folder of a Transformer whose actions this one imitates, to draft for it; empty: the data's",
+    )
+    precision: Precision = setting(
+        Precision.AUTO,
+        "Precision of matrix products; auto: bfloat16 where the CPU computes it faster, else float32",
+    )
     learning_rate: float = setting(
         3e-4,
         "Largest learning rate of AdamW: it rises for 100 updates, and falls to zero along a cosine",
@@ -94,6 +105,7 @@ class TransformerTrainer:
         refuse_misfit(world_model.path.name, lengths, card, self._pool.plant, settings.task)
         self._spec = TaskSpec.of(settings.task, self._pool.plant)
         self._data = self._windows()
+        self._target, self._asked = self._large_network()
         torch.manual_seed(settings.seed)
         scale = max(float(np.abs(self._data.returns).max()), 1e-6)
         self.network = DecisionTransformer(self._dims(), scale)
@@ -139,7 +151,11 @@ class TransformerTrainer:
         save_state(self._folder / "state.pt", self._settings, state)
 
     def export(self, folder: Path) -> dict[str, Any]:
-        """Measure what the network returns for what is asked for, and write a model folder; returns the former."""
+        """Measure what the network returns for what is asked for, and write a model folder; returns the former.
+
+        The weights are of half precision. A network that drafts is written beside the one that it drafts for, if that
+        is in `folder`.
+        """
         measured = self.curve()
         card = {
             "format": FORMAT,
@@ -148,7 +164,7 @@ class TransformerTrainer:
             "action_repeat": self._repeat,
             "world_model": self._settings.world_model,
             "dimensions": asdict(self.network.dims),
-            "asked_return": round(float(self._data.returns.max()), 1),
+            "asked_return": self._asked,
             "training": {
                 "updates": self.updates,
                 "ticks": self._data.ticks,
@@ -158,7 +174,10 @@ class TransformerTrainer:
             },
             "evaluation": measured,
         }
-        save_weights(folder / WEIGHTS, self.network, card)
+        network = deepcopy(self.network)
+        for parameter in network.parameters():
+            parameter.data = parameter.data.half()
+        save_weights(folder / (WEIGHTS if self._target is None else DRAFT_WEIGHTS), network, card)
         return measured
 
     def curve(self) -> dict[str, Any]:
@@ -196,6 +215,19 @@ class TransformerTrainer:
             part.check_fits(self._spec)
         return ReturnWindows(parts, self._model, self._settings.network.context)
 
+    def _large_network(self) -> tuple[DecisionTransformer | None, float]:
+        """The one that is drafted for, and the return that is asked for: as its card says, or the data's highest."""
+        s = self._settings
+        if not s.draft_of:
+            return None, round(float(self._data.returns.max()), 1)
+        network, card = load_transformer(Path(s.draft_of))
+        got, expected = (s.world_model, s.network.context), (card.get("world_model"), network.dims.context)
+        if got != expected:
+            raise CheckpointError(
+                f"{s.draft_of}: got a world model and a context of {got} to draft for it, expected {expected}"
+            )
+        return network, float(card.get("asked_return", 0.0))
+
     def _dims(self) -> TransformerDimensions:
         own = asdict(self._settings.network)
         return TransformerDimensions(
@@ -207,13 +239,12 @@ class TransformerTrainer:
         rate = s.learning_rate * min(1.0, (self.updates + 1) / 100, 0.5 * (1.0 + math.cos(math.pi * done)))
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        to_go, latents, actions = self._data.sample(s.batch, self._rng)
-        loss = _negative_log_likelihood(self.network, to_go, latents, actions)
+        loss = self._loss()
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._losses = {"negative_log_likelihood": float(loss.detach()), "grad_norm": float(norm)}
-        if not math.isfinite(self._losses["negative_log_likelihood"]):
+        self._losses = {"loss": float(loss.detach()), "grad_norm": float(norm)}
+        if not math.isfinite(self._losses["loss"]):
             raise TrainingError(
                 f"update {self.updates}: the loss is not finite; {self._folder / 'state.pt'} is from before that. "
                 "Begin in another folder with a smaller learning rate"
@@ -221,8 +252,23 @@ class TransformerTrainer:
         self._optimiser.step()
         self.updates += 1
 
+    def _loss(self) -> Tensor:
+        """Negative log-likelihood of the recorded actions by component; of a draft: of the large model's means."""
+        to_go, latents, actions = self._data.sample(self._settings.batch, self._rng)
+        dtype = self._settings.precision.dtype(torch.device("cpu"))
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            if self._target is not None:
+                to_go[::2] = self._asked  # which is what it is used with unless its user asks for another
+                aim, std = self._target(to_go, latents, actions).float(), self._target.std
+            else:
+                aim, std = actions, self.network.std
+            means = self.network(to_go, latents, actions).float()
+        return (0.5 * ((aim - means) / std).square() + std.log()).mean()
+
     def _returns(self, asked: np.ndarray) -> np.ndarray:
-        policy = TransformerPolicy(self.network.eval(), self._model, asked)
+        policy = TransformerPolicy(
+            self.network.eval(), self._model, asked, TransformerSettings().context_ticks
+        )
         plants, seeds = range(len(asked)), range(len(asked))
         episodes = self._settings.evaluation_episodes
         numbers = [FIRST_SEED + seed % episodes for seed in seeds]  # the same starts for every return
@@ -231,7 +277,7 @@ class TransformerTrainer:
         return total
 
     def _report(self) -> Progress:
-        asked = np.full(self._settings.evaluation_episodes, self._data.returns.max())
+        asked = np.full(self._settings.evaluation_episodes, self._asked)
         mean = float(self._returns(asked).mean())
         progress = Progress(self.updates, self._data.ticks, {}, {"planner": mean}, self._losses)
         self._log.add(progress)
@@ -242,11 +288,3 @@ class TransformerTrainer:
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._rng.bit_generator.state = json.loads(state["rng"])
-
-
-def _negative_log_likelihood(
-    network: DecisionTransformer, to_go: Tensor, latents: Tensor, actions: Tensor
-) -> Tensor:
-    """Of the recorded actions, by component."""
-    means, std = network(to_go, latents, actions), network.std
-    return (0.5 * ((actions - means) / std).square() + std.log()).mean()

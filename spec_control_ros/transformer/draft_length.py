@@ -3,7 +3,7 @@
 import numpy as np
 
 MEMORY = 0.98  # weight of what was measured before a verified row
-FIRST_GUESS = 0.7
+FIRST_GUESS, GUESSED_ROWS = 0.7, 2.0  # the guess weighs as much as so many measured rows
 
 
 class DraftLength:
@@ -17,13 +17,18 @@ class DraftLength:
 
     def __init__(self, rows: int, most: int, row_cost: float):
         self._rows, self._most, self._row_cost = rows, most, row_cost
-        self.acceptance = FIRST_GUESS  # of a draft whose predecessors were accepted, lately
+        self._good = self._all = 0.0  # rows that were examined lately, and those of them that were accepted
         self.passes = self.rows = self.drafted = 0
         self.examined, self.accepted = np.zeros(most, np.int64), np.zeros(most, np.int64)  # by position
 
     def forget(self) -> None:
         """Guess the acceptance anew; the counts stay."""
-        self.acceptance = FIRST_GUESS
+        self._good = self._all = 0.0
+
+    @property
+    def acceptance(self) -> float:
+        """Probability of a draft whose predecessors were accepted, by what was measured lately."""
+        return (self._good + GUESSED_ROWS * FIRST_GUESS) / (self._all + GUESSED_ROWS)
 
     @property
     def best(self) -> int:
@@ -43,7 +48,8 @@ class DraftLength:
         self.examined[:examined] += 1
         self.accepted[:accepted] += 1
         for position in range(examined):
-            self.acceptance = MEMORY * self.acceptance + (1.0 - MEMORY) * (position < accepted)
+            self._good = MEMORY * self._good + (position < accepted)
+            self._all = MEMORY * self._all + 1.0
 
     @property
     def by_position(self) -> list[float | None]:

@@ -11,7 +11,7 @@ from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
-from spec_control_ros.transformer.planner import TransformerPlanner, TransformerSettings
+from spec_control_ros.transformer.planner import Draft, TransformerPlanner, TransformerSettings
 from spec_control_ros.world_model.card import Card, find_folder, load_card
 from spec_control_ros.world_model.checkpoint import load_weights
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -19,10 +19,11 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 
 FORMAT = "decision_transformer"
 WEIGHTS = "planner.safetensors"  # with the card beside it
+DRAFT_WEIGHTS = "draft.safetensors"  # of the small Transformer that drafts, where there is one
 
 
 class TransformerFormat(PlannerFormat):
-    """A Decision Transformer on the latents of a world model, whose policy drafts; the card names the world model."""
+    """A Decision Transformer on the latents of a world model, which its card names."""
 
     settings = TransformerSettings
 
@@ -32,46 +33,55 @@ class TransformerFormat(PlannerFormat):
         """See `PlannerFormat`; sets the threads of the whole process."""
         torch.set_num_threads(resources.threads)
         network, card = load_transformer(folder)
-        model = tick_model(_world_model(folder, card).world_model()[0])
+        model = tick_model(world_model_of(folder).world_model()[0])
         if (network.dims.latent, network.dims.action) != (model.latent_dim, model.action_dim):
             raise CheckpointError(
                 f"{folder.name}: made for latents of {network.dims.latent} and actions of {network.dims.action}, "
                 f"expected {model.latent_dim} and {model.action_dim} of its world model {card['world_model']}"
             )
+        draft = load_transformer(folder, DRAFT_WEIGHTS)[0] if settings.draft is Draft.NETWORK else None
         asked, period_s = float(card.get("asked_return", 0.0)), float(card.get("control_period_s", 0.0))
         return TransformerPlanner(
-            network, model, settings, asked_return=asked, name=folder.name, control_period_s=period_s
+            network, model, settings, draft, asked_return=asked, name=folder.name, control_period_s=period_s
         )
 
     def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
         """See `PlannerFormat`: the world model's; sets the threads of the whole process."""
         torch.set_num_threads(1)
-        return tick_model(_world_model(folder, load_card(folder / WEIGHTS)).world_model()[0])
+        return tick_model(world_model_of(folder).world_model()[0])
 
     def load_calibration(self, folder: Path) -> GateCalibration | None:
         """See `PlannerFormat`: the world model's, whose latents and dynamics these are."""
-        return _world_model(folder, load_card(folder / WEIGHTS)).calibration()
+        return world_model_of(folder).calibration()
 
 
-def load_transformer(folder: Path) -> tuple[DecisionTransformer, Card]:
-    """The network of a model's folder in inference mode, and its card.
+def load_transformer(folder: Path, weights: str = WEIGHTS) -> tuple[DecisionTransformer, Card]:
+    """A network of a model's folder in inference mode, and its card.
+
+    Args:
+        folder: Folder of the model.
+        weights: File of the weights: `WEIGHTS`, or `DRAFT_WEIGHTS` of the network that drafts.
 
     Raises:
         CheckpointError: weights or card are missing or damaged, or do not fit each other.
     """
-    card = load_card(folder / WEIGHTS)
+    card = load_card(folder / weights)
     try:
         with torch.device("meta"):
             network = DecisionTransformer(TransformerDimensions(**card["dimensions"]))
     except (KeyError, TypeError, SettingsError) as error:
         raise CheckpointError(f"{folder.name}: dimensions do not make a Transformer ({error})") from None
-    load_weights(folder / WEIGHTS, network)
+    load_weights(folder / weights, network)
     return network.eval().requires_grad_(False), card
 
 
-def _world_model(folder: Path, card: Card) -> ModelFolder:
-    """That which the card names: a model in the folder beside, a shipped one, or a path."""
-    name = card.get("world_model")
+def world_model_of(folder: Path) -> ModelFolder:
+    """The world model that a Transformer's card names: a model in the folder beside, a shipped one, or a path.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    name = load_card(folder / WEIGHTS).get("world_model")
     if not isinstance(name, str):
         raise CheckpointError(f"{folder.name}: its card has world_model {name!r}, expected a model's name")
     is_beside = (folder.parent / name).is_dir()

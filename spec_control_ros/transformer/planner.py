@@ -1,6 +1,7 @@
 """A planner that decodes actions with a Decision Transformer, from drafts of a small policy where that is wanted."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import torch
@@ -19,6 +20,13 @@ from spec_control_ros.transformer.verification import Rule, coupled, within
 Rows = Float32[np.ndarray, "row size"]
 
 
+class Draft(str, Enum):
+    """What drafts actions."""
+
+    PRIOR = "prior"  # the policy of the world model
+    NETWORK = "network"  # the small Transformer in the model's folder, trained to imitate the large one
+
+
 @dataclass(frozen=True, slots=True)
 class TransformerSettings:
     """Settings of the planner."""
@@ -28,7 +36,13 @@ class TransformerSettings:
     asked_return: float = setting(0.0, "Return of an episode that is asked for; 0: as the model's card says")
     rule: Rule = setting(Rule.TOLERANCE, "When a drafted action is accepted")
     tolerance: float = setting(
-        0.2, "Distance to the mean action, by component, up to which a draft is accepted", low=0.0
+        0.5,
+        "Distance to the mean action up to which a draft is accepted, by component, in standard deviations",
+        low=0.0,
+    )
+    draft: Draft = setting(Draft.PRIOR, "What drafts actions")
+    context_ticks: int = setting(
+        4, "Ticks before a plan that the network sees, as far as there is room; fewer take less time", low=0
     )
     draft_rows: int = setting(
         4,
@@ -62,14 +76,16 @@ class TransformerPlanner:
 
     Args:
         network: The Decision Transformer in inference mode, on the CPU.
-        model: Encoder, policy and latent dynamics; the policy drafts.
+        model: Encoder, policy and latent dynamics.
         settings: Settings of the planner.
+        draft: Small Transformer that drafts; None: the policy does.
         asked_return: Return that is asked for where the settings name none.
         name: Name of the model, for people.
         control_period_s: Duration of a tick.
 
     Raises:
-        SettingsError: the queue is longer than the context, or the model has no policy or dynamics.
+        SettingsError: the queue is longer than the context, the model has no policy or dynamics, or the draft's sizes
+            are others.
     """
 
     def __init__(
@@ -77,6 +93,7 @@ class TransformerPlanner:
         network: DecisionTransformer,
         model: TickModel,
         settings: TransformerSettings,
+        draft: DecisionTransformer | None = None,
         *,
         asked_return: float,
         name: str,
@@ -89,10 +106,16 @@ class TransformerPlanner:
             )
         if model.policy is None or model.step is None:
             raise SettingsError(f"{name}: its world model has no policy or no dynamics to draft with")
-        self._network, self._model, self._settings = network, model, settings
+        sizes = [(d.latent, d.action, d.context) for d in (dims, dims if draft is None else draft.dims)]
+        if sizes[0] != sizes[1]:
+            raise SettingsError(
+                f"{name}: its draft network has latent, action and context {sizes[1]}, expected {sizes[0]}"
+            )
+        self._network, self._draft, self._model, self._settings = network, draft, model, settings
         self._policy, self._step = model.policy, model.step
         self._asked = settings.asked_return or asked_return
         self._std = network.std.detach().numpy()
+        self._tolerance = settings.tolerance * self._std
         self.spec = PlannerSpec(
             name, model.obs_dim, model.action_dim, model.latent_dim, length, control_period_s
         )
@@ -162,7 +185,8 @@ class TransformerPlanner:
     def _context(self, epoch: int, tick: int) -> tuple[Rows, Rows] | None:
         """Latents and actions of the ticks right before `tick`, as many as there is room for; None: none is known."""
         memory = self._memory
-        room = self._network.dims.context - self._settings.queue_length
+        s = self._settings
+        room = min(self._network.dims.context - s.queue_length, s.context_ticks)
         if memory is None or memory.epoch != epoch or tick < memory.start_tick or not room:
             return None
         known = tick - memory.first_tick
@@ -189,13 +213,15 @@ class TransformerPlanner:
         latents[before] = latent
         rng = np.random.default_rng([self._settings.seed, epoch, tick])
         noise, uniform = rng.standard_normal((length, spec.action_dim)), 1.0 - rng.random(length)
-        cache = KeyValueCache(self._network.dims)
+        caches = [KeyValueCache(net.dims) for net in (self._network, self._draft) if net is not None]
         seen, given = torch.from_numpy(latents), torch.from_numpy(actions)
         row = before  # the first one that is not decided
         while row < total:
             last = min(row + self.drafts.best, total)
-            drafted = self._draft(latents, actions, range(row, last), noise[row - before :])
-            means = self._network.means(self._asked, seen[:last], given[:last], cache).numpy()[row - last :]
+            drafted = self._drafted(latents, actions, range(row, last), noise[row - before :], caches[-1])
+            means = self._network.means(self._asked, seen[:last], given[:last], caches[0]).numpy()[
+                row - last :
+            ]
             accepted = 0
             for i, mean in enumerate(means):
                 k = row + i - before
@@ -208,16 +234,19 @@ class TransformerPlanner:
             decided = min(row + accepted + 1, last)
             latents[decided] = self._step(latents[decided - 1], actions[decided - 1])
             row = decided
-            cache.length = TOKENS * row - 1  # the newest decided action may have been replaced
+            for cache in caches:
+                cache.length = TOKENS * row - 1  # the newest decided action may have been replaced
         return latents[before:], actions[before:]
 
-    def _draft(self, latents: Rows, actions: Rows, rows: range, noise: np.ndarray) -> list[np.ndarray]:
-        """Fill in the rows as the policy has them; returns the means that it drafted with."""
+    def _drafted(
+        self, latents: Rows, actions: Rows, rows: range, noise: np.ndarray, cache: KeyValueCache
+    ) -> list[np.ndarray]:
+        """Fill in the rows as the small network or the policy has them; returns the means that it drafted with."""
         drafted: list[np.ndarray] = []
         if self._settings.rule is Rule.NONE:
             return [actions[0]] * len(rows)
         for i, row in enumerate(rows):
-            drafted.append(self._policy(latents[row]))
+            drafted.append(self._draft_mean(latents[: row + 1], actions[: row + 1], cache))
             action = drafted[-1]
             if self._settings.rule is Rule.EXACT:
                 action = action + self._std * noise[i]
@@ -226,10 +255,17 @@ class TransformerPlanner:
                 latents[row + 1] = self._step(latents[row], actions[row])
         return drafted
 
+    def _draft_mean(self, latents: Rows, actions: Rows, cache: KeyValueCache) -> np.ndarray:
+        """What the drafts are made with for the newest latent."""
+        if self._draft is None:
+            return self._policy(latents[-1])
+        seen, given = torch.from_numpy(latents), torch.from_numpy(actions)
+        return self._draft.means(self._asked, seen, given, cache)[-1].numpy()
+
     def _verified(
         self, drafted: np.ndarray, mean: np.ndarray, noise: np.ndarray, uniform: float
     ) -> tuple[np.ndarray, bool]:
         rule = self._settings.rule
         if rule is Rule.EXACT:
             return coupled(drafted, mean, self._std, noise, uniform)
-        return (mean, False) if rule is Rule.NONE else within(drafted, mean, self._settings.tolerance)
+        return (mean, False) if rule is Rule.NONE else within(drafted, mean, self._tolerance)

@@ -22,10 +22,12 @@ class Rule(str, Enum):
 
 
 def within(
-    draft: Float[np.ndarray, "action"], mean: Float[np.ndarray, "action"], tolerance: float
+    draft: Float[np.ndarray, "action"],
+    mean: Float[np.ndarray, "action"],
+    tolerance: Float[np.ndarray, "action"] | float,
 ) -> tuple[Float[np.ndarray, "action"], bool]:
     """The draft if no component is further from the mean than the tolerance, else the mean; and whether it was."""
-    is_near = bool(np.abs(draft - mean).max() <= tolerance)
+    is_near = bool((np.abs(draft - mean) <= tolerance).all())
     return (draft if is_near else mean), is_near
 
 

@@ -16,6 +16,7 @@ from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.main import app
 from spec_control_ros.core.errors import CheckpointError, DatasetError, MisfitError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
+from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.loaded_planner import load_planner
@@ -26,8 +27,9 @@ from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.recording import record, recorded_folder
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
-from spec_control_ros.transformer.format import WEIGHTS, load_transformer
+from spec_control_ros.transformer.format import WEIGHTS, TransformerFormat, load_transformer
 from spec_control_ros.transformer.network import TransformerDimensions
+from spec_control_ros.transformer.planner import Draft, TransformerSettings
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS as WORLD_MODEL
@@ -95,7 +97,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
 def test_it_learns_what_its_data_did(settings: TransformerTrainerSettings, tmp_path: Path) -> None:
     run = trainer(replace(settings, updates=60, learning_rate=1e-2, evaluate_every=1000), tmp_path / "run")
     losses = []
-    list(run.run(lambda: losses.append(run._losses.get("negative_log_likelihood", np.inf)) or False))
+    list(run.run(lambda: losses.append(run._losses.get("loss", np.inf)) or False))
     assert np.mean(losses[-10:]) < losses[1] - 0.1
 
 
@@ -147,6 +149,33 @@ def test_the_model_folder_plans_and_drives_an_executor(
     assert result.planning_inferences >= 3
 
 
+def test_a_small_network_learns_to_draft_for_a_large_one(
+    settings: TransformerTrainerSettings, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    trainer(settings, tmp_path / "large").export(model)
+    network = replace(SMALL, width=8)
+    small = replace(settings, network=network, draft_of=str(model), updates=60, learning_rate=1e-2)
+    run, losses = trainer(replace(small, evaluate_every=1000), tmp_path / "small"), []
+    list(run.run(lambda: losses.append(run._losses.get("loss", np.inf)) or False))
+    assert np.mean(losses[-10:]) < losses[1] - 0.1
+    before = (model / WEIGHTS).read_bytes()
+    run.export(model)
+    assert (model / WEIGHTS).read_bytes() == before
+    drafting = TransformerFormat().load_planner(
+        model, TransformerSettings(queue_length=3, draft=Draft.NETWORK, tolerance=5.0), PlannerResources()
+    )
+    result = run_episode(
+        ShortPlant(), drafting, make_executor(load_planner(model, queue_length=3), queue_length=3)
+    )
+    assert len(result.decisions) == 7
+    assert drafting.drafts.passes < drafting.drafts.rows
+    with pytest.raises(
+        CheckpointError, match=r"a context of \('.*', 3\) to draft for it, expected \('.*', 4\)"
+    ):
+        trainer(replace(small, network=replace(network, context=3)), tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -196,3 +225,10 @@ def test_command_trains_measures_and_continues(
     assert "best tenth" in ended.output, ended.output
     card = json.loads((tmp_path / "model" / "planner.json").read_text())
     assert card["training"]["updates"] == 5
+    words = ["collect", "cup-catch", "--policy", f"checkpoint:{tmp_path / 'model'}", "--episodes", "1"]
+    words += ["--model", str(tmp_path / "world"), "--folder", str(tmp_path / "own")]
+    assert runner.invoke(app, words, catch_exceptions=False).exit_code == 0
+    words = ["bench-drafts", "cup-catch", "--model", str(tmp_path / "model"), "--draft", "network"]
+    ended = runner.invoke(app, words)
+    assert isinstance(ended.exception, CheckpointError)
+    assert "draft.json" in str(ended.exception)

@@ -33,10 +33,18 @@ def model(small_model: Callable[..., WorldModel]) -> TickModel:
     return tick_model(small_model(), is_native=False)
 
 
-def planner(network: DecisionTransformer, model: TickModel, **given: object) -> TransformerPlanner:
+@pytest.fixture
+def small_network() -> DecisionTransformer:
+    dims = replace(DIMS, width=8, layers=1)
+    return DecisionTransformer(dims, 100.0).eval().requires_grad_(False)
+
+
+def planner(
+    network: DecisionTransformer, model: TickModel, draft: DecisionTransformer | None = None, **given: object
+) -> TransformerPlanner:
     settings = TransformerSettings(queue_length=K, **given)  # type: ignore[arg-type]
     return TransformerPlanner(
-        network, model, settings, asked_return=50.0, name="small", control_period_s=0.05
+        network, model, settings, draft, asked_return=50.0, name="small", control_period_s=0.05
     )
 
 
@@ -79,6 +87,9 @@ def test_drafts_of_the_large_model_itself_are_all_accepted_and_change_nothing(
     drafting = planner(network, replace(model, policy=lambda _: next(rows)), draft_rows=K, tolerance=1e-4)
     same(plans(drafting), one_by_one)
     assert (alone.drafts.passes, drafting.drafts.passes) == (3 * K, 3)
+    itself = planner(network, model, network, draft_rows=K, tolerance=1e-4)
+    same(plans(itself), one_by_one)
+    assert itself.drafts.passes == 3
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 0])
@@ -92,11 +103,17 @@ def test_without_tolerance_every_draft_is_replaced_by_the_action_of_the_large_mo
 
 @pytest.mark.parametrize("rule", [Rule.TOLERANCE, Rule.EXACT])
 @pytest.mark.parametrize("rows", [2, 3, 6, 0])
+@pytest.mark.parametrize("has_network", [False, True])
 def test_rows_do_not_depend_on_how_many_a_pass_verifies(
-    network: DecisionTransformer, model: TickModel, rule: Rule, rows: int
+    network: DecisionTransformer,
+    small_network: DecisionTransformer,
+    model: TickModel,
+    rule: Rule,
+    rows: int,
+    has_network: bool,
 ) -> None:
-    given = {"rule": rule, "tolerance": 0.8}
-    one, several = (planner(network, model, draft_rows=n, **given) for n in (1, rows))
+    draft, given = small_network if has_network else None, {"rule": rule, "tolerance": 3.0}
+    one, several = (planner(network, model, draft, draft_rows=n, **given) for n in (1, rows))
     same(plans(one), plans(several))
     assert one.drafts.rows == several.drafts.rows == 3 * K
     assert several.drafts.passes < one.drafts.passes == 3 * K
@@ -108,6 +125,17 @@ def test_what_was_planned_before_is_context(network: DecisionTransformer, model:
     assert not np.allclose(last.actions, fresh.actions, atol=1e-5)
     # Nothing is known of the ticks between a plan's end and the next one's start
     same(plans(planner(network, model), (0, 20))[1:], plans(planner(network, model), (20,)))
+
+
+def test_it_looks_back_as_far_as_it_is_told(network: DecisionTransformer, model: TickModel) -> None:
+    blind = planner(network, model, context_ticks=0)
+    same(plans(blind, (0, 4))[1:], plans(planner(network, model), (4,)))
+
+
+def test_a_draft_network_of_other_sizes_is_refused(network: DecisionTransformer, model: TickModel) -> None:
+    draft = DecisionTransformer(replace(DIMS, context=8))
+    with pytest.raises(SettingsError, match=r"has latent, action and context \(16, 2, 8\)"):
+        planner(network, model, draft)
 
 
 def test_the_return_that_is_asked_for_changes_the_plan(

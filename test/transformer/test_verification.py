@@ -54,6 +54,18 @@ def test_the_expected_length_is_that_of_independent_acceptances() -> None:
     assert expected_length(1.0, 4) == 4.0
 
 
+def test_the_first_guess_weighs_as_much_as_two_rows() -> None:
+    drafts = DraftLength(0, 12, 0.05)
+    assert drafts.acceptance == pytest.approx(0.7)
+    drafts.count(2, 0)
+    assert drafts.acceptance == pytest.approx(1.4 / 3.0)
+    for _ in range(10):
+        drafts.count(2, 0)
+    assert drafts.acceptance < 0.15
+    drafts.forget()
+    assert drafts.acceptance == pytest.approx(0.7)
+
+
 def test_drafts_grow_with_the_measured_acceptance_and_shrink_again() -> None:
     drafts = DraftLength(0, 12, 0.05)
     for _ in range(50):
@@ -64,4 +76,5 @@ def test_drafts_grow_with_the_measured_acceptance_and_shrink_again() -> None:
     assert longest > 6
     assert drafts.best <= 2
     assert DraftLength(3, 12, 0.05).best == 3
+    assert drafts.acceptance < 0.06
     assert drafts.by_position[:5] == [50 / 250, 1.0, 1.0, 1.0, None]
