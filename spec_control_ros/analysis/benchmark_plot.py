@@ -37,6 +37,13 @@ COLOURS = {
     "adaptive": "#8250df",
     "regret": "#e16f24",
     "pipelined": "#cf222e",
+    "naive": "#8c959f",
+    "ensembled": "#d4a72c",
+    "frozen_prefix": "#2ea043",
+    "corrected_chunk": "#1f6feb",
+    "verified": "#8250df",
+    "adaptive_replanning": "#bf3989",
+    "eager": "#e16f24",
 }
 OTHER_COLOUR, PAPER_COLOUR = "#0a7ea4", "#6e7781"
 DELAYED = re.compile(r"(.+)_d(\d+)")

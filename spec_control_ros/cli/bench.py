@@ -27,7 +27,7 @@ from spec_control_ros.evaluation.benchmark import (
     disturbed_rows,
     rows,
 )
-from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, find_modes
+from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, delayed_names, find_modes
 from spec_control_ros.evaluation.parallel import Subject, measure
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
@@ -55,6 +55,7 @@ class BenchOptions:
     has_ros: bool  # through the nodes as well, in lockstep
     has_realtime: bool  # and with a plant that does not wait
     has_card: bool
+    delays: str = ""  # ticks that plans take, as 0,2,6, for every mode; empty: as the modes' names say
     disturb: str = ""  # as `push` or `push:0.3,1`, or all; empty: nothing disturbs
 
 
@@ -88,7 +89,7 @@ def bench(options: BenchOptions) -> int:
         "modes": (told := rows(in_process)),
         "verdict": verdict(told),
         "left_out": []
-        if options.modes
+        if options.modes or options.delays
         else [mode for mode in MODES if mode not in {r["mode"] for r in told}],
         **{
             t.value: rows([c for c in through_nodes if c.backend is t])
@@ -114,7 +115,9 @@ def _contenders(
         SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have.
     """
     config = share_folder() / "config"
-    modes = find_modes(options.modes.split(",") if options.modes else MODES, config / "modes")
+    names = options.modes.split(",") if options.modes else []
+    names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
+    modes = find_modes(names, config / "modes")
     seeds = parse_seeds(options.seeds, options.episodes)
     robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()

@@ -504,6 +504,13 @@ def bench(
             help="Modes in config/modes, separated by commas; _dN delays plans by N ticks [default: all]"
         ),
     ] = "",
+    delays: Annotated[
+        str,
+        typer.Option(
+            help="Numbers of ticks that plans take, as 0,2,6: every mode is measured with each of them; queues are as "
+            "long as that needs. Without --modes, these are the published ways to deal with delays [default: none]"
+        ),
+    ] = "",
     params: Params = None,
     device: Annotated[str, typer.Option(help="Torch device of the planner")] = "cpu",
     workers: Workers = 0,
@@ -539,6 +546,7 @@ def bench(
         episodes=episodes,
         seeds=seeds,
         modes=modes,
+        delays=delays,
         params=params,
         device=device,
         workers=workers,

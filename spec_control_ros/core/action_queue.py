@@ -1,11 +1,13 @@
 """What is left to execute, addressed by tick."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.plan import Plan
+
+ENSEMBLE_DECAY = 0.01  # of a plan's weight, from each plan to the next newer one
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class QueuedAction:
     ]  # predicted for the tick at which the action is due; empty: nothing is
     steps_ahead: int  # ticks after the plan's start
     plan: Plan
+    plans: int = 1  # that its action is the mean of
 
     @property
     def gain(self) -> Float32[np.ndarray, "action latent"] | None:
@@ -31,10 +34,15 @@ class QueuedAction:
 
 
 class ActionQueue:
-    """Rows by tick. A newer plan replaces everything from its start on; what lies before that stays."""
+    """Rows by tick. A newer plan replaces everything from its start on; what lies before that stays.
 
-    def __init__(self) -> None:
+    Args:
+        is_ensemble: Whether an action is the mean of all plans' for its tick (ACT, arXiv 2304.13705, algorithm 2).
+    """
+
+    def __init__(self, *, is_ensemble: bool = False) -> None:
         self._rows: dict[int, QueuedAction] = {}
+        self._is_ensemble = is_ensemble
 
     def merge(self, plan: Plan, now_tick: int) -> int:
         """Take over the rows of `plan` for `now_tick` and later; returns how many that were."""
@@ -44,6 +52,8 @@ class ActionQueue:
             for i in range(first - plan.start_tick, len(plan.actions))
             for tick in (plan.start_tick + i,)
         }
+        if self._is_ensemble:
+            taken = {tick: _mean(self._rows.get(tick), row) for tick, row in taken.items()}
         if taken:
             self._rows = {tick: row for tick, row in self._rows.items() if tick < first} | taken
         return len(taken)
@@ -70,3 +80,12 @@ class ActionQueue:
     def clear(self) -> None:
         """Drop everything."""
         self._rows.clear()
+
+
+def _mean(older: QueuedAction | None, row: QueuedAction) -> QueuedAction:
+    """The row with the mean action of all plans so far; the i-th oldest one weighs exp(-i * ENSEMBLE_DECAY)."""
+    if older is None:
+        return row
+    weights = np.exp(-ENSEMBLE_DECAY * np.arange(older.plans + 1))
+    share = np.float32(weights[-1] / weights.sum())
+    return replace(row, action=older.action + share * (row.action - older.action), plans=older.plans + 1)

@@ -18,6 +18,15 @@ class HoldPolicy(str, Enum):
     STUDENT = "student"  # likewise, the policy that was distilled from the replanning teacher
 
 
+class PrefetchFrom(str, Enum):
+    """The state that a plan is made from ahead of time."""
+
+    FORESEEN = "foreseen"  # what the queued rows are going to lead to, where the plan takes over
+    OBSERVED = (
+        "observed"  # that of the newest observation; the plan begins there, and its first rows come too late
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
     """What the executor may command, how long it waits, what it does without a plan, and whether it asks ahead."""
@@ -62,6 +71,16 @@ class ExecutorSettings:
 
     prefetch: bool = setting(
         False, "Whether to request the next plan while the queue drains, from a predicted latent"
+    )
+    prefetch_eagerly: bool = setting(
+        False, "Whether to request it as soon as the last plan is there, and not only where the queue ends"
+    )
+    prefetch_from: PrefetchFrom = setting(
+        PrefetchFrom.FORESEEN,
+        "State that the next plan is made from: foreseen for its take-over, or observed",
+    )
+    ensemble: bool = setting(
+        False, "Whether a queued action is the mean of all plans' actions for its tick (temporal ensembling)"
     )
     prefetch_lead_ticks: int = setting(
         2,

@@ -17,7 +17,7 @@ from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop, Drops
 from spec_control_ros.core.execution import Executed, Execution
-from spec_control_ros.core.executor_settings import ExecutorSettings
+from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.fault_latch import FaultLatch
 from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.gate import EMPTY, Gate, GateVerdict
@@ -68,13 +68,13 @@ class PlanExecutor:
         self.model, self.gate, self.settings, self.corrector = model, gate, settings, corrector
         self._order = TickOrder()
         self._execution = Execution(corrector)
-        self._queue = ActionQueue()
+        self._queue = ActionQueue(is_ensemble=settings.ensemble)
         self._requests = PlanRequests(settings)
         self._faults = FaultLatch(settings.fault_after_bad_observations)
         self._prefetcher: Prefetcher | None = None
         if settings.prefetch:
             max_steps_ahead = gate.settings.max_steps_ahead
-            self._prefetcher = Prefetcher(model.step, self._queue, self._execution, max_steps_ahead)
+            self._prefetcher = Prefetcher(model.step, self._queue, self._execution, settings, max_steps_ahead)
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
@@ -305,7 +305,8 @@ class PlanExecutor:
 
     def _await_plan(self, tick: _Tick, verdict: GateVerdict, now_s: float) -> Outcome:
         """Drop what is queued and ask for a plan; keep the tick open if it may come in time, else hold at once."""
-        self._queue.clear()
+        if not self.settings.ensemble or verdict.reason is not Reason.STALE:
+            self._queue.clear()  # stale rows take part in a mean
         # The first verdict of the tick stays: it is why the loop waits.
         self._pending = pending = tick if tick.verdict is not None else replace(tick, verdict=verdict)
         request = self._request(pending, now_s)
@@ -315,9 +316,29 @@ class PlanExecutor:
     def _request(self, tick: _Tick, now_s: float) -> PlanRequest | None:
         """A request for the pending tick, unless it has to wait for another one."""
         o, reason = tick.observation, tick.verdict.reason if tick.verdict is not None else Reason.EMPTY
-        made = self._requests.ask(PlanRequest(o.epoch, o.tick, o.tick, reason, o.data), now_s)
+        request = PlanRequest(o.epoch, o.tick, o.tick, reason, o.data)
+        if self._prefetcher is not None and self._requests.are_late:
+            request = self._after_hold(tick, reason) or request
+        made = self._requests.ask(request, now_s)
         self._requests.wait()
         return made
+
+    def _after_hold(self, tick: _Tick, reason: Reason) -> PlanRequest | None:
+        """A request for the state that holding leads to until the plan is there; None where it cannot be foreseen.
+
+        A hold by a policy does about what the plan does, and the plan of the observation itself is the better one.
+        """
+        is_by_policy = self.settings.hold in (HoldPolicy.POLICY, HoldPolicy.STUDENT)
+        if self.model.step is None or (is_by_policy and self.model.policy is not None):
+            return None
+        latent, action, ticks = tick.latent, self._commands.last_action, self._requests.lead_ticks
+        for _ in range(ticks):
+            action = hold_action(self.settings, self.model, action, latent, to_rest=False)
+            latent = self.model.step(latent, action)
+        o = tick.observation
+        return (
+            PlanRequest(o.epoch, o.tick, o.tick + ticks, reason, latent=latent) if is_finite(latent) else None
+        )
 
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
         verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY

@@ -42,6 +42,11 @@ class PlanRequests:
         return max([self._settings.prefetch_lead_ticks, *self._delays])
 
     @property
+    def are_late(self) -> bool:
+        """Whether the last plans all took longer than a tick waits for one."""
+        return min(self._durations_s, default=0.0) >= self._settings.plan_wait_s
+
+    @property
     def expected_at_s(self) -> float:
         """When the plan in flight is there at the earliest, if it takes as long as the fastest of the last ones."""
         return self._asked_at_s + min(self._durations_s, default=0.0)
@@ -106,5 +111,6 @@ class PlanRequests:
         """Only a prefetch does, to a tick that cannot use its plan: it would be older than what the gate rejected."""
         if self.in_flight is None:
             return True
-        is_useless = request.reason is Reason.MISMATCH or self.in_flight.start_tick > request.tick
-        return self.in_flight.is_prefetch and not request.is_prefetch and is_useless
+        is_useless = request.reason is Reason.MISMATCH or self.in_flight.start_tick > request.start_tick
+        is_prefetch = self.in_flight.is_prefetch and self.in_flight.reason is not Reason.MISMATCH
+        return is_prefetch and is_useless

@@ -187,6 +187,7 @@ def _benchmark_run(
     card = folder_card(subject.model)
     settings = ControllerSettings.of(own, find_format(str(card.get("format"))).settings)
     settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
+    settings = settings.for_delay(mode.delay_ticks)
     name = _name(mode, disturbance)
     trials = tuple(
         Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)

@@ -71,7 +71,7 @@ def run_episode(
         executor, epoch = executor.fresh(), 1 + seed
     period_s = env.control_period_s
     if planner is None or delay_ticks:
-        _check_waits(executor, period_s)
+        check_waits(executor, period_s)
     slow = SlowPlanner(planner, delay_ticks)
     decisions: list[Decision] = []
     latencies_s: list[float] = []
@@ -107,7 +107,12 @@ def run_episode(
     return EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s))
 
 
-def _check_waits(executor: PlanExecutor, period_s: float) -> None:
+def check_waits(executor: PlanExecutor, period_s: float) -> None:
+    """Look whether an executor can run where plans do not come at once.
+
+    Raises:
+        SettingsError: it would wait for a plan longer than a control period, or without end.
+    """
     if executor.settings.plan_wait_s >= period_s:
         raise SettingsError(
             f"plan_wait_s: got {executor.settings.plan_wait_s} s, expected less than the control period of "

@@ -24,6 +24,17 @@ MODES = (
     "pipelined",
     *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
 )
+# What is compared where plans take time: the nearest published alternatives, and ours
+RIVALS = (
+    "naive",
+    "ensembled",
+    "frozen_prefix",
+    "corrected_chunk",
+    "verified",
+    "adaptive_replanning",
+    "pipelined",
+    "eager",
+)
 MAX_DELAY_TICKS = 100
 BASELINE, PRIOR, STUDENT = "replan", "prior", "student"
 PLANLESS = (PRIOR, STUDENT)  # modes that have no plan at all
@@ -71,6 +82,25 @@ class ControlMode:
                 f"a delay of up to {MAX_DELAY_TICKS} ticks, as in pipelined_d3"
             )
         return cls(name, path, delay)
+
+
+def delayed_names(names: Sequence[str], delays: str) -> list[str]:
+    """Names of modes with every delay; the baselines come first, as they are.
+
+    Args:
+        names: Names of modes without a delay; none: the baselines, and `RIVALS`.
+        delays: Ticks that a plan takes, separated by commas.
+
+    Raises:
+        SettingsError: a delay is no number.
+    """
+    if wrong := [word for word in delays.split(",") if not word.isdecimal()]:
+        raise SettingsError(f"delays: got {wrong[0]!r}, expected numbers of ticks, as in 0,2,6")
+    ticks = [int(word) for word in delays.split(",")]
+    undelayed = (BASELINE, *PLANLESS)
+    names = names or (BASELINE, PRIOR, *RIVALS)
+    first = [name for name in names if name in undelayed]
+    return first + [f"{name}_d{d}" for name in names if name not in undelayed for d in ticks]
 
 
 def find_modes(names: Sequence[str], folder: Path) -> list[ControlMode]:

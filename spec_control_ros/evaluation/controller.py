@@ -35,6 +35,30 @@ class ControllerSettings:
         """What an executor takes from a model, configured as these settings say."""
         return replace(parts, corrector=self.corrector, gate=self.gate, settings=self.executor)
 
+    def for_delay(self, delay_ticks: int) -> "ControllerSettings":
+        """These settings with queues as long as it takes where plans take so many ticks.
+
+        A queue that asks at its end has to outlast a delay. It then has twice as many rows, so that it fills after a
+        hold too. One that is renewed as soon as a plan is there needs as many, and a third time where actions are
+        means over plans. Without a delay, such a plan is made at every tick.
+        """
+        gate, executor = self.gate, self.executor
+        rows = min(self.planner.queue_length, gate.max_steps_ahead + 1)
+        if executor.prefetch_eagerly and not delay_ticks:
+            executor = replace(executor, prefetch=False)
+            return replace(self, executor=executor, gate=replace(gate, max_steps_ahead=0))
+        if executor.prefetch_eagerly:
+            needed = delay_ticks * (3 if executor.ensemble else 2)
+        else:
+            needed = 2 * delay_ticks if rows <= delay_ticks else 0
+        if rows >= needed:
+            return self
+        longer = {"queue_length": max(needed, self.planner.queue_length)}
+        if search := getattr(self.planner, "search", None):  # which looks ahead no further than that
+            longer["search"] = replace(search, horizon=max(search.horizon, needed))
+        gate = replace(gate, max_steps_ahead=max(needed - 1, gate.max_steps_ahead))
+        return replace(self, planner=replace(self.planner, **longer), gate=gate)
+
     @classmethod
     def of(cls, parameters: Parameters, planner: type = PlannerSettings) -> "ControllerSettings":
         """The settings that parameter files hold.

@@ -10,7 +10,7 @@ from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, find_format
-from spec_control_ros.evaluation.closed_loop import run_episode
+from spec_control_ros.evaluation.closed_loop import check_waits, run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import fitting_env, repeat_of
 from spec_control_ros.evaluation.measurement import Measurement
@@ -64,8 +64,10 @@ class EpisodeRunner:
         repeat, index = trial.settings.action_repeat, trial.settings.task_index
         own = self._parts(index).model
         lengths = own.obs_dim, own.action_dim
-        fitting_env(self._env, self._folder.name, self._card, self._task, repeat, index, lengths)
-        self._executor(trial)
+        env = fitting_env(self._env, self._folder.name, self._card, self._task, repeat, index, lengths)
+        law = self._executor(trial)
+        if trial.delay_ticks or not trial.has_planner:
+            check_waits(law, env.control_period_s)
         self._planner(trial.settings.planner, trial.settings.task_index)
 
     def run(self, trial: Trial) -> Measurement:

@@ -13,6 +13,7 @@ from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, 
 from spec_control_ros.evaluation.measurement import Measurement
 
 CONFIDENCE = 0.95
+MIN_SEEDS = 5  # for a verdict
 Row = dict[str, Any]  # as JSON has it
 
 
@@ -59,8 +60,9 @@ def gain_kept(own: Sequence[float], replanning: Sequence[float], planless: Seque
 def verdict(rows: Sequence[Row]) -> Row | None:
     """Which mode does as well as replanning at every tick for the least, and whether that takes a search at all.
 
-    A mode loses nothing if the interval of its difference to replanning reaches 0. No plan is cheaper than plans
-    without a search, these are cheaper than plans with one, and fewer are cheaper than many.
+    A mode loses nothing if the interval of its difference to replanning reaches 0, which that of two or three seeds
+    nearly always does: fewer than `MIN_SEEDS` tell nothing. No plan is cheaper than plans without a search, these are
+    cheaper than plans with one, and fewer are cheaper than many.
 
     Args:
         rows: Rows of `summarise`; the verdict is None without those of replanning and of the prior alone.
@@ -76,7 +78,7 @@ def verdict(rows: Sequence[Row]) -> Row | None:
         and row["return_mean"] - best + row["return_difference_ci95"] >= 0.0
     ]
     cheapest = min([*good, by_mode[BASELINE]], key=_price)["mode"]
-    needed = cheapest not in SEARCHLESS
+    needed: bool | None = cheapest not in SEARCHLESS
     told = "is needed" if needed else "is not needed"
     how = (
         "loses nothing within its interval"
@@ -84,6 +86,9 @@ def verdict(rows: Sequence[Row]) -> Row | None:
         else "has no cheaper equal among these modes"
     )
     text = f"{cheapest} is the cheapest mode that {how}: the search {told} on this robot."
+    if (seeds := by_mode[BASELINE]["episodes"]) < MIN_SEEDS:
+        cheapest, needed = None, None
+        text = f"Too few seeds to tell which mode loses nothing: got {seeds}, expected at least {MIN_SEEDS}."
     if STUDENT not in by_mode:
         text += " The student was not there: a policy without any plan might do as well."
     return {"cheapest_mode": cheapest, "is_planner_needed": needed, "text": text}

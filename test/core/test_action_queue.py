@@ -49,6 +49,21 @@ def test_plan_that_is_wholly_past_changes_nothing() -> None:
     assert {row.plan.plan_id for t in range(6) if (row := queue.at(t))} == {1}
 
 
+def test_ensemble_is_the_mean_of_all_plans_and_the_oldest_weighs_most() -> None:
+    queue = ActionQueue(is_ensemble=True)
+    for start in range(3):  # each plan's action for tick 2 is another one
+        made = plan(start, rows=4)
+        made.actions[:] = start
+        queue.merge(made, start)
+    row, newest = queue.at(2), queue.at(5)
+    assert row is not None
+    assert newest is not None
+    weights = np.exp([0.0, -0.01, -0.02])
+    np.testing.assert_allclose(row.action, (weights @ [0.0, 1.0, 2.0]) / weights.sum(), rtol=1e-6)
+    assert (row.steps_ahead, row.plan.start_tick) == (0, 2)  # what is predicted is the newest plan's
+    np.testing.assert_array_equal(newest.action, 2.0)
+
+
 class QueueMachine(RuleBasedStateMachine):
     """Against a naive model: plans in a list, searched from the newest back."""
 

@@ -797,3 +797,15 @@ class TestObjectiveChange:
         assert request is not None
         assert request.reason is Reason.EMPTY
         assert law.receive(plan(0, epoch=2, plan_id=2), 0.06).decision is not None
+
+
+def test_stale_rows_take_part_in_an_ensemble() -> None:
+    law = executor(dataclasses.replace(WAITING, ensemble=True), dataclasses.replace(GATE, max_steps_ahead=0))
+    for tick in range(2):
+        law.tick(observation(tick), 0.05 * tick)
+        made = plan(tick, plan_id=tick + 1)
+        made.actions[:] = tick
+        outcome = law.receive(made, 0.05 * tick)
+    assert outcome.decision is not None
+    assert outcome.decision.plan_id == 2
+    assert 0.4 < outcome.decision.action[0] < 0.5  # the older plan weighs a little more

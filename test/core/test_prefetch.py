@@ -8,6 +8,7 @@ from fakes import GATE, PREDICTED, WAITING, FakeCorrector, executor, observation
 
 from spec_control_ros.core.decision import DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_settings import HoldPolicy, PrefetchFrom
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import Drop, PlanExecutor
@@ -101,6 +102,75 @@ class TestAsking:
     def test_dynamics_are_needed(self) -> None:
         with pytest.raises(SettingsError, match="prefetch: got true, but the model has no dynamics"):
             executor(AHEAD)
+
+
+class TestAskingEagerly:
+    EAGER = dataclasses.replace(AHEAD, prefetch_eagerly=True, prefetch_lead_ticks=3)
+
+    def law(self, **settings: object) -> PlanExecutor:
+        law = executor(dataclasses.replace(self.EAGER, **settings), step=drift)
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, rows=9), 0.0)
+        return law
+
+    def test_next_plan_is_asked_for_at_once_and_what_is_queued_until_then_is_frozen(self) -> None:
+        law = self.law()
+        request = law.prefetch(0.0)
+        assert request is not None
+        assert (request.tick, request.start_tick) == (0, 3)
+        assert request.latent is not None
+        np.testing.assert_allclose(request.latent, np.add(PREDICTED, [0.0, 0.0, 0.03]))  # rows 0, 1 and 2
+        law.receive(plan(3, rows=9, plan_id=2, observation_tick=0), 0.0)
+        decisions = [law.tick(observation(tick), 0.05 * tick).decision for tick in range(1, 5)]
+        assert [d.plan_id for d in decisions if d] == [1, 1, 2, 2]
+
+    def test_plan_of_the_observation_begins_there(self) -> None:
+        request = self.law(prefetch_from=PrefetchFrom.OBSERVED).prefetch(0.0)
+        assert request is not None
+        assert (request.tick, request.start_tick, request.is_prefetch) == (0, 0, True)
+        np.testing.assert_array_equal(request.latent, observation(0).data)
+
+    def test_observed_state_needs_no_dynamics(self) -> None:
+        executor(dataclasses.replace(self.EAGER, prefetch_from=PrefetchFrom.OBSERVED))
+
+
+class TestHolding:
+    """Plans take three ticks, longer than a tick waits."""
+
+    def law(self, gate: GateSettings = GATE, **functions: object) -> PlanExecutor:
+        settings = dataclasses.replace(AHEAD, plan_wait_s=0.01, hold=HoldPolicy.LAST)
+        law = executor(settings, gate, **functions)
+        law.tick(observation(0), 0.0)
+        law.poll(0.02)
+        for tick in (1, 2):
+            law.tick(observation(tick), 0.05 * tick)
+            law.poll(0.05 * tick + 0.02)
+        law.receive(plan(0, rows=9), 0.14)
+        law.tick(observation(3), 0.15)  # the last command, 0.03
+        return law
+
+    def test_rejected_tick_asks_for_where_the_hold_leads_to(self) -> None:
+        law = self.law(step=drift)
+        outcome = law.tick(observation(4, off=5.0), 0.2)
+        assert outcome.decision is not None
+        assert outcome.decision.kind is DecisionKind.HOLD
+        request = outcome.request
+        assert request is not None
+        assert (request.tick, request.start_tick, request.reason) == (4, 7, Reason.MISMATCH)
+        np.testing.assert_allclose(request.latent, np.add(observation(4, off=5.0).data, [0.0, 0.0, 0.09]))
+        assert law.tick(observation(5), 0.25).request is None  # it is under way
+        law.tick(observation(6), 0.3)
+        law.receive(plan(7, rows=9, plan_id=2, observation_tick=4), 0.34)
+        decision = law.tick(observation(7), 0.35).decision
+        assert decision is not None
+        assert (decision.kind, decision.plan_id) == (DecisionKind.ACCEPT, 2)
+
+    def test_hold_by_a_policy_asks_from_the_observation(self) -> None:
+        law = self.law(step=drift, policy=lambda latent: np.zeros(2, np.float32))
+        law.settings = dataclasses.replace(law.settings, hold=HoldPolicy.POLICY)
+        request = law.tick(observation(4, off=5.0), 0.2).request
+        assert request is not None
+        assert (request.start_tick, request.latent) == (4, None)
 
 
 class TestForesight:

@@ -1,6 +1,7 @@
 """Modes against the plant: what each one does, and that nothing but its seed decides its episodes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from spec_control_ros.evaluation.benchmark import (
     rows,
 )
 from spec_control_ros.evaluation.control_mode import find_modes
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.sampling.planner import SamplingSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance
 from spec_control_ros.world_model.checkpoint import update_card
@@ -192,6 +195,44 @@ def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> N
     assert at_once["corrector"] == later["corrector"] == real["corrector"] == "two_tower"
     assert later["executor"]["plan_wait_s"] == real["executor"]["plan_wait_s"] < 0.05
     assert at_once["executor"]["plan_wait_s"] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "queue_length", "steps_ahead", "prefetch"),
+    [
+        ("naive_d0", 6, 0, False),  # then it replans at every tick
+        ("naive_d3", 6, 50, True),
+        ("naive_d20", 40, 50, True),
+        ("ensembled_d20", 60, 59, True),
+        ("pipelined_d5", 6, 50, True),
+        ("pipelined_d6", 12, 50, True),
+    ],
+)
+def test_queue_is_as_long_as_the_delay_needs(
+    name: str, queue_length: int, steps_ahead: int, prefetch: bool
+) -> None:
+    (mode,) = find_modes([name], CONFIG / "modes")
+    own = RobotConfig(CONFIG).parameters("walker-walk", mode, Backend.PROCESS)
+    sized = ControllerSettings.of(own).for_delay(mode.delay_ticks)
+    assert sized.planner.queue_length == queue_length
+    assert (sized.gate.max_steps_ahead, sized.executor.prefetch) == (steps_ahead, prefetch)
+
+
+def test_search_that_is_too_short_for_a_queue_is_lengthened_with_it() -> None:
+    (mode,) = find_modes(["pipelined_d12"], CONFIG / "modes")
+    own = RobotConfig(CONFIG, name="walker_sampling").parameters("", mode, Backend.PROCESS)
+    sized = ControllerSettings.of(own, SamplingSettings).for_delay(12)
+    assert (sized.planner.queue_length, sized.planner.search.horizon) == (24, 24)
+
+
+def test_law_that_would_wait_longer_than_a_tick_is_refused_before_anything_runs(
+    model: Path, enter: Callable[..., list[BenchmarkRun]]
+) -> None:
+    (run,) = enter("pipelined_d2")
+    slow = replace(run.trials[0].settings.executor, plan_wait_s=1.0)
+    trial = replace(run.trials[0], settings=replace(run.trials[0].settings, executor=slow))
+    with pytest.raises(SettingsError, match="plan_wait_s: got 1"):
+        Subject(TASK, model).runner().check(trial)
 
 
 def test_disturbed_runs_are_measured_beside_the_nominal_ones(

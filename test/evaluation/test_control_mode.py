@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.control_mode import MODES, ControlMode, find_modes
+from spec_control_ros.evaluation.control_mode import MODES, RIVALS, ControlMode, delayed_names, find_modes
 
 FOLDER = Path(__file__).parents[2] / "config" / "modes"
 
 
 def test_every_mode_has_its_file_and_every_file_is_a_mode() -> None:
-    files = {mode.file.stem for mode in find_modes(MODES, FOLDER)}
+    files = {mode.file.stem for mode in find_modes(list({*MODES, *RIVALS}), FOLDER)}
     assert files == {path.stem for path in FOLDER.glob("*.yaml")}
 
 
@@ -39,3 +39,16 @@ def test_unknown_mode_is_refused_with_those_there_are(name: str) -> None:
 def test_mode_named_twice_is_refused() -> None:
     with pytest.raises(SettingsError, match="replan twice"):
         find_modes(["replan", "prior", "replan"], FOLDER)
+
+
+def test_every_mode_gets_every_delay_but_for_the_baselines() -> None:
+    names = delayed_names(["naive", "replan", "pipelined"], "0,12")
+    assert names == ["replan", "naive_d0", "naive_d12", "pipelined_d0", "pipelined_d12"]
+    assert ControlMode.find("naive_d0", FOLDER).delay_ticks == 0
+    assert delayed_names([], "2") == ["replan", "prior", *(f"{name}_d2" for name in RIVALS)]
+
+
+@pytest.mark.parametrize("delays", ["two", "1,", "-1", "1.5"])
+def test_delay_that_is_no_number_is_refused(delays: str) -> None:
+    with pytest.raises(SettingsError, match="delays: got"):
+        delayed_names(["naive"], delays)

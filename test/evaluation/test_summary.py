@@ -83,13 +83,13 @@ def test_gain_within_its_interval_is_no_gain_to_keep() -> None:
     assert gain_kept([1.0], [110.0], [100.0]) is None
 
 
-def modes(measurement: Make, **returns: tuple[float, float, float]) -> list[dict]:
+def modes(measurement: Make, repeats: int = 2, **returns: tuple[float, ...]) -> list[dict]:
     plans = {"prior": 0, "student": 0, "replan": 500}
     return summarise(
         {
             mode: [
                 measurement(seed=seed, episode_return=value, planning_inferences=plans.get(mode, 86))
-                for seed, value in enumerate(values)
+                for seed, value in enumerate(values * repeats)
             ]
             for mode, values in returns.items()
         }
@@ -120,6 +120,15 @@ def test_verdict_names_the_cheapest_mode_that_loses_nothing(
     assert (told["cheapest_mode"], told["is_planner_needed"]) == (cheapest, needed)
     assert told["text"].startswith(cheapest)
     assert (rows[0]["gain_kept"] is None) == (prior == 100.0)
+
+
+def test_two_seeds_tell_nothing(measurement: Make) -> None:
+    """The interval of two differences is so wide that a mode which loses a fifth of the gain would pass."""
+    rows = modes(measurement, 1, replan=(100.0, 101.0), prior=(50.0, 51.0), two_tower=(85.0, 95.0))
+    told = verdict(rows)
+    assert told is not None
+    assert told["cheapest_mode"] is told["is_planner_needed"] is None
+    assert "Too few seeds" in told["text"]
 
 
 def test_verdict_knows_the_student_and_says_where_there_is_none(measurement: Make) -> None:
