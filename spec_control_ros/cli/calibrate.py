@@ -3,7 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,17 @@ from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
+from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
-from spec_control_ros.core.gate.calibration import CARD_KEY
+from spec_control_ros.core.gate.calibration import CARD_KEY, RegretThresholds
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.benchmark import digests
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.regret.gather import read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.thresholds import fit_regret
+from spec_control_ros.evaluation.regret.thresholds import candidates
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, open_gate
 from spec_control_ros.training.gate_calibrator import (
@@ -90,41 +91,106 @@ def calibrate(
 
 
 def calibrate_by_regret(
-    model: str, file: Path, share: float, corrector: str, params: Path | None, robot_name: str = ""
+    model: str,
+    file: Path,
+    share: float,
+    episodes: int,
+    corrector: str,
+    params: Path | None,
+    robot_name: str = "",
 ) -> None:
-    """Fit the thresholds of `gate.mode: regret` to forked episodes and write them into the model's card.
+    """Choose the thresholds of `gate.mode: regret` and write them into the model's card.
+
+    Candidates come from forked ticks. Each of them is tried on whole episodes; of those that keep enough of the
+    return, the one with the fewest plans is taken.
 
     Args:
         model: Name of a shipped model, or path of a model's folder; its gate is calibrated.
         file: What `spec-control regret` has kept of the episodes.
         share: Largest share of the return of replanning at every tick that may be lost.
+        episodes: Number of episodes that each candidate is tried on.
         corrector: Name of the corrector, as at `spec-control regret`.
         params: Parameter file that overrides the robot's.
         robot_name: Name of the robot; empty: that of the model's task.
 
     Raises:
-        SpecControlError: there is no such model or file, or it tells too little; the card is as it was.
+        SpecControlError: there is no such model or file, it tells too little, or no candidate keeps enough; the card
+            is as it was.
     """
+    torch.set_num_threads(1)
     folder = find_model(model)
     refuse_folder(folder.path)
-    if folder.calibration() is None:
+    if (calibration := folder.calibration()) is None:
         raise CalibrationError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
-    controller = _controller(robot_of(folder, robot_name), corrector, params)
-    episodes = read_episodes(file, digests(folder.path, controller))
-    fit = fit_regret(Losses(episodes, 0.0), controller.gate.metric, share)
+    robot = robot_of(folder, robot_name)
+    controller = _controller(robot, corrector, params)
+    losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
+    found = candidates(losses, controller.gate.metric)
+    planner = replace(controller.planner, queue_length=len(found[0].replan) - 1)
+    controller = replace(controller, planner=planner)
+    operation = CalibrationRollouts(folder, *model_and_env(folder, robot, controller), controller)
+    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + episodes), terminal()
+    replanning, *rows = _tried(operation, calibration, found, seeds, console)
+    console.print(_candidates([replanning, *rows]))
+    best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
+    measured = {
+        "seeds": [seeds.start, seeds.stop - 1],
+        "share": share,
+        "replanning": replanning,
+        "chosen": rows[best],
+    }
     weights = (folder.path / WEIGHTS).resolve()
-    update_card(weights, f"{CARD_KEY}.regret", fit.thresholds.as_card())
-    console, replanning = terminal(), Losses(episodes, 0.0).replanning[0]
-    cells = Table(
-        "age", "accept up to", "replan above", title=f"thresholds of {controller.gate.metric.value}"
-    )
-    for age, pair in enumerate(zip(fit.thresholds.accept, fit.thresholds.replan, strict=True), start=1):
-        cells.add_row(str(age), *(f"{value:.3g}" for value in pair))
-    console.print(cells)
-    console.print(
-        f"expected: {fit.plans:.1f} plans an episode, return {fit.episode_return:.1f} (replanning at every tick: "
-        f"{replanning:.1f}), {fit.accepted:.0%} of the forked rows accepted; in {weights.with_suffix('.json')}"
-    )
+    update_card(weights, f"{CARD_KEY}.regret", found[best].as_card() | {"measured": measured})
+    console.print(f"candidate {best + 1}, in {weights.with_suffix('.json')}")
+
+
+def _tried(
+    operation: CalibrationRollouts,
+    calibration: GateCalibration,
+    found: Sequence[RegretThresholds],
+    seeds: range,
+    console: Console,
+) -> Iterator[dict[str, Any]]:
+    """What whole episodes return that replan at every tick, and then under each candidate."""
+    gate = replace(operation.settings.gate, mode=GateMode.REGRET, accept=NOT_GIVEN, replan=NOT_GIVEN)
+    always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
+    for i, each in enumerate([None, *found]):
+        name = f"candidate {i} of {len(found)}" if each else "replanning"
+        run = operation.run(gate if each else always, replace(calibration, regret=each), seeds)
+        results = [e.result for e in track(run, name, len(seeds), console=console)]
+        kinds = np.array([d.kind for r in results for d in r.decisions])
+        yield {
+            "return_mean": round(float(np.mean([r.episode_return for r in results])), 1),
+            "planning_inferences_mean": round(float(np.mean([r.planning_inferences for r in results])), 1),
+            "accepted": round(float(np.mean(kinds == DecisionKind.ACCEPT)), 3),
+            "corrected": round(float(np.mean(kinds == DecisionKind.CORRECT)), 3),
+        }
+
+
+def cheapest(rows: Sequence[Mapping[str, Any]], least: float) -> int:
+    """Index of the row with the fewest plans of those that return enough.
+
+    Args:
+        rows: What episodes under each candidate came to: `return_mean` and `planning_inferences_mean`.
+        least: The smallest mean return that is enough.
+
+    Raises:
+        CalibrationError: no row returns enough.
+    """
+    kept = [i for i, row in enumerate(rows) if row["return_mean"] >= least]
+    if not kept:
+        raise CalibrationError(
+            f"regret: got returns up to {max(row['return_mean'] for row in rows)}, expected one of at least "
+            f"{least:.1f}; give a larger --share, or fork more --ticks; the card is as it was"
+        )
+    return min(kept, key=lambda i: rows[i]["planning_inferences_mean"])
+
+
+def _candidates(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
+    for i, row in enumerate(rows):
+        table.add_row(str(i) if i else "replanning", *map(str, row.values()))
+    return table
 
 
 def _gather(

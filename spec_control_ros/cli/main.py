@@ -478,7 +478,7 @@ def calibrate(
     from spec_control_ros.training.gate_calibrator import CalibrationSettings
 
     if regret is not None:
-        calibrate_by_regret(model, regret, share, corrector, params, robot)
+        calibrate_by_regret(model, regret, share, held_out, corrector, params, robot)
         return
     settings = CalibrationSettings(
         false_alarm_rate=false_alarm_rate,

@@ -8,7 +8,7 @@ import pytest
 from distilled_model import LATENT, model
 
 from spec_control_ros.bringup.parameter_files import write_parameters
-from spec_control_ros.cli.calibrate import calibrate_by_regret
+from spec_control_ros.cli.calibrate import calibrate_by_regret, cheapest
 from spec_control_ros.cli.regret import RegretOptions, regret
 from spec_control_ros.core.errors import BenchmarkError, CalibrationError, SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
@@ -81,15 +81,29 @@ def test_unknown_disturbance_is_refused(options: RegretOptions, disturb: str, me
         regret(replace(options, disturb=disturb), SETTINGS)
 
 
+def test_candidate_with_the_fewest_plans_that_returns_enough_is_taken() -> None:
+    rows = [
+        {"return_mean": value, "planning_inferences_mean": plans}
+        for value, plans in ((100.0, 500.0), (99.0, 40.0), (95.0, 20.0))
+    ]
+    assert [cheapest(rows, least) for least in (99.5, 98.0, 90.0)] == [0, 1, 2]
+    with pytest.raises(CalibrationError, match=r"got returns up to 100\.0, expected one of at least 101\.0"):
+        cheapest(rows, 101.0)
+
+
 def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
     folder = ModelFolder(Path(options.model))
     many = replace(options, disturb="", seeds="0:3")
     regret(many, replace(SETTINGS, ticks=50))
     forked = tmp_path / "report" / "regret.jsonl"
+
+    def chosen(share: float = 0.01) -> None:
+        calibrate_by_regret(options.model, forked, share, 2, "auto", options.params, "cartpole-balance")
+
     with pytest.raises(CalibrationError, match="is not calibrated"):
-        calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
+        chosen()
     update_card(folder.path / WEIGHTS, "gate", CALIBRATION.as_card())
-    calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
+    chosen(1.0)
     calibration = folder.calibration()
     assert calibration is not None
     assert calibration.regret is not None
@@ -98,11 +112,11 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions
     corrector = folder.path / "two_tower.safetensors"
     corrector.write_bytes(corrector.read_bytes() + b" ")
     with pytest.raises(BenchmarkError, match="run `spec-control regret` again"):
-        calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
+        chosen()
     corrector.write_bytes(corrector.read_bytes()[:-1])
     told, *episodes = forked.read_text().splitlines()
     first = json.loads(told)
     first["forks"]["commit"] = 4
     forked.write_text("\n".join([json.dumps(first), *episodes]))
     with pytest.raises(BenchmarkError, match="--commit 4, expected 1"):
-        calibrate_by_regret(options.model, forked, 0.01, "auto", options.params, "cartpole-balance")
+        chosen()

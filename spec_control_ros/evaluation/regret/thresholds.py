@@ -1,36 +1,29 @@
-"""Thresholds by age under which executing the queue costs a stated share of the return, with the fewest plans."""
+"""Thresholds by age from the regret of forked ticks, each of which is to be tried on whole episodes.
 
-from dataclasses import dataclass
+The regret of a single tick varies so much that a few hundred ticks order the mismatches, but do not tell what an
+episode loses: on the walker its standard deviation is twice a tick's reward.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from spec_control_ros.core.errors import CalibrationError
 from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.core.gate.metric import Metric
 from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.statistics import isotonic, served_by_plan
+from spec_control_ros.evaluation.regret.statistics import isotonic
 
-LEAST = 20  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
-PRICES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class RegretFit:
-    """Thresholds, and what the forked ticks promise of them."""
-
-    thresholds: RegretThresholds
-    plans: float  # an episode
-    episode_return: float
-    accepted: float  # share of the ticks that are not replanned
+LEAST = 60  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
+PRICES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Estimates:
     """Ticks of neighbouring ages in the order of their mismatch, with the regret to expect of each."""
 
-    ticks: Int[np.ndarray, "tick"]
     scores: Float[np.ndarray, "tick"]
     accept: Float[np.ndarray, "tick"]
     correct: Float[np.ndarray, "tick"]
@@ -43,17 +36,16 @@ class _Estimates:
         return accept, max(accept, correct)
 
 
-def fit_regret(losses: Losses, metric: Metric, share: float) -> RegretFit:
-    """Fit the thresholds of a metric.
+def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
+    """Thresholds worth trying, from those that execute least to those that execute all.
 
     At each age the expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
-    accepted if accepting costs less, else corrected if that does, else replanned. Of all prices whose loss, as a share
-    of what replanning returns, stays below the limit, the one with the fewest plans counts.
+    accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
+    one candidate, and another one that corrects what the first would accept.
 
     Args:
         losses: Forked ticks.
         metric: Metric that the gate will measure.
-        share: Largest share of the return of replanning at every tick that may be lost.
 
     Raises:
         CalibrationError: there are too few ticks, or they do not have the metric.
@@ -64,12 +56,11 @@ def fit_regret(losses: Losses, metric: Metric, share: float) -> RegretFit:
             f"least {LEAST} with {metric.value}; fork more --ticks, or set gate.metric"
         )
     groups = _groups(losses, metric)
-    prices = np.unique(np.concatenate([g.accept for _, g in groups] + [g.correct for _, g in groups]))
-    prices = np.unique(np.quantile(prices, np.linspace(0.0, 1.0, PRICES)))
-    fits = [_at_price(losses, metric, groups, price) for price in [-np.inf, *prices]]
-    episode_return, _ = losses.replanning
-    least = episode_return - share * abs(episode_return)
-    return min((f for f in fits if f.episode_return >= least), key=lambda f: f.plans)
+    found = np.concatenate([part for _, g in groups for part in (g.accept, g.correct)])
+    prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
+    accepting = [_at_price(metric, groups, price) for price in prices]
+    correcting = [replace(each, accept=(0.0,) * len(each.accept)) for each in accepting]
+    return tuple(dict.fromkeys([*correcting, *accepting]))
 
 
 def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]]:
@@ -86,31 +77,14 @@ def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]
     for part in parts:
         ticks = np.flatnonzero(np.isin(ages, part))
         ticks = ticks[np.argsort(scores[ticks], kind="stable")]
-        groups.append(
-            (part, _Estimates(ticks, scores[ticks], isotonic(accept[ticks]), isotonic(correct[ticks])))
-        )
+        groups.append((part, _Estimates(scores[ticks], isotonic(accept[ticks]), isotonic(correct[ticks]))))
     return groups
 
 
-def _at_price(
-    losses: Losses, metric: Metric, groups: list[tuple[list[int], _Estimates]], price: float
-) -> RegretFit:
-    pairs = [(part, *estimates.thresholds(price)) for part, estimates in groups]
-    accepts = tuple(_four_digits(accept) for part, accept, _ in pairs for _ in part)
-    replans = tuple(_four_digits(replan) for part, _, replan in pairs for _ in part)
-    scores, places = losses.scores(metric.value), losses.ages - 1
-    is_accepted = scores <= np.array(accepts)[places]
-    is_replanned = scores > np.array(replans)[places]
-    correct = np.array([t.loss(CORRECT if CORRECT in t.returns else ACCEPT) for t in losses.ticks])
-    older = (0.0,)  # nothing is known of rows older than those forked
-    served, lost = served_by_plan(is_replanned, np.where(is_accepted, losses.values, correct), losses.ages)
-    episode_return, length = losses.replanning
-    return RegretFit(
-        RegretThresholds(metric, accepts + older, replans + older),
-        plans=length / served,
-        episode_return=episode_return - length * lost / served,
-        accepted=float(is_accepted.mean()),
-    )
+def _at_price(metric: Metric, groups: list[tuple[list[int], _Estimates]], price: float) -> RegretThresholds:
+    pairs = [estimates.thresholds(price) for part, estimates in groups for _ in part]
+    accept, replan = zip(*pairs, (0.0, 0.0), strict=True)  # nothing is known of rows older than those forked
+    return RegretThresholds(metric, tuple(map(_four_digits, accept)), tuple(map(_four_digits, replan)))
 
 
 def _four_digits(value: float) -> float:
