@@ -57,10 +57,10 @@ def plot_benchmark(result: Row, folder: Path) -> dict[str, Path]:
     """
     rows = rows_of(result)
     pictures: tuple[tuple[str, str, Draw, Callable[[list[Row]], object]], ...] = (
-        ("pareto", "Return against planning inferences", _pareto, bool),
+        ("pareto", "Return against planning inferences", _pareto, _undelayed),
         ("changes", "Against replanning every tick", _changes, _compared),
         ("delay", "Return against planning delay", _delay, _delayed),
-        ("latency", "Step latency", _latency, bool),
+        ("latency", "Step latency", _latency, _undelayed),
         ("mismatch", "Mismatch by steps ahead", _mismatch, _speculating),
         ("decisions", "Decisions", _decisions, bool),
     )
