@@ -331,7 +331,7 @@ class PlanExecutor:
         is_by_policy = self.settings.hold in (HoldPolicy.POLICY, HoldPolicy.STUDENT)
         if self.model.step is None or (is_by_policy and self.model.policy is not None):
             return None
-        latent, action, ticks = tick.latent, self._commands.last_action, self._requests.lead_ticks
+        latent, action, ticks = tick.latent, self._commands.last_action, self._requests.slowest_ticks
         for _ in range(ticks):
             action = hold_action(self.settings, self.model, action, latent, to_rest=False)
             latent = self.model.step(latent, action)

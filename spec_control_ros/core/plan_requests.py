@@ -37,9 +37,14 @@ class PlanRequests:
         return Reason.STALE if self._is_plan_late else Reason.WAITING_FOR_PLAN
 
     @property
+    def slowest_ticks(self) -> int:
+        """How long the slowest of the last plans took; 0 before the first."""
+        return max(self._delays, default=0)
+
+    @property
     def lead_ticks(self) -> int:
         """How long before its take-over a plan is to be asked for: as long as the slowest of the last plans took."""
-        return max([self._settings.prefetch_lead_ticks, *self._delays])
+        return max(self._settings.prefetch_lead_ticks, self.slowest_ticks)
 
     @property
     def are_late(self) -> bool:

@@ -138,7 +138,7 @@ class TestHolding:
     """Plans take three ticks, longer than a tick waits."""
 
     def law(self, gate: GateSettings = GATE, **functions: object) -> PlanExecutor:
-        settings = dataclasses.replace(AHEAD, plan_wait_s=0.01, hold=HoldPolicy.LAST)
+        settings = dataclasses.replace(AHEAD, plan_wait_s=0.01, hold=HoldPolicy.LAST, prefetch_lead_ticks=5)
         law = executor(settings, gate, **functions)
         law.tick(observation(0), 0.0)
         law.poll(0.02)
