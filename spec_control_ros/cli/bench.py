@@ -28,7 +28,7 @@ from spec_control_ros.evaluation.benchmark import (
     rows,
 )
 from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, delayed_names, find_modes
-from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.evaluation.parallel import Engine, Subject, Workers
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
@@ -48,7 +48,7 @@ class BenchOptions:
     modes: str  # empty: all, but those whose corrector the model lacks
     params: Path | None
     device: str
-    workers: int  # 0: half of the CPUs
+    engine: Engine  # where episodes run that need no nodes
     report: Path | None
     json: Path | None
     csv: Path | None
@@ -76,13 +76,16 @@ def bench(options: BenchOptions) -> int:
     disturbed = _disturbed(options, subject, report / "episodes", in_process)
     if options.has_card:
         refuse_card(in_process)
+    workers = Workers(options.engine, console.print)
+    workers.processors.update(m.processor for run in [*in_process, *disturbed] for m in run.measured)
     try:
         with BenchProgress([*in_process, *disturbed, *through_nodes], console) as progress:
-            _measure(subject, [*in_process, *disturbed], options.workers, progress)
+            _measure(subject, [*in_process, *disturbed], workers, progress)
             _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues the benchmark")
         return INTERRUPTED
+    workers.say_unlike_processors()
     result: dict[str, Any] = {
         "task": robot.environment,
         "model": options.model or robot.model,
@@ -168,10 +171,12 @@ def _disturbed(
     ]
 
 
-def _measure(subject: Subject, measured: list[BenchmarkRun], workers: int, progress: BenchProgress) -> None:
+def _measure(
+    subject: Subject, measured: list[BenchmarkRun], workers: Workers, progress: BenchProgress
+) -> None:
     by_name = {c.name: c for c in measured}
     missing = [trial for benchmark_run in measured for trial in benchmark_run.missing]
-    with closing(measure(subject, missing, workers)) as episodes:
+    with closing(workers.run(subject, missing)) as episodes:
         for trial, measurement in episodes:
             by_name[trial.mode].file.add(measurement)
             progress.show(by_name[trial.mode])

@@ -3,8 +3,9 @@
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
-from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.evaluation.measurement import Measurement
+from spec_control_ros.evaluation.parallel import Engine, Subject, Workers
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import open_gate
-from spec_control_ros.training.correction_data import Gathering, concatenate
+from spec_control_ros.training.correction_data import GatheredEpisode, GatheringSubject, concatenate
 from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
-from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -48,7 +49,7 @@ class DistillOptions:
     returns: int  # episodes that each corrector, and none, is measured on; 0: not at all
     queue_length: int  # 0: the robot's
     params: Path | None
-    workers: int
+    engine: Engine
     robot: str = ""  # empty: that of the model's task
     has_student_only: bool = False  # the correctors stay as they are
 
@@ -65,17 +66,15 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     refuse_folder(folder.path)
     robot = robot_of(folder, options.robot)
     controller = _controller(robot, options)
-    model, plant = model_and_env(folder, robot, controller)
-    planner = controller.planner
-    teacher = Teacher(model, planner.mppi, settings.draws, precision=planner.precision)
-    gathering = Gathering(model, plant, controller, teacher, settings.window)
-
+    model, _ = model_and_env(folder, robot, controller)
+    workers = Workers(options.engine, console.print)
+    subject = GatheringSubject(robot.environment, folder.path, controller, settings.draws, settings.window)
     shipped = CORRECTORS if options.has_student_only else ()
     finished = [folder.learned_corrector(kind, tick_model(model)) for kind in shipped]
     last: Round | None = None
     with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         row = bar.add_task(f"{folder.path.name}: gathering", total=settings.rounds * settings.episodes)
-        for last in distill(gathering, model.dims, settings, finished):
+        for last in distill(partial(workers.run, subject), model.dims, settings, finished):
             bar.advance(row, last is None)
     assert last is not None
     training = {
@@ -89,14 +88,19 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     }
     seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
     for kind, corrector in last.networks.items():
-        episodes = track(seeds, f"{kind}: held out", len(seeds), console=console)
-        scores = score(corrector, concatenate([gathering.episode(corrector, seed) for seed in episodes]))
+        held_out = workers.run(subject, [GatheredEpisode(corrector, seed) for seed in seeds])
+        told = {
+            episode.seed: part
+            for episode, part in track(held_out, f"{kind}: held out", len(seeds), console=console)
+        }
+        scores = score(corrector, concatenate([told[seed] for seed in seeds]))
         console.print(_errors(kind, scores))
         measured = {"training": training, "held_out": [asdict(s) for s in scores]}
         folder.save_corrector(kind, corrector, measured)
     if options.returns:
-        subject = Subject(robot.environment, folder.path)
-        _measure_returns(folder, subject, controller, options, list(last.networks), console)
+        episodes = partial(workers.run, Subject(robot.environment, folder.path))
+        _measure_returns(folder, episodes, controller, options, list(last.networks), console)
+    workers.say_unlike_processors()
 
 
 def _controller(robot: Robot, options: DistillOptions) -> ControllerSettings:
@@ -109,7 +113,7 @@ def _controller(robot: Robot, options: DistillOptions) -> ControllerSettings:
 
 def _measure_returns(
     folder: ModelFolder,
-    subject: Subject,
+    run: Callable[[Sequence[Trial]], Iterable[tuple[Trial, Measurement]]],
     controller: ControllerSettings,
     options: DistillOptions,
     measured: Sequence[str],
@@ -124,8 +128,7 @@ def _measure_returns(
         _trial(kind, controller, seed, epoch) for kind in kinds for epoch, seed in enumerate(seeds, start=1)
     ]
     returns: dict[tuple[str, int], float] = {}
-    episodes = measure(subject, trials, options.workers)
-    for trial, measurement in track(episodes, "closed loop", len(trials), console=console):
+    for trial, measurement in track(run(trials), "closed loop", len(trials), console=console):
         returns[trial.mode, trial.seed] = measurement.episode_return
     cards = {kind: _card(seeds, [returns[kind, seed] for seed in seeds]) for kind in kinds}
     for kind in measured:

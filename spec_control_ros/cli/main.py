@@ -18,6 +18,7 @@ from spec_control_ros.cli.options import (
     Json,
     Mode,
     Model,
+    On,
     Params,
     PlantProcesses,
     QueueLength,
@@ -424,6 +425,7 @@ def distill(
     params: Params = None,
     seed: Annotated[int, number("Seed of weights, episodes and sampling")] = 0,
     workers: Workers = 0,
+    on: On = "local",
     robot: DrivenRobot = "",
     student_only: Annotated[
         bool,
@@ -435,9 +437,11 @@ def distill(
 ) -> None:
     """Train the correctors and the student of a model to imitate a teacher that replans at every tick."""
     from spec_control_ros.cli.distill import DistillOptions, distill_correctors
+    from spec_control_ros.evaluation.cluster import engine_of
     from spec_control_ros.training.distillation import DistillSettings
 
-    options = DistillOptions(model, held_out, returns, queue_length, params, workers, robot, student_only)
+    engine = engine_of(on, workers)
+    options = DistillOptions(model, held_out, returns, queue_length, params, engine, robot, student_only)
     distill_correctors(
         options,
         DistillSettings(
@@ -514,6 +518,7 @@ def bench(
     params: Params = None,
     device: Annotated[str, typer.Option(help="Torch device of the planner")] = "cpu",
     workers: Workers = 0,
+    on: On = "local",
     report: Annotated[
         Path | None, typer.Option(help="Folder for page and results [default: results/bench-ROBOT]")
     ] = None,
@@ -539,6 +544,7 @@ def bench(
     refuse_file(csv)
     from spec_control_ros.cli.bench import BenchOptions
     from spec_control_ros.cli.bench import bench as run_benchmark
+    from spec_control_ros.evaluation.cluster import engine_of
 
     options = BenchOptions(
         robot=robot,
@@ -549,7 +555,7 @@ def bench(
         delays=delays,
         params=params,
         device=device,
-        workers=workers,
+        engine=engine_of(on, workers),
         report=report,
         json=json,
         csv=csv,
@@ -619,6 +625,7 @@ def regret(
     queue_length: QueueLength = 0,
     params: Params = None,
     workers: Workers = 0,
+    on: On = "local",
     report: Annotated[
         Path | None, typer.Option(help="Folder for page and results [default: results/regret-ROBOT]")
     ] = None,
@@ -629,10 +636,12 @@ def regret(
     from spec_control_ros.cli.regret import RegretOptions
     from spec_control_ros.cli.regret import regret as measure_regret
     from spec_control_ros.core.settings import settings_from
+    from spec_control_ros.evaluation.cluster import engine_of
     from spec_control_ros.evaluation.regret.gather import RegretSettings
 
+    engine = engine_of(on, workers)
     options = RegretOptions(
-        robot, model, seeds, episodes, disturb, tolerance, queue_length, params, workers, report, json
+        robot, model, seeds, episodes, disturb, tolerance, queue_length, params, engine, report, json
     )
     forks = {"ticks": ticks, "commit": commit, "horizon": horizon, "draws": draws}
     given = settings_from(RegretSettings, forks)

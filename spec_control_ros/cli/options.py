@@ -59,6 +59,12 @@ RecordedNamespace = Annotated[
 Workers = Annotated[
     int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
 ]
+On = Annotated[
+    str,
+    typer.Option(
+        help="Where episodes run: local, ray (the cluster of this machine), ray://HOST:PORT or slurm"
+    ),
+]
 PlantProcesses = Annotated[
     int,
     typer.Option(

@@ -18,7 +18,7 @@ from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all, write_text
-from spec_control_ros.evaluation.parallel import measure
+from spec_control_ros.evaluation.parallel import Engine, Workers
 from spec_control_ros.evaluation.regret.gather import (
     NOMINAL,
     RegretSettings,
@@ -63,7 +63,7 @@ class RegretOptions:
     tolerance: float
     queue_length: int
     params: Path | None
-    workers: int
+    engine: Engine
     report: Path | None
     json: Path | None
 
@@ -95,13 +95,17 @@ def regret(options: RegretOptions, settings: RegretSettings) -> int:
     missing = [t for t in trials if file.get(t.trial.seed, t.trial.epoch) is None]
     if missing:
         subject.runner().check(missing[0])
+    kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
+    workers = Workers(options.engine, console.print)
+    workers.processors.update(episode.processor for episode in kept if episode is not None)
     try:
-        with closing(measure(subject, missing, options.workers)) as found:
+        with closing(workers.run(subject, missing)) as found:
             for _, episode in track(found, "episodes", len(missing), console=console):
                 file.add(episode)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues")
         return INTERRUPTED
+    workers.say_unlike_processors()
     measured = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
     _report(options, robot, tuple(e for e in measured if e is not None), report)
     return 0

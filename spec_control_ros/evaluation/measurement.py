@@ -10,6 +10,7 @@ from spec_control_ros.analysis.run_log import EpisodeRecord
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError
 from spec_control_ros.evaluation.closed_loop import EpisodeResult
+from spec_control_ros.evaluation.processor import processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Measurement:
     mismatches: tuple[float, ...]  # NaN where nothing was predicted
     latencies_s: tuple[float, ...]  # from observation to command
     missed_ticks: int = 0  # which the plant did without a command of their own
+    processor: str = ""  # see `processor`; empty: from before it was kept
 
     def __post_init__(self) -> None:
         lengths = {len(self.kinds), len(self.steps_ahead), len(self.mismatches), len(self.latencies_s)}
@@ -48,6 +50,7 @@ class Measurement:
             steps_ahead=tuple(d.steps_ahead for d in result.decisions),
             mismatches=tuple(round(d.mismatch, 6) for d in result.decisions),
             latencies_s=_rounded(result.latencies_s),
+            processor=processor(),
         )
 
     @classmethod
@@ -73,6 +76,7 @@ class Measurement:
             mismatches=tuple(round(t.mismatch, 6) for t in ticks),
             latencies_s=_rounded([t.latency_s for t in ticks]),
             missed_ticks=record.missed_ticks,
+            processor=processor(),
         )
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +15,14 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.correctors.feature_window import FeatureWindow
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.fit import fitting_env
+from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 
@@ -48,8 +52,12 @@ def _windows(parts: Sequence[FeatureWindow], index: Tensor | slice = slice(None)
     return FeatureWindow(**{n: torch.cat([getattr(p, n)[index] for p in parts]) for n in names})
 
 
+PRIOR = "prior"  # a driver: whatever was queued, do what the policy prior does at the real latent
+Driver = Corrector | str | None  # what acts on queued actions; None: nothing does
+
+
 class _ToPrior:
-    """The corrector to begin with: whatever was queued, do what the policy prior does at the real latent.
+    """The driver `PRIOR`.
 
     Args:
         prior: (latent,) -> (action,).
@@ -79,6 +87,36 @@ class _Recording:
         return np.zeros_like(history.newest.action) if self._inner is None else self._inner.residual(history)
 
 
+@dataclass(frozen=True, slots=True)
+class GatheredEpisode:
+    """An episode to gather; equal ones give equal data."""
+
+    driver: Driver
+    seed: int
+    with_other_phases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GatheringSubject:
+    """What episodes are gathered from, in whatever process; see `Gathering`."""
+
+    task: str
+    model: Path
+    controller: ControllerSettings
+    draws: int
+    window: int
+
+    def runner(self) -> "Gathering":
+        """Gathers its episodes in this process."""
+        folder, own = ModelFolder(self.model), self.controller
+        model, card = folder.world_model(task_index=own.task_index)
+        lengths, index = (model.dims.obs, model.dims.action), own.task_index
+        plant = fitting_env(make_env, self.model.name, card, self.task, own.action_repeat, index, lengths)
+        teacher = Teacher(model, own.planner.mppi, self.draws, precision=own.planner.precision)
+        torch.set_num_threads(1)
+        return Gathering(model, plant, own, teacher, self.window)
+
+
 class Gathering:
     """Runs the speculating controller, every queued row executed and corrected, and asks the teacher about each.
 
@@ -103,23 +141,23 @@ class Gathering:
         self._tick_model = tick_model(model)
         self._planner = TDMPC2Planner(model, controller.planner, control_period_s=plant.control_period_s)
 
-    def first_drivers(self) -> list[Corrector | None]:
-        """What acts in turn before there are correctors: the queue as it is, and the policy prior."""
-        policy = self._tick_model.policy
-        return [None] if policy is None else [None, _ToPrior(policy)]
+    def run(self, trial: GatheredEpisode) -> CorrectionData:
+        """See `episode`."""
+        return self.episode(trial.driver, trial.seed, with_other_phases=trial.with_other_phases)
 
-    def episode(
-        self, corrector: Corrector | None, seed: int, *, with_other_phases: bool = False
-    ) -> CorrectionData:
+    def episode(self, driver: Driver, seed: int, *, with_other_phases: bool = False) -> CorrectionData:
         """The ticks of the episode of `seed`; the same arguments give the same data.
 
         Args:
-            corrector: Corrector that acts on every queued action.
+            driver: Corrector that acts on every queued action.
             seed: Seed of the episode.
             with_other_phases: Whether to add what the same ticks would have been, had plans begun at other ticks: K
                 times the data for the teacher's same answers.
         """
-        recording, latents = _Recording(corrector, self._window), list[np.ndarray]()
+        if isinstance(driver, str):
+            assert self._tick_model.policy is not None  # a world model has one
+            driver = _ToPrior(self._tick_model.policy)
+        recording, latents = _Recording(driver, self._window), list[np.ndarray]()
 
         def encode(obs: np.ndarray) -> np.ndarray:
             latents.append(self._tick_model.encode(obs))

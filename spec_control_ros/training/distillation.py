@@ -6,7 +6,7 @@ before, in turn. Every network learns from all of it. The student is a policy th
 under it, so that the correctors are the same with and without it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,13 @@ from torch import Tensor
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
-from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
+from spec_control_ros.training.correction_data import (
+    PRIOR,
+    CorrectionData,
+    Driver,
+    GatheredEpisode,
+    concatenate,
+)
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model_folder import CORRECTORS, DISTILLED, STUDENT
 
@@ -46,8 +52,11 @@ class Round:
     ticks: int  # that they were fitted to
 
 
+Gather = Callable[[Sequence[GatheredEpisode]], Iterable[tuple[GatheredEpisode, CorrectionData]]]
+
+
 def distill(
-    gathering: Gathering,
+    gather: Gather,
     dims: Dimensions,
     settings: DistillSettings,
     correctors: Sequence[Corrector] = (),
@@ -55,7 +64,7 @@ def distill(
     """Gather and fit, round by round.
 
     Args:
-        gathering: Collects the data.
+        gather: Gives the data of episodes, in any order.
         dims: Dimensions of the world model.
         settings: Settings of the distillation.
         correctors: Finished ones to gather under, so that the student alone is fitted; empty: both are fitted as well.
@@ -63,14 +72,19 @@ def distill(
     Yields:
         None after each episode, and the networks at the end of each round.
     """
-    data: list[CorrectionData] = []
-    drivers, kinds = [*gathering.first_drivers(), *correctors], [STUDENT] if correctors else list(DISTILLED)
-    for _ in range(settings.rounds):
-        for index in range(settings.episodes):
-            seed = settings.seed + len(data)
-            data.append(gathering.episode(drivers[index % len(drivers)], seed, with_other_phases=True))
+    data: dict[int, CorrectionData] = {}  # by seed
+    drivers: Sequence[Driver] = [None, PRIOR, *correctors]
+    kinds = [STUDENT] if correctors else list(DISTILLED)
+    for number in range(settings.rounds):
+        first = settings.seed + number * settings.episodes
+        episodes = [
+            GatheredEpisode(drivers[index % len(drivers)], first + index, with_other_phases=True)
+            for index in range(settings.episodes)
+        ]
+        for episode, part in gather(episodes):
+            data[episode.seed] = part
             yield None
-        everything = concatenate(data)
+        everything = concatenate([data[seed] for seed in sorted(data)])
         networks = {kind: new_corrector(kind, dims, settings) for kind in kinds}
         for network in networks.values():
             fit(network, everything, settings)

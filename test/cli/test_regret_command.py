@@ -12,6 +12,7 @@ from spec_control_ros.cli.calibrate import calibrate_by_regret, cheapest
 from spec_control_ros.cli.regret import RegretOptions, regret
 from spec_control_ros.core.errors import BenchmarkError, CalibrationError, SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.evaluation.parallel import LocalEngine
 from spec_control_ros.evaluation.regret.gather import RegretRunner, RegretSettings
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
@@ -43,7 +44,7 @@ def options(model: Path, tmp_path: Path) -> RegretOptions:
         tolerance=0.01,
         queue_length=0,
         params=params,
-        workers=1,
+        engine=LocalEngine(1),
         report=tmp_path / "report",
         json=tmp_path / "result.json",
     )

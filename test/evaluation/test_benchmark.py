@@ -20,7 +20,7 @@ from spec_control_ros.evaluation.benchmark import (
 )
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.parallel import Subject, measure
+from spec_control_ros.evaluation.parallel import LocalEngine, Subject, Workers
 from spec_control_ros.sampling.planner import SamplingSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance
@@ -59,7 +59,7 @@ def run(model: Path, enter: Callable[..., list[BenchmarkRun]]) -> Callable[..., 
     def run(*names: str, workers: int = 1, **options: object) -> list[BenchmarkRun]:
         entered = {c.mode.name: c for c in enter(*names, **options)}
         trials = [trial for c in entered.values() for trial in c.missing]
-        for trial, measurement in measure(Subject(TASK, model), trials, workers):
+        for trial, measurement in Workers(LocalEngine(workers), print).run(Subject(TASK, model), trials):
             entered[trial.mode].file.add(measurement)
         return list(entered.values())
 
@@ -252,7 +252,9 @@ def test_disturbed_runs_are_measured_beside_the_nominal_ones(
     )
     runs = {run.name: run for run in [*nominal, *pushed]}
     assert list(runs) == ["replan", "open_loop_6", "replan, push 9"]
-    for trial, measurement in measure(subject, [t for run in runs.values() for t in run.missing], 1):
+    for trial, measurement in Workers(LocalEngine(1), print).run(
+        subject, [t for run in runs.values() for t in run.missing]
+    ):
         runs[trial.mode].file.add(measurement)
     told = disturbed_rows(list(runs.values()))
     assert [(row["disturbance"], row["size"], row["mode"]) for row in told] == [

@@ -1,17 +1,21 @@
 """Correctors learn from the teacher, on data that they cause themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
 
-from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant, make_env
-from spec_control_ros.training.correction_data import CorrectionData, Gathering, concatenate
+from spec_control_ros.training.correction_data import (
+    CorrectionData,
+    GatheredEpisode,
+    Gathering,
+    concatenate,
+)
 from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.model import WorldModel
@@ -24,6 +28,7 @@ CONTROLLER = ControllerSettings(
 )
 SETTINGS = DistillSettings(rounds=2, episodes=2, draws=1, window=3, hidden=16, updates=600, batch=32)
 TICKS = 50
+Gathered = list[tuple[GatheredEpisode, CorrectionData]]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +124,10 @@ def test_a_corrector_changes_the_data_that_it_drives(
 def test_rounds_gather_under_the_correctors_of_the_round_before(
     gathering: Gathering, model: WorldModel
 ) -> None:
-    told = list(distill(gathering, model.dims, replace(SETTINGS, updates=5)))
+    def gather(episodes: Sequence[GatheredEpisode]) -> Gathered:
+        return [(episode, gathering.run(episode)) for episode in reversed(episodes)]
+
+    told = list(distill(gather, model.dims, replace(SETTINGS, updates=5)))
     rounds = [r for r in told if isinstance(r, Round)]
     assert [type(r).__name__ for r in told] == ["NoneType", "NoneType", "Round"] * 2
     assert rounds[1].ticks == 2 * rounds[0].ticks
@@ -131,16 +139,13 @@ def test_student_alone_is_fitted_to_episodes_of_finished_correctors(
 ) -> None:
     driven: list[object] = []
 
-    class Watched:
-        first_drivers = gathering.first_drivers
-
-        def episode(self, corrector: Corrector | None, seed: int, **options: bool) -> CorrectionData:
-            driven.append(corrector)
-            return gathering.episode(corrector, seed, **options)
+    def gather(episodes: Sequence[GatheredEpisode]) -> Gathered:
+        driven.extend(episode.driver for episode in episodes)
+        return [(episode, gathering.run(episode)) for episode in episodes]
 
     finished = new_corrector("two_tower", model.dims, SETTINGS).eval()
     short = replace(SETTINGS, updates=5, episodes=3, rounds=1)
-    *_, last = distill(Watched(), model.dims, short, [finished])
+    *_, last = distill(gather, model.dims, short, [finished])
     assert last is not None
     assert set(last.networks) == {"student"}
     assert (driven[0], driven[2]) == (None, finished)

@@ -20,6 +20,7 @@ from spec_control_ros.evaluation.benchmark import digests, plain
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
+from spec_control_ros.evaluation.processor import processor
 from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
 from spec_control_ros.evaluation.regret.predictors import predictors
 from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, RegretEpisode, TickRecord
@@ -129,7 +130,14 @@ class RegretRunner:
             if before is not None and (record := _forked(before, branch, gate, settings)) is not None:
                 found.append(record)
         return RegretEpisode(
-            own.seed, own.epoch, int(kind), trial.disturbance, reference_return, length, tuple(found)
+            own.seed,
+            own.epoch,
+            int(kind),
+            trial.disturbance,
+            reference_return,
+            length,
+            tuple(found),
+            processor(),
         )
 
 

@@ -36,6 +36,7 @@ class RegretEpisode:
     replan_return: float  # of the whole episode, with a plan at every tick
     length: int  # of that episode, in ticks
     ticks: tuple[TickRecord, ...]
+    processor: str = ""  # see `processor`; empty: from before it was kept
 
     @classmethod
     def from_json(cls, text: str) -> "RegretEpisode":

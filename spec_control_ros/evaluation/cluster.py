@@ -1,0 +1,177 @@
+"""Trials on a cluster: Ray's or SLURM's."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from spec_control_ros.bringup.share import PACKAGE
+from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.evaluation.parallel import AnySubject, Engine, LocalEngine, Shards, Submit, answers
+
+SLURM_FOLDER = Path("results/slurm")  # of jobs and their logs; all machines see it
+SLURM_JOBS = 16  # at a time
+SHARDS = 4  # for each of them, so that fast machines do more
+SLURM_MINUTES = 60  # for a shard; the variable SBATCH_TIMELIMIT wins
+
+
+def engine_of(on: str, workers: int) -> Engine:
+    """Where trials run, as the option `--on` names it.
+
+    Args:
+        on: `local`, `ray`, `ray://HOST:PORT` or `slurm`.
+        workers: Number of processes, or of SLURM's jobs, at a time; 0: the engine's own choice.
+
+    Raises:
+        SettingsError: it is something else, or needs an extra that is not installed.
+    """
+    if on == "local":
+        return LocalEngine(workers)
+    if on == "ray" or on.startswith("ray://"):
+        _required("ray")
+        return RayEngine(on if "://" in on else None, workers)
+    if on == "slurm":
+        _required("submitit", "slurm")
+        return SlurmEngine(workers)
+    raise SettingsError(f"on: got {on!r}, expected local, ray, ray://HOST:PORT or slurm")
+
+
+@dataclass(frozen=True, slots=True)
+class RayEngine:
+    """Tasks on a Ray cluster, which get this package's code and the model with them.
+
+    Attributes:
+        address: Address of the cluster; None: that of RAY_ADDRESS, else the one that runs on this machine, else one
+            that is started for these trials.
+        workers: CPUs of a cluster that is started here; 0: all.
+    """
+
+    address: str | None = None
+    workers: int = 0
+
+    def shards(self, trials: int) -> int:
+        """See `Engine`; a worker keeps its models from one task to the next."""
+        return trials
+
+    @property
+    def losses(self) -> tuple[type[Exception], ...]:
+        """See `Engine`."""
+        errors = _required("ray.exceptions")
+        return (
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.ObjectLostError,
+            errors.OutOfMemoryError,
+        )
+
+    @contextmanager
+    def session(self, subject: AnySubject[Any, Any]) -> Iterator[Submit]:
+        """See `Engine`.
+
+        Raises:
+            BenchmarkError: the cluster cannot be reached or started.
+        """
+        ray, own = _required("ray"), {"num_cpus": self.workers} if self.workers else {}
+        with tempfile.TemporaryDirectory() as folder:
+            travelling = _packed(subject, Path(folder))
+            try:
+                ray.init(self.address, runtime_env={"working_dir": folder}, log_to_driver=False, **own)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise BenchmarkError(f"on: Ray cannot be used: {error}") from None
+            try:
+                needs = {"num_cpus": 1, "num_gpus": int(getattr(subject, "device", "cpu") != "cpu")}
+                # Ray's own retries would not be told to anybody.
+                task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **needs)(answers)
+                yield lambda shards: [task.remote(travelling, shard).future() for shard in shards]
+            finally:
+                ray.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmEngine:
+    """Jobs of a SLURM cluster whose machines share this folder, this environment and the models.
+
+    Attributes:
+        workers: Number of jobs that run at a time; 0: 16.
+        cluster: Executor of submitit's.
+    """
+
+    workers: int = 0
+    cluster: str = "slurm"
+
+    def shards(self, trials: int) -> int:
+        """See `Engine`; every job loads the model anew."""
+        return min(trials, SHARDS * (self.workers or SLURM_JOBS))
+
+    @property
+    def losses(self) -> tuple[type[Exception], ...]:
+        """See `Engine`."""
+        return (_required("submitit", "slurm").core.utils.UncompletedJobError,)
+
+    @contextmanager
+    def session(self, subject: AnySubject[Any, Any]) -> Iterator[Submit]:
+        """See `Engine`.
+
+        Raises:
+            BenchmarkError: there is no SLURM here.
+        """
+        try:
+            executor = _required("submitit", "slurm").AutoExecutor(SLURM_FOLDER, cluster=self.cluster)
+        except RuntimeError as error:
+            raise BenchmarkError(f"on: SLURM cannot be used: {error}") from None
+        executor.update_parameters(
+            timeout_min=SLURM_MINUTES,
+            cpus_per_task=1,
+            slurm_array_parallelism=self.workers or SLURM_JOBS,
+        )
+        jobs: list[Any] = []
+
+        def submit(shards: Shards) -> list[Any]:
+            new = executor.map_array(answers, [subject] * len(shards), shards)
+            jobs.extend(new)
+            return [waiting.submit(_result, job) for job in new]
+
+        with ThreadPoolExecutor(SHARDS * (self.workers or SLURM_JOBS)) as waiting:
+            try:
+                yield submit
+            finally:
+                for job in jobs:
+                    if not job.done():
+                        job.cancel()
+
+
+def _result(job: Any) -> Any:
+    failed = _required("submitit", "slurm").core.utils.FailedJobError  # a kind of lost job to submitit
+    try:
+        return job.result()
+    except failed as error:
+        raise RuntimeError(str(error)) from None
+
+
+def _packed(subject: Any, folder: Path) -> Any:
+    """What a worker that has none of our files needs, in a folder; the subject as it is called from there."""
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    installed, about = distribution(PACKAGE.name), folder / f"{PACKAGE.name}-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Name: {PACKAGE.name}\nVersion: {installed.version}\n")
+    (about / "entry_points.txt").write_text(installed.read_text("entry_points.txt") or "")
+    model: Path | None = getattr(subject, "model", None)
+    if model is None:
+        return subject
+    shutil.copytree(model, folder / "models" / model.name)
+    return replace(subject, model=Path("models") / model.name)
+
+
+def _required(module: str, extra: str = "ray") -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise SettingsError(
+            f"on: {module} is not installed; pip install 'spec_control_ros[{extra}]'"
+        ) from None
