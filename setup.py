@@ -27,6 +27,8 @@ EXTRAS = {
     "video": ("imageio-ffmpeg",),
     "analyze": ("backports-zstd", "lz4", "markupsafe", "matplotlib", "plotly", "rosbags"),
 }
+# Extras that no command needs on one machine: `all` leaves them out.
+CLUSTERS = {"ray": ["ray[client]"], "slurm": ["submitit"]}
 
 
 def share_files(folder: str, pattern: str = "*") -> list[tuple[str, list[str]]]:
@@ -52,9 +54,9 @@ def requirements(*names: str) -> list[str]:
 
 
 def extras() -> dict[str, list[str]]:
-    """Requirements by extra, and all of them."""
+    """Requirements by extra, and all of them but those of clusters."""
     everything = {name for names in EXTRAS.values() for name in names}
-    return {extra: requirements(*names) for extra, names in (*EXTRAS.items(), ("all", everything))}
+    return CLUSTERS | {extra: requirements(*names) for extra, names in (*EXTRAS.items(), ("all", everything))}
 
 
 def refuse_without_messages() -> None:

@@ -30,6 +30,7 @@ from spec_control_ros.evaluation.benchmark import (
 from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, delayed_names, find_modes
 from spec_control_ros.evaluation.parallel import Engine, Subject, Workers
 from spec_control_ros.evaluation.seeds import parse_seeds
+from spec_control_ros.evaluation.setting_grid import grid_modes
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance
@@ -57,6 +58,7 @@ class BenchOptions:
     has_card: bool
     delays: str = ""  # ticks that plans take, as 0,2,6, for every mode; empty: as the modes' names say
     disturb: str = ""  # as `push` or `push:0.3,1`, or all; empty: nothing disturbs
+    grid: tuple[str, ...] = ()  # settings with their values, all combinations of which are modes as well
 
 
 def bench(options: BenchOptions) -> int:
@@ -121,6 +123,7 @@ def _contenders(
     names = options.modes.split(",") if options.modes else []
     names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
     modes = find_modes(names, config / "modes")
+    modes += grid_modes(options.grid, folder / "settings") if options.grid else []
     seeds = parse_seeds(options.seeds, options.episodes)
     robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()

@@ -5,7 +5,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 from rich.console import Console
@@ -25,14 +28,49 @@ from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
+from spec_control_ros.evaluation.parallel import Engine, LocalEngine, Workers
 from spec_control_ros.ros.monitor import CommandMonitor
 
 PIPED_WIDTH = 120  # characters
 PASSED, FAILED, INTERRUPTED = 0, 1, 130
+ONE_BY_ONE = LocalEngine(1)
 
 
-def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path, namespace: str = "") -> int:
-    """Run scenarios one after the other and write the reports; returns the exit code.
+@dataclass(frozen=True, slots=True)
+class HilSubject:
+    """Scenarios through the nodes of one namespace."""
+
+    needs_machine: ClassVar[bool] = True
+    namespace: str
+    is_watched: bool  # whether progress is printed where they run
+
+    def runner(self) -> "HilSubject":
+        """Runs scenarios on this machine."""
+        return self
+
+    def run(self, scenario: Scenario) -> ScenarioVerdict:
+        """The verdict of a scenario.
+
+        Raises:
+            KeyboardInterrupt: it was interrupted.
+        """
+        say = _console().print if self.is_watched else lambda text: None
+        say(f"{scenario.name}: {scenario.description}")
+        verdict = run_scenario(scenario, lambda text: say(f"    {text}"), self.namespace)
+        if verdict is None:
+            raise KeyboardInterrupt
+        return verdict
+
+
+def hil(
+    names: Sequence[str],
+    html: Path,
+    json_file: Path,
+    junit: Path,
+    namespace: str = "",
+    engine: Engine = ONE_BY_ONE,
+) -> int:
+    """Run scenarios, each on a machine of its own or one after the other, and write the reports; returns the exit code.
 
     Args:
         names: Names of scenarios, see `find_scenarios`.
@@ -40,23 +78,30 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path, namespac
         json_file: JSON file to write.
         junit: JUnit XML file to write.
         namespace: ROS namespace of all nodes.
+        engine: Where scenarios run.
 
     Raises:
         SettingsError: a scenario is wrong; then none is run.
     """
     config = share_folder() / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
-    verdicts: list[ScenarioVerdict] = []
-    console = terminal()
-    if not console.is_terminal:  # a log has no width that a table had to fit
-        console = terminal(width=PIPED_WIDTH)
-    for number, scenario in enumerate(scenarios, start=1):
-        console.print(f"{number}/{len(scenarios)} {scenario.name}: {scenario.description}")
-        verdict = run_scenario(scenario, lambda text: console.print(f"    {text}"), namespace)
-        if verdict is None:
-            return INTERRUPTED
-        verdicts.append(verdict)
-        _print_verdict(console, verdict)
+    console, found = _console(), list[tuple[int, ScenarioVerdict]]()
+    workers = Workers(engine, console.print)
+    subject = HilSubject(namespace, is_watched=not engine.shards(len(scenarios)))
+    try:
+        with closing(workers.run(subject, scenarios)) as ended:
+            for number, (scenario, verdict) in enumerate(ended, start=1):
+                found.append((scenarios.index(scenario), verdict))
+                console.print(
+                    f"{number}/{len(scenarios)} {scenario.name}:",
+                    _word(verdict),
+                    f"in {verdict.wall_s:.0f} s",
+                )
+                for objection in verdict.objections:
+                    console.print(f"    {objection}", style="red", soft_wrap=True)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    verdicts = [verdict for _, verdict in sorted(found, key=lambda f: f[0])]
     result = {
         "passed": all(v.has_passed for v in verdicts),
         "machine": f"{os.uname().machine}, {os.cpu_count()} CPUs",
@@ -65,6 +110,7 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path, namespac
     for file in (html, json_file, junit):
         file.absolute().parent.mkdir(parents=True, exist_ok=True)
     console.print(_table(verdicts))
+    workers.say_unlike_processors()
     write_all(
         lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"),
         lambda: write_junit(result, junit),
@@ -72,6 +118,12 @@ def hil(names: Sequence[str], html: Path, json_file: Path, junit: Path, namespac
     )
     console.print(f"reports: {html}, {json_file}, {junit}", soft_wrap=True)
     return PASSED if result["passed"] else FAILED
+
+
+def _console() -> Console:
+    console = terminal()
+    # A log has no width that a table had to fit
+    return console if console.is_terminal else terminal(width=PIPED_WIDTH)
 
 
 def run_scenario(
@@ -134,12 +186,6 @@ def _progress(trace: Trace, say: Callable[[str], None]) -> Callable[[], None]:
             say(f"episode {done.number}, seed {done.seed}: return {done.plant[-1].episode_return:.1f}")
 
     return watch
-
-
-def _print_verdict(console: Console, verdict: ScenarioVerdict) -> None:
-    console.print("   ", _word(verdict), f"in {verdict.wall_s:.0f} s")
-    for objection in verdict.objections:
-        console.print(f"    {objection}", style="red", soft_wrap=True)
 
 
 def _word(verdict: ScenarioVerdict) -> Text:

@@ -567,6 +567,62 @@ def bench(
     raise typer.Exit(run_benchmark(options))
 
 
+@app.command()
+def sweep(
+    robot: Robot,
+    set: Annotated[
+        list[str],
+        typer.Option(
+            help="Setting with its values, as planner.queue_length=6,12 or gate.accept=0.05:0.5:10; several options "
+            "make a grid"
+        ),
+    ],
+    model: Model = "",
+    episodes: Annotated[
+        int | None,
+        number("Number of episodes of each combination [default: one for each seed, or 20]", low=1),
+    ] = None,
+    seeds: Seeds = "",
+    modes: Annotated[
+        str, typer.Option(help="Modes in config/modes to run beside the grid, separated by commas")
+    ] = "replan",
+    params: Params = None,
+    workers: Workers = 0,
+    on: On = "local",
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for page and results [default: results/sweep-ROBOT]")
+    ] = None,
+    json: Json = None,
+    csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
+) -> None:
+    """Compare all combinations of settings on the same model and seeds; an interrupted sweep continues."""
+    report = report or Path("results") / f"sweep-{file_name(robot.removesuffix('.yaml'))}"
+    refuse_folder(report)
+    refuse_file(csv)
+    from spec_control_ros.cli.bench import BenchOptions
+    from spec_control_ros.cli.bench import bench as run_benchmark
+    from spec_control_ros.evaluation.cluster import engine_of
+
+    options = BenchOptions(
+        robot=robot,
+        model=model,
+        episodes=episodes,
+        seeds=seeds,
+        modes=modes,
+        params=params,
+        device="cpu",
+        engine=engine_of(on, workers),
+        report=report,
+        json=json,
+        csv=csv,
+        has_ros=False,
+        has_realtime=False,
+        has_card=False,
+        grid=tuple(set),
+    )
+    raise typer.Exit(run_benchmark(options))
+
+
 @app.command("bench-drafts")
 def bench_drafts(
     robot: Robot,
@@ -721,16 +777,18 @@ def hil(
     namespace: Annotated[
         str, typer.Option(help="ROS namespace of all nodes, so that several systems share a domain")
     ] = "",
+    on: On = "local",
 ) -> None:
     """Run pass/fail scenarios with injected faults; exit code 0: all passed, 1: a failure, 2: wrong usage."""
     from spec_control_ros.cli.hil import hil as run_scenarios
     from spec_control_ros.core.errors import SettingsError
+    from spec_control_ros.evaluation.cluster import engine_of
 
     html, json, junit = html or report / "hil.html", json or report / "hil.json", junit or report / "hil.xml"
     try:
         for file in (html, json, junit):
             refuse_file(file, makes_folder=True)
-        code = run_scenarios(scenarios, html, json, junit, namespace)
+        code = run_scenarios(scenarios, html, json, junit, namespace, engine_of(on, 1))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None

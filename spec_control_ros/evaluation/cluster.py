@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -85,7 +85,10 @@ class RayEngine:
             except (ConnectionError, ValueError, RuntimeError) as error:
                 raise BenchmarkError(f"on: Ray cannot be used: {error}") from None
             try:
-                needs = {"num_cpus": 1, "num_gpus": int(getattr(subject, "device", "cpu") != "cpu")}
+                needs = {
+                    "num_cpus": _cpus(subject, ray.nodes()),
+                    "num_gpus": int(getattr(subject, "device", "cpu") != "cpu"),
+                }
                 # Ray's own retries would not be told to anybody.
                 task = ray.remote(max_retries=0, scheduling_strategy="SPREAD", **needs)(answers)
                 yield lambda shards: [task.remote(travelling, shard).future() for shard in shards]
@@ -128,6 +131,7 @@ class SlurmEngine:
         executor.update_parameters(
             timeout_min=SLURM_MINUTES,
             cpus_per_task=1,
+            slurm_exclusive=getattr(subject, "needs_machine", None),
             slurm_array_parallelism=self.workers or SLURM_JOBS,
         )
         jobs: list[Any] = []
@@ -152,6 +156,12 @@ def _result(job: Any) -> Any:
         return job.result()
     except failed as error:
         raise RuntimeError(str(error)) from None
+
+
+def _cpus(subject: Any, machines: Sequence[Any]) -> int:
+    """CPUs that a job asks for; of more than half of the largest machine's, no machine has room for two jobs."""
+    largest = max(int(machine["Resources"].get("CPU", 0)) for machine in machines)
+    return largest // 2 + 1 if getattr(subject, "needs_machine", False) else 1
 
 
 def _packed(subject: Any, folder: Path) -> Any:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from cart_robot import write_robot
 from typer.testing import CliRunner
 
@@ -27,3 +28,43 @@ def test_a_mode_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
     words = ["bench", str(write_robot(tmp_path, time_limit_s=0.5)), "--modes", "replan,student"]
     ended = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "report")])
     assert "this kind of model has no student" in str(ended.exception)
+
+
+def test_sweep_compares_every_combination_of_settings(tmp_path: Path) -> None:
+    robot, file = write_robot(tmp_path, time_limit_s=0.5), tmp_path / "result.json"
+    words = [
+        "sweep",
+        str(robot),
+        "--set",
+        "planner.queue_length=2,4",
+        "--set",
+        "executor.prefetch=true,false",
+    ]
+    words += ["--seeds", "0:2", "--workers", "1", "--json", str(file), "--report", str(tmp_path / "report")]
+    ended = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    rows = {row["mode"]: row for row in json.loads(file.read_text())["modes"]}
+    assert list(rows) == [
+        "replan",
+        *(f"planner.queue_length={k},executor.prefetch={p}" for k in (2, 4) for p in ("true", "false")),
+    ]
+    plans = [
+        rows[f"planner.queue_length={k},executor.prefetch=false"]["planning_inferences_mean"] for k in (2, 4)
+    ]
+    assert plans[0] > plans[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["gat.mode=fixed"], "set: got 'gat.mode', expected one of planner, gate"),
+        (["gate.mode"], "expected NAME=FIRST:LAST:COUNT"),
+        (["gate.mode=odd"], "gate.mode"),
+        (["gate.accept=1,2", "gate.accept=3"], "expected each setting once"),
+        (["gate.accept=0:1:100", "gate.replan=1:2:100"], "got 10000 combinations, expected at most 1000"),
+    ],
+)
+def test_a_sweep_of_what_is_no_setting_is_refused(tmp_path: Path, settings: list[str], message: str) -> None:
+    words = ["sweep", str(write_robot(tmp_path, time_limit_s=0.5)), "--report", str(tmp_path / "report")]
+    ended = CliRunner().invoke(app, [*words, *(word for text in settings for word in ("--set", text))])
+    assert message in str(ended.exception)
