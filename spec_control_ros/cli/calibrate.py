@@ -62,7 +62,7 @@ def calibrate(
     refuse_folder(folder.path)
     robot = robot_of(folder, robot_name)
     controller = _controller(robot, corrector, params)
-    world_model, plant = model_and_env(folder, robot, controller)
+    world_model, plant = model_and_env(folder, robot.environment, controller)
     operation = CalibrationRollouts(folder, world_model, plant, controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)

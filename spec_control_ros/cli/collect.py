@@ -4,13 +4,16 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
@@ -22,12 +25,15 @@ from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
+from spec_control_ros.evaluation.parallel import Engine, Workers
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import CollectionPolicy, PriorPolicy
-from spec_control_ros.training.episodes import TaskSpec, write_spec
+from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, write_spec
 from spec_control_ros.training.recording import (
+    Group,
+    groups_of,
     make_policy,
     policy_names,
     quality,
@@ -54,7 +60,7 @@ class CollectOptions:
     model: str  # empty: the robot's
     seed: int
     plants: int
-    processes: int
+    engine: Engine
     json: Path | None
 
 
@@ -64,22 +70,18 @@ def collect(options: CollectOptions) -> None:
     Raises:
         SpecControlError: a policy, the task or a model does not exist or does not fit, or the folder does exist.
     """
-    torch.set_num_threads(1)
     names, console = policy_names(options.policy), terminal()
     robot = find_robot(options.task, share_folder() / "config")
-    folder = find_model(options.model or robot.model)
+    folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
     controller = ControllerSettings.of(robot.parameters())
-    model, plant = model_and_env(folder, robot, controller)
-    load = partial(_policy_of_checkpoint, plant, robot.environment)
-    mppi = controller.planner.mppi
-    policies = {name: make_policy(name, model, mppi, load, options.seed) for name in names}
-    repeat, plants = repeat_of(folder.card(), controller.action_repeat), min(options.plants, options.episodes)
-    pool = PlantPool(partial(make_env, robot.environment, repeat), plants, options.processes)
-    spec = TaskSpec.of(robot.environment, plant)
-    try:
-        recorded = _record(policies, pool, spec, options, console)
-    finally:
-        pool.close()
+    subject = CollectSubject(robot.environment, folder.path, controller, plants)
+    runner = subject.runner()
+    for name in names:
+        runner.policy(name, options.seed)
+    seed = FIRST_SEED + options.seed * options.episodes * len(names)
+    groups = groups_of(names, options.episodes, plants, seed, options.seed)
+    spec = TaskSpec.of(robot.environment, runner.plant)
+    recorded = _record(subject, groups, spec, options, console)
     command = shlex.join(["spec-control", *sys.argv[1:]])
     about = {"command": command, "model": folder.path.name, "policies": recorded}
     write_spec(options.folder, spec, about)
@@ -93,30 +95,79 @@ def collect(options: CollectOptions) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CollectSubject:
+    """Who records, in whatever process."""
+
+    task: str
+    model: Path
+    controller: ControllerSettings
+    plants: int
+
+    def runner(self) -> "CollectRunner":
+        """Records in this process."""
+        return CollectRunner(self)
+
+
+class CollectRunner:
+    """Records groups of episodes.
+
+    Raises:
+        SpecControlError: there is no such environment, or the model does not fit.
+    """
+
+    def __init__(self, subject: CollectSubject):
+        torch.set_num_threads(1)
+        folder, controller = ModelFolder(subject.model), subject.controller
+        self._model, self.plant = model_and_env(folder, subject.task, controller)
+        self._mppi, self._task = controller.planner.mppi, subject.task
+        repeat = repeat_of(folder.card(), controller.action_repeat)
+        self._pool = PlantPool(partial(make_env, subject.task, repeat), subject.plants)
+        self._checkpoint = cache(partial(_policy_of_checkpoint, self.plant, subject.task))
+
+    def policy(self, name: str, seed: int) -> CollectionPolicy:
+        """The policy of a name.
+
+        Raises:
+            SpecControlError: its model does not exist or does not fit.
+        """
+        return make_policy(name, self._model, self._mppi, self._checkpoint, seed)
+
+    def run(self, group: Group) -> tuple[EpisodeArrays, NDArray[np.float64]]:
+        """See `record`."""
+        spec = TaskSpec.of(self._task, self.plant)
+        return record(self._pool, self.policy(group.policy, group.noise_seed), group, spec)
+
+
 def _record(
-    policies: Mapping[str, CollectionPolicy],
-    pool: PlantPool,
+    subject: CollectSubject,
+    groups: Sequence[Group],
     spec: TaskSpec,
     options: CollectOptions,
     console: Console,
 ) -> list[dict[str, Any]]:
-    """Record each policy's episodes; returns how good they are."""
-    total, recorded = options.episodes * len(policies), []
-    seed = FIRST_SEED + options.seed * total
+    """Record the groups, which lie in the data set in their order; returns how good each policy's episodes are."""
+    workers, total = Workers(options.engine, console.print), sum(group.episodes for group in groups)
+    returns: dict[Group, NDArray[np.float64]] = {}
+    early: dict[Group, EpisodeArrays] = {}  # whose turn has not come
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        recorded_folder(options.folder, spec, total, pool.count) as buffer,
+        recorded_folder(options.folder, spec, total, subject.plants) as buffer,
         progress(console, *columns) as bar,
+        closing(workers.run(subject, groups)) as found,
     ):
-        row = bar.add_task("episodes", total=total)
-        for name, policy in policies.items():
-            returns = []
-            for ended in record(pool, policy, options.episodes, pool.count, seed, buffer):
-                bar.advance(row, len(ended))
-                returns.append(ended)
-            recorded.append(quality(name, np.concatenate(returns), seed))
-            seed += options.episodes
-    return recorded
+        row, turn = bar.add_task("episodes", total=total), iter(groups)
+        due = next(turn, None)
+        for group, (early[group], returns[group]) in found:
+            bar.advance(row, group.episodes)
+            while due in early:
+                buffer.extend(early.pop(due))
+                due = next(turn, None)
+    workers.say_unlike_processors()
+    return [
+        quality(name, np.concatenate([returns[group] for group in own]), own[0].first_seed)
+        for name, own in ((name, list(same)) for name, same in groupby(groups, lambda group: group.policy))
+    ]
 
 
 def _policy_of_checkpoint(plant: Plant, task: str, name: str) -> CollectionPolicy:

@@ -66,7 +66,7 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     refuse_folder(folder.path)
     robot = robot_of(folder, options.robot)
     controller = _controller(robot, options)
-    model, _ = model_and_env(folder, robot, controller)
+    model, _ = model_and_env(folder, robot.environment, controller)
     workers = Workers(options.engine, console.print)
     subject = GatheringSubject(robot.environment, folder.path, controller, settings.draws, settings.window)
     shipped = CORRECTORS if options.has_student_only else ()

@@ -32,9 +32,9 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
 
 
 def model_and_env(
-    folder: ModelFolder, robot: Robot, controller: ControllerSettings
+    folder: ModelFolder, environment: str, controller: ControllerSettings
 ) -> tuple[WorldModel, Plant]:
-    """The model, and the robot's environment, if the model fits it.
+    """The model, and the environment of that name, if the model fits it.
 
     Raises:
         SpecControlError: there is no such environment, or the model does not fit.
@@ -42,4 +42,4 @@ def model_and_env(
     model, card = folder.world_model(task_index=controller.task_index)
     lengths = model.dims.obs, model.dims.action
     repeat, index = controller.action_repeat, controller.task_index
-    return model, fitting_env(make_env, folder.path.name, card, robot.environment, repeat, index, lengths)
+    return model, fitting_env(make_env, folder.path.name, card, environment, repeat, index, lengths)

@@ -339,7 +339,8 @@ def collect(
     plants: Annotated[
         int, typer.Option(help="Number of environments that step together", min=1, max=1024)
     ] = 8,
-    processes: PlantProcesses = 0,
+    workers: Workers = 0,
+    on: On = "local",
     json: Json = None,
 ) -> None:
     """Record a data set of mixed quality from several policies, and print a histogram of its returns."""
@@ -347,8 +348,11 @@ def collect(
     refuse_folder(folder)
     from spec_control_ros.cli.collect import CollectOptions
     from spec_control_ros.cli.collect import collect as collect_episodes
+    from spec_control_ros.evaluation.cluster import engine_of
 
-    collect_episodes(CollectOptions(task, policy, episodes, folder, model, seed, plants, processes, json))
+    collect_episodes(
+        CollectOptions(task, policy, episodes, folder, model, seed, plants, engine_of(on, workers), json)
+    )
 
 
 @app.command("train-transformer")

@@ -1,5 +1,6 @@
 """A grid of settings, each point of which is a controller to compare."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,7 @@ NODES = {
     "corrector": "executor",
     "action_repeat": "sim_bridge",
 }  # by the first word of a setting
+NAME = re.compile(r"((planner|gate|executor)(\.\w+)+|corrector|action_repeat)")
 
 
 def grid_modes(texts: Sequence[str], folder: Path) -> list[ControlMode]:
@@ -34,9 +36,9 @@ def grid_modes(texts: Sequence[str], folder: Path) -> list[ControlMode]:
     sweeps = {sweep.name: sweep.values for sweep in map(Sweep.parse, texts)}
     if len(sweeps) < len(texts):
         raise SettingsError(f"set: got {', '.join(texts)}, expected each setting once")
-    if unknown := [name for name in sweeps if name.partition(".")[0] not in NODES]:
+    if unknown := [name for name in sweeps if not NAME.fullmatch(name)]:
         raise SettingsError(
-            f"set: got {unknown[0]!r}, expected one of {', '.join(NODES)}, with its parts by dots"
+            f"set: got {unknown[0]!r}, expected planner.NAME, gate.NAME, executor.NAME, corrector or action_repeat"
         )
     points = list(product(*sweeps.values()))
     if len(points) > MAX_POINTS:
@@ -49,8 +51,15 @@ def _mode(point: Mapping[str, str], folder: Path) -> ControlMode:
     parameters: dict[str, dict[str, object]] = {}
     for setting, value in point.items():
         node = NODES[setting.partition(".")[0]]
-        parameters.setdefault(node, {})[setting] = yaml.safe_load(value)
+        parameters.setdefault(node, {})[setting] = _value(setting, value)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{file_name(name)}.yaml"
     write_parameters(file, {node: nested(values) for node, values in parameters.items()})
     return ControlMode(name, file)
+
+
+def _value(setting: str, text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SettingsError(f"{setting}: got {text!r}, expected a value as YAML has it") from None

@@ -1,8 +1,9 @@
 """Records episodes of policies as a data set, of mixed quality if there are several."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from spec_control_ros.training.collection_policies import (
     RandomPolicy,
 )
 from spec_control_ros.training.collector import episode_returns
-from spec_control_ros.training.episodes import TaskSpec
+from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
@@ -87,19 +88,33 @@ def recorded_folder(folder: Path, spec: TaskSpec, episodes: int, plants: int) ->
     part.rename(folder)
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Episodes of consecutive seeds that a policy drives together; equal ones are recorded equally."""
+
+    policy: str
+    first_seed: int
+    episodes: int
+    noise_seed: int  # of everything random in the policy
+
+
+def groups_of(policies: Sequence[str], episodes: int, plants: int, first_seed: int, seed: int) -> list[Group]:
+    """The groups that make up so many episodes of each policy, at most `plants` in each, in their order."""
+    return [
+        Group(policy, first_seed + number * episodes + done, min(plants, episodes - done), seed + done)
+        for number, policy in enumerate(policies)
+        for done in range(0, episodes, plants)
+    ]
+
+
 def record(
-    pool: PlantPool,
-    policy: CollectionPolicy,
-    episodes: int,
-    plants: int,
-    first_seed: int,
-    buffer: ReplayBuffer,
-) -> Iterator[NDArray[np.float64]]:
-    """Record a policy's episodes, `plants` at a time; yields the returns of those that began together."""
-    for done in range(0, episodes, plants):
-        driven = range(min(plants, episodes - done))
-        seeds = range(first_seed + done, first_seed + done + len(driven))
-        yield episode_returns(pool, driven, seeds, policy, buffer)
+    pool: PlantPool, policy: CollectionPolicy, group: Group, spec: TaskSpec
+) -> tuple[EpisodeArrays, NDArray[np.float64]]:
+    """The episodes of a group, and their returns."""
+    buffer = ReplayBuffer(spec, group.episodes, spare=0)
+    seeds = range(group.first_seed, group.first_seed + group.episodes)
+    returns = episode_returns(pool, range(group.episodes), seeds, policy, buffer)
+    return buffer.arrays, returns
 
 
 def quality(name: str, returns: NDArray[np.float64], first_seed: int) -> dict[str, Any]:

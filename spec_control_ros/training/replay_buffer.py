@@ -106,6 +106,17 @@ class ReplayBuffer(Episodes):
         self._arrays.length[slots] = t + 1
         self._arrays.ended[slots] = is_terminated
 
+    @property
+    def arrays(self) -> EpisodeArrays:
+        """All that it holds, by slots."""
+        return self._arrays
+
+    def extend(self, episodes: EpisodeArrays) -> None:
+        """Add whole episodes, which lie in the arrays one after the other."""
+        slots, own = self.begin(episodes.obs[:, 0]), self._arrays
+        for name in ("obs", "action", "reward", "length", "ended"):
+            getattr(own, name)[slots] = getattr(episodes, name)
+
     def lengths(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Ticks (plant,) of some episodes."""
         return self._arrays.length[slots].copy()

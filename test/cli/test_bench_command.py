@@ -57,9 +57,12 @@ def test_sweep_compares_every_combination_of_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["gat.mode=fixed"], "set: got 'gat.mode', expected one of planner, gate"),
+        (["gat.mode=fixed"], "set: got 'gat.mode', expected planner.NAME, gate.NAME"),
         (["gate.mode"], "expected NAME=FIRST:LAST:COUNT"),
         (["gate.mode=odd"], "gate.mode"),
+        (["gate.mode={"], "expected a value as YAML has it"),
+        (["gate.accept=0:1:9999999999999"], "expected NAME=FIRST:LAST:COUNT"),
+        (["planner=3"], "set: got 'planner', expected planner.NAME"),
         (["gate.accept=1,2", "gate.accept=3"], "expected each setting once"),
         (["gate.accept=0:1:100", "gate.replan=1:2:100"], "got 10000 combinations, expected at most 1000"),
     ],

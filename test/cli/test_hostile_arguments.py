@@ -60,6 +60,7 @@ WORDS = {
     "distill": [NOWHERE],
     "calibrate": [NOWHERE],
     "bench": ["walker-walk", "--model", NOWHERE],
+    "sweep": ["walker-walk", "--model", NOWHERE, "--set", "gate.mode=fixed"],
     "bench-drafts": ["walker-walk", "--model", NOWHERE],
     "bench-executor": ["--model", NOWHERE],
     "bench-fleet": [NOWHERE],

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from spec_control_ros.cli.main import app
 from spec_control_ros.core.errors import SettingsError, SpecControlError
+from spec_control_ros.evaluation.parallel import Workers
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import RandomPolicy
 from spec_control_ros.training.episodes import Episodes, TaskSpec, write_spec
-from spec_control_ros.training.recording import policy_names, record, recorded_folder
+from spec_control_ros.training.recording import groups_of, policy_names, record, recorded_folder
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -27,14 +28,18 @@ TASK = "cup-catch"
 def test_every_episode_that_is_asked_for_is_recorded_whole(tmp_path: Path, plant: type[ShortPlant]) -> None:
     pool, spec = PlantPool(plant, 3), TaskSpec.of("sliders", plant())
     with recorded_folder(tmp_path / "data", spec, 5, 3) as buffer:
-        policy = RandomPolicy(2, np.random.default_rng(0))
-        returns = np.concatenate(list(record(pool, policy, 5, 3, 100, buffer)))
+        returns = []
+        for group in groups_of(["random"], 5, 3, 100, 0):
+            policy = RandomPolicy(2, np.random.default_rng(group.noise_seed))
+            episodes, own = record(pool, policy, group, spec)
+            buffer.extend(episodes)
+            returns += own.tolist()
     write_spec(tmp_path / "data", spec, {"command": "x"})
     Episodes.open(tmp_path / "data")
     length = np.load(tmp_path / "data" / "length.npy")
     reward = np.load(tmp_path / "data" / "reward.npy")
     assert (length > 0).tolist() == [True] * 5 + [False] * 3
-    assert [reward[i, : length[i]].sum() for i in range(5)] == pytest.approx(returns.tolist(), abs=1e-5)
+    assert [reward[i, : length[i]].sum() for i in range(5)] == pytest.approx(returns, abs=1e-5)
     first = [plant().reset(100 + i) for i in range(5)]
     np.testing.assert_array_equal(np.load(tmp_path / "data" / "obs.npy")[:5, 0], first)
 
@@ -81,6 +86,32 @@ def test_command_tells_how_good_each_policy_is(model: Path, tmp_path: Path) -> N
     again = CliRunner().invoke(app, words)
     assert isinstance(again.exception, SpecControlError)
     assert "exists already" in str(again.exception)
+
+
+def test_data_does_not_depend_on_who_is_done_first(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        "collect",
+        TASK,
+        "--policy",
+        "noisy,random",
+        "--episodes",
+        "3",
+        "--plants",
+        "2",
+        "--model",
+        str(model),
+    ]
+    for name, order in (("here", 1), ("late", -1)):
+        run = Workers.run
+        monkeypatch.setattr(Workers, "run", lambda *given, o=order, r=run: (x for x in list(r(*given))[::o]))
+        ended = CliRunner().invoke(app, [*words, "--folder", str(tmp_path / name)], catch_exceptions=False)
+        assert ended.exit_code == 0, ended.output
+        monkeypatch.undo()
+    for array in ("obs", "action", "reward", "length"):
+        one, other = (np.load(tmp_path / name / f"{array}.npy") for name in ("here", "late"))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_checkpoint_of_other_sizes_is_refused(

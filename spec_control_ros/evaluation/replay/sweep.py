@@ -33,7 +33,7 @@ class Sweep:
             return cls(name, tuple(values.split(",")))
         try:
             first, last, count = values.split(":")
-            points = np.linspace(float(first), float(last), int(count))
+            points = np.linspace(float(first), float(last), min(int(count), MAX_POINTS + 1))
         except ValueError:
             points = np.zeros(0)
         if not name or not 1 <= len(points) <= MAX_POINTS:
