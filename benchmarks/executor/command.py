@@ -88,7 +88,9 @@ class Bench:
         parameters = robot.parameters("realtime")
         real_time = settings_from(RealTimeSettings, parameters.get("executor", {}).get("real_time", {}))
         folder = find_model(options.model or robot.model)
-        model_and_env(folder, robot, ControllerSettings.of(parameters))  # refuses a model that does not fit
+        model_and_env(
+            folder, robot.environment, ControllerSettings.of(parameters)
+        )  # refuses a model that does not fit
         gate = {f"gate.{k}": v for k, v in asdict(ALWAYS_CORRECT).items()}
         over = {**gate, "executor.sensor_timeout_s": 3600.0}  # the echo has its turns
         return cls(folder, parameters, replace(executor, parameters=executor.parameters | over), real_time)

@@ -104,7 +104,9 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
     mode = read_parameters([robot.config / "modes" / f"{BASELINE}.yaml"])
     controller = ControllerSettings.of(merge(robot.parameters(), mode))
     if options.episodes:
-        model_and_env(folder, robot, controller)  # refuses what does not fit before anything is measured
+        model_and_env(
+            folder, robot.environment, controller
+        )  # refuses what does not fit before anything is measured
     return folder.world_model(options.device, controller.task_index)[0], controller
 
 
@@ -115,7 +117,7 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    model, plant = model_and_env(folder, robot_of(folder, ""), controller)
+    model, plant = model_and_env(folder, robot_of(folder, "").environment, controller)
     episodes = compare_returns(
         measured_variants,
         folder,

@@ -8,9 +8,10 @@ import numpy as np
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import NoisyPolicy
+from spec_control_ros.training.collector import episode_returns
 from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.expert import ExpertActor
-from spec_control_ros.training.recording import record, recorded_folder
+from spec_control_ros.training.recording import recorded_folder
 from spec_control_ros.training.trainer_settings import TrainerSettings
 
 FIRST_SEED = 5_000_000  # of episodes
@@ -61,7 +62,10 @@ def _record(
 ) -> None:
     rng = np.random.default_rng(settings.seed)
     policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
-    episodes, plants = settings.expert_episodes, settings.collection.plants
-    with recorded_folder(folder, spec, episodes, plants) as buffer:
-        for _ in record(pool, policy, episodes, plants, FIRST_SEED + settings.seed * episodes, buffer):
-            pass
+    total, plants = settings.expert_episodes, settings.collection.plants
+    first = FIRST_SEED + settings.seed * total
+    with recorded_folder(folder, spec, total, plants) as buffer:
+        for done in range(0, total, plants):
+            count = min(plants, total - done)
+            seeds = range(first + done, first + done + count)
+            episode_returns(pool, range(count), seeds, policy, buffer)
