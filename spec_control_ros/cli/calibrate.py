@@ -128,7 +128,7 @@ def calibrate_by_regret(
     found = candidates(losses, controller.gate.metric)
     planner = replace(controller.planner, queue_length=len(found[0].replan) - 1)
     controller = replace(controller, planner=planner)
-    operation = CalibrationRollouts(folder, *model_and_env(folder, robot, controller), controller)
+    operation = CalibrationRollouts(folder, *model_and_env(folder, robot.environment, controller), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + episodes), terminal()
     replanning, *rows = _tried(operation, calibration, found, seeds, console)
     console.print(_candidates([replanning, *rows]))
