@@ -9,15 +9,18 @@ import pytest
 from constant_planner import ConstantPlanner, ConstantSettings
 from mujoco import MjSpec
 
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner, SharedPlanner
+from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.sampling.cost import CostTerm
 from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
 from spec_control_ros.sampling.search import SearchSettings
+from spec_control_ros.transformer.format import TransformerFormat
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
-from spec_control_ros.transformer.planner import TransformerPlanner, TransformerSettings
+from spec_control_ros.transformer.planner import Draft, TransformerPlanner, TransformerSettings
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
@@ -54,7 +57,13 @@ def sampling(_: MakeModel) -> Planner:
     return SamplingPlanner(MjSpec.from_string(CART), settings, name="cart", control_period_s=0.04)
 
 
-PLANNERS = [tdmpc2, constant, sampling, transformer]
+def shipped_transformer(_: MakeModel) -> Planner:
+    model = share_folder() / "models" / "walker-transformer"
+    settings = TransformerSettings(queue_length=3, draft=Draft.NETWORK)
+    return TransformerFormat().load_planner(model, settings, PlannerResources())
+
+
+PLANNERS = [tdmpc2, constant, sampling, transformer, shipped_transformer]
 
 
 @pytest.fixture(params=PLANNERS, ids=lambda make: make.__name__)
