@@ -15,17 +15,17 @@ class PlanningMonitor:
     def __init__(self, objective_s: float):
         self._objective_s = objective_s
         self._total_misses = 0
-        self._is_failing = False
+        self._failing: set[str] = set()  # robots
         self._times_s: list[float] = []  # since the last report
 
-    def note(self, planning_time_s: float) -> None:
-        """A plan was made."""
-        self._is_failing = False
+    def note(self, planning_time_s: float, robot: str = "") -> None:
+        """A plan was made for a robot."""
+        self._failing.discard(robot)
         self._times_s.append(planning_time_s)
 
-    def note_failure(self) -> None:
-        """A search gave no plan."""
-        self._is_failing = True
+    def note_failure(self, robot: str = "") -> None:
+        """A search gave no plan for a robot."""
+        self._failing.add(robot)
 
     def health(self) -> Health:
         """How the planner has done since the last call."""
@@ -42,8 +42,9 @@ class PlanningMonitor:
         return Health(self._finding(misses, len(times_s)), values)
 
     def _finding(self, misses: int, plans: int) -> Finding:
-        if self._is_failing:
-            return Finding(Level.ERROR, "the last plan failed")
+        if self._failing:
+            robots = ", ".join(sorted(self._failing))
+            return Finding(Level.ERROR, f"the last plan failed{f' of {robots}' if robots else ''}")
         if misses:
             text = f"{misses} of {plans} plans took longer than {1e3 * self._objective_s:.0f} ms"
             return Finding(Level.WARN, text)

@@ -203,11 +203,11 @@ class PlannerNode(LifecycleProcessNode):
         """Publish what was made, where it can be; what became of it."""
         if isinstance(made, PlanningError):
             self.get_logger().error(f"plan {job.plan_id}: {made}", **every(1.0))
-            self._monitor.note_failure()
+            self._monitor.note_failure(job.robot)
             return "failed"
         if is_outdated:
             return "outdated"  # the executor has dropped its queue, and asks again
-        self._monitor.note(took_s)
+        self._monitor.note(took_s, job.robot)
         plan = replace(made, plan_id=job.plan_id, planning_time_s=took_s)
         message = to_plan(plan, job.request.reason, self.get_clock().now().to_msg())
         self._plan_services[job.robot].publish(message)

@@ -29,3 +29,10 @@ def test_failed_search_is_an_error_until_one_succeeds() -> None:
     assert monitor.health().finding == Finding(Level.ERROR, "the last plan failed")
     monitor.note(0.1)
     assert monitor.health().finding.level is Level.OK
+
+
+def test_robot_whose_plans_fail_is_not_hidden_by_another_one() -> None:
+    monitor = PlanningMonitor(0.25)
+    monitor.note_failure("left")
+    monitor.note(0.1, "right")
+    assert monitor.health().finding == Finding(Level.ERROR, "the last plan failed of left")
