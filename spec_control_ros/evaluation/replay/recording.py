@@ -178,10 +178,18 @@ class _Reading:
     def _parameters(self, message: Any, now_s: float) -> None:
         node = message.node.rpartition("/")[2]
         changed = dict(_values(message.changed_parameters))
-        if not changed or node not in self._recording.parameters:
+        is_known = (
+            node in self._recording.parameters or not message.new_parameters
+        )  # a fleet tells changes alone
+        if not changed or not is_known:
             self._recording.parameters[node] = nested(dict(_values(message.new_parameters)))
         elif node == "executor":
             self._arrived.append(ExecutorInput.parameters(changed, now_s))
+        elif node == "planner":
+            self._recording.losses.append(
+                f"what new plans need to follow a change of the planner's {', '.join(changed)}: where plans are made "
+                "anew, they go by the values from the start of the run"
+            )
 
 
 def _identity(message: Any) -> tuple[int, ...]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imagined_run import ImaginedRun, Parameters
+from imagined_run import ImaginedRun, Parameters, parameter_event
 from made_bag import MadeBag
 
+from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
@@ -107,6 +108,23 @@ def test_setting_that_is_tried_stays_though_the_run_changed_it(model: Path, tmp_
     again = replayed.run(replayed.changed(given), fixed=tuple(given))
     thresholds = {step.record.accept_threshold for step in again.steps}
     assert {t for t in thresholds if t == t} <= {np.float32(0.3), 0.3, 0.3 * 0.9, np.float32(0.3 * 0.9)}
+
+
+@pytest.mark.parametrize("is_of_fleet", [False, True])
+def test_changes_of_the_planner_that_new_plans_do_not_follow_are_told(
+    tmp_path: Path, is_of_fleet: bool
+) -> None:
+    event = parameter_event("planner", {"planner.cost.speed.target": 0.5})
+    change = event | {"changed_parameters": event["new_parameters"]}
+    events = [change | {"new_parameters": []}] if is_of_fleet else [event, change]
+    with MadeBag(tmp_path / "bag") as bag:
+        for told in events:
+            bag.say("/parameters", TOPICS["parameters"], **told)
+        bag.run(ticks=5)
+    assert read_recording(tmp_path / "bag").losses == [
+        "what new plans need to follow a change of the planner's planner.cost.speed.target: where plans are made "
+        "anew, they go by the values from the start of the run"
+    ]
 
 
 def test_inputs_that_another_version_recorded_are_told_and_not_used(tmp_path: Path) -> None:
