@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rcl_interfaces.msg import ParameterEvent
+from rclpy.parameter import Parameter
+
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fleet import Fleet, robots_in
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
-from spec_control_ros.core.settings import check, replaced, setting
+from spec_control_ros.core.settings import check, live_fields, replaced, setting
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
+from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.tick_model_loading import format_of, model_folder
 
 
@@ -61,6 +65,11 @@ class ServedFleet:
         self.objective = 0  # counts what live parameters have changed
         self.fleet: Fleet | None = None
         LiveParameters(node, self._planner_settings, self._prepare_change, prefix)
+        self._changes = [
+            node.create_publisher(ParameterEvent, f"{robot}/parameters", LATEST)
+            for robot in self.seeds
+            if robot and live_fields(self._planner_settings)
+        ]
 
     def load(self, resources: PlannerResources, batch: int) -> Fleet:
         """Load the model and warm the planner up."""
@@ -85,8 +94,19 @@ class ServedFleet:
 
         def make() -> None:
             self._planner_settings = settings
-            self.objective += 1
             if self._node.state in ("inactive", "active") and self.fleet is not None:
                 self.fleet.change(settings)
+            self._tell_robots(values)
+            self.objective += 1  # after the change: a plan that began before it must not pass for a new one
 
         return make
+
+    def _tell_robots(self, values: dict[str, float]) -> None:
+        """Executors drop what was planned before; they hear their own namespace, where this node has no parameters."""
+        event = ParameterEvent(node=self._node.get_fully_qualified_name())
+        event.stamp = self._node.get_clock().now().to_msg()
+        event.changed_parameters = [
+            Parameter(f"planner.{name}", value=value).to_parameter_msg() for name, value in values.items()
+        ]
+        for publisher in self._changes:
+            publisher.publish(event)
