@@ -113,6 +113,7 @@ setup(
             f"tdmpc2 = {PACKAGE}.world_model.tdmpc2_format:TDMPC2Format",
             f"sampling = {PACKAGE}.sampling.format:SamplingFormat",
             f"decision_transformer = {PACKAGE}.transformer.format:TransformerFormat",
+            f"chunk_policy = {PACKAGE}.chunks.format:ChunkFormat",
         ],
         # And kinds of environments to this one; a name begins with its kind, as in `gymnasium:HalfCheetah-v5`.
         f"{PACKAGE}.envs": [

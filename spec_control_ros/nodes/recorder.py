@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from rclpy.validate_topic_name import validate_topic_name
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
 from spec_control_ros.analysis.bag.writer import BagWriter, Storage
 from spec_control_ros.core.errors import SettingsError
@@ -18,7 +21,6 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.qos import recorded_qos
 from spec_control_ros.ros.subscriptions import TOPICS, Topic, clock_of, find_topic
 
 SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
@@ -165,6 +167,25 @@ def installed_definition(type_name: str) -> str:
         raise SettingsError(
             f"{type_name}: its definition is not installed; install the package {package}"
         ) from None
+
+
+def recorded_qos(offered: QoSProfile) -> Qos:
+    """What a publisher offers, as a bag has it, so that a player can offer the same."""
+    return Qos(
+        QosHistory[offered.history.name],
+        offered.depth,
+        QosReliability[offered.reliability.name],
+        QosDurability[offered.durability.name],
+        _time(offered.deadline),
+        _time(offered.lifespan),
+        QosLiveliness[offered.liveliness.name],
+        _time(offered.liveliness_lease_duration),
+        offered.avoid_ros_namespace_conventions,
+    )
+
+
+def _time(duration: Duration) -> QosTime:
+    return QosTime(*divmod(duration.nanoseconds, 10**9))
 
 
 def main() -> None:

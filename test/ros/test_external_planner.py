@@ -20,7 +20,18 @@ from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.ros.qos import LATEST
 
-HEAVY = ("torch", "functorch", "torchgen", "mujoco", "dm_control", "safetensors")
+HEAVY = (
+    "torch",
+    "functorch",
+    "torchgen",
+    "mujoco",
+    "dm_control",
+    "safetensors",
+    "rosbags",
+    "pandas",
+    "plotly",
+    "scipy",
+)
 ENTRY_POINTS = "[spec_control_ros.planners]\nconstant = constant_planner:ConstantFormat\n"
 
 
