@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -28,6 +29,8 @@ PATIENCE_S = 30.0
 
 class ServedPlanner(sc.Planner):
     """The planner that offers `replan`, as a planner of this process."""
+
+    spec: Any = None  # of each one its own, in place of the protocol's property
 
     def __init__(self, contract: ChunkContract, period_s: float):
         c = contract
@@ -60,6 +63,8 @@ class ServedPlanner(sc.Planner):
 class Nobody(sc.Planner):
     """Plans what the student would do now: the student alone, without the served policy."""
 
+    spec: Any = None
+
     def __init__(self, spec: sc.PlannerSpec, model: sc.TickModel):
         self.spec, self._model = replace(spec, queue_length=1), model
 
@@ -78,6 +83,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="folder with policy.yaml")
     parser.add_argument("task", help="environment, as walker-walk")
     parser.add_argument("--delay", type=int, default=4, help="ticks that a plan takes")
+    parser.add_argument("--rows", type=int, default=0, help="actions of a plan that are executed; 0: all")
     parser.add_argument("--seeds", type=int, default=5, help="episodes of each mode")
     parser.add_argument(
         "--rate", type=float, default=0.1, help="share of the ticks that the gate is to refuse"
@@ -88,9 +94,16 @@ def main() -> None:
     served, model = ServedPlanner(contract, env.control_period_s), ChunkFormat().load_tick_model(given.model)
     if model.policy is None:
         parser.error(f"{given.model}: there is no student yet: call distill.py first")
+    rows = given.rows or contract.queue_length
     eager = {"prefetch": True, "prefetch_eagerly": True, "prefetch_from": PrefetchFrom.OBSERVED}
-    late = sc.ExecutorSettings(plan_wait_s=0.01, hold=HoldPolicy.POLICY, wait_for_prefetch=False)
-    never = sc.GateSettings(mode=sc.GateMode.FIXED, metric=sc.Metric.ACTION, accept=9.0, replan=9.0)
+    late = sc.ExecutorSettings(plan_wait_s=0.01, hold=HoldPolicy(given.hold), wait_for_prefetch=False)
+    never = sc.GateSettings(
+        mode=sc.GateMode.FIXED,
+        metric=sc.Metric.ACTION,
+        accept=9.0,
+        replan=9.0,
+        max_steps_ahead=rows - 1,
+    )
 
     def run(name: str, planner: sc.Planner, delay: int, seeds: range, **how: object) -> list[float]:
         """Episodes of one mode; returns all mismatches."""
@@ -111,19 +124,29 @@ def main() -> None:
     seeds, d = range(given.seeds), given.delay
     print("| mode | delay (ticks) | return | plans | held ticks | wall time |\n|---|---|---|---|---|---|")
     every = replace(never, max_steps_ahead=0)
-    prompt = sc.ExecutorSettings(hold=HoldPolicy.POLICY)
-    # The threshold comes from an episode that is in no row.
-    seen = run("(threshold)", served, d, range(900, 901), gate=never, settings=late)
+    prompt = sc.ExecutorSettings(hold=HoldPolicy(given.hold))
+    # The threshold comes from an episode that is in no row, in which nothing is late.
+    seen = run(
+        "(threshold)", served, 0, range(900, 901), gate=replace(never, max_steps_ahead=d), settings=prompt
+    )
     gated = replace(never, accept=float(np.quantile(seen, 1.0 - given.rate)))
     gated = replace(gated, replan=gated.accept)
     print(f"<!-- threshold {gated.replan:.3f}, of the tick model's action -->")
+    if given.planner:
+        planner = sc.load_planner(given.planner)
+        executor = sc.make_executor(planner, queue_length=1)
+        made = [sc.run_episode(env, planner, executor, seed=seed).episode_return for seed in seeds]
+        half = 1.96 * np.std(made, ddof=1) / len(made) ** 0.5
+        print(
+            f"| planner of {given.planner} at every tick | 0 | {np.mean(made):.0f} ± {half:.0f} | 500 | 0 | |"
+        )
     run("student alone", Nobody(served.spec, model), 0, seeds, gate=every, settings=prompt)
+    run("a chunk at every tick", served, 0, seeds, gate=every, settings=prompt)
     run("whole chunks", served, 0, seeds, gate=never, settings=prompt)
     run("whole chunks, naive", served, d, seeds, gate=never, settings=late)
     run("whole chunks, gated", served, d, seeds, gate=gated, settings=late)
     run("eager, naive", served, d, seeds, gate=never, settings=replace(late, **eager))
     run("eager, gated", served, d, seeds, gate=gated, settings=replace(late, **eager))
-    run("a chunk at every tick", served, 0, seeds, gate=every, settings=prompt)
 
 
 if __name__ == "__main__":

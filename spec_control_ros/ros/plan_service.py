@@ -91,7 +91,8 @@ def objection(request: Replan.Request, spec: PlannerSpec) -> str:
     is_prefetch = len(request.latent) > 0
     name, values, size = ("an observation", request.observation, spec.obs_dim)
     if is_prefetch:
-        name, values, size = ("a latent", request.latent, spec.latent_dim)
+        # Where plans predict nothing, the executor's latent is the observation itself.
+        name, values, size = ("a latent", request.latent, spec.latent_dim or spec.obs_dim)
     if request.reason not in set(Reason):
         return f"got reason {request.reason}, expected one of {', '.join(map(str, map(int, Reason)))}"
     if is_prefetch and len(request.observation):
@@ -100,8 +101,8 @@ def objection(request: Replan.Request, spec: PlannerSpec) -> str:
         return f"got {name} of {len(values)} values, expected {size}"
     if not np.isfinite(values).all():
         return f"got {name} with non-finite values"
-    if is_prefetch and request.start_tick <= request.tick:
-        return f"got start_tick {request.start_tick}, expected more than its tick {request.tick}"
+    if is_prefetch and request.start_tick < request.tick:
+        return f"got start_tick {request.start_tick}, expected at least its tick {request.tick}"
     if not is_prefetch and request.start_tick != request.tick:
         return f"got start_tick {request.start_tick}, expected the observation's tick {request.tick}"
     if not 0.0 <= request.deadline < float("inf"):

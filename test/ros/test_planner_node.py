@@ -114,7 +114,10 @@ def test_same_request_gives_the_same_plan(asker: Asker) -> None:
         ({"latent": [0.0] * LATENT}, "an observation and a latent"),
         ({"observation": [], "latent": [0.0] * (LATENT + 1), "start_tick": 9}, f"expected {LATENT}"),
         ({"observation": [], "latent": [float("inf")] * LATENT, "start_tick": 9}, "non-finite"),
-        ({"observation": [], "latent": [0.0] * LATENT}, "expected more than its tick"),
+        (
+            {"observation": [], "latent": [0.0] * LATENT, "tick": 5, "start_tick": 4},
+            "expected at least its tick",
+        ),
         ({"deadline": float("nan")}, "deadline of nan"),
         ({"deadline": -1.0}, "deadline of -1.0"),
         ({"reason": 200}, "got reason 200"),
