@@ -88,6 +88,10 @@ def main() -> None:
     parser.add_argument(
         "--rate", type=float, default=0.1, help="share of the ticks that the gate is to refuse"
     )
+    parser.add_argument("--hold", default="policy", help="without a plan: policy (the student), zero or last")
+    parser.add_argument(
+        "--planner", default="", help="model whose planner replans at every tick, for comparison"
+    )
     given = parser.parse_args()
     rclpy.init()
     env, contract = sc.make_env(given.task, 2), ChunkContract.read(given.model)
