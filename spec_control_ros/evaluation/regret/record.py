@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError
 
 REPLAN, ACCEPT, CORRECT = "replan", "accept", "correct"  # branches; the last one where something can correct
+OLDEST = 100_000  # ticks; no gate executes older rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class RegretEpisode:
             ticks = tuple(TickRecord(**tick) for tick in values.pop("ticks"))
             for tick in ticks:
                 DecisionKind(tick.decision)
+                _refuse_odd(tick)
             return cls(**values, ticks=ticks)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise BenchmarkError(f"not a forked episode ({type(error).__name__}: {error})") from None
@@ -57,3 +60,13 @@ class RegretEpisode:
     def to_json(self) -> str:
         """One line."""
         return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def _refuse_odd(tick: TickRecord) -> None:
+    """A loss that is not a number would be no loss to any threshold."""
+    if type(tick.age) is not int or not 1 <= tick.age <= OLDEST:
+        raise ValueError(f"got age {tick.age!r}, expected a whole number from 1 to {OLDEST}")
+    if REPLAN not in tick.returns or not all(map(isfinite, tick.returns.values())):
+        raise ValueError(f"got returns {tick.returns}, expected finite ones, {REPLAN} among them")
+    if not all(isinstance(distance, (int, float)) for distance in tick.metrics.values()):
+        raise ValueError(f"got metrics {tick.metrics}, expected numbers")

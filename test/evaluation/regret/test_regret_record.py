@@ -1,0 +1,47 @@
+"""Forked episodes, as a file has them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.evaluation.regret.record import RegretEpisode
+
+TICK: dict[str, Any] = {
+    "tick": 0,
+    "age": 1,
+    "decision": 1,
+    "returns": {"replan": 2.0, "accept": 1.5},
+    "metrics": {"l2": 0.1},
+}
+EPISODE = {"seed": 1, "epoch": 1, "behaviour": 1, "disturbance": "", "replan_return": 2.0, "length": 3}
+
+
+def line(**odd: Any) -> str:
+    return json.dumps({**EPISODE, "ticks": [TICK | odd]})
+
+
+def test_episode_is_read_as_it_was_written() -> None:
+    episode = RegretEpisode.from_json(line())
+    assert RegretEpisode.from_json(episode.to_json()) == episode
+    assert episode.ticks[0].loss("accept") == 0.5
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"returns": 3},
+        {"returns": {"accept": 1.0}},
+        {"returns": {"replan": "2", "accept": 1.0}},
+        {"returns": {"replan": float("nan"), "accept": 1.0}},
+        {"metrics": None},
+        {"metrics": {"l2": "far"}},
+        {"age": 0},
+        {"age": 1.5},
+        {"age": 10**9},
+    ],
+)
+def test_tick_that_tells_no_loss_is_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(BenchmarkError, match="not a forked episode"):
+        RegretEpisode.from_json(line(**odd))
