@@ -152,7 +152,7 @@ def _tried(
     console: Console,
 ) -> Iterator[dict[str, Any]]:
     """What whole episodes return that replan at every tick, and then under each candidate."""
-    gate = replace(operation.settings.gate, mode=GateMode.REGRET, accept=NOT_GIVEN, replan=NOT_GIVEN)
+    gate = operation.settings.gate.without_rates(GateMode.REGRET)
     always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
     for i, each in enumerate([None, *found]):
         name = f"candidate {i} of {len(found)}" if each else "replanning"

@@ -71,10 +71,12 @@ def make_executor(
     if isinstance(corrector, str):
         name = parts.best_corrector if corrector == AUTO else corrector
         corrector = _load(name, parts.folder, model)
-    settings = settings or parts.settings
+    settings, judging = settings or parts.settings, model
     if settings.hold is HoldPolicy.STUDENT:
         model = replace(model, policy=parts.load_student(model))
-    return PlanExecutor(model, Gate(gate, parts.calibration, model), corrector, settings)
+        if judging.policy is None:  # else the gate compares with the policy that it was calibrated with
+            judging = model
+    return PlanExecutor(model, Gate(gate, parts.calibration, judging), corrector, settings)
 
 
 def _parts_of(planner: Planner, queue_length: int | None) -> ExecutorParts:

@@ -19,7 +19,7 @@ def hold_action(
     *,
     to_rest: bool,
 ) -> Float32[np.ndarray, "action"]:
-    """What is commanded while there is nothing better.
+    """What is commanded while there is nothing better; not finite where the policy gives no finite action.
 
     Args:
         settings: How to hold.
@@ -36,7 +36,5 @@ def hold_action(
         return last_action
     is_policy = hold in (HoldPolicy.POLICY, HoldPolicy.STUDENT)
     if is_policy and not to_rest and model.policy is not None and latent is not None:
-        action = model.policy(latent)
-        if np.isfinite(action).all():
-            return np.clip(action, -1.0, 1.0)
+        return np.clip(model.policy(latent), -1.0, 1.0)
     return np.zeros(model.action_dim, np.float32)

@@ -343,6 +343,11 @@ class PlanExecutor:
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
         verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY
         action = self._hold_action(tick.latent if tick is not None else None)
+        if not is_finite(action):
+            self._faults.latch(
+                f"policy gave a non-finite action at epoch {self._order.epoch}, tick {self._order.tick}"
+            )
+            return self._hold(Reason.FAULT, observed_at_s, tick)
         self._execution.interrupt()
         return self._decision(
             observed_at_s, replace(verdict, kind=DecisionKind.HOLD, reason=reason), action, 0.0

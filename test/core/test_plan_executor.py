@@ -353,11 +353,19 @@ class TestHolding:
         law.tick(observation(2), 0.2)
         np.testing.assert_allclose(decided(law.poll(1.2)).action, expected)
 
-    @pytest.mark.parametrize("policy", [None, lambda _: np.full(ACTION, np.nan, np.float32)])
-    def test_missing_or_non_finite_policy_holds_zeros(self, policy: object) -> None:
-        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY), policy=policy)  # type: ignore[arg-type]
+    def test_missing_policy_holds_zeros(self) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY), policy=None)
         law.tick(observation(0), 0.0)
         np.testing.assert_array_equal(decided(law.poll(1.0)).action, [0.0, 0.0])
+
+    def test_non_finite_action_of_the_policy_latches_a_fault(self) -> None:
+        settings = dataclasses.replace(WAITING, hold=HoldPolicy.POLICY)
+        law = executor(settings, policy=lambda _: np.full(ACTION, np.nan, np.float32))
+        law.tick(observation(0), 0.0)
+        held = decided(law.poll(1.0))
+        assert held.reason is Reason.FAULT
+        np.testing.assert_array_equal(held.action, [0.0, 0.0])
+        assert law.fault == "policy gave a non-finite action at epoch 1, tick 0"
 
     def test_last_action_of_an_earlier_epoch_is_not_held(self) -> None:
         law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.LAST))
@@ -743,6 +751,7 @@ class TestChanges:
         [
             ({"gate.accept": 2.0}, "accept: got 2.0, expected at most replan = 1.0"),
             ({"gate.replan": nan}, "replan: got nan"),
+            ({"gate.correction_rate": 0.5}, "correction_rate: got 0.5, but gate.mode fixed has no rates"),
             ({"executor.max_action": 0.0}, "max_action: got 0.0, expected at least 0.001"),
         ],
     )
@@ -750,7 +759,7 @@ class TestChanges:
         self, driving: PlanExecutor, values: dict[str, float], said: str
     ) -> None:
         with pytest.raises(SettingsError, match=said):
-            driving.change({"gate.correction_rate": 0.5, **values})
+            driving.change({"executor.max_action_rate": 0.5, **values})
         assert decided(driving.tick(observation(1), 0.2)).replan_threshold == 1.0
 
 

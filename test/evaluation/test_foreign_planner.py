@@ -1,6 +1,6 @@
 """A planner of somebody else's under the usual control law."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,22 @@ def test_a_student_that_it_does_not_have_is_refused(tmp_path: Path) -> None:
     parts = ConstantFormat().load_parts(tmp_path)
     with pytest.raises(CheckpointError, match="hold: got student, but this kind of model has no student"):
         make_executor(parts, settings=ExecutorSettings(hold=HoldPolicy.STUDENT))
+
+
+def test_gate_compares_with_the_policy_of_the_model_although_the_student_holds(tmp_path: Path) -> None:
+    def prior(latent: np.ndarray) -> np.ndarray:
+        return latent[:1]
+
+    def student(latent: np.ndarray) -> np.ndarray:
+        return -latent[:1]
+
+    parts = replace(ConstantFormat().load_parts(tmp_path), load_student=lambda _: student)
+    settings = ExecutorSettings(hold=HoldPolicy.STUDENT)
+    without = make_executor(parts, settings=settings)
+    assert without.gate.model.policy is without.model.policy is student
+    of_model = make_executor(replace(parts, model=replace(parts.model, policy=prior)), settings=settings)
+    assert of_model.gate.model.policy is prior
+    assert of_model.model.policy is student
 
 
 def test_a_kind_that_nobody_offers_is_refused() -> None:

@@ -1,7 +1,8 @@
 """What the user may say about the gate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.metric import Metric
@@ -65,6 +66,13 @@ class GateSettings:
     max_steps_ahead: int = setting(
         50, "Actions further from the start of their plan are stale (ticks)", low=0, high=100_000
     )
+
+    def without_rates(self, mode: GateMode) -> "GateSettings":
+        """The same for another mode, with neither thresholds nor rates given."""
+        given: dict[str, Any] = dict.fromkeys(
+            ("accept", "replan", "correction_rate", "false_alarm_rate"), NOT_GIVEN
+        )
+        return replace(self, mode=mode, **given)
 
     def __post_init__(self) -> None:
         check(self)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.gate.calibration import USUAL_RATE, GateCalibration
-from spec_control_ros.core.gate.gate_settings import GateMode, GateSettings
+from spec_control_ros.core.gate.gate_settings import NOT_GIVEN, GateMode, GateSettings
 
 ACCEPT, REPLAN = (
     0.05,
@@ -44,6 +44,13 @@ def thresholds_by_age(
             "mode: got quantile, but the model's card has no thresholds; expected fixed or adaptive, or "
             "`spec-control calibrate` first"
         )
+    if mode in (GateMode.FIXED, GateMode.REGRET):
+        for name in ("correction_rate", "false_alarm_rate"):
+            if (rate := getattr(settings, name)) != NOT_GIVEN:
+                raise SettingsError(
+                    f"{name}: got {rate}, but gate.mode {mode.value} has no rates; expected `accept` and `replan`, or "
+                    "mode quantile"
+                )
     if mode is GateMode.REGRET:
         return _by_regret(settings, calibration)
     if mode is GateMode.FIXED or calibration is None:

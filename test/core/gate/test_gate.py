@@ -273,6 +273,13 @@ def test_gate_refuses_what_needs_more_than_it_has(settings: dict[str, Any], said
         Gate(GateSettings(**settings))
 
 
+@pytest.mark.parametrize("mode", [GateMode.FIXED, GateMode.REGRET, GateMode.AUTO])
+@pytest.mark.parametrize("name", ["correction_rate", "false_alarm_rate"])
+def test_rate_that_the_mode_does_not_have_is_refused(mode: GateMode, name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name}: got 0\.1, but gate.mode \w+ has no rates"):
+        Gate(GateSettings(mode=mode, **{name: 0.1}))  # auto without a calibration is fixed
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
