@@ -44,7 +44,7 @@ def thresholds_by_age(
             "mode: got quantile, but the model's card has no thresholds; expected fixed or adaptive, or "
             "`spec-control calibrate` first"
         )
-    if mode in (GateMode.FIXED, GateMode.REGRET):
+    if mode in (GateMode.FIXED, GateMode.REGRET) or calibration is None:
         for name in ("correction_rate", "false_alarm_rate"):
             if (rate := getattr(settings, name)) != NOT_GIVEN:
                 raise SettingsError(
