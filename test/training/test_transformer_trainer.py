@@ -24,7 +24,7 @@ from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import RandomPolicy
 from spec_control_ros.training.episodes import Episodes, TaskSpec
-from spec_control_ros.training.recording import record, recorded_folder
+from spec_control_ros.training.recording import Group, record, recorded_folder
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
 from spec_control_ros.transformer.format import WEIGHTS, TransformerFormat, load_transformer
@@ -42,9 +42,11 @@ SMALL = TransformerDimensions(width=16, layers=1, heads=2, context=4)
 def settings(small_model: Callable[..., WorldModel], tmp_path: Path) -> TransformerTrainerSettings:
     save_world_model(tmp_path / "world" / WORLD_MODEL, small_model(obs=3), {})
     plant = ShortPlant()
-    with recorded_folder(tmp_path / "data", TaskSpec.of("sliders", plant), 6, 3) as buffer:
-        for _ in record(PlantPool(ShortPlant, 3), RandomPolicy(2, np.random.default_rng(0)), 6, 3, 0, buffer):
-            pass
+    spec, policy = TaskSpec.of("sliders", plant), RandomPolicy(2, np.random.default_rng(0))
+    with recorded_folder(tmp_path / "data", spec, 6, 3) as buffer:
+        for first_seed in (0, 3):
+            episodes, _ = record(PlantPool(ShortPlant, 3), policy, Group("random", first_seed, 3, 0), spec)
+            buffer.extend(episodes)
     return TransformerTrainerSettings(
         task="sliders",
         dataset=str(tmp_path / "data"),
