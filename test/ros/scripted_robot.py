@@ -22,6 +22,7 @@ from spec_control_ros.sim.environment import make_control_plant
 RATE_HZ = 50.0
 CONTROLLER = "forward_command_controller"
 TOPICS = {"joint_states": JointState, "imu/data": Imu, "odom": Odometry}
+EVERY = 1000  # commands that wait for a busy machine: a lost one would look like a step that is too large
 
 
 class ScriptedRobot:
@@ -49,7 +50,7 @@ class ScriptedRobot:
     def appear(self) -> None:
         """The controller begins to listen."""
         self._subscription = self._node.create_subscription(
-            Float64MultiArray, f"{CONTROLLER}/commands", self._on_command, 10
+            Float64MultiArray, f"{CONTROLLER}/commands", self._on_command, EVERY
         )
 
     def disappear(self) -> None:
