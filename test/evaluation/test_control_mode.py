@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.gate import GateCalibration
+from spec_control_ros.core.gate.thresholds import effective_mode, thresholds_by_age
 from spec_control_ros.evaluation.control_mode import MODES, RIVALS, ControlMode, delayed_names, find_modes
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.world_model.card import folder_card
 
 FOLDER = Path(__file__).parents[2] / "config" / "modes"
 
@@ -19,6 +24,15 @@ def test_suffix_is_a_delay() -> None:
     mode = ControlMode.find("two_tower_d3", FOLDER)
     assert (mode.name, mode.file.stem, mode.delay_ticks) == ("two_tower_d3", "two_tower", 3)
     assert ControlMode.find("two_tower", FOLDER).delay_ticks == 0
+
+
+@pytest.mark.parametrize("name", sorted({*MODES, *RIVALS}))
+def test_every_mode_goes_with_a_robot_whose_gate_has_rates(name: str) -> None:
+    given = {"executor": {"gate": {"correction_rate": 0.9, "false_alarm_rate": 0.02}}}
+    parameters = merge(given, read_parameters([ControlMode.find(name, FOLDER).file]))
+    gate = ControllerSettings.of(parameters).gate
+    calibration = GateCalibration.of(folder_card(FOLDER.parents[1] / "models" / "walker-walk"))
+    assert thresholds_by_age(gate, calibration, effective_mode(gate, calibration))
 
 
 def test_only_prior_and_student_have_no_planner() -> None:
