@@ -27,7 +27,7 @@ from spec_control_ros.bringup.parent_death import parent_environment
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import Process, processes
-from spec_control_ros.cli.given_model import find_model, model_and_env
+from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.system import new_log_folder
 from spec_control_ros.cli.terminal import terminal
@@ -88,9 +88,8 @@ class Bench:
         parameters = robot.parameters("realtime")
         real_time = settings_from(RealTimeSettings, parameters.get("executor", {}).get("real_time", {}))
         folder = find_model(options.model or robot.model)
-        model_and_env(
-            folder, robot.environment, ControllerSettings.of(parameters)
-        )  # refuses a model that does not fit
+        # Refuses a model that does not fit
+        ControllerSettings.of(parameters).model_and_env(folder, robot.environment)
         gate = {f"gate.{k}": v for k, v in asdict(ALWAYS_CORRECT).items()}
         over = {**gate, "executor.sensor_timeout_s": 3600.0}  # the echo has its turns
         return cls(folder, parameters, replace(executor, parameters=executor.parameters | over), real_time)

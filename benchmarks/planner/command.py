@@ -25,7 +25,7 @@ from benchmarks.planner.variants import (
 )
 from benchmarks.spread import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
-from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
+from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
@@ -104,8 +104,8 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
     mode = read_parameters([robot.config / "modes" / f"{BASELINE}.yaml"])
     controller = ControllerSettings.of(merge(robot.parameters(), mode))
     if options.episodes:
-        model_and_env(
-            folder, robot.environment, controller
+        controller.model_and_env(
+            folder, robot.environment
         )  # refuses what does not fit before anything is measured
     return folder.world_model(options.device, controller.task_index)[0], controller
 
@@ -117,7 +117,7 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    model, plant = model_and_env(folder, robot_of(folder, "").environment, controller)
+    model, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
     episodes = compare_returns(
         measured_variants,
         folder,

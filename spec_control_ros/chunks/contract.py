@@ -1,7 +1,7 @@
 """The contract with a chunk policy: what it is given of our observation, and what its actions mean."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import check, setting, settings_from
 
 FILE = "policy.yaml"  # in the model's folder
 Ranges = tuple[tuple[int, int], ...]
@@ -60,15 +60,12 @@ class ChunkContract:
         values = read_yaml(path)
         if not isinstance(values, dict):
             raise SettingsError(f"{path}: got a {type(values).__name__}, expected names and values")
-        known = [spec.name for spec in fields(cls)]
-        if unknown := sorted(map(str, values.keys() - set(known))):
-            raise SettingsError(f"{path}: {unknown[0]}: unknown, expected one of {', '.join(known)}")
         try:
             features = {str(name): _ranges(of) for name, of in values.pop("features", {}).items()}
             given: dict[str, Any] = {
                 name: tuple(map(float, of)) if isinstance(of, list) else of for name, of in values.items()
             }
-            return cls(**given, features=features)
+            return settings_from(cls, {**given, "features": features})
         except (SettingsError, AttributeError, TypeError, ValueError) as error:
             raise SettingsError(f"{path}: {error}") from None
 

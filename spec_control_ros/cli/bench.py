@@ -53,9 +53,9 @@ class BenchOptions:
     report: Path | None
     json: Path | None
     csv: Path | None
-    has_ros: bool  # through the nodes as well, in lockstep
-    has_realtime: bool  # and with a plant that does not wait
-    has_card: bool
+    has_ros: bool = False  # through the nodes as well, in lockstep
+    has_realtime: bool = False  # and with a plant that does not wait
+    has_card: bool = False
     delays: str = ""  # ticks that plans take, as 0,2,6, for every mode; empty: as the modes' names say
     disturb: str = ""  # as `push` or `push:0.3,1`, or all; empty: nothing disturbs
     grid: tuple[str, ...] = ()  # settings with their values, all combinations of which are modes as well

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
+from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.decision import DecisionKind
@@ -62,7 +62,7 @@ def calibrate(
     refuse_folder(folder.path)
     robot = robot_of(folder, robot_name)
     controller = _controller(robot, corrector, params)
-    world_model, plant = model_and_env(folder, robot.environment, controller)
+    world_model, plant = controller.model_and_env(folder, robot.environment)
     operation = CalibrationRollouts(folder, world_model, plant, controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)
@@ -128,12 +128,14 @@ def calibrate_by_regret(
     found = candidates(losses, controller.gate.metric)
     planner = replace(controller.planner, queue_length=len(found[0].replan) - 1)
     controller = replace(controller, planner=planner)
-    operation = CalibrationRollouts(folder, *model_and_env(folder, robot.environment, controller), controller)
+    operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + episodes), terminal()
     replanning, *rows = _tried(operation, calibration, found, seeds, console)
     console.print(_candidates([replanning, *rows]))
     best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
     measured = {
+        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "hardware": hardware_info(),
         "seeds": [seeds.start, seeds.stop - 1],
         "share": share,
         "replanning": replanning,
@@ -152,7 +154,7 @@ def _tried(
     console: Console,
 ) -> Iterator[dict[str, Any]]:
     """What whole episodes return that replan at every tick, and then under each candidate."""
-    gate = operation.settings.gate.without_rates(GateMode.REGRET)
+    gate = operation.settings.gate.in_mode(GateMode.REGRET)
     always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
     for i, each in enumerate([None, *found]):
         name = f"candidate {i} of {len(found)}" if each else "replanning"

@@ -20,12 +20,12 @@ from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.cli.given_model import find_model, model_and_env
+from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import progress, terminal
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
-from spec_control_ros.evaluation.parallel import Engine, Workers
+from spec_control_ros.evaluation.parallel import Engine, Workers, runner_of
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
@@ -75,7 +75,8 @@ def collect(options: CollectOptions) -> None:
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
     controller = ControllerSettings.of(robot.parameters())
     subject = CollectSubject(robot.environment, folder.path, controller, plants)
-    runner = subject.runner()
+    runner = runner_of(subject)
+    assert isinstance(runner, CollectRunner)
     for name in names:
         runner.policy(name, options.seed)
     seed = FIRST_SEED + options.seed * options.episodes * len(names)
@@ -119,7 +120,7 @@ class CollectRunner:
     def __init__(self, subject: CollectSubject):
         torch.set_num_threads(1)
         folder, controller = ModelFolder(subject.model), subject.controller
-        self._model, self.plant = model_and_env(folder, subject.task, controller)
+        self._model, self.plant = controller.model_and_env(folder, subject.task)
         self._mppi, self._task = controller.planner.mppi, subject.task
         repeat = repeat_of(folder.card(), controller.action_repeat)
         self._pool = PlantPool(partial(make_env, subject.task, repeat), subject.plants)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import find_model, model_and_env, robot_of
+from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import NONE
@@ -25,10 +25,15 @@ from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.evaluation.parallel import Engine, Subject, Workers
+from spec_control_ros.evaluation.parallel import Engine, Subject, Workers, runner_of
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import open_gate
-from spec_control_ros.training.correction_data import GatheredEpisode, GatheringSubject, concatenate
+from spec_control_ros.training.correction_data import (
+    GatheredEpisode,
+    Gathering,
+    GatheringSubject,
+    concatenate,
+)
 from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card
@@ -66,9 +71,11 @@ def distill_correctors(options: DistillOptions, settings: DistillSettings) -> No
     refuse_folder(folder.path)
     robot = robot_of(folder, options.robot)
     controller = _controller(robot, options)
-    model, _ = model_and_env(folder, robot.environment, controller)
     workers = Workers(options.engine, console.print)
     subject = GatheringSubject(robot.environment, folder.path, controller, settings.draws, settings.window)
+    gathering = runner_of(subject)
+    assert isinstance(gathering, Gathering)
+    model = gathering.model
     shipped = CORRECTORS if options.has_student_only else ()
     finished = [folder.learned_corrector(kind, tick_model(model)) for kind in shipped]
     last: Round | None = None

@@ -14,6 +14,7 @@ from spec_control_ros.cli.options import (
     MAX_PROCESSES,
     Bag,
     Corrector,
+    Csv,
     DrivenRobot,
     Json,
     Mode,
@@ -527,7 +528,7 @@ def bench(
         Path | None, typer.Option(help="Folder for page and results [default: results/bench-ROBOT]")
     ] = None,
     json: Json = None,
-    csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
+    csv: Csv = None,
     disturb: Annotated[
         str,
         typer.Option(
@@ -597,7 +598,7 @@ def sweep(
         Path | None, typer.Option(help="Folder for page and results [default: results/sweep-ROBOT]")
     ] = None,
     json: Json = None,
-    csv: Annotated[Path | None, typer.Option(help="CSV file to write")] = None,
+    csv: Csv = None,
 ) -> None:
     """Compare all combinations of settings on the same model and seeds; an interrupted sweep continues."""
     report = report or Path("results") / f"sweep-{file_name(robot.removesuffix('.yaml'))}"
@@ -619,9 +620,6 @@ def sweep(
         report=report,
         json=json,
         csv=csv,
-        has_ros=False,
-        has_realtime=False,
-        has_card=False,
         grid=tuple(set),
     )
     raise typer.Exit(run_benchmark(options))

@@ -59,6 +59,7 @@ RecordedNamespace = Annotated[
 Workers = Annotated[
     int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
 ]
+Csv = Annotated[Path | None, typer.Option(help="CSV file to write")]
 On = Annotated[
     str,
     typer.Option(

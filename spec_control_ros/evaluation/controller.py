@@ -10,6 +10,11 @@ from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import check, setting, settings_from
+from spec_control_ros.evaluation.fit import fitting_env
+from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.plant import Plant
+from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 
@@ -34,6 +39,17 @@ class ControllerSettings:
     def configured(self, parts: ExecutorParts) -> ExecutorParts:
         """What an executor takes from a model, configured as these settings say."""
         return replace(parts, corrector=self.corrector, gate=self.gate, settings=self.executor)
+
+    def model_and_env(self, folder: ModelFolder, environment: str) -> tuple[WorldModel, Plant]:
+        """The model of a folder, and the environment of that name, if the model fits it.
+
+        Raises:
+            SpecControlError: there is no such environment, or the model does not fit.
+        """
+        model, card = folder.world_model(task_index=self.task_index)
+        lengths = model.dims.obs, model.dims.action
+        repeat, index = self.action_repeat, self.task_index
+        return model, fitting_env(make_env, folder.path.name, card, environment, repeat, index, lengths)
 
     def for_delay(self, delay_ticks: int) -> "ControllerSettings":
         """These settings with queues as long as it takes where plans take so many ticks.

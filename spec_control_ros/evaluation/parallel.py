@@ -103,7 +103,7 @@ class Workers:
             SpecControlError: a trial raised it.
         """
         if not self._engine.shards(len(trials)):
-            yield from zip(trials, map(_runner(subject).run, trials), strict=True)
+            yield from zip(trials, map(runner_of(subject).run, trials), strict=True)
             self.processors[processor()] += len(trials)
             return
         size = ceil(len(trials) / max(1, self._engine.shards(len(trials))))
@@ -196,14 +196,14 @@ def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[Answer
 
 def _answer(subject: AnySubject[Any, Any], trial: Any) -> Answer:
     try:
-        return Answer(_runner(subject).run(trial), processor())
+        return Answer(runner_of(subject).run(trial), processor())
     except SpecControlError as error:
         return Answer(error, processor())
 
 
 @lru_cache(maxsize=1)
-def _runner(subject: AnySubject[Any, Any]) -> Runner[Any, Any]:
-    """The runner of this process, which keeps models and plants from one shard to the next."""
+def runner_of(subject: AnySubject[Any, Any]) -> Runner[Any, Any]:
+    """The runner of this process for a subject, which keeps models and plants from one call to the next."""
     return subject.runner()
 
 

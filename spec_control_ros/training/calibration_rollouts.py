@@ -150,7 +150,7 @@ class CalibrationRollouts:
 
 def open_gate(settings: GateSettings) -> GateSettings:
     """A gate that corrects every tick and never drops the queue for its mismatch."""
-    return replace(settings.without_rates(GateMode.FIXED), accept=0.0, replan=1e9)
+    return replace(settings.in_mode(GateMode.FIXED), accept=0.0, replan=1e9)
 
 
 def normal_episodes(episodes: Sequence[GatedEpisode]) -> list[GatedEpisode]:

@@ -15,8 +15,6 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.correctors.feature_window import FeatureWindow
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import fitting_env
-from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.teacher import Teacher
@@ -108,10 +106,8 @@ class GatheringSubject:
 
     def runner(self) -> "Gathering":
         """Gathers its episodes in this process."""
-        folder, own = ModelFolder(self.model), self.controller
-        model, card = folder.world_model(task_index=own.task_index)
-        lengths, index = (model.dims.obs, model.dims.action), own.task_index
-        plant = fitting_env(make_env, self.model.name, card, self.task, own.action_repeat, index, lengths)
+        own = self.controller
+        model, plant = own.model_and_env(ModelFolder(self.model), self.task)
         teacher = Teacher(model, own.planner.mppi, self.draws, precision=own.planner.precision)
         torch.set_num_threads(1)
         return Gathering(model, plant, own, teacher, self.window)
@@ -136,7 +132,7 @@ class Gathering:
         teacher: Teacher,
         window: int,
     ):
-        self._plant, self._teacher, self._window = plant, teacher, window
+        self.model, self._plant, self._teacher, self._window = model, plant, teacher, window
         self._controller = replace(controller, gate=open_gate(controller.gate))
         self._tick_model = tick_model(model)
         self._planner = TDMPC2Planner(model, controller.planner, control_period_s=plant.control_period_s)

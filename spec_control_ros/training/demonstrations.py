@@ -11,7 +11,7 @@ from spec_control_ros.training.collection_policies import NoisyPolicy
 from spec_control_ros.training.collector import episode_returns
 from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.expert import ExpertActor
-from spec_control_ros.training.recording import recorded_folder
+from spec_control_ros.training.recording import groups_of, recorded_folder
 from spec_control_ros.training.trainer_settings import TrainerSettings
 
 FIRST_SEED = 5_000_000  # of episodes
@@ -65,7 +65,5 @@ def _record(
     total, plants = settings.expert_episodes, settings.collection.plants
     first = FIRST_SEED + settings.seed * total
     with recorded_folder(folder, spec, total, plants) as buffer:
-        for done in range(0, total, plants):
-            count = min(plants, total - done)
-            seeds = range(first + done, first + done + count)
-            episode_returns(pool, range(count), seeds, policy, buffer)
+        for group in groups_of(["expert"], total, plants, first, settings.seed):
+            episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)

@@ -97,6 +97,11 @@ class Group:
     episodes: int
     noise_seed: int  # of everything random in the policy
 
+    @property
+    def seeds(self) -> range:
+        """Seeds of the episodes."""
+        return range(self.first_seed, self.first_seed + self.episodes)
+
 
 def groups_of(policies: Sequence[str], episodes: int, plants: int, first_seed: int, seed: int) -> list[Group]:
     """The groups that make up so many episodes of each policy, at most `plants` in each, in their order."""
@@ -112,8 +117,7 @@ def record(
 ) -> tuple[EpisodeArrays, NDArray[np.float64]]:
     """The episodes of a group, and their returns."""
     buffer = ReplayBuffer(spec, group.episodes, spare=0)
-    seeds = range(group.first_seed, group.first_seed + group.episodes)
-    returns = episode_returns(pool, range(group.episodes), seeds, policy, buffer)
+    returns = episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)
     return buffer.arrays, returns
 
 

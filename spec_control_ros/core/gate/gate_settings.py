@@ -67,8 +67,8 @@ class GateSettings:
         50, "Actions further from the start of their plan are stale (ticks)", low=0, high=100_000
     )
 
-    def without_rates(self, mode: GateMode) -> "GateSettings":
-        """The same for another mode, with neither thresholds nor rates given."""
+    def in_mode(self, mode: GateMode) -> "GateSettings":
+        """The same in another mode, with neither thresholds nor rates given."""
         given: dict[str, Any] = dict.fromkeys(
             ("accept", "replan", "correction_rate", "false_alarm_rate"), NOT_GIVEN
         )
