@@ -2,8 +2,9 @@
 
 Data comes from episodes under the speculating controller itself, so that a corrector sees the states that it causes
 (DAgger): in the first round uncorrected and under the policy prior, in turn, later under the correctors of the round
-before, in turn. Every network learns from all of it. The student is a policy that needs no plan; no data is gathered
-under it, so that the correctors are the same with and without it.
+before, in turn. Every network learns from all of it. The student is a policy that needs no plan. Where it is trained
+alone, the episodes of later rounds are its own; else none are, so that the correctors are the
+same with and without it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -78,7 +79,8 @@ def distill(
     for number in range(settings.rounds):
         first = settings.seed + number * settings.episodes
         episodes = [
-            GatheredEpisode(drivers[index % len(drivers)], first + index, with_other_phases=True)
+            # A student sees no plan, so that other phases of plans would show it nothing new.
+            GatheredEpisode(drivers[index % len(drivers)], first + index, with_other_phases=not correctors)
             for index in range(settings.episodes)
         ]
         for episode, part in gather(episodes):
@@ -88,7 +90,7 @@ def distill(
         networks = {kind: new_corrector(kind, dims, settings) for kind in kinds}
         for network in networks.values():
             fit(network, everything, settings)
-        drivers = [networks[kind] for kind in kinds if kind in CORRECTORS] or drivers
+        drivers = [networks[STUDENT]] if correctors else [networks[k] for k in CORRECTORS]
         yield Round(networks, len(everything))
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.correctors.student import Student
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant, make_env
@@ -134,7 +135,7 @@ def test_rounds_gather_under_the_correctors_of_the_round_before(
     assert set(rounds[1].networks) == {"two_tower", "temporal", "student"}
 
 
-def test_student_alone_is_fitted_to_episodes_of_finished_correctors(
+def test_student_alone_is_fitted_to_episodes_of_finished_correctors_and_then_to_its_own(
     gathering: Gathering, model: WorldModel
 ) -> None:
     driven: list[object] = []
@@ -144,11 +145,12 @@ def test_student_alone_is_fitted_to_episodes_of_finished_correctors(
         return [(episode, gathering.run(episode)) for episode in episodes]
 
     finished = new_corrector("two_tower", model.dims, SETTINGS).eval()
-    short = replace(SETTINGS, updates=5, episodes=3, rounds=1)
+    short = replace(SETTINGS, updates=5, episodes=3, rounds=2)
     *_, last = distill(gather, model.dims, short, [finished])
     assert last is not None
     assert set(last.networks) == {"student"}
     assert (driven[0], driven[2]) == (None, finished)
+    assert [type(driver) for driver in driven[3:]] == [Student] * 3
 
 
 def test_draws_of_the_teacher_are_averaged(model: WorldModel, data: CorrectionData) -> None:
