@@ -124,7 +124,11 @@ setup(
             ),
         ],
         f"{PACKAGE}.correctors": [
-            f"{name} = {PACKAGE}.world_model.model_folder:load_{name}" for name in ("two_tower", "temporal")
+            f"policy = {PACKAGE}.core.feedback:load_policy",
+            *(
+                f"{name} = {PACKAGE}.world_model.model_folder:load_{name}"
+                for name in ("two_tower", "temporal")
+            ),
         ],
     },
 )

@@ -31,6 +31,7 @@ COLOURS = {
     "open_loop_2": "#d4a72c",
     "open_loop_3": "#bf8700",
     "open_loop_6": "#7d4e00",
+    "feedback": "#0b7285",
     "two_tower": "#2ea043",
     "temporal": "#1f6feb",
     "quantile": "#bf3989",

@@ -21,8 +21,9 @@ GROUP = "spec_control_ros.correctors"  # of entry points
 NONE = "none"  # the name of no corrector: queued actions stay as they are
 AUTO = "auto"  # the one that is best for the model, none included
 CORRECTOR = (
-    "corrector of the model by name: two_tower, temporal, or another that an installed package offers; none; auto: the "
-    "quickest of those that return as much as any, none included"
+    "corrector of the model by name: two_tower, temporal, policy (feedback by the model's policy, untrained), or "
+    "another that an installed package offers; none; auto: the quickest trained one that returns as much as any, none "
+    "included"
 )
 
 

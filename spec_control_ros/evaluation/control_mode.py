@@ -16,6 +16,7 @@ MODES = (
     "open_loop_2",
     "open_loop_3",
     "open_loop_6",
+    "feedback",
     "two_tower",
     "temporal",
     "quantile",
