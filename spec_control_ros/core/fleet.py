@@ -28,18 +28,35 @@ class Fleet:
     """
 
     def __init__(self, load: Callable[[Any], Planner], settings: Any, seeds: Mapping[str, int | None]):
-        chosen = {robot: settings.seed if seed is None else seed for robot, seed in seeds.items()}
-        self._first = load(replace(settings, seed=next(iter(chosen.values()))))
+        self._load, self._settings = load, settings
+        first, seed = next(iter(seeds.items()), ("", None))
+        self._first = self._loaded(seed)
         refuse_unheard_changes(self._first, settings)
-        self._first.warm_up()
         self.spec = self._first.spec
-        self._planners: dict[str, Planner] = dict(zip(seeds, [self._first], strict=False))
-        for robot in list(seeds)[1:]:
-            self._planners[robot] = self._of_robot(load, settings, chosen[robot])
         self._is_together = isinstance(self._first, SharedPlanner)
+        self._planners = {first: self._first} if seeds else {}
+        self._to_load: dict[
+            str, int | None
+        ] = {}  # seeds of robots whose planner is loaded for their first plan
+        for robot, seed in list(seeds.items())[1:]:
+            self._planners[robot] = self._of_robot(seed)
+
+    def add(self, robot: str, seed: int | None) -> None:
+        """Plan for one more robot; a planner that cannot be shared is loaded when its first plan is asked for."""
+        if isinstance(self._first, SharedPlanner):
+            self._planners[robot] = self._of_robot(seed)
+        else:
+            self._to_load[robot] = seed
+
+    def remove(self, robot: str) -> None:
+        """Forget a robot for which nothing is to be planned any more."""
+        self._to_load.pop(robot, None)
+        self._planners.pop(robot, None)
 
     def plan(self, robots: Sequence[str], requests: Sequence[PlanRequest]) -> list[Plan | PlanningError]:
         """The plan of each robot's request, or why there is none."""
+        for robot in self._to_load.keys() & robots:
+            self._planners[robot] = self._of_robot(self._to_load.pop(robot))
         planners = [self._planners[robot] for robot in robots]
         if self._is_together and isinstance(self._first, SharedPlanner):
             return self._first.plan_together(planners, requests)
@@ -50,40 +67,48 @@ class Fleet:
 
         Products may be rounded otherwise in a batch; that depends on the processor and its libraries.
         """
-        robots = list(self._planners)[:batch]
-        rng = np.random.default_rng(0)
-        requests = [
-            PlanRequest(CHECK_EPOCH, 0, 0, Reason.EMPTY, rng.standard_normal(self.spec.obs_dim, np.float32))
-            for _ in robots
+        if not isinstance(first := self._first, SharedPlanner):
+            return True
+        rows = np.random.default_rng(0).standard_normal((batch, self.spec.obs_dim), np.float32)
+        requests = [PlanRequest(CHECK_EPOCH, 0, 0, Reason.EMPTY, row) for row in rows]
+        together = first.plan_together([first.for_robot(seed) for seed in range(batch)], requests)
+        alone = [
+            first.plan_together([first.for_robot(seed)], [request])[0]
+            for seed, request in enumerate(requests)
         ]
-        together, alone = self.plan(robots, requests), []
-        for robot, request in zip(robots, requests, strict=True):
-            self._planners[robot].reset()
-            alone += self.plan([robot], [request])
-            self._planners[robot].reset()
-        self._is_together &= all(map(_are_same, together, alone))
+        self._is_together = all(map(_are_same, together, alone))
         return self._is_together
 
     def change(self, settings: Any) -> None:
         """Plan by other settings from now on, of which only live ones differ."""
-        for planner in self._planners.values():
+        self._settings = settings
+        for planner in {id(p): p for p in (self._first, *self._planners.values())}.values():
             if isinstance(planner, ChangeablePlanner):
                 planner.change(settings)
 
-    def statistics(self) -> dict[str, object]:
-        """What diagnostics are to show of the first robot's last plan."""
-        return self._first.statistics()
+    def statistics(self, robot: str) -> dict[str, object]:
+        """What diagnostics are to show of a robot's last plan."""
+        planner = self._planners.get(robot)
+        return {} if planner is None else planner.statistics()
 
-    def _of_robot(self, load: Callable[[Any], Planner], settings: Any, seed: int) -> Planner:
+    def _of_robot(self, seed: int | None) -> Planner:
         if isinstance(self._first, SharedPlanner):
-            return self._first.for_robot(seed)
-        planner = load(replace(settings, seed=seed))
+            return self._first.for_robot(self._settings.seed if seed is None else seed)
+        return self._loaded(seed)
+
+    def _loaded(self, seed: int | None) -> Planner:
+        planner = self._load(self._settings if seed is None else replace(self._settings, seed=seed))
         planner.warm_up()
         return planner
 
 
+def is_pattern(robot: str) -> bool:
+    """Whether a word names robots that are to be found, as in `fleet_*`."""
+    return any(sign in robot for sign in "*?[")
+
+
 def robots_in(text: str) -> dict[str, int | None]:
-    """The robots that a parameter names, `left right:7`, with the seed of each that has one.
+    """The robots or patterns that a parameter names, `left right:7`, with the seed of each that has one.
 
     Raises:
         SettingsError: a seed is none, or a robot is named twice.

@@ -50,6 +50,7 @@ class PlanSchedule:
         self._batch = batch
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by robot
         self._waiting: dict[str, PlanJob] = {}  # by robot
+        self._in_hand: frozenset[str] = frozenset()  # robots
         self._next_turn_s: dict[str, float] = {}  # of a robot's next request, at the earliest
         self._plan_s: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT_BATCHES))
         self._free_at_s = -inf  # when the batch in hand is expected to be done
@@ -80,13 +81,22 @@ class PlanSchedule:
         for job in batch:
             del self._waiting[job.robot]
             self._next_turn_s[job.robot] = job.turn_s + job.period_s
+        self._in_hand = frozenset(job.robot for job in batch)
         self._free_at_s = now_s + sum(self._expected_s(job.fleet) for job in batch)
         return batch
 
     def done(self, fleet: str, plans: int, now_s: float, took_s: float) -> None:
         """Note that a batch is done."""
-        self._free_at_s = now_s
+        self._free_at_s, self._in_hand = now_s, frozenset()
         self._plan_s[fleet].append(took_s / plans)
+
+    def forget(self, robot: str) -> bool:
+        """Drop all about a robot that has gone; False while a plan is being made for it: ask again later."""
+        if robot in self._in_hand:
+            return False
+        for known in (self._waiting, self._next_turn_s, self.counts):
+            known.pop(robot, None)
+        return True
 
     def _turn(self, job: PlanJob) -> float:
         latest = job.received_s + LONGEST_DEBT_S

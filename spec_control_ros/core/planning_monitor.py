@@ -27,6 +27,10 @@ class PlanningMonitor:
         """A search gave no plan for a robot."""
         self._failing.add(robot)
 
+    def forget(self, robot: str) -> None:
+        """A robot is not planned for any more."""
+        self._failing.discard(robot)
+
     def health(self) -> Health:
         """How the planner has done since the last call."""
         times_s, self._times_s = self._times_s, []

@@ -26,6 +26,7 @@ from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.plan_service import PlanService
 from spec_control_ros.ros.planning_thread import PlanningThread
 from spec_control_ros.ros.real_time import cpus_of, pin_to
+from spec_control_ros.ros.robot_finder import RobotFinder
 from spec_control_ros.ros.served_fleet import FleetSettings, ServedFleet
 from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
@@ -40,8 +41,14 @@ class PlannerNodeSettings:
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
     robots: str = setting(
         "",
-        "Namespaces of the robots to serve, each with a seed if it is to have its own: left right:7; "
-        "empty: the node's own",
+        "Namespaces of the robots to serve, or patterns as in fleet_* of those to be found, each with a seed "
+        "if it is to have its own: left right:7; empty: the node's own",
+    )
+    found_robots: int = setting(
+        16, "Largest number of robots that are found by patterns and served at a time", low=1, high=256
+    )
+    found_grace_s: float = setting(
+        30.0, "Time after which a found robot that has gone loses its place (s)", low=1.0
     )
     fleets: Mapping[str, FleetSettings] = by_name(
         FleetSettings, "Robots of further models, by names of your own"
@@ -64,16 +71,11 @@ class PlannerNodeSettings:
         check(self)
         cpus_of(self.cpus)
         robots = [
-            *self.seeds,
+            *robots_in(self.robots),
             *(robot for fleet in self.fleets.values() for robot in robots_in(fleet.robots)),
         ]
         if twice := [robot for robot, times in Counter(robots).items() if times > 1]:
             raise SettingsError(f"robots: got {twice[0]!r} in two fleets, expected each robot once")
-
-    @property
-    def seeds(self) -> dict[str, int | None]:
-        """Robots of the first model with their seeds; the node's own namespace is the empty one."""
-        return robots_in(self.robots) or {"": None}
 
 
 class PlannerNode(LifecycleProcessNode):
@@ -118,19 +120,21 @@ class PlannerNode(LifecycleProcessNode):
                 raise error
             time.sleep(WARM_UP_LOOK_S)  # an event's wait with a time-out may go by the system clock
         for fleet in self._fleets.values():
-            assert fleet.fleet is not None  # it is loaded
             for robot in fleet.seeds:
-                self._plan_services[robot] = PlanService(
-                    self,
-                    robot,
-                    fleet.fleet.spec,
-                    partial(self._accept, robot, fleet),
-                    partial(self._count, robot, "refused"),
-                )
+                self._add_service(robot, fleet)
 
     def activate(self) -> None:
         """Offer plans, once nobody else does."""
-        names = [name for service in self._plan_services.values() for name in service.names]
+        named = {robot for fleet in self._fleets.values() for robot in fleet.seeds}
+        self._finder = RobotFinder(
+            self,
+            lambda robot: robot not in named and self._fleet_of(robot) is not None,
+            (self._settings.found_robots, self._settings.found_grace_s),
+            self._serve_found,
+            self._release_found,
+        )
+        self._claimed = set(named)
+        names = [name for robot in named for name in self._plan_services[robot].names]
         self._claim = SoleClaim(self, names, lambda: None, self.fail, self.joined_s)
         self._watch = self.create_timer(0.1, self._end_on_thread_error)
         self._offer_timer = self.create_timer(0.05, self._offer_once_alone)
@@ -139,6 +143,7 @@ class PlannerNode(LifecycleProcessNode):
         """Offer plans no more; those that are being made are still published."""
         for timer in (self._watch, self._offer_timer):
             self.destroy_timer(timer)
+        self._finder.stop()
         self._claim.release()
         for service in self._plan_services.values():
             service.withdraw()
@@ -148,20 +153,54 @@ class PlannerNode(LifecycleProcessNode):
         self._thread.stop()
         for service in self._plan_services.values():
             service.close()
+        self._plan_services = {}
         for fleet in self._fleets.values():
             fleet.fleet = None
         del self._thread
 
     def _prepare(self) -> None:
-        specs = [fleet.load(self._resources, self._settings.batch).spec for fleet in self._fleets.values()]
+        batch, found = self._settings.batch, self._settings.found_robots
+        specs = [fleet.load(self._resources, batch, found).spec for fleet in self._fleets.values()]
         # A plan that is made ahead may take as long as a queue lasts; no queue lasts longer.
         objective_s = self._settings.slo_s or min(s.queue_length * s.control_period_s for s in specs)
         self._monitor = PlanningMonitor(objective_s or inf)
 
+    def _add_service(self, robot: str, fleet: ServedFleet) -> None:
+        assert fleet.fleet is not None  # it is loaded
+        accept, refused = partial(self._accept, robot, fleet), partial(self._count, robot, "refused")
+        self._plan_services[robot] = PlanService(self, robot, fleet.fleet.spec, accept, refused)
+
+    def _fleet_of(self, robot: str) -> ServedFleet | None:
+        fleets = self._fleets.values()
+        named = (fleet for fleet in fleets if robot in fleet.seeds)
+        return next(named, None) or next((fleet for fleet in fleets if fleet.seeks(robot)), None)
+
+    def _serve_found(self, robot: str) -> None:
+        if robot not in self._plan_services and (fleet := self._fleet_of(robot)) is not None:
+            fleet.add(robot)
+            self._add_service(robot, fleet)
+        self._claimed.add(robot)
+        self._offer_timer.reset()
+
+    def _release_found(self, robot: str) -> bool:
+        """Serve a robot no more; False while its last plan is being made."""
+        self._claimed.discard(robot)
+        if (service := self._plan_services.get(robot)) is None:
+            return True
+        service.withdraw()
+        if not self._thread.alter(lambda: self._schedule.forget(robot)):
+            return False
+        self._plan_services.pop(robot).close()
+        self._monitor.forget(robot)
+        self._slowest_s.pop(robot, None)
+        if (fleet := self._fleet_of(robot)) is not None:
+            fleet.remove(robot)
+        return True
+
     def _offer_once_alone(self) -> None:
         if not self._claim.is_held:
             return
-        offered = [service.offer_once_alone() for service in self._plan_services.values()]
+        offered = [self._plan_services[robot].offer_once_alone() for robot in self._claimed]
         if all(offered):
             self._offer_timer.cancel()
 
@@ -219,23 +258,24 @@ class PlannerNode(LifecycleProcessNode):
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
             planning = self._monitor.health()
-            values = self._counts() | self._statistics() | planning.values
-            health = Health(planning.finding, values)
+            finding, values = planning.finding, self._of_robots() | planning.values
+            if (refused := self._finder.refused) and finding.level is Level.OK:
+                finding = Finding(Level.WARN, f"not served: {', '.join(refused[:5])}")
+            health = Health(finding, values)
         self._diagnostics.publish(health)
 
-    def _counts(self) -> dict[str, object]:
-        """What became of the requests of all robots; where there are several, of each as well."""
+    def _of_robots(self) -> dict[str, object]:
+        """What became of the requests of all robots, and planners' statistics; of each where there are several."""
         counts = {robot: Counter(self._schedule.counts[robot]) for robot in self._plan_services}
         values: dict[str, object] = {"superseded": 0, **sum(counts.values(), Counter())}
-        if len(counts) > 1:
-            for robot, own in counts.items():
-                values |= {f"{robot}.{what}": count for what, count in own.items()}
-                values[f"{robot}.slowest_s"] = f"{self._slowest_s.pop(robot, 0.0):.4f}"
+        for robot, own in counts.items():
+            fleet = self._fleet_of(robot)
+            statistics = {} if fleet is None else fleet.statistics(robot)
+            if len(counts) == 1 and fleet is not None and robot in fleet.seeds:
+                return values | statistics
+            slowest = {"slowest_s": f"{self._slowest_s.pop(robot, 0.0):.4f}"}
+            values |= {f"{robot}.{name}": value for name, value in {**own, **statistics, **slowest}.items()}
         return values
-
-    def _statistics(self) -> dict[str, object]:
-        first = next(iter(self._fleets.values())).fleet
-        return {} if first is None else first.statistics()
 
 
 def main(kind: PlannerFormat | None = None) -> None:

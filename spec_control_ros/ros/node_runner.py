@@ -50,7 +50,7 @@ class ProcessNode(Node):
 
     def destroy_node(self) -> None:
         """Give up what the node has, then go."""
-        for give_up in self.at_destruction:
+        for give_up in list(self.at_destruction):
             give_up()
         super().destroy_node()
 

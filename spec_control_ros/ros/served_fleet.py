@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rcl_interfaces.msg import ParameterEvent
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.fleet import Fleet, robots_in
+from spec_control_ros.core.fleet import Fleet, is_pattern, robots_in
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.settings import check, live_fields, replaced, setting
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
@@ -23,7 +25,8 @@ class FleetSettings:
 
     model: str = setting("", "Name of a shipped model, or path of a model folder")
     robots: str = setting(
-        "", "Namespaces of the robots, each with a seed if it is to have its own: left right:7"
+        "",
+        "Namespaces of the robots, or patterns as in fleet_*, each with a seed if it is to have its own: left right:7",
     )
     task_index: int = setting(
         -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
@@ -56,7 +59,9 @@ class ServedFleet:
         is_last: bool,
     ):
         self._node, self.name, self._settings = node, name, settings
-        self.seeds = robots_in(settings.robots) or {"": None}
+        robots = robots_in(settings.robots) or {"": None}
+        self.seeds = {robot: seed for robot, seed in robots.items() if not is_pattern(robot)}
+        self._patterns = {robot: seed for robot, seed in robots.items() if is_pattern(robot)}
         self.format = kind or format_of(settings.model)
         prefix = f"fleets.{name}.planner." if name else "planner."
         self._planner_settings: Any = declare_settings(
@@ -65,14 +70,34 @@ class ServedFleet:
         self.objective = 0  # counts what live parameters have changed
         self.fleet: Fleet | None = None
         LiveParameters(node, self._planner_settings, self._prepare_change, prefix)
-        self._changes = [
-            node.create_publisher(ParameterEvent, f"{robot}/parameters", LATEST)
-            for robot in self.seeds
-            if robot and live_fields(self._planner_settings)
-        ]
+        self._changes: dict[str, Publisher] = {}  # by robot
+        for robot in self.seeds:
+            self._hear_changes(robot)
 
-    def load(self, resources: PlannerResources, batch: int) -> Fleet:
-        """Load the model and warm the planner up."""
+    def seeks(self, robot: str) -> bool:
+        """Whether a pattern is for a robot of this namespace."""
+        return any(fnmatchcase(robot, pattern) for pattern in self._patterns)
+
+    def statistics(self, robot: str) -> dict[str, object]:
+        """What diagnostics are to show of a robot's last plan."""
+        return {} if self.fleet is None else self.fleet.statistics(robot)
+
+    def add(self, robot: str) -> None:
+        """Plan for a robot that was found, too."""
+        assert self.fleet is not None  # robots are looked for when it is loaded
+        pattern = next(pattern for pattern in self._patterns if fnmatchcase(robot, pattern))
+        self.fleet.add(robot, self._patterns[pattern])
+        self._hear_changes(robot)
+
+    def remove(self, robot: str) -> None:
+        """Plan no more for a robot that was found."""
+        if self.fleet is not None:
+            self.fleet.remove(robot)
+        if (publisher := self._changes.pop(robot, None)) is not None:
+            self._node.destroy_publisher(publisher)
+
+    def load(self, resources: PlannerResources, batch: int, found: int) -> Fleet:
+        """Load the model and warm the planner up; `found`: how many robots may be found."""
         folder, task = model_folder(self._settings.model), self._settings.task_index
         self.fleet = Fleet(
             lambda settings: self.format.load_planner(
@@ -82,12 +107,17 @@ class ServedFleet:
             self.seeds,
         )
         logger, name = self._node.get_logger(), self.fleet.spec.name
-        if len(self.seeds) > 1 and batch > 1 and not self.fleet.check_batches(batch):
+        together = min(batch, len(self.seeds) + (found if self._patterns else 0))
+        if together > 1 and not self.fleet.check_batches(together):
             logger.warning(
                 f"{name}: plans one request at a time: in batches, plans are not the same to the last bit"
             )
         logger.info(f"{name}: warm, on {resources.device}")
         return self.fleet
+
+    def _hear_changes(self, robot: str) -> None:
+        if robot and live_fields(self._planner_settings):
+            self._changes[robot] = self._node.create_publisher(ParameterEvent, f"{robot}/parameters", LATEST)
 
     def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
         settings = replaced(self._planner_settings, values)
@@ -108,5 +138,5 @@ class ServedFleet:
         event.changed_parameters = [
             Parameter(f"planner.{name}", value=value).to_parameter_msg() for name, value in values.items()
         ]
-        for publisher in self._changes:
+        for publisher in self._changes.values():
             publisher.publish(event)

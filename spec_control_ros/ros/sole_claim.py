@@ -88,6 +88,8 @@ class SoleClaim:
         if self._is_released:
             return
         self._is_released = True
+        if isinstance(self._node, ProcessNode):
+            self._node.at_destruction.remove(self.release)
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)
