@@ -35,6 +35,7 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.precision import Precision
 
 FREE = ("updates", "evaluation_episodes", "evaluate_every", "save_every")
+STARTS = 1 / 6  # share of ticks at which a plan starts, for a draft
 CURVE = (0.0, 0.5, 1.0)  # returns that are asked for: from the data's lowest, 0, to its highest, 1
 
 
@@ -259,11 +260,25 @@ class TransformerTrainer:
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             if self._target is not None:
                 to_go[::2] = self._asked  # which is what it is used with unless its user asks for another
+                latents, actions = self._as_planned(latents, actions, self._target.std)
                 aim, std = self._target(to_go, latents, actions).float(), self._target.std
             else:
                 aim, std = actions, self.network.std
             means = self.network(to_go, latents, actions).float()
         return (0.5 * ((aim - means) / std).square() + std.log()).mean()
+
+    def _as_planned(self, latents: Tensor, actions: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows as a draft meets them: other actions, and latents that the dynamics predicts between plans' starts.
+
+        Where a plan starts, the latent is a recorded one, which those predicted before it do not lead to.
+        """
+        noise = torch.from_numpy(self._rng.standard_normal(actions.shape, dtype=np.float32))
+        actions = (actions + std * noise).clamp(-1.0, 1.0)
+        planned = [latents[:, 0]]
+        for tick, is_start in enumerate(self._rng.random(latents.shape[1] - 1) < STARTS, start=1):
+            predicted = self._model.next(planned[-1], actions[:, tick - 1])
+            planned.append(latents[:, tick] if is_start else predicted.float())
+        return torch.stack(planned, 1), actions
 
     def _returns(self, asked: np.ndarray) -> np.ndarray:
         policy = TransformerPolicy(
