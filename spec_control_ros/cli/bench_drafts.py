@@ -15,7 +15,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
@@ -126,7 +126,11 @@ def _lengths(text: str) -> list[int]:
 
 def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule) -> TransformerSettings:
     """The robot's own where its model is a Transformer, else the defaults."""
-    own = {} if options.model else robot.parameters().get("planner", {}).get("planner", {})
+    try:
+        kind = folder_card(model_folder(robot.model)).get("format")
+    except CheckpointError:
+        kind = None  # a robot without a model of its own, for which one is given
+    own = robot.parameters().get("planner", {}).get("planner", {}) if kind == FORMAT else {}
     given: dict[str, Any] = {
         "queue_length": length,
         "rule": rule.value,

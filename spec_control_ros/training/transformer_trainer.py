@@ -260,7 +260,10 @@ class TransformerTrainer:
         with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             if self._target is not None:
                 to_go[::2] = self._asked  # which is what it is used with unless its user asks for another
-                latents, actions = self._as_planned(latents, actions, self._target.std)
+                half = len(latents) // 2
+                latents[:half], actions[:half] = self._as_planned(
+                    latents[:half], actions[:half], self._target.std
+                )
                 aim, std = self._target(to_go, latents, actions).float(), self._target.std
             else:
                 aim, std = actions, self.network.std

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.bench_drafts import BenchDraftsOptions, _settings
 from spec_control_ros.cli.main import app
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.transformer.format import WEIGHTS
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
+from spec_control_ros.transformer.planner import Draft
+from spec_control_ros.transformer.verification import Rule
 from spec_control_ros.world_model.checkpoint import save_weights, save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS as WORLD_MODEL
@@ -62,3 +67,9 @@ def test_another_kind_of_planner_is_refused(folder: Path) -> None:
     ended = CliRunner().invoke(app, words)
     assert isinstance(ended.exception, SettingsError)
     assert "expected decision_transformer" in str(ended.exception)
+
+
+def test_another_model_keeps_the_settings_of_a_robot_with_a_transformer() -> None:
+    options = BenchDraftsOptions("walker_transformer", "elsewhere", 1, "6", 0, 1.0, None, 1, None)
+    settings = _settings(find_robot(options.robot, share_folder() / "config"), options, 6, Rule.EXACT)
+    assert (settings.draft, settings.tolerance, settings.rule) == (Draft.NETWORK, 1.0, Rule.EXACT)
