@@ -52,3 +52,8 @@ def discovery_s(given: Mapping[str, str]) -> float:
     """
     is_quick = Path(given.get(PROFILES, "")).name in (OPEN, THIS_MACHINE) and is_on_one_machine(given)
     return QUICK_S if is_quick else SLOW_S
+
+
+def can_see_all(given: Mapping[str, str]) -> bool:
+    """Whether a node of this environment knows of topics and services that it does not use itself."""
+    return not given.get("ROS_DISCOVERY_SERVER") or given.get("ROS_SUPER_CLIENT", "").lower() in ("true", "1")

@@ -126,10 +126,12 @@ class PlannerNode(LifecycleProcessNode):
     def activate(self) -> None:
         """Offer plans, once nobody else does."""
         named = {robot for fleet in self._fleets.values() for robot in fleet.seeds}
+        has_patterns = any(fleet.patterns for fleet in self._fleets.values())
+        most = self._settings.found_robots if has_patterns else 0
         self._finder = RobotFinder(
             self,
             lambda robot: robot not in named and self._fleet_of(robot) is not None,
-            (self._settings.found_robots, self._settings.found_grace_s),
+            (most, self._settings.found_grace_s),
             self._serve_found,
             self._release_found,
         )

@@ -1,10 +1,12 @@
 """Robots that ask for plans somewhere on the network, found while the planner runs."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from spec_control_ros.bringup.middleware import can_see_all
 from spec_control_ros.core.errors import ConflictError
 from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.sole_claim import SoleClaim
@@ -30,7 +32,8 @@ class RobotFinder:
     Args:
         node: The planner; robots are named from its namespace where they lie below it.
         is_wanted: Whether robots of this name are to be served.
-        limits: Largest number of robots to serve at a time, and for how long one that has gone keeps its place (s).
+        limits: Largest number of robots to serve at a time (0: none are looked for), and for how long one that has
+            gone keeps its place (s).
         serve: Called with a robot whose names are the node's alone.
         release: Called with a robot that is gone or another planner's, until it answers that all about it is forgotten.
     """
@@ -48,11 +51,17 @@ class RobotFinder:
         self._found: dict[str, FoundRobot] = {}
         self._asking_since_s: dict[str, float] = {}  # of those that are not served
         self.refused: list[str] = []  # for want of a place
-        self._timer = node.create_timer(LOOK_S, self._look)
+        self._timer = node.create_timer(LOOK_S, self._look) if self._most else None
+        if self._most and not can_see_all(os.environ):
+            node.get_logger().warning(
+                "got ROS_DISCOVERY_SERVER, which hides the robots that patterns in `robots` are to find; "
+                "expected ROS_SUPER_CLIENT=TRUE as well"
+            )
 
     def stop(self) -> None:
         """Look no more, and serve nobody that was found."""
-        self._node.destroy_timer(self._timer)
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
         for robot in list(self._found):
             self._let_go(robot)
 

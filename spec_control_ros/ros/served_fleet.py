@@ -61,7 +61,7 @@ class ServedFleet:
         self._node, self.name, self._settings = node, name, settings
         robots = robots_in(settings.robots) or {"": None}
         self.seeds = {robot: seed for robot, seed in robots.items() if not is_pattern(robot)}
-        self._patterns = {robot: seed for robot, seed in robots.items() if is_pattern(robot)}
+        self.patterns = {robot: seed for robot, seed in robots.items() if is_pattern(robot)}
         self.format = kind or format_of(settings.model)
         prefix = f"fleets.{name}.planner." if name else "planner."
         self._planner_settings: Any = declare_settings(
@@ -76,7 +76,7 @@ class ServedFleet:
 
     def seeks(self, robot: str) -> bool:
         """Whether a pattern is for a robot of this namespace."""
-        return any(fnmatchcase(robot, pattern) for pattern in self._patterns)
+        return any(fnmatchcase(robot, pattern) for pattern in self.patterns)
 
     def statistics(self, robot: str) -> dict[str, object]:
         """What diagnostics are to show of a robot's last plan."""
@@ -85,8 +85,8 @@ class ServedFleet:
     def add(self, robot: str) -> None:
         """Plan for a robot that was found, too."""
         assert self.fleet is not None  # robots are looked for when it is loaded
-        pattern = next(pattern for pattern in self._patterns if fnmatchcase(robot, pattern))
-        self.fleet.add(robot, self._patterns[pattern])
+        pattern = next(pattern for pattern in self.patterns if fnmatchcase(robot, pattern))
+        self.fleet.add(robot, self.patterns[pattern])
         self._hear_changes(robot)
 
     def remove(self, robot: str) -> None:
@@ -107,7 +107,7 @@ class ServedFleet:
             self.seeds,
         )
         logger, name = self._node.get_logger(), self.fleet.spec.name
-        together = min(batch, len(self.seeds) + (found if self._patterns else 0))
+        together = min(batch, len(self.seeds) + (found if self.patterns else 0))
         if together > 1 and not self.fleet.check_batches(together):
             logger.warning(
                 f"{name}: plans one request at a time: in batches, plans are not the same to the last bit"

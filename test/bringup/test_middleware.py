@@ -11,6 +11,7 @@ from spec_control_ros.bringup.middleware import (
     QUICK_S,
     RANGE,
     SLOW_S,
+    can_see_all,
     discovery_s,
     middleware_environment,
 )
@@ -67,3 +68,15 @@ def test_discovery_is_quick_on_this_machine_with_our_profiles_alone(
 
 def _texts(path: Path) -> list[str]:
     return [text for element in ElementTree.parse(path).iter() if (text := (element.text or "").strip())]
+
+
+@pytest.mark.parametrize(
+    ("given", "sees_all"),
+    [
+        ({}, True),
+        ({"ROS_DISCOVERY_SERVER": "10.0.0.1:11811"}, False),
+        ({"ROS_DISCOVERY_SERVER": "10.0.0.1:11811", "ROS_SUPER_CLIENT": "TRUE"}, True),
+    ],
+)
+def test_a_discovery_server_hides_what_a_node_does_not_use(given: dict[str, str], sees_all: bool) -> None:
+    assert can_see_all(given) is sees_all

@@ -1,6 +1,7 @@
 """Planners of a fleet's robots, shared or not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,21 @@ def test_a_planner_that_cannot_be_shared_is_loaded_for_each_robot() -> None:
     fleet = Fleet(load, ConstantSettings(seed=4), {"a": None, "b": 5})
     assert loaded == [4, 5]
     assert len(levels(fleet.plan(["a", "b"], requests(2)))) == 2
+
+
+@pytest.mark.parametrize("kind", [SharedConstantPlanner, None])
+def test_a_robot_that_is_added_gets_the_plans_of_one_that_was_named(kind: type | None) -> None:
+    def load(settings: ConstantSettings) -> ConstantPlanner:
+        settings = replace(settings, level=settings.seed / 10)
+        return ConstantPlanner(settings, "own") if kind is None else kind(settings.seed)
+
+    fleet = Fleet(load, ConstantSettings(seed=1), {})
+    for robot, seed in (("a", None), ("b", 5)):
+        fleet.add(robot, seed)
+    assert levels(fleet.plan(["b", "a"], requests(2))) == [0.5, 0.1]
+    fleet.remove("a")
+    assert levels(fleet.plan(["b"], requests(1))) == [0.5]
+    assert fleet.statistics("a") == {}
 
 
 @pytest.mark.parametrize(("text", "robots"), [("", {}), ("left  right:7", {"left": None, "right": 7})])

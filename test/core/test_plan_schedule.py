@@ -154,3 +154,16 @@ def test_a_flood_is_forgiven_within_a_second() -> None:
         schedule.submit(job("other", now_s, ahead=1))
         assert robots(schedule.take(now_s)) == [first]
         schedule.take(now_s)
+
+
+def test_a_robot_that_has_gone_is_forgotten_but_not_while_its_plan_is_made() -> None:
+    schedule = warmed_up()
+    for robot in ("gone", "here"):
+        schedule.submit(job(robot, 1.0))
+    assert robots(schedule.take(1.0)) == ["gone", "here"]
+    schedule.submit(job("gone", 1.01))
+    assert not schedule.forget("gone")
+    schedule.done("walkers", 2, 1.04, 2 * PLAN_S)
+    assert schedule.forget("gone")
+    assert schedule.take(1.05) == []
+    assert "gone" not in schedule.counts

@@ -85,14 +85,14 @@ def test_two_robots_run_in_one_domain_each_with_its_own_report_and_bag(
 
 
 @pytest.mark.slow
-def test_two_robots_on_one_planner_one_of_them_found_act_as_each_does_on_its_own(
+def test_two_robots_on_one_planner_act_as_each_does_on_its_own(
     run: Run, start: Callable[..., Background], probe: Probe, model: Path
 ) -> None:
     search = {
         "planner.queue_length": 4,
         **{f"planner.mppi.{name}": value for name, value in SMALL_SEARCH.items()},
     }
-    planner = start("planner", {"model": str(model), "robots": "left:3 r*:4", **search})
+    planner = start("planner", {"model": str(model), "robots": "left:3 right:4", **search})
     seeds = {"left": 3, "right": 4}
 
     def begin(name: str, *words: str) -> Any:
