@@ -2,8 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.bench_options import BenchOptions
 from spec_control_ros.cli.bench_progress import BenchProgress
 from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
@@ -27,8 +28,9 @@ from spec_control_ros.evaluation.benchmark import (
     disturbed_rows,
     rows,
 )
+from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, delayed_names, find_modes
-from spec_control_ros.evaluation.parallel import Engine, Subject, Workers
+from spec_control_ros.evaluation.parallel import Subject, Workers
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.setting_grid import grid_modes
 from spec_control_ros.evaluation.summary import verdict
@@ -38,47 +40,28 @@ from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_di
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class BenchOptions:
-    """What the user asks for."""
-
-    robot: str  # shipped one, file or environment
-    model: str  # empty: the robot's
-    episodes: int | None
-    seeds: str
-    modes: str  # empty: all, but those whose corrector the model lacks
-    params: Path | None
-    device: str
-    engine: Engine  # where episodes run that need no nodes
-    report: Path | None
-    json: Path | None
-    csv: Path | None
-    has_ros: bool = False  # through the nodes as well, in lockstep
-    has_realtime: bool = False  # and with a plant that does not wait
-    has_card: bool = False
-    delays: str = ""  # ticks that plans take, as 0,2,6, for every mode; empty: as the modes' names say
-    disturb: str = ""  # as `push` or `push:0.3,1`, or all; empty: nothing disturbs
-    grid: tuple[str, ...] = ()  # settings with their values, all combinations of which are modes as well
-
-
-def bench(options: BenchOptions) -> int:
+def bench(options: BenchOptions, grid: Sequence[str] = ()) -> int:
     """Measure what was not measured before, and report; returns the exit code.
+
+    Args:
+        options: What the user asks for.
+        grid: Settings with their values, all combinations of which are modes as well.
 
     Raises:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
     config = share_folder() / "config"
-    robot = find_robot(options.robot, config)
+    engine, robot = engine_of(options.on, options.workers), find_robot(options.robot, config)
     folder = find_model(options.model or robot.model)
-    refuse_folder(folder.path if options.has_card else None)
+    refuse_folder(folder.path if options.card else None)
     report = options.report or Path("results") / f"bench-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
-    in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
+    in_process, through_nodes = _contenders(options, grid, subject, report / "episodes", console)
     disturbed = _disturbed(options, subject, report / "episodes", in_process)
-    if options.has_card:
+    if options.card:
         refuse_card(in_process)
-    workers = Workers(options.engine, console.print)
+    workers = Workers(engine, console.print)
     workers.processors.update(m.processor for run in [*in_process, *disturbed] for m in run.measured)
     try:
         with BenchProgress([*in_process, *disturbed, *through_nodes], console) as progress:
@@ -106,13 +89,13 @@ def bench(options: BenchOptions) -> int:
         "machine": hardware_info(),
     }
     report_result(result, report, options.json, options.csv, console)
-    if options.has_card:
+    if options.card:
         write_card(folder, result, console)
     return 0
 
 
 def _contenders(
-    options: BenchOptions, subject: Subject, folder: Path, console: Console
+    options: BenchOptions, grid: Sequence[str], subject: Subject, folder: Path, console: Console
 ) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
     """The modes in one process and through the nodes, each one checked before any is run.
 
@@ -123,7 +106,7 @@ def _contenders(
     names = options.modes.split(",") if options.modes else []
     names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
     modes = find_modes(names, config / "modes")
-    modes += grid_modes(options.grid, folder / "settings") if options.grid else []
+    modes += grid_modes(grid, folder / "settings") if grid else []
     seeds = parse_seeds(options.seeds, options.episodes)
     robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()
@@ -140,7 +123,7 @@ def _contenders(
         return benchmark_run
 
     in_process = [benchmark_run for mode in modes if (benchmark_run := prepared(mode)) is not None]
-    ways = [Backend.ROS] * options.has_ros + [Backend.REALTIME] * options.has_realtime
+    ways = [Backend.ROS] * options.ros + [Backend.REALTIME] * options.realtime
     if ways:
         refuse_for_ros(seeds)
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own

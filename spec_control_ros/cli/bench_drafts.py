@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.bench_options import BenchDraftsOptions
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
@@ -37,21 +38,6 @@ from spec_control_ros.transformer.verification import Rule
 from spec_control_ros.world_model.card import folder_card
 
 TICKS = 500  # that passes are told for
-
-
-@dataclass(frozen=True, slots=True)
-class BenchDraftsOptions:
-    """What the user asks for."""
-
-    robot: str
-    model: str  # empty: the robot's
-    episodes: int
-    queue_lengths: str
-    draft_rows: int
-    tolerance: float | None
-    draft: str | None
-    threads: int
-    json: Path | None
 
 
 class _Measured:

@@ -3,9 +3,8 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from rich.table import Table
 from spec_control_ros.analysis.fleet_plot import plot_fleet
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
@@ -29,29 +29,13 @@ from spec_control_ros.world_model.card import folder_card
 LIMIT_TICKS = 4  # a plan that takes longer is of little use to a queue of 12
 
 
-@dataclass(frozen=True, slots=True)
-class BenchFleetOptions:
-    """What the user asks for."""
-
-    robot: str
-    counts: str  # of robots, as in 1,2,4
-    queue_length: int  # 0: the robot's
-    precision: str
-    batch: int
-    threads: int  # 0: half of the CPUs
-    seconds: float
-    rounds: int
-    json: Path | None
-    plot: Path | None
-
-
 def bench_fleet(options: BenchFleetOptions) -> None:
     """Measure, print the table and write the files.
 
     Raises:
         SpecControlError: an argument is wrong or the model is missing; nothing was measured.
     """
-    counts, console = _counts(options.counts), terminal()
+    counts, console = _counts(options.robots), terminal()
     controller, fleet, robots = _fleet(options, max(*counts, options.batch))
     console.print(f"{hardware_info()}; batches " + _exactness(fleet.check_batches(options.batch)))
     executor, period_s = controller.executor, fleet.spec.control_period_s

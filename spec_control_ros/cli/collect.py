@@ -21,11 +21,13 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.model_options import CollectOptions
 from spec_control_ros.cli.terminal import progress, terminal
-from spec_control_ros.core.output import write_text
+from spec_control_ros.core.output import file_name, refuse_folder, write_text
+from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
-from spec_control_ros.evaluation.parallel import Engine, Workers, runner_of
+from spec_control_ros.evaluation.parallel import Workers, runner_of
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
@@ -49,27 +51,15 @@ FIRST_SEED = 3_000_000  # of episodes
 BINS, BAR = 10, 40  # of the histogram: intervals, and characters of the longest bar
 
 
-@dataclass(frozen=True, slots=True)
-class CollectOptions:
-    """What the user asks for."""
-
-    task: str
-    policy: str
-    episodes: int  # of each policy
-    folder: Path
-    model: str  # empty: the robot's
-    seed: int
-    plants: int
-    engine: Engine
-    json: Path | None
-
-
 def collect(options: CollectOptions) -> None:
     """Record a data set, and tell how good its episodes are.
 
     Raises:
         SpecControlError: a policy, the task or a model does not exist or does not fit, or the folder does exist.
     """
+    data = options.folder or Path("results/data") / file_name(options.task)
+    refuse_folder(data)
+    workers = Workers(engine_of(options.on, options.workers), terminal().print)
     names, console = policy_names(options.policy), terminal()
     robot = find_robot(options.task, share_folder() / "config")
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
@@ -82,10 +72,10 @@ def collect(options: CollectOptions) -> None:
     seed = FIRST_SEED + options.seed * options.episodes * len(names)
     groups = groups_of(names, options.episodes, plants, seed, options.seed)
     spec = TaskSpec.of(robot.environment, runner.plant)
-    recorded = _record(subject, groups, spec, options, console)
+    recorded = _record(subject, groups, spec, data, workers, console)
     command = shlex.join(["spec-control", *sys.argv[1:]])
     about = {"command": command, "model": folder.path.name, "policies": recorded}
-    write_spec(options.folder, spec, about)
+    write_spec(data, spec, about)
     if options.json is not None:
         write_text(options.json, json.dumps(about, indent=2) + "\n")
     console.print(_histogram({own["policy"]: own["returns"] for own in recorded}))
@@ -144,16 +134,17 @@ def _record(
     subject: CollectSubject,
     groups: Sequence[Group],
     spec: TaskSpec,
-    options: CollectOptions,
+    folder: Path,
+    workers: Workers,
     console: Console,
 ) -> list[dict[str, Any]]:
     """Record the groups, which lie in the data set in their order; returns how good each policy's episodes are."""
-    workers, total = Workers(options.engine, console.print), sum(group.episodes for group in groups)
+    total = sum(group.episodes for group in groups)
     returns: dict[Group, NDArray[np.float64]] = {}
     early: dict[Group, EpisodeArrays] = {}  # whose turn has not come
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        recorded_folder(options.folder, spec, total, subject.plants) as buffer,
+        recorded_folder(folder, spec, total, subject.plants) as buffer,
         progress(console, *columns) as bar,
         closing(workers.run(subject, groups)) as found,
     ):

@@ -1,11 +1,12 @@
 """`spec-control convert`: an official checkpoint becomes a model folder."""
 
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from spec_control_ros.cli.model_options import ConvertOptions
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError
+from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
@@ -18,19 +19,8 @@ from spec_control_ros.world_model.official import load_official
 from spec_control_ros.world_model.single_task import single_task
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertOptions:
-    """What the user asks for."""
-
-    task: str
-    control_period_s: float | None = None  # None: the task's own
-    action_dims: str = ""  # of each task, for older multi-task checkpoints
-    task_index: int = NO_TASK  # of `task` in a multi-task checkpoint; `NO_TASK`: in the official order
-    is_single_task: bool = False  # whether only the part for `task` is kept of a multi-task checkpoint
-
-
-def convert(checkpoint: Path, folder: Path, options: ConvertOptions) -> None:
-    """Read `checkpoint`, write `folder`.
+def convert(options: ConvertOptions) -> None:
+    """Read the checkpoint, write the folder.
 
     Raises:
         TaskError: there is no such task.
@@ -38,6 +28,8 @@ def convert(checkpoint: Path, folder: Path, options: ConvertOptions) -> None:
         MisfitError: the checkpoint is of another body than the task's.
         SettingsError: `action_dims` is not a list of whole numbers, or it is not known which of its tasks is meant.
     """
+    refuse_folder(options.folder)
+    checkpoint = options.checkpoint
     try:
         dims = [int(word) for word in options.action_dims.split(",")] if options.action_dims else None
     except ValueError:
@@ -46,7 +38,7 @@ def convert(checkpoint: Path, folder: Path, options: ConvertOptions) -> None:
     plant = make_env(options.task)
     model = load_official(checkpoint, dims)
     source = {"file": checkpoint.name, "sha256": sha256(checkpoint.read_bytes()).hexdigest()}
-    card = {"control_period_s": options.control_period_s or plant.control_period_s, "source": source}
+    card = {"control_period_s": options.control_period or plant.control_period_s, "source": source}
     if model.dims.tasks:
         model, part = _of_task(checkpoint.name, model, plant, options)
         card |= part
@@ -56,13 +48,13 @@ def convert(checkpoint: Path, folder: Path, options: ConvertOptions) -> None:
                 f"task-index: got {options.task_index}, expected none for a single-task checkpoint"
             )
         refuse_misfit(checkpoint.name, (model.dims.obs, model.dims.action), {}, plant, options.task)
-    write_model(model, folder, options.task, card)
+    write_model(model, options.folder, options.task, card)
 
 
 def _of_task(name: str, model: WorldModel, plant: Plant, options: ConvertOptions) -> tuple[WorldModel, Card]:
     """The multi-task model, or its part for the task, and what its card tells of that."""
     index = find_task(name, model, plant, options.task, options.task_index)
-    if options.is_single_task:
+    if options.single_task:
         return single_task(model, index, plant.obs_dim, plant.action_dim), {}
     return model, {"multi_task": {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}}
 

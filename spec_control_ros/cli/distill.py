@@ -4,9 +4,8 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,14 +17,16 @@ from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import progress, terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import refuse_folder
+from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.evaluation.parallel import Engine, Subject, Workers, runner_of
+from spec_control_ros.evaluation.parallel import Subject, Workers, runner_of
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import (
@@ -34,7 +35,13 @@ from spec_control_ros.training.correction_data import (
     GatheringSubject,
     concatenate,
 )
-from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, distill, score
+from spec_control_ros.training.distillation import (
+    CorrectorScore,
+    DistillSettings,
+    Round,
+    score,
+)
+from spec_control_ros.training.distillation import distill as distill_networks
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.latent_tick_model import tick_model
@@ -45,43 +52,32 @@ OPEN_LOOP = NONE
 NO_WAIT_S = 1e-4  # for a plan
 
 
-@dataclass(frozen=True, slots=True)
-class DistillOptions:
-    """What the user asks for."""
-
-    model: str
-    held_out: int  # episodes that errors are taken on, for each corrector
-    returns: int  # episodes that each corrector, and none, is measured on; 0: not at all
-    queue_length: int  # 0: the robot's
-    params: Path | None
-    engine: Engine
-    robot: str = ""  # empty: that of the model's task
-    has_student_only: bool = False  # the correctors stay as they are
-
-
-def distill_correctors(options: DistillOptions, settings: DistillSettings) -> None:
+def distill(options: DistillOptions) -> None:
     """Train a model's correctors and student under its robot's configuration; write them and what they do.
 
     Raises:
         SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
     """
     torch.set_num_threads(1)
+    names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
+    settings = DistillSettings(**{name: getattr(options, name) for name in names})
+    engine = engine_of(options.on, options.workers)
     started_s, console = time.monotonic(), terminal()
     folder = find_model(options.model)
     refuse_folder(folder.path)
     robot = robot_of(folder, options.robot)
     controller = _controller(robot, options)
-    workers = Workers(options.engine, console.print)
+    workers = Workers(engine, console.print)
     subject = GatheringSubject(robot.environment, folder.path, controller, settings.draws, settings.window)
     gathering = runner_of(subject)
     assert isinstance(gathering, Gathering)
     model = gathering.model
-    shipped = CORRECTORS if options.has_student_only else ()
+    shipped = CORRECTORS if options.student_only else ()
     finished = [folder.learned_corrector(kind, tick_model(model)) for kind in shipped]
     last: Round | None = None
     with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         row = bar.add_task(f"{folder.path.name}: gathering", total=settings.rounds * settings.episodes)
-        for last in distill(partial(workers.run, subject), model.dims, settings, finished):
+        for last in distill_networks(partial(workers.run, subject), model.dims, settings, finished):
             bar.advance(row, last is None)
     assert last is not None
     training = {

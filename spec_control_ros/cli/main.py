@@ -2,16 +2,24 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from inspect import signature
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
+from spec_control_ros.cli.bench_options import (
+    BenchDraftsOptions,
+    BenchFleetOptions,
+    BenchOptions,
+    RegretOptions,
+)
+from spec_control_ros.cli.model_options import CollectOptions, ConvertOptions, DistillOptions
 from spec_control_ros.cli.options import (
-    MAX_PROCESSES,
     Bag,
     Corrector,
     Csv,
@@ -21,15 +29,17 @@ from spec_control_ros.cli.options import (
     Model,
     On,
     Params,
+    Picture,
     PlantProcesses,
-    QueueLength,
     RecordedNamespace,
     Robot,
     Seeds,
+    Threads,
     Workers,
     number,
     real,
 )
+from spec_control_ros.cli.publish_options import PublishOptions
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import PICTURES, file_name, refuse_file, refuse_folder
 
@@ -62,6 +72,18 @@ ENVIRONMENT = "Environment, as walker-walk, gymnasium:HalfCheetah-v5 or mjcf:FIL
 
 
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
+
+
+def _add(options: type, module: str) -> None:
+    """Add the command of a module: a dataclass's fields are its options, and the class's docstring is its help."""
+
+    def command(**given: Any) -> None:
+        run = getattr(import_module(f"spec_control_ros.cli.{module}"), module)
+        raise typer.Exit(run(options(**given)) or 0)
+
+    command.__signature__ = signature(options)  # type: ignore[attr-defined]
+    command.__doc__ = options.__doc__
+    app.command(module.replace("_", "-"))(command)
 
 
 @app.command()
@@ -117,10 +139,9 @@ def run(
         str, typer.Option(help="Lowest level that nodes log: debug, info, warn, error or fatal")
     ] = "info",
     json: Json = None,
-    plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
+    plot: Picture = None,
 ) -> None:
     """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
-    refuse_file(plot, PICTURES)
     from spec_control_ros.cli.run import run as run_system
 
     given = {
@@ -160,41 +181,7 @@ def parameters(
     print_parameters(robot, mode, has_hardware=hardware)
 
 
-@app.command()
-def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="Official TD-MPC2 checkpoint (.pt)")],
-    folder: Annotated[Path, typer.Argument(help="Model folder to write")],
-    task: Annotated[str, typer.Option(help="Task that it was trained for, such as humanoid-walk")],
-    control_period: Annotated[
-        float | None,
-        real(
-            "Duration of a tick in seconds [default: the task's own, with an action repeat of 2]", low=0.0001
-        ),
-    ] = None,
-    single_task: Annotated[
-        bool, typer.Option("--single-task", help="Keep only the task's part of a multi-task checkpoint")
-    ] = False,
-    task_index: Annotated[
-        int,
-        typer.Option(
-            help="Index of the task in a multi-task checkpoint [default: as in the official order of 30 or 80]",
-            min=-1,
-        ),
-    ] = -1,
-    action_dims: Annotated[
-        str,
-        typer.Option(
-            help="Number of actions of each task, such as 6,6,2; for older multi-task checkpoints only"
-        ),
-    ] = "",
-) -> None:
-    """Convert an official TD-MPC2 checkpoint into a model folder (safetensors and a JSON card)."""
-    refuse_folder(folder)
-    from spec_control_ros.cli.convert import ConvertOptions
-    from spec_control_ros.cli.convert import convert as convert_checkpoint
-
-    options = ConvertOptions(task, control_period, action_dims, task_index, single_task)
-    convert_checkpoint(checkpoint, folder, options)
+_add(ConvertOptions, "convert")
 
 
 @app.command()
@@ -268,7 +255,7 @@ def train(
         str,
         typer.Option(help="Precision of matrix products: auto, float32 or bfloat16"),
     ] = "auto",
-    threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
+    threads: Threads = 1,
     processes: PlantProcesses = 0,
     compile: Annotated[
         bool, typer.Option(help="Compile the losses; needs g++, and takes a minute once")
@@ -321,39 +308,7 @@ def train(
     train_model(task, folder, recipe, chosen, resources, minutes=minutes, threads=threads, export=export)
 
 
-@app.command()
-def collect(
-    task: Robot,
-    policy: Annotated[
-        str,
-        typer.Option(
-            help="Policies, separated by commas: planner, prior, noisy, random, or checkpoint:MODEL for a Decision "
-            "Transformer or the prior of another model"
-        ),
-    ] = "planner,prior,noisy",
-    episodes: Annotated[int, number("Number of episodes of each policy", low=1)] = 20,
-    folder: Annotated[
-        Path | None, typer.Option(help="Folder to write, which must not exist [default: results/data/TASK]")
-    ] = None,
-    model: Model = "",
-    seed: Annotated[int, typer.Option(help="Seed of episodes and noise", min=0, max=1000)] = 0,
-    plants: Annotated[
-        int, typer.Option(help="Number of environments that step together", min=1, max=1024)
-    ] = 8,
-    workers: Workers = 0,
-    on: On = "local",
-    json: Json = None,
-) -> None:
-    """Record a data set of mixed quality from several policies, and print a histogram of its returns."""
-    folder = folder or Path("results/data") / file_name(task)
-    refuse_folder(folder)
-    from spec_control_ros.cli.collect import CollectOptions
-    from spec_control_ros.cli.collect import collect as collect_episodes
-    from spec_control_ros.evaluation.cluster import engine_of
-
-    collect_episodes(
-        CollectOptions(task, policy, episodes, folder, model, seed, plants, engine_of(on, workers), json)
-    )
+_add(CollectOptions, "collect")
 
 
 @app.command("train-transformer")
@@ -384,7 +339,7 @@ def train_transformer(
         int | None, number("Total number of gradient steps [default: the recipe's, or 3000]", low=1)
     ] = None,
     seed: Annotated[int | None, number("Seed of weights and sampling [default: the recipe's]")] = None,
-    threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
+    threads: Threads = 1,
     minutes: Annotated[
         float | None, real("Wall-clock minutes after which the run saves its state and ends", low=0.0)
     ] = None,
@@ -407,52 +362,7 @@ def train_transformer(
     train_model(task, folder, recipe, chosen, minutes=minutes, threads=threads, export=export)
 
 
-@app.command()
-def distill(
-    model: Annotated[
-        str,
-        typer.Argument(
-            help="Shipped model, such as walker-walk, or model folder; the networks are written there"
-        ),
-    ],
-    episodes: Annotated[int, number("Number of episodes in each round", low=1)] = 6,
-    rounds: Annotated[
-        int, number("Number of rounds; each collects data with the correctors of the round before", low=1)
-    ] = 3,
-    draws: Annotated[int, number("Number of teacher searches to average", low=1)] = 2,
-    updates: Annotated[int, number("Number of gradient steps in each round", low=1)] = 3000,
-    hidden: Annotated[int, number("Width of the corrector networks", low=8)] = 128,
-    held_out: Annotated[int, number("Number of episodes to measure errors on", low=1)] = 2,
-    returns: Annotated[
-        int, number("Number of episodes to measure returns on, with and without correctors")
-    ] = 10,
-    queue_length: QueueLength = 0,
-    params: Params = None,
-    seed: Annotated[int, number("Seed of weights, episodes and sampling")] = 0,
-    workers: Workers = 0,
-    on: On = "local",
-    robot: DrivenRobot = "",
-    student_only: Annotated[
-        bool,
-        typer.Option(
-            "--student-only",
-            help="Train the student alone, on episodes with the correctors that the model has",
-        ),
-    ] = False,
-) -> None:
-    """Train the correctors and the student of a model to imitate a teacher that replans at every tick."""
-    from spec_control_ros.cli.distill import DistillOptions, distill_correctors
-    from spec_control_ros.evaluation.cluster import engine_of
-    from spec_control_ros.training.distillation import DistillSettings
-
-    engine = engine_of(on, workers)
-    options = DistillOptions(model, held_out, returns, queue_length, params, engine, robot, student_only)
-    distill_correctors(
-        options,
-        DistillSettings(
-            rounds=rounds, episodes=episodes, draws=draws, updates=updates, hidden=hidden, seed=seed
-        ),
-    )
+_add(DistillOptions, "distill")
 
 
 @app.command()
@@ -499,77 +409,7 @@ def calibrate(
     calibrate_gate(model, settings, corrector, params, robot)
 
 
-@app.command()
-def bench(
-    robot: Robot,
-    model: Model = "",
-    episodes: Annotated[
-        int | None, number("Number of episodes of each mode [default: one for each seed, or 20]", low=1)
-    ] = None,
-    seeds: Seeds = "",
-    modes: Annotated[
-        str,
-        typer.Option(
-            help="Modes in config/modes, separated by commas; _dN delays plans by N ticks [default: all]"
-        ),
-    ] = "",
-    delays: Annotated[
-        str,
-        typer.Option(
-            help="Numbers of ticks that plans take, as 0,2,6: every mode is measured with each of them; queues are as "
-            "long as that needs. Without --modes, these are the published ways to deal with delays [default: none]"
-        ),
-    ] = "",
-    params: Params = None,
-    device: Annotated[str, typer.Option(help="Torch device of the planner")] = "cpu",
-    workers: Workers = 0,
-    on: On = "local",
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for page and results [default: results/bench-ROBOT]")
-    ] = None,
-    json: Json = None,
-    csv: Csv = None,
-    disturb: Annotated[
-        str,
-        typer.Option(
-            help="Disturbance to measure every mode under as well, with sizes if need be: push, push:0.3,1, payload, "
-            "friction, weak_actuators, noise, latency or all [default: none]"
-        ),
-    ] = "",
-    ros: Annotated[
-        bool, typer.Option("--ros", help="Run through the ROS nodes as well, in lockstep")
-    ] = False,
-    realtime: Annotated[
-        bool, typer.Option("--realtime", help="Run through the ROS nodes, in real time")
-    ] = False,
-    card: Annotated[bool, typer.Option("--card", help="Write the returns into the model's card")] = False,
-) -> None:
-    """Compare control modes on the same model and seeds; an interrupted benchmark continues."""
-    refuse_folder(report)
-    refuse_file(csv)
-    from spec_control_ros.cli.bench import BenchOptions
-    from spec_control_ros.cli.bench import bench as run_benchmark
-    from spec_control_ros.evaluation.cluster import engine_of
-
-    options = BenchOptions(
-        robot=robot,
-        model=model,
-        episodes=episodes,
-        seeds=seeds,
-        modes=modes,
-        delays=delays,
-        params=params,
-        device=device,
-        engine=engine_of(on, workers),
-        report=report,
-        json=json,
-        csv=csv,
-        has_ros=ros,
-        has_realtime=realtime,
-        has_card=card,
-        disturb=disturb,
-    )
-    raise typer.Exit(run_benchmark(options))
+_add(BenchOptions, "bench")
 
 
 @app.command()
@@ -603,10 +443,7 @@ def sweep(
     """Compare all combinations of settings on the same model and seeds; an interrupted sweep continues."""
     report = report or Path("results") / f"sweep-{file_name(robot.removesuffix('.yaml'))}"
     refuse_folder(report)
-    refuse_file(csv)
-    from spec_control_ros.cli.bench import BenchOptions
     from spec_control_ros.cli.bench import bench as run_benchmark
-    from spec_control_ros.evaluation.cluster import engine_of
 
     options = BenchOptions(
         robot=robot,
@@ -615,95 +452,19 @@ def sweep(
         seeds=seeds,
         modes=modes,
         params=params,
-        device="cpu",
-        engine=engine_of(on, workers),
+        workers=workers,
+        on=on,
         report=report,
         json=json,
         csv=csv,
-        grid=tuple(set),
     )
-    raise typer.Exit(run_benchmark(options))
+    raise typer.Exit(run_benchmark(options, tuple(set)))
 
 
-@app.command("bench-drafts")
-def bench_drafts(
-    robot: Robot,
-    model: Model = "",
-    episodes: Annotated[int, number("Number of episodes of each row", low=1)] = 10,
-    queue_lengths: Annotated[str, typer.Option(help="Queue lengths K, separated by commas")] = "6,12",
-    draft_rows: Annotated[int, number("Rows drafted for a pass (0: by the measured acceptance)")] = 0,
-    tolerance: Annotated[
-        float | None,
-        real("Standard deviations up to which a draft is accepted [default: as configured]", low=0.0),
-    ] = None,
-    draft: Annotated[
-        str | None, typer.Option(help="What drafts: prior or network [default: as configured]")
-    ] = None,
-    threads: Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)] = 1,
-    json: Json = None,
-) -> None:
-    """Compare speculative decoding with the same Transformer one row at a time."""
-    from spec_control_ros.cli.bench_drafts import BenchDraftsOptions
-    from spec_control_ros.cli.bench_drafts import bench_drafts as run_benchmark
-
-    run_benchmark(
-        BenchDraftsOptions(robot, model, episodes, queue_lengths, draft_rows, tolerance, draft, threads, json)
-    )
+_add(BenchDraftsOptions, "bench_drafts")
 
 
-@app.command()
-def regret(
-    robot: Robot,
-    model: Model = "",
-    episodes: Annotated[
-        int | None, number("Number of seeds [default: one for each seed, or 4]", low=1)
-    ] = None,
-    seeds: Seeds = "",
-    ticks: Annotated[int, number("Number of ticks of an episode that are forked, about", low=1)] = 20,
-    commit: Annotated[
-        int,
-        number(
-            "Number of ticks for which a branch executes the queue before it replans at every tick", low=1
-        ),
-    ] = 1,
-    horizon: Annotated[int, number("Number of ticks whose rewards are compared", low=1)] = 40,
-    draws: Annotated[
-        int, number("Number of draws of the planner's noise that a branch's return is the mean of", low=1)
-    ] = 1,
-    tolerance: Annotated[
-        float,
-        real("Regret that is tolerated, as a fraction of what replanning returns over the horizon", low=0.0),
-    ] = 0.01,
-    disturb: Annotated[
-        str,
-        typer.Option(
-            help="Disturbance of further episodes, with sizes if need be, as push or push:0.3,1 [default: none]"
-        ),
-    ] = "",
-    queue_length: QueueLength = 0,
-    params: Params = None,
-    workers: Workers = 0,
-    on: On = "local",
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for page and results [default: results/regret-ROBOT]")
-    ] = None,
-    json: Json = None,
-) -> None:
-    """Measure what each decision costs, by living through ticks again; an interrupted run continues."""
-    refuse_folder(report)
-    from spec_control_ros.cli.regret import RegretOptions
-    from spec_control_ros.cli.regret import regret as measure_regret
-    from spec_control_ros.core.settings import settings_from
-    from spec_control_ros.evaluation.cluster import engine_of
-    from spec_control_ros.evaluation.regret.gather import RegretSettings
-
-    engine = engine_of(on, workers)
-    options = RegretOptions(
-        robot, model, seeds, episodes, disturb, tolerance, queue_length, params, engine, report, json
-    )
-    forks = {"ticks": ticks, "commit": commit, "horizon": horizon, "draws": draws}
-    given = settings_from(RegretSettings, forks)
-    raise typer.Exit(measure_regret(options, given))
+_add(RegretOptions, "regret")
 
 
 @app.command()
@@ -725,35 +486,7 @@ def analyze(
     analyze_bags(bags, namespace, html, json, csv)
 
 
-@app.command("bench-fleet")
-def bench_fleet(
-    robot: Annotated[
-        str, typer.Argument(help="Shipped robot or robot file whose planner serves all")
-    ] = "walker",
-    robots: Annotated[str, typer.Option(help="Numbers of robots to serve, such as 1,2,4")] = "1,2,4,8,16,32",
-    queue_length: QueueLength = 12,
-    precision: Annotated[
-        str, typer.Option(help="Precision of the search's matrix products: auto, float32 or bfloat16")
-    ] = "auto",
-    batch: Annotated[
-        int, typer.Option(help="Largest number of requests that are planned together", min=1, max=256)
-    ] = 8,
-    threads: Annotated[
-        int, typer.Option(help="Number of CPU threads (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
-    ] = 0,
-    seconds: Annotated[float, real("Simulated seconds for each number of robots", low=0.1)] = 20.0,
-    rounds: Annotated[int, number("Rounds in which batches and single requests take turns", low=1)] = 11,
-    json: Json = None,
-    plot: Annotated[Path | None, typer.Option(help="PNG file for the picture")] = None,
-) -> None:
-    """Measure how many robots one planner serves: time from request to plan, and throughput of batches."""
-    refuse_file(plot, PICTURES)
-    from spec_control_ros.cli.bench_fleet import BenchFleetOptions
-    from spec_control_ros.cli.bench_fleet import bench_fleet as run_benchmark
-
-    run_benchmark(
-        BenchFleetOptions(robot, robots, queue_length, precision, batch, threads, seconds, rounds, json, plot)
-    )
+_add(BenchFleetOptions, "bench_fleet")
 
 
 @app.command()
@@ -831,35 +564,7 @@ def replay(
     )
 
 
-@app.command()
-def publish(
-    bag: Bag,
-    rate: Annotated[
-        str,
-        typer.Option(
-            help="When to publish: recorded (at the recorded times) or answered (after each answer)"
-        ),
-    ] = "recorded",
-    speed: Annotated[float, real("Factor on recorded time; 2 is twice as fast", low=0.001)] = 1.0,
-    first_epoch: Annotated[
-        int,
-        number("Number of the first epoch; an executor refuses epochs seen before [default: the recorded]"),
-    ] = 0,
-    namespace: RecordedNamespace = None,
-    to_namespace: Annotated[str, typer.Option(help="Namespace of the executor")] = "",
-    start_timeout: Annotated[float, real("Seconds to wait for an executor", low=0.0)] = 60.0,
-    answer_timeout: Annotated[
-        float, real("Seconds to wait for an answer before the next observation is published", low=0.0)
-    ] = 10.0,
-) -> None:
-    """Publish the observations of a bag to a running executor, in place of the robot."""
-    from spec_control_ros.cli.publish import PublishOptions
-    from spec_control_ros.cli.publish import publish as publish_bag
-
-    options = PublishOptions(
-        bag, namespace, to_namespace, rate, speed, first_epoch, start_timeout, answer_timeout
-    )
-    raise typer.Exit(publish_bag(options))
+_add(PublishOptions, "publish")
 
 
 def main(command: Callable[[], object] | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spec_control_ros.core.output import refuse_file
+from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
 
@@ -31,6 +31,21 @@ def real(help: str, *, low: float | None = None, high: float | None = None) -> A
 def _writable(file: Path | None) -> Path | None:
     refuse_file(file)
     return file
+
+
+def _creatable(folder: Path | None) -> Path | None:
+    refuse_folder(folder)
+    return folder
+
+
+def _drawable(file: Path | None) -> Path | None:
+    refuse_file(file, PICTURES)
+    return file
+
+
+def folder_to_write(help: str) -> Any:
+    """An option that takes a folder; one that cannot be written is refused at once."""
+    return typer.Option(help=help, callback=_creatable)
 
 
 Robot = Annotated[
@@ -59,7 +74,9 @@ RecordedNamespace = Annotated[
 Workers = Annotated[
     int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
 ]
-Csv = Annotated[Path | None, typer.Option(help="CSV file to write")]
+Csv = Annotated[Path | None, typer.Option(help="CSV file to write", callback=_writable)]
+Threads = Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)]
+Picture = Annotated[Path | None, typer.Option(help="PNG file for the picture", callback=_drawable)]
 On = Annotated[
     str,
     typer.Option(

@@ -1,13 +1,12 @@
 """`spec-control publish`: a recorded robot in the place of the plant."""
 
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 
 from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
 from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.cli.publish_options import PublishOptions
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
@@ -15,20 +14,6 @@ from spec_control_ros.ros.node_runner import spinning
 from spec_control_ros.ros.observation_player import ObservationPlayer, Played, Rate
 
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True)
-class PublishOptions:
-    """What the user asks for."""
-
-    bag: Path
-    namespace: str | None  # of the recorded robot; None: there is only one
-    to_namespace: str  # of the executor
-    rate: str
-    speed: float
-    first_epoch: int  # 0: the recorded one
-    start_timeout_s: float
-    answer_timeout_s: float
 
 
 def publish(options: PublishOptions) -> int:
@@ -60,8 +45,8 @@ def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) 
             rate,
             speed=options.speed,
             epoch_shift=shift,
-            start_timeout_s=options.start_timeout_s,
-            answer_timeout_s=options.answer_timeout_s,
+            start_timeout_s=options.start_timeout,
+            answer_timeout_s=options.answer_timeout,
         )
 
 

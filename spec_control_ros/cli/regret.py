@@ -4,7 +4,6 @@ import json
 import shlex
 import sys
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +13,14 @@ from spec_control_ros.analysis.regret_page import RegretCurves, write_regret_pag
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all, write_text
-from spec_control_ros.evaluation.parallel import Engine, Workers
+from spec_control_ros.core.settings import settings_from
+from spec_control_ros.evaluation.cluster import engine_of
+from spec_control_ros.evaluation.parallel import Workers
 from spec_control_ros.evaluation.regret.gather import (
     NOMINAL,
     RegretSettings,
@@ -51,30 +53,16 @@ LEGEND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RegretOptions:
-    """What the user asks for."""
-
-    robot: str
-    model: str  # empty: the robot's
-    seeds: str
-    episodes: int | None
-    disturb: str  # as `push:0.3`; empty: nominal episodes only
-    tolerance: float
-    queue_length: int
-    params: Path | None
-    engine: Engine
-    report: Path | None
-    json: Path | None
-
-
-def regret(options: RegretOptions, settings: RegretSettings) -> int:
+def regret(options: RegretOptions) -> int:
     """Fork what was not forked before, and report; returns the exit code.
 
     Raises:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
+    engine = engine_of(options.on, options.workers)
+    forks = {name: getattr(options, name) for name in ("ticks", "commit", "horizon", "draws")}
+    settings = settings_from(RegretSettings, forks)
     robot, console = find_robot(options.robot, share_folder() / "config"), terminal()
     subject = RegretSubject(robot.environment, find_model(options.model or robot.model).path)
     disturbances = {NOMINAL: NO_FAULTS}
@@ -96,7 +84,7 @@ def regret(options: RegretOptions, settings: RegretSettings) -> int:
     if missing:
         subject.runner().check(missing[0])
     kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
-    workers = Workers(options.engine, console.print)
+    workers = Workers(engine, console.print)
     workers.processors.update(episode.processor for episode in kept if episode is not None)
     try:
         with closing(workers.run(subject, missing)) as found:

@@ -13,9 +13,10 @@ from huggingface_hub import HfApi
 from official_checkpoint import official_keys, write
 from typer.testing import CliRunner
 
-from spec_control_ros.cli.convert import ConvertOptions, convert
+from spec_control_ros.cli.convert import convert
 from spec_control_ros.cli.download import download
 from spec_control_ros.cli.main import app
+from spec_control_ros.cli.model_options import ConvertOptions
 from spec_control_ros.core.errors import CheckpointError, DownloadError, SettingsError, TaskError
 from spec_control_ros.world_model.hub import MULTITASK, official_name
 from spec_control_ros.world_model.model import WorldModel
@@ -47,7 +48,7 @@ def test_command_makes_the_model_that_a_direct_conversion_makes(
     )
     assert done.returncode == 0, done.stderr
     assert "dmcontrol/humanoid-walk-1.pt: SHA-256" in done.stdout
-    convert(parity / "size1_humanoid.pt", tmp_path / "expected", ConvertOptions("humanoid-walk"))
+    convert(ConvertOptions(parity / "size1_humanoid.pt", tmp_path / "expected", "humanoid-walk"))
     (got, card), (expected, its_card) = (ModelFolder(tmp_path / n).world_model() for n in ("got", "expected"))
     assert all(torch.equal(tensor, got.state_dict()[k]) for k, tensor in expected.state_dict().items())
     assert card.pop("source") == {

@@ -8,12 +8,12 @@ import pytest
 from distilled_model import LATENT, model
 
 from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.calibrate import calibrate_by_regret, cheapest
-from spec_control_ros.cli.regret import RegretOptions, regret
+from spec_control_ros.cli.regret import regret
 from spec_control_ros.core.errors import BenchmarkError, CalibrationError, SettingsError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
-from spec_control_ros.evaluation.parallel import LocalEngine
-from spec_control_ros.evaluation.regret.gather import RegretRunner, RegretSettings
+from spec_control_ros.evaluation.regret.gather import RegretRunner
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
@@ -21,7 +21,6 @@ __all__ = ["model"]
 CALIBRATION = GateCalibration(
     GateMode.QUANTILE, 0.5, 0.5, (0.5,), {Metric.RELATIVE_L2: ((0.1,),)}, 1.0, (1.0,) * LATENT
 )
-SETTINGS = RegretSettings(ticks=8, horizon=3)
 
 
 @pytest.fixture
@@ -44,7 +43,9 @@ def options(model: Path, tmp_path: Path) -> RegretOptions:
         tolerance=0.01,
         queue_length=0,
         params=params,
-        engine=LocalEngine(1),
+        workers=1,
+        ticks=8,
+        horizon=3,
         report=tmp_path / "report",
         json=tmp_path / "result.json",
     )
@@ -53,7 +54,7 @@ def options(model: Path, tmp_path: Path) -> RegretOptions:
 def test_interrupted_run_continues_to_the_same_result(
     options: RegretOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert regret(options, SETTINGS) == 0
+    assert regret(options) == 0
     whole = json.loads((tmp_path / "result.json").read_text())
     assert list(whole) == ["task", "model", "ticks", "metrics", "oracle"]
     assert whole["task"] == "cartpole-balance"
@@ -66,12 +67,12 @@ def test_interrupted_run_continues_to_the_same_result(
     kept.write_text("".join(lines[:-1]) + lines[-1][:20])  # cut off in the last of four episodes
     run, runs = RegretRunner.run, []
     monkeypatch.setattr(RegretRunner, "run", lambda self, trial: runs.append(trial) or run(self, trial))
-    assert regret(options, SETTINGS) == 0
+    assert regret(options) == 0
     assert len(runs) == 1
     assert kept.read_text() == "".join(lines)
     assert json.loads((tmp_path / "result.json").read_text()) == whole
     with pytest.raises(BenchmarkError, match=r"forks\.horizon was 3, now 4"):
-        regret(options, replace(SETTINGS, horizon=4))
+        regret(replace(options, horizon=4))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_interrupted_run_continues_to_the_same_result(
 )
 def test_unknown_disturbance_is_refused(options: RegretOptions, disturb: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        regret(replace(options, disturb=disturb), SETTINGS)
+        regret(replace(options, disturb=disturb))
 
 
 def test_candidate_with_the_fewest_plans_that_returns_enough_is_taken() -> None:
@@ -95,7 +96,7 @@ def test_candidate_with_the_fewest_plans_that_returns_enough_is_taken() -> None:
 def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
     folder = ModelFolder(Path(options.model))
     many = replace(options, disturb="", seeds="0:3")
-    regret(many, replace(SETTINGS, ticks=50))
+    regret(replace(many, ticks=50))
     forked = tmp_path / "report" / "regret.jsonl"
 
     def chosen(share: float = 0.01) -> None:
