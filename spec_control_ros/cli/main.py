@@ -29,17 +29,16 @@ from spec_control_ros.cli.options import (
     Model,
     On,
     Params,
-    Picture,
-    PlantProcesses,
     RecordedNamespace,
     Robot,
     Seeds,
-    Threads,
     Workers,
     number,
     real,
 )
 from spec_control_ros.cli.publish_options import PublishOptions
+from spec_control_ros.cli.run_options import RunOptions
+from spec_control_ros.cli.train_options import TrainOptions, TrainTransformerOptions
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import PICTURES, file_name, refuse_file, refuse_folder
 
@@ -68,9 +67,6 @@ def _options(
     pass
 
 
-ENVIRONMENT = "Environment, as walker-walk, gymnasium:HalfCheetah-v5 or mjcf:FILE.xml@MODULE:FACTORY"
-
-
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
 
 
@@ -86,87 +82,7 @@ def _add(options: type, module: str) -> None:
     app.command(module.replace("_", "-"))(command)
 
 
-@app.command()
-def run(
-    robot: Annotated[
-        str,
-        typer.Argument(
-            help="A shipped robot (humanoid, walker, cheetah), a robot file, or an environment such as "
-            "gymnasium:HalfCheetah-v5"
-        ),
-    ],
-    model: Model = "",
-    mode: Mode = "lockstep",
-    episodes: Annotated[int, number("Number of episodes (0: until stopped)")] = 1,
-    seed: Annotated[int, number("Seed of the first episode and of the planner")] = 0,
-    corrector: Corrector = "auto",
-    planner: Annotated[
-        str,
-        typer.Option(
-            help="Planner of the robot: own (started with the run) or elsewhere (it runs already, for a fleet)"
-        ),
-    ] = "own",
-    device: Annotated[
-        str, typer.Option(help="Torch device of the planner [default: the robot's, or cpu]")
-    ] = "",
-    record: Annotated[str, typer.Option(help="Folder to record a bag to (true: named by the time)")] = "",
-    topics: Annotated[str, typer.Option(help="Further topics to record, separated by commas")] = "",
-    storage: Annotated[str, typer.Option(help="Storage format of the bag: mcap or sqlite3")] = "mcap",
-    reserve_mb: Annotated[
-        int,
-        typer.Option(
-            help="Disk space to leave free, in MB; with less, the bag ends and the run goes on", min=0
-        ),
-    ] = 100,
-    headless: Annotated[bool, typer.Option(help="Run without MuJoCo's window")] = True,
-    video: Annotated[str, typer.Option(help="Video to render the episodes to (.mp4, .webp, ...)")] = "",
-    respawn_planner: Annotated[bool, typer.Option(help="Restart a planner that died")] = False,
-    faults: Annotated[str, typer.Option(help="Fault file, or the name of a shipped one")] = "",
-    hardware: Annotated[
-        str,
-        typer.Option(
-            help="Hardware behind the bridge: none, emulator (a simulated robot behind a robot's topics) or robot"
-        ),
-    ] = "none",
-    params: Annotated[str, typer.Option(help="Further parameter file, which overrides the robot's")] = "",
-    namespace: Annotated[
-        str, typer.Option(help="ROS namespace of all nodes, so that several robots share a domain")
-    ] = "",
-    use_sim_time: Annotated[
-        bool, typer.Option("--use-sim-time", help="Stamp messages with the time of the clock topic")
-    ] = False,
-    log_level: Annotated[
-        str, typer.Option(help="Lowest level that nodes log: debug, info, warn, error or fatal")
-    ] = "info",
-    json: Json = None,
-    plot: Picture = None,
-) -> None:
-    """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
-    from spec_control_ros.cli.run import run as run_system
-
-    given = {
-        "model": model,
-        "mode": mode,
-        "episodes": str(episodes),
-        "seed": str(seed),
-        "corrector": corrector,
-        "planner": planner,
-        "device": device,
-        "record": record,
-        "topics": topics,
-        "storage": storage,
-        "reserve_mb": str(reserve_mb),
-        "headless": str(headless).lower(),
-        "video": video,
-        "respawn_planner": str(respawn_planner).lower(),
-        "faults": faults,
-        "hardware": hardware,
-        "params": params,
-        "namespace": namespace,
-        "use_sim_time": str(use_sim_time).lower(),
-        "log_level": log_level,
-    }
-    raise typer.Exit(run_system(robot, given, json, plot))
+_add(RunOptions, "run")
 
 
 @app.command()
@@ -208,158 +124,13 @@ def download(
     download_checkpoint(HfApi(token=False), task, size, seed, folder)
 
 
-@app.command()
-def train(
-    task: Annotated[str, typer.Argument(help=ENVIRONMENT)],
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the run (state, buffer, log, weights); continues a run in it [default: results/train/TASK]"
-        ),
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help="YAML file with settings [default: the shipped recipe of the task]")
-    ] = None,
-    action_repeat: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps of the environment in a tick [default: the recipe's, or 2 for a task of the suite, else 1]",
-            min=1,
-            max=1000,
-        ),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            help="Size of the model in million parameters: 1, 5, 19, 48 or 317 [default: the recipe's]"
-        ),
-    ] = None,
-    updates: Annotated[
-        int | None, number("Total number of gradient steps [default: the recipe's, or 20000]", low=1)
-    ] = None,
-    seed: Annotated[
-        int | None, number("Seed of weights, episodes and sampling [default: the recipe's]")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help="Shipped model or model folder to start from")
-    ] = None,
-    expert: Annotated[
-        str | None, typer.Option(help="Shipped expert, or expert file, that the prior imitates")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Folder with recorded episodes; half of every batch comes from it")
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Learn from the data set only")] = False,
-    device: Annotated[str, typer.Option(help="Torch device")] = "cpu",
-    precision: Annotated[
-        str,
-        typer.Option(help="Precision of matrix products: auto, float32 or bfloat16"),
-    ] = "auto",
-    threads: Threads = 1,
-    processes: PlantProcesses = 0,
-    compile: Annotated[
-        bool, typer.Option(help="Compile the losses; needs g++, and takes a minute once")
-    ] = True,
-    memory: Annotated[
-        bool,
-        typer.Option(
-            "--memory", help="Keep the replay buffer in memory only; a continued run fills it again"
-        ),
-    ] = False,
-    minutes: Annotated[
-        float | None, real("Wall-clock minutes after which the run saves its state and ends", low=0.0)
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write TensorBoard files beside log.csv")
-    ] = False,
-    export: Annotated[Path | None, typer.Option(help="Model folder to write at the end")] = None,
-) -> None:
-    """Train a TD-MPC2 world model for any environment; an interrupted run continues."""
-    folder = folder or Path("results/train") / file_name(task)
-    refuse_folder(folder)
-    refuse_folder(export)
-    from spec_control_ros.cli.train import train as train_model
-    from spec_control_ros.core.settings import settings_from
-    from spec_control_ros.training.trainer_settings import TrainingResources
-
-    given = {
-        "action_repeat": action_repeat,
-        "size": size,
-        "updates": updates,
-        "seed": seed,
-        "start": start,
-        "expert": expert,
-        "dataset": dataset,
-        "expert_episodes": None if dataset is None else 0,  # a data set takes the place of a recipe's
-        "dataset_share": 1.0 if offline else None,
-    }
-    resources = settings_from(
-        TrainingResources,
-        {
-            "device": device,
-            "precision": precision,
-            "processes": processes,
-            "is_compiled": compile,
-            "is_in_memory": memory,
-            "has_tensorboard": tensorboard,
-        },
-    )
-    chosen = {name: value for name, value in given.items() if value is not None}
-    train_model(task, folder, recipe, chosen, resources, minutes=minutes, threads=threads, export=export)
+_add(TrainOptions, "train")
 
 
 _add(CollectOptions, "collect")
 
 
-@app.command("train-transformer")
-def train_transformer(
-    task: Robot,
-    dataset: Annotated[
-        str,
-        typer.Option(help="Folders with recorded episodes, separated by commas; `collect` records them"),
-    ],
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the run (state, log); continues a run in it [default: results/transformer/TASK]"
-        ),
-    ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="YAML file with settings")] = None,
-    world_model: Annotated[
-        str, typer.Option(help="Shipped model or model folder that makes the latents [default: the robot's]")
-    ] = "",
-    draft_of: Annotated[
-        Path | None,
-        typer.Option(
-            help="Model folder of a Transformer: train a network that drafts for it, which --export writes there",
-            show_default=False,
-        ),
-    ] = None,
-    updates: Annotated[
-        int | None, number("Total number of gradient steps [default: the recipe's, or 3000]", low=1)
-    ] = None,
-    seed: Annotated[int | None, number("Seed of weights and sampling [default: the recipe's]")] = None,
-    threads: Threads = 1,
-    minutes: Annotated[
-        float | None, real("Wall-clock minutes after which the run saves its state and ends", low=0.0)
-    ] = None,
-    export: Annotated[Path | None, typer.Option(help="Model folder to write at the end")] = None,
-) -> None:
-    """Train a Decision Transformer on the latents of a world model; an interrupted run continues."""
-    folder = folder or Path("results/transformer") / file_name(task)
-    refuse_folder(folder)
-    refuse_folder(export)
-    from spec_control_ros.cli.train_transformer import train_transformer as train_model
-
-    given = {
-        "dataset": dataset,
-        "world_model": world_model or None,
-        "draft_of": None if draft_of is None else str(draft_of),
-        "updates": updates,
-        "seed": seed,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    train_model(task, folder, recipe, chosen, minutes=minutes, threads=threads, export=export)
+_add(TrainTransformerOptions, "train_transformer")
 
 
 _add(DistillOptions, "distill")

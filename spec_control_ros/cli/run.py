@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.disturbance import Disturbance
+from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.output import write_all, write_text
@@ -25,15 +27,18 @@ INTERRUPTED = 130
 STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
 
 
-def run(name: str, given: dict[str, str], json_file: Path | None, plot_file: Path | None) -> int:
+def run(options: RunOptions) -> int:
     """Run the system of a robot until the bridge is done; returns the exit code.
 
     Raises:
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
+    given = {
+        name: _word(value) for name, value in asdict(options).items() if name not in ("robot", "json", "plot")
+    }
     values = {a.name: a.default for a in ARGUMENTS} | given
     config, logs = share_folder() / "config", new_log_folder()
-    robot = find_robot(name, config)
+    robot = find_robot(options.robot, config)
     system = processes(robot, given, logs)
     faults = fault_file(values["faults"], config)
     log = Trace()
@@ -55,12 +60,17 @@ def run(name: str, given: dict[str, str], json_file: Path | None, plot_file: Pat
         log,
         console,
         values | {"task": robot.environment, "model": values["model"] or robot.model},
-        json_file,
-        plot_file,
+        options.json,
+        options.plot,
     )
     if not is_whole:
         return INTERRUPTED
     return 1 if log.losses else 0
+
+
+def _word(value: object) -> str:
+    """As ROS's launch has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _live_line(log: RunLog, console: Console) -> Callable[[], None]:

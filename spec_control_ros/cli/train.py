@@ -17,8 +17,9 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import interruption, progress, terminal
+from spec_control_ros.cli.train_options import TrainOptions
 from spec_control_ros.core.errors import SettingsError, TrainingError
-from spec_control_ros.core.output import file_name
+from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
@@ -29,39 +30,37 @@ AnySettings = TypeVar("AnySettings", TrainerSettings, TransformerTrainerSettings
 TELL_TIME_S = 60.0  # after which a run says for the first time how long it will take
 
 
-def train(
-    task: str,
-    folder: Path,
-    recipe: Path | None,
-    given: Mapping[str, Any],
-    resources: TrainingResources,
-    *,
-    minutes: float | None,
-    threads: int,
-    export: Path | None,
-) -> None:
-    """Train, and copy the model folder of the weights that evaluated best to `export`.
-
-    Args:
-        task: Name of the environment.
-        folder: Folder for state, replay buffer, log and best weights; a run found there is continued.
-        recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
-        given: Settings that override the recipe's.
-        resources: Resources to compute with.
-        minutes: Wall-clock minutes after which the run saves and ends.
-        threads: Number of PyTorch's threads.
-        export: Model folder to write.
+def train(options: TrainOptions) -> None:
+    """Train, and copy the model folder of the weights that evaluated best to where the user asks.
 
     Raises:
-        SpecControlError: a setting is wrong, a file cannot be read or written, or `folder` holds another run.
+        SpecControlError: a setting is wrong, a file cannot be read or written, or the folder holds another run.
     """
-    torch.set_num_threads(threads)
+    folder = options.folder or Path("results/train") / file_name(options.task)
+    refuse_folder(folder)
+    resources = settings_from(
+        TrainingResources,
+        {
+            "device": options.device,
+            "precision": options.precision,
+            "processes": options.processes,
+            "is_compiled": options.compile,
+            "is_in_memory": options.memory,
+            "has_tensorboard": options.tensorboard,
+        },
+    )
+    given = chosen(options, "action_repeat", "size", "updates", "seed", "start", "expert", "dataset")
+    given |= (
+        {} if options.dataset is None else {"expert_episodes": 0}
+    )  # a data set takes the place of a recipe's
+    given |= {"dataset_share": 1.0} if options.offline else {}
+    torch.set_num_threads(options.threads)
     keep_freed_memory()
     share = share_folder()
-    settings = replace(read_recipe(task, recipe, share), task=task, **given)
+    settings = replace(read_recipe(options.task, options.recipe, share), task=options.task, **given)
     origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
     console = terminal()
-    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
+    deadline_s = deadline(options.minutes)
     try:
         with console.status("starting plants, recording demonstrations"):
             trainer = Trainer(settings, folder, resources, models=share / "models", origin=origin)
@@ -74,12 +73,22 @@ def train(
             console.print(f"saved; the same command continues from update {trainer.updates}")
         if asked.is_set():
             raise SystemExit(130)
-        if export is not None:
-            export_best(trainer, export, console)
+        if options.export is not None:
+            export_best(trainer, options.export, console)
     except OSError as error:
         raise TrainingError(
             f"{error.filename or folder}: {error.strerror}; the same command continues from the last save"
         ) from None
+
+
+def chosen(options: object, *names: str) -> dict[str, Any]:
+    """Options that were given, by name; the others are the recipe's."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def deadline(minutes: float | None) -> float:
+    """Monotonic time at which a run ends (s)."""
+    return float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
 
 
 def export_best(trainer: Trainer, folder: Path, console: Console) -> None:

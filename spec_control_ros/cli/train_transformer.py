@@ -15,44 +15,33 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import interruption, terminal
-from spec_control_ros.cli.train import follow, settings_of_recipe
+from spec_control_ros.cli.train import chosen, deadline, follow, settings_of_recipe
+from spec_control_ros.cli.train_options import TrainTransformerOptions
+from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
 
 
-def train_transformer(
-    task: str,
-    folder: Path,
-    recipe: Path | None,
-    given: Mapping[str, Any],
-    *,
-    minutes: float | None,
-    threads: int,
-    export: Path | None,
-) -> None:
-    """Train, and write the model folder to `export`.
-
-    Args:
-        task: Shipped robot or name of the environment.
-        folder: Folder for state and log; a run found there is continued.
-        recipe: YAML file of settings.
-        given: Settings that override the recipe's.
-        minutes: Wall-clock minutes after which the run saves and ends.
-        threads: Number of PyTorch's threads.
-        export: Model folder to write.
+def train_transformer(options: TrainTransformerOptions) -> None:
+    """Train, and write the model folder where the user asks.
 
     Raises:
-        SpecControlError: a setting is wrong, a file cannot be read or written, or `folder` holds another run.
+        SpecControlError: a setting is wrong, a file cannot be read or written, or the folder holds another run.
     """
-    torch.set_num_threads(threads)
+    folder = options.folder or Path("results/transformer") / file_name(options.task)
+    refuse_folder(folder)
+    given = chosen(options, "dataset", "updates", "seed")
+    given |= {"world_model": options.world_model} if options.world_model else {}
+    given |= {} if options.draft_of is None else {"draft_of": str(options.draft_of)}
+    torch.set_num_threads(options.threads)
     keep_freed_memory()
     share, console = share_folder(), terminal()
-    robot = find_robot(task, share / "config")
+    robot = find_robot(options.task, share / "config")
     default = TransformerTrainerSettings(world_model=robot.model)
-    told = default if recipe is None else settings_of_recipe(recipe, default)
+    told = default if options.recipe is None else settings_of_recipe(options.recipe, default)
     settings = replace(told, task=robot.environment, **given)
     origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
-    deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
+    deadline_s = deadline(options.minutes)
     trainer = TransformerTrainer(settings, folder, models=share / "models", origin=origin)
     try:
         with interruption() as asked:
@@ -61,11 +50,11 @@ def train_transformer(
             console.print(f"saved; the same command continues from update {trainer.updates}")
         if asked.is_set():
             raise SystemExit(130)
-        if export is not None:
+        if options.export is not None:
             with console.status("measuring returns"):
-                measured = trainer.export(export)
+                measured = trainer.export(options.export)
             console.print(_curve(measured))
-            console.print(f"model: {export}")
+            console.print(f"model: {options.export}")
     finally:
         trainer.close()
 
