@@ -1,7 +1,5 @@
 """`spec-control bench`: controllers compared on the same model and seeds."""
 
-import shlex
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +15,7 @@ from spec_control_ros.cli.bench_report import refuse_card, report_result, write_
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.cli.terminal import given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.benchmark import (
@@ -85,7 +83,7 @@ def bench(options: BenchOptions, grid: Sequence[str] = ()) -> int:
         },
         "disturbed": disturbed_rows([*in_process, *disturbed]),
         "seeds": [trial.seed for trial in in_process[0].trials],
-        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "command": given_command(),
         "machine": hardware_info(),
     }
     report_result(result, report, options.json, options.csv, console)

@@ -1,7 +1,5 @@
 """`spec-control calibrate`: thresholds of the gate for a model, from nominal operation."""
 
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +16,7 @@ from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import progress, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, terminal, track
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CalibrationError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
@@ -72,7 +70,7 @@ def calibrate(
     fitted, metric = verify(OPEN, episodes), controller.gate.metric
     console.print(_thresholds(calibration, metric, fitted.ticks), _modes(verifications))
     measured = {
-        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "command": given_command(),
         "wall_time_s": round(time.monotonic() - started_s),
         "hardware": hardware_info(),
         "queue_length": controller.planner.queue_length,
@@ -134,7 +132,7 @@ def calibrate_by_regret(
     console.print(_candidates([replanning, *rows]))
     best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
     measured = {
-        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "command": given_command(),
         "hardware": hardware_info(),
         "seeds": [seeds.start, seeds.stop - 1],
         "share": share,

@@ -1,8 +1,6 @@
 """`spec-control collect`: episodes of several policies as one data set."""
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.model_options import CollectOptions
-from spec_control_ros.cli.terminal import progress, terminal
+from spec_control_ros.cli.terminal import given_command, progress, terminal
 from spec_control_ros.core.output import file_name, refuse_folder, write_text
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -73,7 +71,7 @@ def collect(options: CollectOptions) -> None:
     groups = groups_of(names, options.episodes, plants, seed, options.seed)
     spec = TaskSpec.of(robot.environment, runner.plant)
     recorded = _record(subject, groups, spec, data, workers, console)
-    command = shlex.join(["spec-control", *sys.argv[1:]])
+    command = given_command()
     about = {"command": command, "model": folder.path.name, "policies": recorded}
     write_spec(data, spec, about)
     if options.json is not None:

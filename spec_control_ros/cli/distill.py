@@ -1,7 +1,5 @@
 """`spec-control distill`: correctors and student for a model."""
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
@@ -18,7 +16,7 @@ from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
-from spec_control_ros.cli.terminal import progress, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import refuse_folder
@@ -81,7 +79,7 @@ def distill(options: DistillOptions) -> None:
             bar.advance(row, last is None)
     assert last is not None
     training = {
-        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "command": given_command(),
         "ticks": last.ticks,
         "wall_time_s": round(time.monotonic() - started_s),
         "hardware": hardware_info(),
@@ -152,7 +150,7 @@ def _trial(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> 
 
 def _card(seeds: range, returns: Sequence[float]) -> Card:
     return {
-        "command": shlex.join(["spec-control", *sys.argv[1:]]),
+        "command": given_command(),
         "seeds": list(seeds),
         "returns": [round(r, 1) for r in returns],
         "return_mean": round(float(np.mean(returns)), 1),

@@ -1,8 +1,6 @@
 """`spec-control regret`: what accepting, correcting and replanning cost, and what predicts it."""
 
 import json
-import shlex
-import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,7 @@ from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.terminal import given_command, terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all, write_text
 from spec_control_ros.core.settings import settings_from
@@ -134,7 +132,7 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         },
     )
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    command = shlex.join(["spec-control", *sys.argv[1:]])
+    command = given_command()
     legend = (
         f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon."
     )

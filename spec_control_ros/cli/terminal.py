@@ -1,6 +1,8 @@
 """What commands write to the terminal: plain text, whatever it holds. A style is given beside it, never inside."""
 
+import shlex
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -22,6 +24,11 @@ def terminal(width: int | None = None) -> Console:
         width: Width in characters; None: that of the terminal.
     """
     return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def given_command() -> str:
+    """The command that runs, as one types it; for records of what made a file."""
+    return shlex.join(["spec-control", *sys.argv[1:]])
 
 
 def track(

@@ -1,8 +1,6 @@
 """`spec-control train`: a world model for a task."""
 
-import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColu
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import interruption, progress, terminal
+from spec_control_ros.cli.terminal import given_command, interruption, progress, terminal
 from spec_control_ros.cli.train_options import TrainOptions
 from spec_control_ros.core.errors import SettingsError, TrainingError
 from spec_control_ros.core.output import file_name, refuse_folder
@@ -58,7 +56,7 @@ def train(options: TrainOptions) -> None:
     keep_freed_memory()
     share = share_folder()
     settings = replace(read_recipe(options.task, options.recipe, share), task=options.task, **given)
-    origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
+    origin = {"command": given_command(), "hardware": hardware_info()}
     console = terminal()
     deadline_s = deadline(options.minutes)
     try:

@@ -1,7 +1,5 @@
 """`spec-control train-transformer`: a Decision Transformer from recorded episodes."""
 
-import shlex
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +12,7 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import interruption, terminal
+from spec_control_ros.cli.terminal import given_command, interruption, terminal
 from spec_control_ros.cli.train import chosen, deadline, follow, settings_of_recipe
 from spec_control_ros.cli.train_options import TrainTransformerOptions
 from spec_control_ros.core.output import file_name, refuse_folder
@@ -40,7 +38,7 @@ def train_transformer(options: TrainTransformerOptions) -> None:
     default = TransformerTrainerSettings(world_model=robot.model)
     told = default if options.recipe is None else settings_of_recipe(options.recipe, default)
     settings = replace(told, task=robot.environment, **given)
-    origin = {"command": shlex.join(["spec-control", *sys.argv[1:]]), "hardware": hardware_info()}
+    origin = {"command": given_command(), "hardware": hardware_info()}
     deadline_s = deadline(options.minutes)
     trainer = TransformerTrainer(settings, folder, models=share / "models", origin=origin)
     try:
