@@ -237,7 +237,8 @@ def test_shipped_recipe_is_of_a_task_and_asks_for_nothing_that_is_not_there(path
 
 def test_every_shipped_model_has_a_recipe_that_is_installed() -> None:
     models = {path.parent.name for path in (ROOT / "models").glob(f"*/{WEIGHTS}")}
-    assert models == {path.stem for path in SHIPPED if not FURTHER.search(path.stem)}
+    assert models <= {path.stem for path in SHIPPED}
+    assert models >= {path.stem for path in SHIPPED if not FURTHER.search(path.stem)}
     installed = Path(get_package_share_directory("spec_control_ros")) / "config" / "training"
     assert {path.name for path in installed.glob("*.yaml")} == {path.name for path in SHIPPED}
 
