@@ -221,7 +221,7 @@ def test_video_has_a_frame_for_every_tick(run: Run, tmp_path: Path) -> None:
     [
         (["--model", "/nowhere"], "model: got '/nowhere'"),
         (["--mode", "fast"], "mode: got 'fast', expected one of lockstep, realtime"),
-        (["--corrector", "oracle"], "corrector: got 'oracle', expected one of auto, none, temporal"),
+        (["--corrector", "oracle"], "corrector: got 'oracle', expected one of auto, none, policy, temporal"),
         (["--params", "/nowhere.yaml"], "/nowhere.yaml is not a file"),
         (["--plot", "/nowhere/run.png"], "/nowhere/run.png: its folder does not exist"),
     ],

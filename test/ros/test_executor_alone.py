@@ -98,6 +98,7 @@ def test_late_listener_hears_the_present_alone(alone: Alone) -> None:
     begin()
     for tick in range(10):
         world.tick(tick)
+    world.probe.until(lambda: len(world.events) == len(world.requests))  # an event may come after its command
     late = {name: world.probe.hear_as_offered(name) for name in ("status", "inputs", "replan_event")}
     world.probe.spin(0.5)
     assert late == {"status": [], "inputs": [], "replan_event": []}

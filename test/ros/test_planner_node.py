@@ -158,10 +158,10 @@ def test_latest_request_wins_and_the_others_are_counted(asker: Asker) -> None:
     ids = [answer.result().plan_id for answer in answers]
     assert ids == list(range(ids[0], ids[0] + 8))
     asker.plan(ids[-1])
-    planned = len(asker.plans) - before
-    assert planned < 8
+    # Counts, and not what was heard: a listener that keeps the latest plan may miss one.
+    planned = asker.counted("published") - published
+    assert 1 <= len(asker.plans) - before <= planned < 8
     assert asker.counted("superseded") - superseded == 8 - planned
-    assert asker.counted("published") - published == planned
 
 
 def test_request_whose_deadline_has_passed_is_not_planned_for(asker: Asker) -> None:
