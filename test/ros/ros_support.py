@@ -31,7 +31,10 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
 from spec_control_interfaces import msg
+from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.middleware import middleware_environment
+from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.subscriptions import find_topic
@@ -429,3 +432,15 @@ def signals() -> Iterator[None]:
     signal.alarm(0)  # the last resort of a node that was told to end
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def first_plan(probe: Probe, process: Background, obs: int) -> tuple[Any, Replan.Response, Plan]:
+    """Ask the planner of a process for tick 4, once it is ready; the client, the answer and the plan."""
+    client = probe.node.create_client(Replan, "replan")
+    plans = probe.hear(msg.Plan, "plan", LATEST)
+    probe.until(client.service_is_ready, lambda: process.text)
+    request = Replan.Request(epoch=1, tick=4, start_tick=4, observation=[0.1] * obs, reason=int(Reason.EMPTY))
+    answer = probe.call(client, request)
+    assert answer.accepted, answer.message
+    probe.until(lambda: plans, "no plan")
+    return client, answer, Plan.of_message(plans[0])

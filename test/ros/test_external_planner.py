@@ -12,13 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from constant_planner import ACTION, OBS, QUEUE
-from ros_support import Background, Probe
+from ros_support import Background, Probe, first_plan
 
-from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason
-from spec_control_ros.core.plan import Plan
-from spec_control_ros.ros.qos import LATEST
 
 HEAVY = (
     "torch",
@@ -67,15 +64,8 @@ def planner(environment: Path, domain: int, tmp_path: Path) -> Iterator[Backgrou
 
 def test_plans_through_the_usual_node(planner: Background, probe: Probe) -> None:
     assert os.environ["AMENT_PREFIX_PATH"]
-    client = probe.node.create_client(Replan, "replan")
-    plans = probe.hear(msg.Plan, "plan", LATEST)
     diagnostics = probe.hear_diagnostics("planner")
-    probe.until(client.service_is_ready, lambda: planner.text)
-    request = Replan.Request(epoch=1, tick=4, start_tick=4, observation=[0.1] * OBS, reason=int(Reason.EMPTY))
-    answer = probe.call(client, request)
-    assert answer.accepted, answer.message
-    probe.until(lambda: plans, "no plan")
-    plan = Plan.of_message(plans[0])
+    client, answer, plan = first_plan(probe, planner, OBS)
     assert (plan.plan_id, plan.start_tick, plan.predicts) == (answer.plan_id, 4, False)
     np.testing.assert_array_equal(plan.actions, np.full((QUEUE, ACTION), 0.25))
     probe.until(lambda: diagnostics and "heavy_packages" in str(diagnostics[-1]), "no diagnostics")
@@ -90,14 +80,5 @@ def test_example_plans_in_that_environment(
     example = Path(__file__).parents[2] / "examples/external_planner.py"
     words = [str(environment / "bin/python"), str(example), "--ros-args", "-p", "model:=walker-walk"]
     with Background(words, tmp_path / "log", {"HOME": str(tmp_path)}) as process:
-        client = probe.node.create_client(Replan, "replan")
-        plans = probe.hear(msg.Plan, "plan", LATEST)
-        probe.until(client.service_is_ready, lambda: process.text)
-        request = Replan.Request(
-            epoch=1, tick=4, start_tick=4, observation=[0.1] * 24, reason=int(Reason.EMPTY)
-        )
-        answer = probe.call(client, request)
-        assert answer.accepted, answer.message
-        probe.until(lambda: plans, "no plan")
-    plan = Plan.of_message(plans[0])
+        _, _, plan = first_plan(probe, process, 24)
     assert (plan.start_tick, plan.actions.shape, plan.predicts) == (4, (10, 6), False)

@@ -7,13 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ros_support import Background, Probe
+from ros_support import Background, Probe, first_plan
 
-from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import Reason
-from spec_control_ros.core.plan import Plan
-from spec_control_ros.ros.qos import LATEST
 
 EXAMPLE = Path(__file__).parents[2] / "examples/lerobot"
 PYTHON = "LEROBOT_PYTHON"
@@ -56,16 +53,7 @@ def test_served_policy_plans_chunks(python: str, domain: int, tmp_path: Path, pr
     subprocess.run([python, "-c", UNTRAINED, str(model / "pretrained_model")], check=True)
     words = [python, str(EXAMPLE / "serve_policy.py"), "--ros-args", "-r", "__node:=planner"]
     with Background([*words, "-p", f"model:={model}"], tmp_path / "log", {"HOME": str(tmp_path)}) as process:
-        client = probe.node.create_client(Replan, "replan")
-        plans = probe.hear(msg.Plan, "plan", LATEST)
-        probe.until(client.service_is_ready, lambda: process.text)
-        request = Replan.Request(
-            epoch=1, tick=4, start_tick=4, observation=[0.1] * 24, reason=int(Reason.EMPTY)
-        )
-        answer = probe.call(client, request)
-        assert answer.accepted, answer.message
-        probe.until(lambda: plans, "no plan")
+        client, _, plan = first_plan(probe, process, 24)
         wrong = probe.call(client, Replan.Request(epoch=1, observation=[0.1] * 7, reason=int(Reason.EMPTY)))
-    plan = Plan.of_message(plans[0])
     assert (plan.start_tick, plan.actions.shape, plan.predicts) == (4, (24, 6), False)
     assert "got an observation of 7 values, expected 24" in wrong.message
