@@ -148,11 +148,12 @@ def _trial(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> 
     return Trial(kind, replace(controller, corrector=NONE, executor=alone), seed, epoch, has_planner=False)
 
 
-def _card(seeds: range, returns: Sequence[float]) -> Card:
+def _card(seeds: range, measured: Sequence[float]) -> Card:
+    returns = [round(r, 1) for r in measured]  # the mean is that of the returns that the card shows
     return {
         "command": given_command(),
         "seeds": list(seeds),
-        "returns": [round(r, 1) for r in returns],
+        "returns": returns,
         "return_mean": round(float(np.mean(returns)), 1),
         "return_ci95": round(interval(returns) or 0.0, 1),
     }

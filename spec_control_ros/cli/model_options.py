@@ -109,6 +109,6 @@ class DistillOptions:
         bool,
         typer.Option(
             "--student-only",
-            help="Train the student alone, on episodes with the correctors that the model has",
+            help="Train the student alone, on episodes with the correctors that the model has, and later on its own",
         ),
     ] = False

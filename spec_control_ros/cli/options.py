@@ -62,7 +62,7 @@ Model = Annotated[str, typer.Option(help="Shipped model or model folder [default
 Mode = Annotated[
     str, typer.Option(help="Mode: lockstep (the simulation waits for every command) or realtime")
 ]
-Corrector = Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower or none")]
+Corrector = Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower, policy or none")]
 Params = Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")]
 QueueLength = Annotated[int, number("Queue length K (0: the robot's)")]
 Seeds = Annotated[

@@ -35,9 +35,8 @@ class Fleet:
         self.spec = self._first.spec
         self._is_together = isinstance(self._first, SharedPlanner)
         self._planners = {first: self._first} if seeds else {}
-        self._to_load: dict[
-            str, int | None
-        ] = {}  # seeds of robots whose planner is loaded for their first plan
+        # Seeds of robots whose planner is loaded for their first plan
+        self._to_load = dict[str, int | None]()
         for robot, seed in list(seeds.items())[1:]:
             self._planners[robot] = self._of_robot(seed)
 

@@ -3,8 +3,7 @@
 Data comes from episodes under the speculating controller itself, so that a corrector sees the states that it causes
 (DAgger): in the first round uncorrected and under the policy prior, in turn, later under the correctors of the round
 before, in turn. Every network learns from all of it. The student is a policy that needs no plan. Where it is trained
-alone, the episodes of later rounds are its own; else none are, so that the correctors are the
-same with and without it.
+alone, the episodes of later rounds are its own; else none are, so that the correctors are the same with and without it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
