@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from nav_msgs.msg import Odometry
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.client import Client
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
@@ -293,7 +294,11 @@ class HardwareBridgeNode(ProcessNode):
         if self._answer is not None and not self._answer.done():
             self._robot_reset.remove_pending_request(self._answer)
         epoch = self._bridge.episode.epoch
-        self._answer = self._robot_reset.call_async(Reset.Request(seed=seed))
+        try:
+            self._answer = self._robot_reset.call_async(Reset.Request(seed=seed))
+        except RCLError as error:
+            self.get_logger().error(f"could not ask the robot to reset: {error}. It rests; reset again")
+            return
         self._answer.add_done_callback(lambda answer: self._on_robot_reset(epoch, answer))
 
     def _on_robot_reset(self, epoch: int, answer: Future) -> None:

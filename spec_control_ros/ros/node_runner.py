@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import rclpy
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
@@ -15,16 +15,19 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
 from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.signals import SignalHandlerOptions
 from rclpy.timer import Timer, TimerInfo
+from rclpy.type_support import MsgT
 
 from spec_control_ros.bringup.log_folder import ensure_log_folder
 from spec_control_ros.bringup.parent_death import GRACE_S, leave_at_once
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.ros.clock_watch import ClockWatch
 from spec_control_ros.ros.parameters import announce, take_given
-from spec_control_ros.ros.steady import STEADY
+from spec_control_ros.ros.steady import STEADY, every
 
 SETTINGS_EXIT_CODE = 2
 INCOMPLETE_EXIT_CODE = 3  # all went well, but a bag or a video is not whole
@@ -33,8 +36,31 @@ IN_ITS_SOURCES = re.compile(r", at \S+:\d+")  # where rcl found an error
 SomeNode = TypeVar("SomeNode", bound=Node)
 
 
+class SteadyPublisher(Publisher[MsgT]):
+    """A publisher that may lose a message, and says so, but never ends its node.
+
+    On a busy machine Fast DDS gives a message up after 100 ms (its `max_blocking_time`), and rclpy raises. A second
+    attempt mostly succeeds. A lost command or observation makes whoever waits for it hold.
+    """
+
+    def publish(self, msg: MsgT | bytes) -> None:
+        """As rclpy's, but tried twice; a message that is lost is an error in the log."""
+        try:
+            super().publish(msg)
+        except RCLError:
+            try:
+                super().publish(msg)
+            except RCLError as error:
+                get_logger(self.logger_name).error(
+                    f"lost a message on {self.topic_name}: {error}", **every(1.0)
+                )
+
+
 class ProcessNode(Node):
-    """A node that may end its process. Its timers run on the steady clock: no step of another clock moves them."""
+    """A node that may end its process.
+
+    Its timers run on the steady clock, so no step of another clock moves them. Its publishers are steady, too.
+    """
 
     exit_code = 0
     is_over = False  # it has ended itself
@@ -64,6 +90,10 @@ class ProcessNode(Node):
     ) -> Timer:
         """As rclpy's, but on the steady clock unless another one is given."""
         return super().create_timer(timer_period_sec, callback, callback_group, clock or STEADY, autostart)
+
+    def create_publisher(self, *args: Any, **kwargs: Any) -> Publisher[Any]:
+        """As rclpy's, with a `SteadyPublisher`."""
+        return super().create_publisher(*args, **{"publisher_class": SteadyPublisher} | kwargs)
 
     def end(self, exit_code: int = 0) -> None:
         """End the process once the running callback is over."""

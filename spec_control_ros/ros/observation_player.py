@@ -15,7 +15,7 @@ from spec_control_ros.analysis.bag.observations import SensedObservation
 from spec_control_ros.core.errors import ConflictError, ProcessError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.ros.messages import to_observation
-from spec_control_ros.ros.node_runner import SPIN_S, NodeRunner
+from spec_control_ros.ros.node_runner import SPIN_S, NodeRunner, SteadyPublisher
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.subscriptions import clock_of
@@ -50,8 +50,12 @@ class ObservationPlayer(Node):
         self._sensed, self._played = sensed, Played()
         self._waiting: dict[tuple[int, int], float] = {}  # published and not answered: when
         self._clock_ns = 0
-        self._observation_publisher = self.create_publisher(msg.Observation, "observation", LATEST)
-        self._clock_publisher = self.create_publisher(Clock, clock_of(self), 10)
+        self._observation_publisher = self.create_publisher(
+            msg.Observation, "observation", LATEST, publisher_class=SteadyPublisher
+        )
+        self._clock_publisher = self.create_publisher(
+            Clock, clock_of(self), 10, publisher_class=SteadyPublisher
+        )
         self.create_subscription(msg.Command, "command", self._on_command, LATEST)
         self._conflict: ConflictError | None = None
         names = [self.resolve_topic_name("observation")]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
@@ -55,7 +56,12 @@ class ReplanClient:
         if not self.has_planner:
             self.give_up("there is no planner", now_s)
             return
-        self._answer = self._client.call_async(to_replan(request, self._deadline_s))
+        try:
+            self._answer = self._client.call_async(to_replan(request, self._deadline_s))
+        except RCLError as error:  # a busy machine: the middleware gives up after 100 ms
+            self._node.get_logger().error(f"could not ask the planner: {error}", **every(1.0))
+            self.give_up("the request could not be sent", now_s)
+            return
         self._answer.add_done_callback(lambda answer: self._on_answer(request, answer))
 
     def expire(self, now_s: float) -> None:

@@ -36,6 +36,7 @@ from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
+from spec_control_ros.ros.node_runner import SteadyPublisher
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.subscriptions import find_topic
 from spec_control_ros.world_model.checkpoint import save_world_model
@@ -324,7 +325,9 @@ class Probe:
     def publisher(self, kind: Any, topic: str, qos: QoSProfile | int = LATEST) -> Any:
         """A publisher; one a topic."""
         if topic not in self._publishers:
-            self._publishers[topic] = self.node.create_publisher(kind, topic, qos)
+            self._publishers[topic] = self.node.create_publisher(
+                kind, topic, qos, publisher_class=SteadyPublisher
+            )
         return self._publishers[topic]
 
     def spin(self, duration_s: float) -> None:

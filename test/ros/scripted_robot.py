@@ -14,6 +14,7 @@ from std_msgs.msg import Float64MultiArray
 
 from spec_control_interfaces import msg
 from spec_control_ros.ros.messages import to_joint_state
+from spec_control_ros.ros.node_runner import SteadyPublisher
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
@@ -41,7 +42,8 @@ class ScriptedRobot:
         self._node = Node(CONTROLLER, context=probe.context)
         probe.spin_too(self._node)
         self._publishers = {
-            topic: self._node.create_publisher(kind, topic, 10) for topic, kind in TOPICS.items()
+            topic: self._node.create_publisher(kind, topic, 10, publisher_class=SteadyPublisher)
+            for topic, kind in TOPICS.items()
         }
         self._subscription: Any = None
         self._step_s = time.monotonic()

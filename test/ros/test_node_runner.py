@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from ros_support import Background, until
 from std_msgs.msg import String
 
@@ -61,6 +63,30 @@ def test_signal_raises_once_the_message_is_taken_in(
         with pytest.raises(KeyboardInterrupt):
             hear(spin)
     assert heard == ["whole"]
+
+
+@pytest.mark.parametrize(("failures", "arriving"), [(0, "abc"), (1, "abc"), (2, "bc"), (3, "bc")])
+def test_a_message_that_the_middleware_gives_up_is_tried_again_and_does_not_end_the_node(
+    failures: int, arriving: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[str] = []
+    publish, left = Publisher.publish, iter([True] * failures)
+
+    def busy_publish(self: Any, message: Any) -> None:
+        if isinstance(message, String) and next(left, False):
+            raise RCLError("Failed to publish: cannot publish data")
+        publish(self, message)
+
+    monkeypatch.setattr(Publisher, "publish", busy_publish)
+    with spinning(lambda: ProcessNode("talker")) as (node, spin):
+        node.create_subscription(String, "topic", lambda message: heard.append(message.data), 10)
+        publisher = node.create_publisher(String, "topic", 10)
+        for letter in "abc":
+            publisher.publish(String(data=letter))
+        until(lambda: spin(0.1) or len(heard) == len(arriving))
+    assert heard == list(arriving)
+    lost = "lost a message on /topic: Failed to publish: cannot publish data"
+    assert (lost in capfd.readouterr().err) == (arriving != "abc")
 
 
 def test_handlers_are_put_back() -> None:
