@@ -12,7 +12,7 @@ from benchmarks.executor.synthetic_planner import SyntheticPlanner
 from spec_control_ros.bringup.supervisor import Supervisor
 from spec_control_ros.bringup.system import Process
 from spec_control_ros.cli.system import environment, new_log_folder
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.ros.node_runner import spinning
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 
@@ -32,7 +32,7 @@ def driven(
         real_time: of the driver, so that what holds it up is not taken for theirs.
 
     Raises:
-        ProcessError: another system is running, one died, or does not get ready.
+        SpecControlError: another system is running, one died, or does not get ready.
     """
     supervisor = Supervisor(new_log_folder(), environment())
     try:
@@ -52,7 +52,7 @@ def driven(
 def _refuse_company(driver: LatencyDriver) -> None:
     driver.spin_until(perf_counter() + SETTLE_S)
     if driver.node.count_publishers("command"):
-        raise ProcessError(
+        raise SpecControlError(
             "an executor publishes on `command` already: end its system, or set another ROS_DOMAIN_ID"
         )
 
@@ -63,7 +63,7 @@ def _wait_until_ready(driver: LatencyDriver, supervisor: Supervisor) -> None:
         _refuse_dead(supervisor)
         if perf_counter() > end_s:
             child = supervisor.children[0]
-            raise ProcessError(
+            raise SpecControlError(
                 f"the executor is not ready after {START_TIMEOUT_S:.0f} s; the end of {child.log}:\n{child.tail()}"
             )
         driver.spin_until(perf_counter() + 0.1)
@@ -72,6 +72,6 @@ def _wait_until_ready(driver: LatencyDriver, supervisor: Supervisor) -> None:
 
 def _refuse_dead(supervisor: Supervisor) -> None:
     for child in supervisor.ended():
-        raise ProcessError(
+        raise SpecControlError(
             f"{child.name} died with exit code {child.popen.returncode}; the end of {child.log}:\n{child.tail()}"
         )

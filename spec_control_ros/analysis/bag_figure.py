@@ -11,11 +11,7 @@ from spec_control_ros.analysis.panels import GRID_COLOUR
 
 
 def mismatch_quantiles(summaries: dict[str, dict[str, Any]]) -> go.Figure:
-    """Quantiles of the mismatch by how far ahead the plan looked.
-
-    Args:
-        summaries: Quantiles by steps ahead, by label of the bag.
-    """
+    """Quantiles of the mismatch by how far ahead the plan looked."""
     figure = go.Figure()
     for (label, by_steps), colour in zip(summaries.items(), SIDE_COLOURS, strict=False):
         steps = sorted(by_steps, key=int)
@@ -34,11 +30,7 @@ def mismatch_quantiles(summaries: dict[str, dict[str, Any]]) -> go.Figure:
 
 @np.errstate(over="ignore", invalid="ignore")
 def latencies(latencies_s: dict[str, NDArray[np.float64]]) -> go.Figure:
-    """Part of the ticks that were decided within a time.
-
-    Args:
-        latencies_s: Latency of every tick, by label of the bag.
-    """
+    """Part of the ticks that were decided within a time."""
     figure = go.Figure()
     parts = np.linspace(0, 1, 501)
     for (label, values_s), colour in zip(latencies_s.items(), SIDE_COLOURS, strict=False):

@@ -15,7 +15,7 @@ from spec_control_ros.analysis.gap_tracker import GapTracker, counted
 from spec_control_ros.analysis.message_check import misfit
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 
 OBSERVATION = np.dtype([("tick", "u4"), ("stamp_ns", "i8"), ("arrival_ns", "i8")])
 REWARD = np.dtype([("tick", "u4"), ("reward", "f8"), ("return", "f8")])
@@ -103,11 +103,7 @@ class RobotLog:
 
 
 class BagLog:
-    """A bag, read to its end.
-
-    Args:
-        bag: A bag that has not been read yet.
-    """
+    """A bag, read to its end."""
 
     def __init__(self, bag: Bag):
         self.bag = bag
@@ -149,12 +145,12 @@ class BagLog:
         """The robot of a namespace, or the only one.
 
         Raises:
-            BagError: there is none, or there are several to choose from.
+            SpecControlError: there is none, or there are several to choose from.
         """
         found = {name: robot for name, robot in self.robots.items() if robot.run.episodes}
         robot = chosen(self.bag.path, found, namespace)
         if robot is None:
-            raise BagError(self._nothing_found(namespace))
+            raise SpecControlError(self._nothing_found(namespace))
         return robot
 
     def _nothing_found(self, namespace: str | None) -> str:

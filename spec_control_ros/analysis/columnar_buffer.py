@@ -9,11 +9,7 @@ FIRST_ROWS = 512
 
 
 class ColumnarBuffer:
-    """Rows by their first field; of rows with the same one, the last counts.
-
-    Args:
-        row: Fields of a row.
-    """
+    """Rows by their first field; of rows with the same one, the last counts."""
 
     def __init__(self, row: "np.dtype[np.void]"):
         self._key = (row.names or ())[0]

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 
 from spec_control_ros.core.claim import REMEDY
 from spec_control_ros.core.errors import ConflictError
@@ -44,10 +43,6 @@ class NameLock:
     The kernel keeps it, as sockets without a file: it is exact however slowly nodes discover each other, a process that
     hangs keeps its names, and one that is gone, killed or not, has none. Elsewhere than on Linux it holds nothing.
 
-    Args:
-        domain: ROS domain.
-        names: Fully qualified names.
-
     Raises:
         ConflictError: somebody else has one of them; says who.
     """
@@ -64,12 +59,7 @@ class NameLock:
     def __enter__(self) -> "NameLock":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.release()
 
     def release(self) -> None:

@@ -22,10 +22,6 @@ def middleware_environment(given: Mapping[str, str], config: Path) -> dict[str, 
     """What is to be added to an environment, so that a system stays on this machine and finds itself quickly.
 
     What the user has set is left as it is.
-
-    Args:
-        given: The present environment.
-        config: Folder of the package's configuration.
     """
     if given.get(IMPLEMENTATION, FAST_DDS) != FAST_DDS or RANGE in given or PROFILES in given:
         defaults = {RANGE: "LOCALHOST", PROFILES: str(config / OPEN)}

@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from types import TracebackType
 
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import SpecControlError
 
 MESSAGES = "spec_control_interfaces"
 ROS = (
@@ -19,11 +19,7 @@ ROS = (
 
 
 def advice(module: str) -> str:
-    """What is missing, for whom, and what to do about it.
-
-    Args:
-        module: Dotted name of the module that cannot be imported.
-    """
+    """What is missing, for whom, and what to do about it."""
     name = module.split(".")[0]
     if name == MESSAGES:
         return (
@@ -47,10 +43,10 @@ def require_messages() -> None:
     """Refuses to go on without our messages.
 
     Raises:
-        ProcessError: they are not there.
+        SpecControlError: they are not there.
     """
     if find_spec(MESSAGES) is None:
-        raise ProcessError(advice(MESSAGES))
+        raise SpecControlError(advice(MESSAGES))
 
 
 def explain_missing_modules() -> None:

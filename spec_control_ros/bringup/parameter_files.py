@@ -49,7 +49,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class ParameterFile:
+class _ParameterFile:
     """A parameter file, which the nodes of a system have in common."""
 
     path: Path
@@ -82,7 +82,7 @@ class ParameterFile:
         return [s for s in self.sections if s.name not in NODES and not s.name.startswith("*")]
 
 
-def read_file(path: Path) -> ParameterFile:
+def read_file(path: Path) -> _ParameterFile:
     """A parameter file.
 
     Raises:
@@ -91,10 +91,10 @@ def read_file(path: Path) -> ParameterFile:
     content = read_yaml(path, RosLoader) or {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: got a {type(content).__name__}, expected nodes by name")
-    return ParameterFile(path, tuple(_sections(path, content, "")))
+    return _ParameterFile(path, tuple(_sections(path, content, "")))
 
 
-def read_system_file(path: Path) -> ParameterFile:
+def read_system_file(path: Path) -> _ParameterFile:
     """A parameter file that is for the nodes of the system alone.
 
     Raises:

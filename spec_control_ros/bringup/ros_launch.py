@@ -47,7 +47,7 @@ from spec_control_ros.bringup.system import (
     recorder,
 )
 from spec_control_ros.bringup.topics import TOPICS
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import SpecControlError
 
 PACKAGE = "spec_control_ros"
 REFUSED = 2  # exit code of a node whose settings are wrong
@@ -194,7 +194,7 @@ def _has_rosbag2(storage: str) -> bool:
 def _end(event: ProcessExited, context: LaunchContext) -> list[Action]:
     """Ends the launch with a process; raising is the one way to make `ros2 launch` exit with 1."""
     if event.returncode and not context.is_shutdown:
-        raise ProcessError(f"{event.process_name} died with exit code {event.returncode}")
+        raise SpecControlError(f"{event.process_name} died with exit code {event.returncode}")
     return [EmitEvent(event=Shutdown(reason=f"{event.process_name} is done"))]
 
 

@@ -48,10 +48,6 @@ class Supervisor:
 
     They get signals from us alone: Ctrl-C in the terminal does not reach them directly. Should we be killed
     ourselves, the kernel tells them to end, and wakes those that are stopped.
-
-    Args:
-        logs: Folder for the log files.
-        environment: Environment of the processes.
     """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]):

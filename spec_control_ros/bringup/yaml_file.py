@@ -37,10 +37,6 @@ def refuse_doubles(mapping: Any) -> None:
 def read_yaml(path: Path, loader: type[yaml.SafeLoader] = _StrictLoader) -> Any:
     """What a file holds; None for an empty one.
 
-    Args:
-        path: Path of the file.
-        loader: Turns the YAML text into values.
-
     Raises:
         SettingsError: it cannot be read, or is not YAML.
     """

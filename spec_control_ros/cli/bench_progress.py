@@ -1,7 +1,6 @@
 """How far a benchmark is: a bar a mode."""
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
@@ -33,9 +32,7 @@ class BenchProgress:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._progress.stop()
 
     def show(self, benchmark_run: BenchmarkRun) -> None:

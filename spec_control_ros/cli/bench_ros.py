@@ -31,7 +31,7 @@ def measure_through_ros(
 
     Raises:
         KeyboardInterrupt: it was interrupted; all processes are ended.
-        ProcessError: a process died.
+        SpecControlError: a process died.
         BenchmarkError: a tick went unreported.
     """
     from spec_control_ros.cli.system import (  # a benchmark in one process needs no ROS

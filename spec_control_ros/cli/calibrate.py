@@ -18,7 +18,7 @@ from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import given_command, progress, terminal, track
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import CalibrationError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY, RegretThresholds
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
@@ -119,7 +119,7 @@ def calibrate_by_regret(
     folder = find_model(model)
     refuse_folder(folder.path)
     if (calibration := folder.calibration()) is None:
-        raise CalibrationError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
+        raise SpecControlError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
     robot = robot_of(folder, robot_name)
     controller = _controller(robot, corrector, params)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
@@ -175,11 +175,11 @@ def cheapest(rows: Sequence[Mapping[str, Any]], least: float) -> int:
         least: The smallest mean return that is enough.
 
     Raises:
-        CalibrationError: no row returns enough.
+        SpecControlError: no row returns enough.
     """
     kept = [i for i, row in enumerate(rows) if row["return_mean"] >= least]
     if not kept:
-        raise CalibrationError(
+        raise SpecControlError(
             f"regret: got returns up to {max(row['return_mean'] for row in rows)}, expected one of at least "
             f"{least:.1f}; give a larger --share, or fork more --ticks; the card is as it was"
         )

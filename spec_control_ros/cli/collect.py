@@ -62,9 +62,9 @@ def collect(options: CollectOptions) -> None:
     robot = find_robot(options.task, share_folder() / "config")
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
     controller = ControllerSettings.of(robot.parameters())
-    subject = CollectSubject(robot.environment, folder.path, controller, plants)
+    subject = _CollectSubject(robot.environment, folder.path, controller, plants)
     runner = runner_of(subject)
-    assert isinstance(runner, CollectRunner)
+    assert isinstance(runner, _CollectRunner)
     for name in names:
         runner.policy(name, options.seed)
     seed = FIRST_SEED + options.seed * options.episodes * len(names)
@@ -85,7 +85,7 @@ def collect(options: CollectOptions) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectSubject:
+class _CollectSubject:
     """Who records, in whatever process."""
 
     task: str
@@ -93,19 +93,19 @@ class CollectSubject:
     controller: ControllerSettings
     plants: int
 
-    def runner(self) -> "CollectRunner":
+    def runner(self) -> "_CollectRunner":
         """Records in this process."""
-        return CollectRunner(self)
+        return _CollectRunner(self)
 
 
-class CollectRunner:
+class _CollectRunner:
     """Records groups of episodes.
 
     Raises:
         SpecControlError: there is no such environment, or the model does not fit.
     """
 
-    def __init__(self, subject: CollectSubject):
+    def __init__(self, subject: _CollectSubject):
         torch.set_num_threads(1)
         folder, controller = ModelFolder(subject.model), subject.controller
         self._model, self.plant = controller.model_and_env(folder, subject.task)
@@ -129,7 +129,7 @@ class CollectRunner:
 
 
 def _record(
-    subject: CollectSubject,
+    subject: _CollectSubject,
     groups: Sequence[Group],
     spec: TaskSpec,
     folder: Path,

@@ -30,7 +30,7 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
     Raises:
         TaskError: dm_control has no such task.
         SettingsError: the multi-task models do not know the task.
-        DownloadError: see `hub.fetch`.
+        SpecControlError: see `hub.fetch`.
         CheckpointError: `folder` holds a model already, or the checkpoint cannot be read.
     """
     plant, name = make_control_plant(task), official_name(task)

@@ -37,14 +37,14 @@ ONE_BY_ONE = LocalEngine(1)
 
 
 @dataclass(frozen=True, slots=True)
-class HilSubject:
+class _HilSubject:
     """Scenarios through the nodes of one namespace."""
 
     needs_machine: ClassVar[bool] = True
     namespace: str
     is_watched: bool  # whether progress is printed where they run
 
-    def runner(self) -> "HilSubject":
+    def runner(self) -> "_HilSubject":
         """Runs scenarios on this machine."""
         return self
 
@@ -87,7 +87,7 @@ def hil(
     scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
     console, found = _console(), list[tuple[int, ScenarioVerdict]]()
     workers = Workers(engine, console.print)
-    subject = HilSubject(namespace, is_watched=not engine.shards(len(scenarios)))
+    subject = _HilSubject(namespace, is_watched=not engine.shards(len(scenarios)))
     try:
         with closing(workers.run(subject, scenarios)) as ended:
             for number, (scenario, verdict) in enumerate(ended, start=1):
@@ -129,13 +129,7 @@ def _console() -> Console:
 def run_scenario(
     scenario: Scenario, say: Callable[[str], None], namespace: str = ""
 ) -> ScenarioVerdict | None:
-    """Run a scenario's system to its end; None: it was interrupted.
-
-    Args:
-        scenario: Scenario to run.
-        say: Called with messages on the progress.
-        namespace: ROS namespace of all nodes.
-    """
+    """Run a scenario's system to its end; None: it was interrupted."""
     trace, begun_s = Trace(), time.monotonic()
     disturbance = Disturbance(scenario.schedule, trace)
     error: SpecControlError | None = None

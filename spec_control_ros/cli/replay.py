@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.cli.terminal import terminal, track
-from spec_control_ros.core.errors import BagError, SettingsError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
@@ -92,7 +92,7 @@ def replay(options: ReplayOptions) -> None:
 def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
     model = options.model or recording.model
     if not model:
-        raise BagError(
+        raise SpecControlError(
             f"{options.bag}: does not say which model drove it (topic `parameters`); give it with --model, and "
             "settings that were not the defaults by name"
         )

@@ -23,7 +23,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import Process, heard
 from spec_control_ros.core.decision import Reason
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
@@ -69,7 +69,7 @@ def run_system(
 
     Raises:
         SpecControlError: the model does not fit what it is to drive; then nothing has been started.
-        ProcessError: a process died, or the executor holds for good.
+        SpecControlError: a process died, or the executor holds for good.
         ConflictError: another system is running in the same ROS domain and namespace.
     """
     _check_model(system)
@@ -118,7 +118,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     """Whether the bridge is done.
 
     Raises:
-        ProcessError: see `run_system`.
+        SpecControlError: see `run_system`.
     """
     _refuse_fault(log, supervisor)
     for child in supervisor.ended():
@@ -127,7 +127,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
         if child.name == "recorder" and child.popen.returncode != SETTINGS_EXIT_CODE:
             continue  # a robot does not stop because nobody records it
         if not (respawn and child.name == "planner" and child.restarts < RESTARTS):
-            raise ProcessError(
+            raise SpecControlError(
                 f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
             )
         say(f"planner died with {_how(child)}: starting it again")
@@ -139,7 +139,9 @@ def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
     """Nobody is there to clear a latched fault, so a run would hold to its end."""
     if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
         executor = next(child for child in supervisor.children if child.name == "executor")
-        raise ProcessError(f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}")
+        raise SpecControlError(
+            f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}"
+        )
 
 
 def _losses(supervisor: Supervisor) -> list[str]:

@@ -16,7 +16,7 @@ from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import given_command, interruption, progress, terminal
 from spec_control_ros.cli.train_options import TrainOptions
-from spec_control_ros.core.errors import SettingsError, TrainingError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
@@ -74,7 +74,7 @@ def train(options: TrainOptions) -> None:
         if options.export is not None:
             export_best(trainer, options.export, console)
     except OSError as error:
-        raise TrainingError(
+        raise SpecControlError(
             f"{error.filename or folder}: {error.strerror}; the same command continues from the last save"
         ) from None
 

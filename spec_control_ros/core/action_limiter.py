@@ -12,10 +12,6 @@ class ActionLimiter:
     """Keeps commands within range and rate, and remembers the last one.
 
     An epoch begins at zero, as the plant does.
-
-    Args:
-        settings: The limits.
-        action_dim: Number of an action's components.
     """
 
     def __init__(self, settings: ExecutorSettings, action_dim: int):

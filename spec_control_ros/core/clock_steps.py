@@ -11,7 +11,7 @@ STILL_S = 2.0  # a simulated clock that shows the same time for that long stands
 
 
 @dataclass(frozen=True, slots=True)
-class ClockStep:
+class _ClockStep:
     """A clock was set."""
 
     size_s: float  # ahead; negative: back
@@ -25,9 +25,9 @@ class ClockSteps:
     def __init__(self) -> None:
         self._ahead_s = nan  # of the steady clock
         self.count = 0
-        self.last: ClockStep | None = None
+        self.last: _ClockStep | None = None
 
-    def look(self, shown_s: float, now_s: float) -> ClockStep | None:
+    def look(self, shown_s: float, now_s: float) -> _ClockStep | None:
         """The step since the last look, if there was one.
 
         Args:
@@ -39,7 +39,7 @@ class ClockSteps:
         if not abs(size_s) > TOLERANCE_S:
             return None
         self.count += 1
-        self.last = ClockStep(size_s, shown_s, now_s)
+        self.last = _ClockStep(size_s, shown_s, now_s)
         return self.last
 
     def health(self, now_s: float) -> Health:
@@ -83,7 +83,7 @@ class SimulatedClock:
         return Health(Finding(level, text), values)
 
 
-def told(step: ClockStep) -> str:
+def told(step: _ClockStep) -> str:
     """A step in words."""
     way = "ahead" if step.size_s > 0.0 else "back"
     return f"the system clock was set {way} by {abs(step.size_s):.1f} s"

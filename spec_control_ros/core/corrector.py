@@ -86,11 +86,6 @@ class Corrector(Protocol):
 def load_corrector(name: str, folder: Path, model: TickModel) -> Corrector | None:
     """The corrector of that name in a model's folder; None for the name `NONE`.
 
-    Args:
-        name: The corrector's name, as its package offers it.
-        folder: Folder of the model.
-        model: Model that the corrector has to fit.
-
     Raises:
         SettingsError: nobody offers a corrector of that name.
         CheckpointError: the folder has none of that name, or it does not fit.

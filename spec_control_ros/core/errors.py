@@ -29,18 +29,6 @@ class MisfitError(SpecControlError, ValueError):
     """A model was made for other sizes, or for another tick, than what it is to drive."""
 
 
-class DatasetError(SpecControlError):
-    """A data set is missing, damaged, empty, or of another task."""
-
-
-class TrainingError(SpecControlError):
-    """A run cannot go on: its losses are not finite."""
-
-
-class DownloadError(SpecControlError):
-    """A file could not be fetched, or is not what was announced."""
-
-
 class PlanningError(SpecControlError):
     """The planner met a non-finite value; nothing is published for this request."""
 
@@ -49,20 +37,8 @@ class TaskError(SpecControlError, ValueError):
     """There is no such task or robot."""
 
 
-class ProcessError(SpecControlError):
-    """A process of the running system ended when it should not have."""
-
-
 class BenchmarkError(SpecControlError):
     """Results of a benchmark are damaged, or were measured otherwise."""
-
-
-class CalibrationError(SpecControlError):
-    """There is too little nominal operation to calibrate thresholds from."""
-
-
-class BagError(SpecControlError):
-    """A bag is missing, empty, damaged beyond use, or holds nothing of ours."""
 
 
 class OutputError(SpecControlError):

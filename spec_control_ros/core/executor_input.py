@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from spec_control_ros.core.decision import PlanRequest
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 
@@ -66,11 +66,11 @@ class ExecutorInput:
         """What an `ExecutorInput` message tells, live or recorded.
 
         Raises:
-            BagError: its kind is unknown, or its time is not finite.
+            SpecControlError: its kind is unknown, or its time is not finite.
         """
         is_whole = len(message.names) == len(message.values)
         if message.kind not in set(InputKind) or not math.isfinite(message.time) or not is_whole:
-            raise BagError(
+            raise SpecControlError(
                 f"inputs of the executor: got kind {message.kind} at {message.time} s, expected a kind from 0 to "
                 f"{max(InputKind)}, a finite time and a value for every name: the message is damaged, or of "
                 "another version"

@@ -14,9 +14,6 @@ class PolicyFeedback:
     """A `core.corrector.Corrector`: adds the policy's action at the real latent less that at the predicted one.
 
     So an action that the policy chose becomes the policy's own, and one that a search chose keeps its distance from it.
-
-    Args:
-        policy: Policy of the model that predicts.
     """
 
     window = 1

@@ -41,9 +41,6 @@ class PlanSchedule:
 
     A robot that asks for more than its share only pushes its own requests back, so it cannot hold up the others. It is
     for one thread at a time.
-
-    Args:
-        batch: Largest number of requests to plan together.
     """
 
     def __init__(self, batch: int):

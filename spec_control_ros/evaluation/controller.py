@@ -79,10 +79,6 @@ class ControllerSettings:
     def of(cls, parameters: Parameters, planner: type = PlannerSettings) -> "ControllerSettings":
         """The settings that parameter files hold.
 
-        Args:
-            parameters: Parameters by node.
-            planner: Class of the planner's own settings.
-
         Raises:
             SettingsError: a name is unknown, or its value is not allowed.
         """

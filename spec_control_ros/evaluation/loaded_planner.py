@@ -17,7 +17,7 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.card import find_folder, folder_card
 
 
-class LoadedPlanner:
+class _LoadedPlanner:
     """A `core.planner.Planner` that knows its model's folder; see `load_planner`.
 
     Args:
@@ -51,7 +51,7 @@ def load_planner(
     device: str = "cpu",
     threads: int = 1,
     task: int | None = None,
-) -> LoadedPlanner:
+) -> _LoadedPlanner:
     """The planner of a model, configured as the robot is that the model was made for.
 
     Args:
@@ -78,7 +78,7 @@ def load_planner(
     if configured is not None:
         rows = min(controller.gate.max_steps_ahead, (queue_length or configured) - 1)
         controller = replace(controller, gate=replace(controller.gate, max_steps_ahead=rows))
-    return LoadedPlanner(planner, lambda: controller.configured(kind.load_parts(folder, task)))
+    return _LoadedPlanner(planner, lambda: controller.configured(kind.load_parts(folder, task)))
 
 
 def _parameters(model: str) -> Parameters:

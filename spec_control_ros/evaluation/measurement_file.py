@@ -11,7 +11,7 @@ from spec_control_ros.core.errors import BenchmarkError
 FORMAT = 1
 
 
-class Kept(Protocol):
+class _Kept(Protocol):
     """What such a file keeps of an episode."""
 
     @property
@@ -26,7 +26,7 @@ class Kept(Protocol):
         """One line."""
 
 
-AnyKept = TypeVar("AnyKept", bound=Kept)
+AnyKept = TypeVar("AnyKept", bound=_Kept)
 
 
 class MeasurementFile(Generic[AnyKept]):

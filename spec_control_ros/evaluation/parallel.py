@@ -25,7 +25,7 @@ Given = TypeVar("Given", contravariant=True)
 Found = TypeVar("Found", covariant=True)
 
 
-class Runner(Protocol[Given, Found]):
+class _Runner(Protocol[Given, Found]):
     """Measures one thing after the other."""
 
     def run(self, trial: Given) -> Found:
@@ -35,7 +35,7 @@ class Runner(Protocol[Given, Found]):
 class AnySubject(Protocol[Given, Found]):
     """What is measured: hashable, and picklable, so that another process makes a runner of it."""
 
-    def runner(self) -> Runner[Given, Found]:
+    def runner(self) -> _Runner[Given, Found]:
         """Runs its trials in this process."""
 
     def __hash__(self) -> int:
@@ -202,7 +202,7 @@ def _answer(subject: AnySubject[Any, Any], trial: Any) -> Answer:
 
 
 @lru_cache(maxsize=1)
-def runner_of(subject: AnySubject[Any, Any]) -> Runner[Any, Any]:
+def runner_of(subject: AnySubject[Any, Any]) -> _Runner[Any, Any]:
     """The runner of this process for a subject, which keeps models and plants from one call to the next."""
     return subject.runner()
 

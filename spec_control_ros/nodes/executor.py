@@ -57,7 +57,7 @@ HEARD_S = 0.2  # at most, for a last observation that may be answered
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutorNodeSettings:
+class _ExecutorNodeSettings:
     """Parameters of the node; those of the control law are nested."""
 
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
@@ -97,9 +97,9 @@ class ExecutorNode(LifecycleProcessNode):
 
     def __init__(self) -> None:
         super().__init__("executor")
-        self._settings = declare_settings(self, ExecutorNodeSettings)
+        self._settings = declare_settings(self, _ExecutorNodeSettings)
         self._changes: dict[str, float] = {}  # of live parameters since the start
-        LiveParameters(self, ExecutorNodeSettings, self._prepare_change)
+        LiveParameters(self, _ExecutorNodeSettings, self._prepare_change)
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command.header.frame_id = BASE

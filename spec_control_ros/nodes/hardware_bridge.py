@@ -54,7 +54,7 @@ LOOK_S = 0.05  # at most, between two looks whether sensors and controller are r
 
 
 @dataclass(frozen=True, slots=True)
-class HardwareBridgeSettings(PlantSettings):
+class _HardwareBridgeSettings(PlantSettings):
     """Parameters of the node; those of controller, sensors and robot are nested."""
 
     mode: PaceMode = setting(
@@ -92,11 +92,11 @@ class HardwareBridgeNode(ProcessNode):
 
     def __init__(self) -> None:
         super().__init__("hardware_bridge")
-        self._settings = declare_settings(self, HardwareBridgeSettings)
+        self._settings = declare_settings(self, _HardwareBridgeSettings)
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
-        LiveParameters(self, HardwareBridgeSettings, self._prepare_change)
+        LiveParameters(self, _HardwareBridgeSettings, self._prepare_change)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
         self._answer: Future | None = None

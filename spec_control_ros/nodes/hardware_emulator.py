@@ -37,7 +37,7 @@ REPEAT_S = 0.05  # in lockstep, for listeners that came late
 
 
 @dataclass(frozen=True, slots=True)
-class EmulatorSettings(PlantSettings):
+class _EmulatorSettings(PlantSettings):
     """Parameters of the node; the task has the robot's body and its starts."""
 
     joints: tuple[str, ...] = setting(
@@ -64,7 +64,7 @@ class HardwareEmulatorNode(ProcessNode):
 
     def __init__(self) -> None:
         super().__init__("hardware_emulator")
-        self._settings = declare_settings(self, EmulatorSettings)
+        self._settings = declare_settings(self, _EmulatorSettings)
         s = self._settings
         self._robot = EmulatedRobot(s.env(make_control_plant), s.joints, s.stiffness, s.damping)
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP

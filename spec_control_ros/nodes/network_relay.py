@@ -27,7 +27,7 @@ USUAL_PERIOD_S = 0.05  # of a tick, until the plant's own is known
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkRelaySettings:
+class _NetworkRelaySettings:
     """Parameters of the node."""
 
     faults: str = setting("", "Fault file")
@@ -36,12 +36,12 @@ class NetworkRelaySettings:
         check(self)
 
 
-class NetworkRelayNode(ProcessNode):
+class _NetworkRelayNode(ProcessNode):
     """Passes requests and plans on, unless a fault has them."""
 
     def __init__(self) -> None:
         super().__init__("network_relay")
-        settings = declare_settings(self, NetworkRelaySettings)
+        settings = declare_settings(self, _NetworkRelaySettings)
         self._schedule = read_faults(Path(settings.faults))
         self._epoch = self._tick = 0
         self._period_s = USUAL_PERIOD_S
@@ -101,7 +101,7 @@ class NetworkRelayNode(ProcessNode):
 
 def main() -> None:
     """Run the node."""
-    sys.exit(run_node(NetworkRelayNode))
+    sys.exit(run_node(_NetworkRelayNode))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
 
 @dataclass(frozen=True, slots=True)
-class PlannerNodeSettings:
+class _PlannerNodeSettings:
     """Parameters of the node; those of the planner itself lie below `planner.`, as its kind has them."""
 
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
@@ -87,7 +87,7 @@ class PlannerNode(LifecycleProcessNode):
 
     def __init__(self, kind: PlannerFormat | None = None) -> None:
         super().__init__("planner")
-        self._settings = s = declare_settings(self, PlannerNodeSettings, has_more=True)
+        self._settings = s = declare_settings(self, _PlannerNodeSettings, has_more=True)
         self._fleets = {
             name: ServedFleet(self, name, further, None, is_last=False) for name, further in s.fleets.items()
         }

@@ -27,7 +27,7 @@ SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 
 
 @dataclass(frozen=True, slots=True)
-class RecorderSettings:
+class _RecorderSettings:
     """Parameters of the node."""
 
     folder: str = setting("bag", "Folder of the bag; it must not exist yet")
@@ -54,7 +54,7 @@ class RecorderNode(ProcessNode):
 
     def __init__(self) -> None:
         super().__init__("recorder")
-        settings = declare_settings(self, RecorderSettings)
+        settings = declare_settings(self, _RecorderSettings)
         others = self._resolve(settings.topics)
         reserve_bytes = round(settings.reserve_mb * 1e6)
         # Of the steady clock: where the system clock is set meanwhile, messages stay in the order in which they came.

@@ -50,7 +50,7 @@ FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeSettings(PlantSettings):
+class _BridgeSettings(PlantSettings):
     """Parameters of the node."""
 
     mode: PaceMode = setting(PaceMode.LOCKSTEP, "whether the plant waits for commands")
@@ -74,7 +74,7 @@ class SimBridgeNode(ProcessNode):
 
     def __init__(self) -> None:
         super().__init__("sim_bridge")
-        self._settings = declare_settings(self, BridgeSettings)
+        self._settings = declare_settings(self, _BridgeSettings)
         plant = self._settings.env(make_env)
         faults = read_faults(Path(self._settings.faults)) if self._settings.faults else NO_FAULTS
         self._bridge = PlantBridge(

@@ -106,12 +106,7 @@ class ProcessNode(Node):
 
 
 class NodeRunner:
-    """Takes in what comes, in the thread that has other work as well.
-
-    Args:
-        executor: Executor of the node.
-        is_signalled: Set once a signal has arrived.
-    """
+    """Takes in what comes, in the thread that has other work as well."""
 
     def __init__(self, executor: Executor, is_signalled: Event):
         self._executor, self.is_signalled = executor, is_signalled

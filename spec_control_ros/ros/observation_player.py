@@ -12,7 +12,7 @@ from rosgraph_msgs.msg import Clock
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.observations import SensedObservation
-from spec_control_ros.core.errors import ConflictError, ProcessError
+from spec_control_ros.core.errors import ConflictError, SpecControlError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.ros.messages import to_observation
 from spec_control_ros.ros.node_runner import SPIN_S, NodeRunner, SteadyPublisher
@@ -38,12 +38,7 @@ class Played:
 
 
 class ObservationPlayer(Node):
-    """Publishes `observation` and the clock, and listens to `command`.
-
-    Args:
-        sensed: Observations to play, at least one.
-        namespace: Namespace of the executor.
-    """
+    """Publishes `observation` and the clock, and listens to `command`."""
 
     def __init__(self, sensed: Sequence[SensedObservation], namespace: str = "") -> None:
         super().__init__("player", namespace=namespace or None)
@@ -82,7 +77,7 @@ class ObservationPlayer(Node):
             answer_timeout_s: Time to wait for the answer to an observation, if the next one waits for it.
 
         Raises:
-            ProcessError: there is no executor, or another plant.
+            SpecControlError: there is no executor, or another plant.
             ConflictError: the other plant is one of ours.
         """
         self._wait_for_executor(spin, start_timeout_s)
@@ -106,12 +101,12 @@ class ObservationPlayer(Node):
         _spin_until(spin, lambda: self.count_publishers("command") > 0, end_s)
         _spin_until(spin, lambda: self._observation_publisher.get_subscription_count() > 0, end_s)
         if not self.count_publishers("command"):
-            raise ProcessError(
+            raise SpecControlError(
                 f"got no executor within {timeout_s:.0f} s, expected one that publishes on `command`: start planner "
                 "and executor first, on this ROS_DOMAIN_ID"
             )
         if (other := stranger_on(self, "observation")) is not None:
-            raise ProcessError(
+            raise SpecControlError(
                 f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID"
             )
 

@@ -34,10 +34,6 @@ def take_given(node: Node, kind: str) -> None:
     ROS itself goes by where a section first appears among all files, so that an earlier file may win, or a file
     over -p. What was given otherwise, by whoever made the node in a process of theirs, stays.
 
-    Args:
-        node: Node that has not declared anything yet.
-        kind: Default name of the node.
-
     Raises:
         SettingsError: a file cannot be read, or is for other nodes only that are not the system's.
     """

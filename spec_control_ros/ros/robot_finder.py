@@ -18,7 +18,7 @@ REPLAN = ["spec_control_interfaces/srv/Replan"]
 
 
 @dataclass(slots=True)
-class FoundRobot:
+class _FoundRobot:
     """A robot that was found, and is not forgotten yet."""
 
     seen_s: float  # when it last had a client
@@ -48,7 +48,7 @@ class RobotFinder:
     ):
         self._node, self._is_wanted, (self._most, self._grace_s) = node, is_wanted, limits
         self._serve, self._release = serve, release
-        self._found: dict[str, FoundRobot] = {}
+        self._found: dict[str, _FoundRobot] = {}
         self._asking_since_s: dict[str, float] = {}  # of those that are not served
         self.refused: list[str] = []  # for want of a place
         self._timer = node.create_timer(LOOK_S, self._look) if self._most else None
@@ -109,7 +109,7 @@ class RobotFinder:
                 lambda error: self._lose(robot, error),
                 self._node.joined_s,
             )
-            self._found[robot] = FoundRobot(now_s, claim)
+            self._found[robot] = _FoundRobot(now_s, claim)
 
     def _take(self, robot: str) -> None:
         self._node.get_logger().info(f"found {robot}")

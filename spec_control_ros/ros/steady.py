@@ -9,14 +9,14 @@ from rclpy.clock_type import ClockType
 STEADY = Clock(clock_type=ClockType.STEADY_TIME)
 
 
-class Throttle(TypedDict):
+class _Throttle(TypedDict):
     """Arguments of a log call."""
 
     throttle_duration_sec: float
     throttle_time_source_type: Clock
 
 
-def every(period_s: float) -> Throttle:
+def every(period_s: float) -> _Throttle:
     """Arguments for a log call that may come often: it is told once in so many seconds.
 
     By default rclpy measures them with the system clock; set back by an hour, that would silence it for an hour.

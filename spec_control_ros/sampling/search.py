@@ -50,12 +50,7 @@ class SearchSettings:
 
 
 class Spline:
-    """Actions of every tick between knots that are spread evenly over the horizon.
-
-    Args:
-        horizon: Horizon in ticks.
-        knots: Number of knots.
-    """
+    """Actions of every tick between knots that are spread evenly over the horizon."""
 
     def __init__(self, horizon: int, knots: int):
         self._horizon, self.times = horizon, np.linspace(0.0, horizon - 1.0, knots)

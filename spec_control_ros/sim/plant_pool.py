@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
-from spec_control_ros.core.errors import ProcessError, SpecControlError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.sim.plant import Plant, Step
 
 FloatArray = NDArray[np.float32]
@@ -22,7 +22,7 @@ PATIENCE_S = 120.0  # for a worker's answer; a tick takes milliseconds, its star
 
 
 @dataclass(frozen=True, slots=True)
-class PoolStep:
+class _PoolStep:
     """What one tick brought to several plants."""
 
     obs: FloatArray  # (plant, obs)
@@ -52,7 +52,7 @@ class PlantPool:
 
     Raises:
         SpecControlError: what `make_plant` raises.
-        ProcessError: a worker did not start.
+        SpecControlError: a worker did not start.
     """
 
     def __init__(self, make_plant: MakePlant, count: int, processes: int = 0):
@@ -66,15 +66,15 @@ class PlantPool:
         """Start the episodes of `seeds`, one in each of `plants`; first observations (plant, obs)."""
         return np.stack(self._workers.call("reset", list(zip(plants, map(int, seeds), strict=True))))
 
-    def step(self, plants: Numbers, actions: FloatArray) -> PoolStep:
+    def step(self, plants: Numbers, actions: FloatArray) -> _PoolStep:
         """Hold actions (plant, action) for one tick.
 
         Raises:
             ActionError: see `Plant.step`.
-            ProcessError: a worker died, or does not answer.
+            SpecControlError: a worker died, or does not answer.
         """
         steps: list[Step] = self._workers.call("step", list(zip(plants, actions, strict=True)))
-        return PoolStep(
+        return _PoolStep(
             obs=np.stack([step.obs for step in steps]),
             reward=np.array([step.reward for step in steps], np.float32),
             is_last=np.array([step.is_last for step in steps]),
@@ -147,15 +147,15 @@ class _Processes:
     def _receive(self, index: int) -> Any:
         try:
             if not self._ends[index].poll(PATIENCE_S):
-                raise ProcessError(f"environment process {index}: no answer within {PATIENCE_S:.0f} s")
+                raise SpecControlError(f"environment process {index}: no answer within {PATIENCE_S:.0f} s")
             return self._ends[index].recv()
         except (EOFError, OSError):
             raise self._death(index) from None
 
-    def _death(self, index: int) -> ProcessError:
+    def _death(self, index: int) -> SpecControlError:
         process = self._processes[index]
         process.join(1.0)
-        return ProcessError(
+        return SpecControlError(
             f"plant process {index} died (exit code {process.exitcode}); was there too little memory? "
             "Try fewer processes"
         )

@@ -12,12 +12,7 @@ from spec_control_ros.sim.state_estimate import Estimate, StateEstimator
 
 
 class RobotPlant:
-    """A robot under the contract of plants: a step has happened already, and is what the sensors tell now.
-
-    Args:
-        estimator: State estimator of the task.
-        episode_ticks: Number of ticks in an episode.
-    """
+    """A robot under the contract of plants: a step has happened already, and is what the sensors tell now."""
 
     def __init__(self, estimator: StateEstimator, episode_ticks: int):
         self._estimator = estimator

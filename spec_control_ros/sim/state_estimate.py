@@ -24,11 +24,7 @@ class Estimate:
 
 
 class BodyModel:
-    """The joints and the root of a task's robot in MuJoCo's state.
-
-    Args:
-        plant: Environment whose physics is read and written.
-    """
+    """The joints and the root of a task's robot in MuJoCo's state."""
 
     def __init__(self, plant: ControlPlant):
         self._physics = plant.physics

@@ -32,7 +32,7 @@ VALUE_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedTick:
+class _JudgedTick:
     """What a gate was shown, and what it said."""
 
     observed: Float32[np.ndarray, "latent"]
@@ -50,7 +50,7 @@ class GatedEpisode:
     """An episode with every tick that its gate judged."""
 
     result: EpisodeResult
-    judged: tuple[JudgedTick, ...]
+    judged: tuple[_JudgedTick, ...]
 
     def count(self, kind: DecisionKind) -> Counter[int]:
         """How often mismatch led to such a verdict, by age."""
@@ -62,13 +62,13 @@ class GatedEpisode:
 class _RecordingGate(Gate):
     """Keeps what it judged."""
 
-    judged: list[JudgedTick]
+    judged: list[_JudgedTick]
 
     def judge(
         self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
     ) -> GateVerdict:
         verdict = super().judge(observed, row, can_correct=can_correct)
-        self.judged.append(JudgedTick(observed, row, verdict))
+        self.judged.append(_JudgedTick(observed, row, verdict))
         return verdict
 
 
@@ -115,7 +115,9 @@ class CalibrationRollouts:
             result = run_episode(self._plant, self._planner, law, seed=seed, epoch=epoch)
             yield GatedEpisode(result, tuple(recording.judged))
 
-    def mismatch(self, tick: JudgedTick, metric: Metric, value_weights: Float[np.ndarray, "latent"]) -> float:
+    def mismatch(
+        self, tick: _JudgedTick, metric: Metric, value_weights: Float[np.ndarray, "latent"]
+    ) -> float:
         """How far a tick was from what its plan took for granted."""
         if metric is not Metric.ACTION:
             return mismatch(tick.observed, tick.row.latent, metric, value_weights)
@@ -123,13 +125,13 @@ class CalibrationRollouts:
         assert policy is not None  # a world model has one
         return action_distance(tick.row.action, policy(tick.observed))
 
-    def growth(self, ticks: Sequence[JudgedTick]) -> Float[np.ndarray, "tick"]:
+    def growth(self, ticks: Sequence[_JudgedTick]) -> Float[np.ndarray, "tick"]:
         """By what factor the dynamics lets each tick's error grow."""
         dynamics = self._tick_model.step
         assert dynamics is not None
         return np.array([error_growth(t.observed, t.row, dynamics) for t in ticks])
 
-    def value_weights(self, ticks: Sequence[JudgedTick]) -> Float[np.ndarray, "latent"]:
+    def value_weights(self, ticks: Sequence[_JudgedTick]) -> Float[np.ndarray, "latent"]:
         """How much the value depends on each component: root mean square of its slope, 1 on average over components."""
         z = torch.from_numpy(np.stack([t.observed for t in ticks]))
         slopes = torch.cat([self._value_slopes(part) for part in z.split(VALUE_BATCH)])

@@ -27,13 +27,7 @@ FIRST_SEED = 10_000  # of episodes; benchmarks take those from 0 on
 
 
 class DataSet:
-    """Nothing but recorded episodes.
-
-    Args:
-        settings: Settings of the run.
-        recorded: Episodes to learn from.
-        rng: Random numbers for sampling.
-    """
+    """Nothing but recorded episodes."""
 
     ticks = 0  # collected
     is_ready = True  # there is enough to learn from
@@ -161,7 +155,7 @@ def task_spec(settings: TrainerSettings, pool: PlantPool | None, recorded: Episo
     """What is learnt: the plants' task, or the data set's where there are no plants.
 
     Raises:
-        DatasetError: the data set is of another task.
+        SpecControlError: the data set is of another task.
     """
     if pool is not None:
         spec = TaskSpec.of(settings.task, pool.plant)

@@ -50,7 +50,7 @@ def demonstrations(
 
     Raises:
         SettingsError: there is no room for it.
-        DatasetError: what lies there is damaged.
+        SpecControlError: what lies there is damaged.
     """
     if not folder.exists():
         _record(folder, expert, spec, pool, settings)

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spec_control_ros.core.errors import DatasetError, SettingsError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import check, setting, settings_from
 from spec_control_ros.sim.plant import Plant
@@ -90,12 +90,7 @@ class EpisodeArrays:
 
 
 class Episodes:
-    """Episodes of one task.
-
-    Args:
-        spec: Sizes of the task.
-        arrays: Arrays of the episodes.
-    """
+    """Episodes of one task."""
 
     def __init__(self, spec: TaskSpec, arrays: EpisodeArrays):
         self.spec, self._arrays = spec, arrays
@@ -105,30 +100,32 @@ class Episodes:
         """Read a data set; its arrays stay on the disk.
 
         Raises:
-            DatasetError: missing, damaged, empty, or its parts disagree.
+            SpecControlError: missing, damaged, empty, or its parts disagree.
         """
         spec = _read_spec(folder)
         shapes = array_shapes(spec)
         obs, action, reward = (_read(folder / f"{name}.npy", np.float32, shapes[name]) for name in shapes)
         length = np.array(_read(folder / "length.npy", np.int64, ()))
         if not len(obs) == len(action) == len(reward) == len(length):
-            raise DatasetError(
+            raise SpecControlError(
                 f"{folder}: got {len(obs)}, {len(action)}, {len(reward)} and {len(length)} episodes in obs, action, "
                 "reward and length; expected as many in each"
             )
         if (length < 0).any() or (length > spec.episode_ticks).any():
-            raise DatasetError(f"{folder}/length.npy: expected 0 to {spec.episode_ticks} ticks an episode")
+            raise SpecControlError(
+                f"{folder}/length.npy: expected 0 to {spec.episode_ticks} ticks an episode"
+            )
         if not length.any():
-            raise DatasetError(f"{folder}: holds no ticks; record some first")
+            raise SpecControlError(f"{folder}: holds no ticks; record some first")
         for episode, ticks in enumerate(length):
             parts = (obs[episode, : ticks + 1], action[episode, :ticks], reward[episode, :ticks])
             if not all(np.isfinite(part).all() for part in parts):
-                raise DatasetError(f"{folder}: episode {episode} holds values that are not finite")
+                raise SpecControlError(f"{folder}: episode {episode} holds values that are not finite")
         ended = np.zeros(len(length), np.bool_)
         if (folder / "ended.npy").exists():
             ended = np.array(_read(folder / "ended.npy", np.bool_, ()))
         if len(ended) != len(length):
-            raise DatasetError(f"{folder}/ended.npy: got {len(ended)} episodes, expected {len(length)}")
+            raise SpecControlError(f"{folder}/ended.npy: got {len(ended)} episodes, expected {len(length)}")
         return cls(spec, EpisodeArrays(obs, action, reward, length, ended))
 
     @property
@@ -145,13 +142,13 @@ class Episodes:
         """Hold the episodes against the task that they are to be used for.
 
         Raises:
-            DatasetError: another task or other sizes; names them.
+            SpecControlError: another task or other sizes; names them.
         """
         names = ("task", "obs_dim", "action_dim", "control_period_s")
         for name in names:
             got, expected = getattr(self.spec, name), getattr(spec, name)
             if got != expected:
-                raise DatasetError(f"data set: got {name} {got!r}, expected {expected!r}")
+                raise SpecControlError(f"data set: got {name} {got!r}, expected {expected!r}")
 
     def sample(self, batch: int, horizon: int, rng: np.random.Generator) -> Batch:
         """Draw `batch` sequences, every stored start equally likely.
@@ -201,24 +198,24 @@ def _read_spec(folder: Path) -> TaskSpec:
     try:
         values = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DatasetError(
+        raise SpecControlError(
             f"{path}: {error}; expected a data set: {ABOUT}, obs.npy, action.npy, reward.npy, length.npy"
         ) from None
     if not isinstance(values, Mapping) or values.get("format") != "episodes":
-        raise DatasetError(f"{path}: expected an object with format 'episodes'")
+        raise SpecControlError(f"{path}: expected an object with format 'episodes'")
     try:
         return settings_from(
             TaskSpec, {name: of for name, of in values.items() if name not in ("format", "recorded")}
         )
     except SettingsError as error:
-        raise DatasetError(f"{path}: {error}") from None
+        raise SpecControlError(f"{path}: {error}") from None
 
 
 def _read(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"{path}: missing or not a whole array ({error})") from None
+        raise SpecControlError(f"{path}: missing or not a whole array ({error})") from None
     if (
         not isinstance(array, np.ndarray)
         or array.dtype != dtype
@@ -226,5 +223,5 @@ def _read(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArra
         or not array.ndim
     ):
         got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise DatasetError(f"{path}: got {got}, expected {np.dtype(dtype)} of shape (episode, *{shape})")
+        raise SpecControlError(f"{path}: got {got}, expected {np.dtype(dtype)} of shape (episode, *{shape})")
     return array

@@ -20,12 +20,7 @@ LONGEST_MEMORY = 1e6  # observations that the running statistics weigh
 
 
 class ExpertActor(nn.Module):
-    """Normalised observation, two hidden layers with layer norm and SiLU, a squashed Gaussian.
-
-    Args:
-        obs_dim: Length of an observation.
-        action_dim: Length of an action.
-    """
+    """Normalised observation, two hidden layers with layer norm and SiLU, a squashed Gaussian."""
 
     def __init__(self, obs_dim: int, action_dim: int):
         super().__init__()

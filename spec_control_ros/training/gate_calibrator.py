@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import CalibrationError, SettingsError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.summary import interval
@@ -90,7 +90,7 @@ def gather(
         After each episode all of them so far, and how many there will be, judged by those so far.
 
     Raises:
-        CalibrationError: the most episodes have too few ticks for the stated rate of false alarms, or none.
+        SpecControlError: the most episodes have too few ticks for the stated rate of false alarms, or none.
     """
     gate, rate = open_gate(operation.settings.gate), settings.false_alarm_rate
     seeds = range(first_seed, first_seed + settings.most_episodes)
@@ -113,7 +113,7 @@ def fit(
     """The thresholds that the nominal ones of `episodes` lead to.
 
     Raises:
-        CalibrationError: they have too few ticks for the stated rate of false alarms.
+        SpecControlError: they have too few ticks for the stated rate of false alarms.
     """
     ticks = [tick for episode in normal_episodes(episodes) for tick in episode.judged]
     ages = _ages(episodes)
@@ -147,12 +147,12 @@ def _known_ages(ages: Int[np.ndarray, "tick"], episodes: int, rate: float) -> li
     """The ages that there are enough ticks of, in order.
 
     Raises:
-        CalibrationError: most ticks are of other ages.
+        SpecControlError: most ticks are of other ages.
     """
     values, counts = np.unique(ages, return_counts=True)
     ticks, needed = _scarcest(ages), _needed(rate)
     if ticks < needed:
-        raise CalibrationError(
+        raise SpecControlError(
             f"calibration: {episodes} episodes give {ticks} nominal ticks at some age of the prediction, expected "
             f"{needed} for a false-alarm rate of {rate}; give a larger --false-alarm-rate, or plans of more rows"
         )
@@ -212,12 +212,7 @@ def verify(mode: str, episodes: Sequence[GatedEpisode]) -> Verification:
 
 
 def best_mode(calibration: GateCalibration, verifications: Sequence[Verification]) -> GateCalibration:
-    """The calibration with the mode of the fewest planning inferences among those that do not return less.
-
-    Args:
-        calibration: Calibration to choose the mode for.
-        verifications: Verifications of the modes, on the same seeds.
-    """
+    """The calibration with the mode of the fewest planning inferences among those that do not return less."""
     best = np.array(max((v.returns for v in verifications), key=np.mean))
     good = [v for v in verifications if not _is_worse(best - v.returns, best.mean())]
     fewest = min(good, key=lambda v: np.mean(v.planning_inferences))

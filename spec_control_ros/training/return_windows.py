@@ -22,11 +22,6 @@ class ReturnWindows:
     the episode's return at its first tick, does not fall to zero towards the end, and needs no reward while it is
     asked for: that stays as it is.
 
-    Args:
-        data: Data sets of one task.
-        model: World model whose encoder makes the latents.
-        context: Ticks of a window.
-
     Raises:
         SettingsError: no episode is as long as a window.
     """

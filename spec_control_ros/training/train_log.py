@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.core.errors import TrainingError
+from spec_control_ros.core.errors import SpecControlError
 
 LOSSES = (
     *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
@@ -71,7 +71,7 @@ class TrainLog:
         """Write a row.
 
         Raises:
-            TrainingError: it could not be written.
+            SpecControlError: it could not be written.
         """
         row = {"wall_time_s": round(self.wall_time_s, 1), **progress.row()}
         try:
@@ -80,7 +80,7 @@ class TrainLog:
                 for name, value in row.items():
                     self._tensorboard.add_scalar(name, value, progress.updates)
         except OSError as error:
-            raise TrainingError(
+            raise SpecControlError(
                 f"{self._path}: could not be written ({error.strerror}); make room and give the same command: it goes "
                 "on from the last save"
             ) from None

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spec_control_ros.core.errors import TrainingError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
@@ -140,7 +140,7 @@ class Trainer:
         """Train until the settings' number of updates, or `should_stop`, and save; yields what there is to report.
 
         Raises:
-            TrainingError: losses are not finite any more; the last state that was saved is from before.
+            SpecControlError: losses are not finite any more; the last state that was saved is from before.
             CheckpointError: the state could not be written.
         """
         s = self._settings
@@ -235,7 +235,7 @@ class Trainer:
         values = {name: float(value) for name, value in losses.items()}
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         if broken:
-            raise TrainingError(
+            raise SpecControlError(
                 f"update {self.updates}: {broken[0]} is {values[broken[0]]}; {self._folder / 'state.pt'} is from "
                 "before that. Begin in another folder from the best weights, with a smaller learning rate"
             )

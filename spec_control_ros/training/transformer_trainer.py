@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spec_control_ros.core.errors import CheckpointError, SettingsError, TrainingError
+from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
 from spec_control_ros.evaluation.summary import interval
@@ -124,7 +124,7 @@ class TransformerTrainer:
         """Train until the settings' number of updates, or `should_stop`, and save; yields what there is to report.
 
         Raises:
-            TrainingError: the loss is not finite any more; the last state that was saved is from before.
+            SpecControlError: the loss is not finite any more; the last state that was saved is from before.
             CheckpointError: the state could not be written.
         """
         s = self._settings
@@ -246,7 +246,7 @@ class TransformerTrainer:
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self._losses = {"loss": float(loss.detach()), "grad_norm": float(norm)}
         if not math.isfinite(self._losses["loss"]):
-            raise TrainingError(
+            raise SpecControlError(
                 f"update {self.updates}: the loss is not finite; {self._folder / 'state.pt'} is from before that. "
                 "Begin in another folder with a smaller learning rate"
             )

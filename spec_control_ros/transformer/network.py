@@ -32,11 +32,7 @@ class TransformerDimensions:
 
 
 class KeyValueCache:
-    """Keys and values of the tokens so far, for one sequence.
-
-    Args:
-        dims: Sizes of the network.
-    """
+    """Keys and values of the tokens so far, for one sequence."""
 
     def __init__(self, dims: TransformerDimensions):
         shape = (dims.layers, dims.heads, TOKENS * dims.context, dims.width // dims.heads)

@@ -59,7 +59,7 @@ class TransformerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class _Memory:
     """The newest ticks of an epoch as they were planned, the first one `first_tick`."""
 
     epoch: int
@@ -119,7 +119,7 @@ class TransformerPlanner:
         self.spec = PlannerSpec(
             name, model.obs_dim, model.action_dim, model.latent_dim, length, control_period_s
         )
-        self._memory: Memory | None = None
+        self._memory: _Memory | None = None
         rows = 1 if settings.rule is Rule.NONE else settings.draft_rows
         self.drafts = DraftLength(rows, length, settings.draft_row_cost)
 
@@ -158,7 +158,7 @@ class TransformerPlanner:
         if before is not None:
             latents, actions = (np.concatenate(p) for p in ((before[0], latents), (before[1], actions)))
             first -= len(before[0])
-        self._memory = Memory(plan.epoch, first, plan.start_tick, latents, actions)
+        self._memory = _Memory(plan.epoch, first, plan.start_tick, latents, actions)
 
     def reset(self) -> None:
         """See `core.planner.Planner`."""

@@ -63,9 +63,6 @@ class CudaGraphs:
     """Captures every call the first time and replays it from then on.
 
     A plan is hundreds of small kernels, and launching one takes longer than most of them run.
-
-    Args:
-        capture: Captures a call as a graph.
     """
 
     def __init__(self, capture: Callable[[Callable[..., Any], Sequence[Any]], Graph] = capture):

@@ -14,7 +14,7 @@ import httpx2
 from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
 
-from spec_control_ros.core.errors import DownloadError
+from spec_control_ros.core.errors import SpecControlError
 
 REPOSITORY = "nicklashansen/tdmpc2"
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -58,7 +58,7 @@ def fetch(hub: HfApi, name: str, cache: Path | None = None) -> HubFile:
         cache: Folder for downloads; None: the default of huggingface_hub.
 
     Raises:
-        DownloadError: no network, no such file, a full disk, a broken transfer, or other content than the hub names.
+        SpecControlError: no network, no such file, a full disk, a broken transfer, or other content than the hub names.
     """
     cache = Path(constants.HF_HUB_CACHE) if cache is None else cache
     with _explained(hub, name, cache):
@@ -66,7 +66,7 @@ def fetch(hub: HfApi, name: str, cache: Path | None = None) -> HubFile:
         metadata = hub.get_hf_file_metadata(url=url)
         expected, commit = metadata.etag or "", metadata.commit_hash or "main"
         if not SHA256.fullmatch(expected):
-            raise DownloadError(
+            raise SpecControlError(
                 f"{name}: {hub.endpoint} names {expected!r} as its hash, expected a SHA-256: not taken unverified"
             )
         _refuse_full_disk(name, metadata.size or 0, cache)
@@ -74,7 +74,7 @@ def fetch(hub: HfApi, name: str, cache: Path | None = None) -> HubFile:
     if (got := _sha256(path)) != expected:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
-        raise DownloadError(
+        raise SpecControlError(
             f"{name}: the download has SHA-256 {got}, expected {expected} as the hub names it; "
             "it was removed: run the command again"
         )
@@ -87,26 +87,28 @@ def _explained(hub: HfApi, name: str, cache: Path) -> Iterator[None]:
     try:
         yield
     except EntryNotFoundError:
-        raise DownloadError(f"{REPOSITORY} holds no {name}, expected {_alternatives(hub, name)}") from None
+        raise SpecControlError(f"{REPOSITORY} holds no {name}, expected {_alternatives(hub, name)}") from None
     except HfHubHTTPError as error:
         status = error.response.status_code
-        raise DownloadError(
+        raise SpecControlError(
             f"{hub.endpoint} answered {status} for {name} of {REPOSITORY}, expected 200: "
             "try later, or check HF_ENDPOINT"
         ) from None
     except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
-        raise DownloadError(
+        raise SpecControlError(
             f"{name}: {hub.endpoint} cannot be reached or broke off ({error or type(error).__name__}); "
             "where there is no network, copy the model folder, or the checkpoint for `spec-control convert`, "
             "from a machine that has one"
         ) from None
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DownloadError(
+            raise SpecControlError(
                 f"{name}: the disk that holds {cache} is full; set HF_HOME to another"
             ) from None
         reason = str(error).splitlines()[0]
-        raise DownloadError(f"{name}: the download is incomplete ({reason}): run the command again") from None
+        raise SpecControlError(
+            f"{name}: the download is incomplete ({reason}): run the command again"
+        ) from None
 
 
 def _sha256(path: Path) -> str:
@@ -128,7 +130,7 @@ def _alternatives(hub: HfApi, name: str) -> str:
 def _refuse_full_disk(name: str, size: int, cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(cache).free) < size:
-        raise DownloadError(
+        raise SpecControlError(
             f"{name}: has {size / 1e6:.0f} MB, and the disk that holds {cache} has {free / 1e6:.0f} MB left; "
             "make room, or set HF_HOME to another disk"
         )

@@ -41,7 +41,7 @@ class Opcode(IntEnum):
     COPY = 11
 
 
-class Instruction(ctypes.Structure):
+class _Instruction(ctypes.Structure):
     """As in native/inference_program.h."""
 
     _fields_ = (
@@ -51,7 +51,7 @@ class Instruction(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class _Slot:
     """Rows in the buffer of a program."""
 
     offset: int
@@ -63,13 +63,13 @@ class Slot:
         """From a row to the next."""
         return -(-self.width // LANES) * LANES
 
-    def row(self, index: int) -> "Slot":
+    def row(self, index: int) -> "_Slot":
         """One of the rows; -1 is the last."""
-        return Slot(self.offset + index % self.rows * self.stride, self.width)
+        return _Slot(self.offset + index % self.rows * self.stride, self.width)
 
-    def part(self, start: int, width: int) -> "Slot":
+    def part(self, start: int, width: int) -> "_Slot":
         """Some values of a row."""
-        return Slot(self.offset + start, width)
+        return _Slot(self.offset + start, width)
 
 
 class ProgramBuilder:
@@ -81,17 +81,17 @@ class ProgramBuilder:
 
     def __init__(self) -> None:
         self._run = _library().run_program
-        self._steps: list[Instruction] = []
+        self._steps: list[_Instruction] = []
         self._size = 0
         self._kept: list[np.ndarray] = []  # that steps point to
 
-    def slot(self, width: int, rows: int = 1) -> Slot:
+    def slot(self, width: int, rows: int = 1) -> _Slot:
         """Room for rows."""
-        slot = Slot(self._size, width, rows)
+        slot = _Slot(self._size, width, rows)
         self._size += rows * slot.stride
         return slot
 
-    def linear(self, x: Slot, weight: Tensor, bias: Tensor) -> Slot:
+    def linear(self, x: _Slot, weight: Tensor, bias: Tensor) -> _Slot:
         """Rows times `weight` (out, in), plus `bias`."""
         out = self.slot(len(bias), x.rows)
         packed = np.zeros((x.width, out.stride), np.float32)
@@ -99,24 +99,24 @@ class ProgramBuilder:
         self._add(Opcode.LINEAR, x, x, out, packed, self._padded(bias, out.stride))
         return out
 
-    def norm(self, x: Slot, scale: Tensor, shift: Tensor) -> Slot:
+    def norm(self, x: _Slot, scale: Tensor, shift: Tensor) -> _Slot:
         """Layer norm of every row, whose width is a multiple of LANES."""
         out = self.slot(x.width, x.rows)
         self._add(Opcode.NORM, x, x, out, self._padded(scale, x.width), self._padded(shift, x.width))
         return out
 
-    def activate(self, kind: Opcode, x: Slot) -> Slot:
+    def activate(self, kind: Opcode, x: _Slot) -> _Slot:
         """An activation, in place."""
         self._add(kind, x, x, x)
         return x
 
-    def combine(self, kind: Opcode, x: Slot, y: Slot, out: Slot | None = None) -> Slot:
+    def combine(self, kind: Opcode, x: _Slot, y: _Slot, out: _Slot | None = None) -> _Slot:
         """ADD, MULTIPLY or DIFFERENCE of rows, one by one."""
         out = self.slot(x.width, x.rows) if out is None else out
         self._add(kind, x, y, out)
         return out
 
-    def joined(self, rows: Iterable[Slot]) -> Slot:
+    def joined(self, rows: Iterable[_Slot]) -> _Slot:
         """Single rows, one after the other in one row."""
         rows = list(rows)
         out, start = self.slot(sum(row.width for row in rows)), 0
@@ -125,18 +125,18 @@ class ProgramBuilder:
             start += row.width
         return out
 
-    def length(self, x: Slot, out: Slot) -> None:
+    def length(self, x: _Slot, out: _Slot) -> None:
         """Euclidean norm of a row."""
         self._add(Opcode.LENGTH, x, x, out)
 
-    def attend(self, x: Slot, first: Slot, heads: int) -> Slot:
+    def attend(self, x: _Slot, first: _Slot, heads: int) -> _Slot:
         """Causal attention over rows [query, key, value], of which the one whose index is at `first` is the first."""
         out = self.slot(x.width // 3, x.rows)
-        head = Slot(x.offset, out.width // heads, x.rows)
+        head = _Slot(x.offset, out.width // heads, x.rows)
         self._add(Opcode.ATTEND, head, first, out)
         return out
 
-    def module(self, x: Slot, module: nn.Module) -> Slot:
+    def module(self, x: _Slot, module: nn.Module) -> _Slot:
         """A linear map, a layer norm, SiLU, or several of them one after the other."""
         if isinstance(module, nn.Sequential):
             for part in module:
@@ -149,9 +149,9 @@ class ProgramBuilder:
         assert isinstance(module, nn.SiLU), module
         return self.activate(Opcode.SILU, x)
 
-    def finish(self) -> "InferenceProgram":
+    def finish(self) -> "_InferenceProgram":
         """The program, ready to run."""
-        return InferenceProgram(self._run, self._steps, self._size, self._kept)
+        return _InferenceProgram(self._run, self._steps, self._size, self._kept)
 
     def _padded(self, values: Tensor, width: int) -> np.ndarray:
         padded = np.zeros(width, np.float32)
@@ -161,27 +161,27 @@ class ProgramBuilder:
     def _add(
         self,
         kind: Opcode,
-        x: Slot,
-        y: Slot,
-        out: Slot,
+        x: _Slot,
+        y: _Slot,
+        out: _Slot,
         weight: np.ndarray | None = None,
         bias: np.ndarray | None = None,
     ) -> None:
         pointers = [None if array is None else array.ctypes.data for array in (weight, bias)]
         self._kept += [array for array in (weight, bias) if array is not None]
         self._steps.append(
-            Instruction(int(kind), out.rows, x.width, out.width, x.offset, y.offset, out.offset, *pointers)
+            _Instruction(int(kind), out.rows, x.width, out.width, x.offset, y.offset, out.offset, *pointers)
         )
 
 
-class InferenceProgram:
+class _InferenceProgram:
     """Steps and their buffer; what stands in the buffer stays there between runs."""
 
     def __init__(
-        self, run: "ctypes._NamedFuncPointer", steps: list[Instruction], size: int, kept: list[np.ndarray]
+        self, run: "ctypes._NamedFuncPointer", steps: list[_Instruction], size: int, kept: list[np.ndarray]
     ):
         self._function, self._kept = run, kept
-        self._steps = (Instruction * len(steps))(*steps)
+        self._steps = (_Instruction * len(steps))(*steps)
         self._buffer = np.zeros(size, np.float32)
         self._arguments = (
             ctypes.c_void_p(ctypes.addressof(self._steps)),
@@ -189,7 +189,7 @@ class InferenceProgram:
             ctypes.c_void_p(self._buffer.ctypes.data),
         )
 
-    def view(self, slot: Slot) -> np.ndarray:
+    def view(self, slot: _Slot) -> np.ndarray:
         """The values at a slot, (rows, width), or (width,) of a single row."""
         rows = self._buffer[slot.offset : slot.offset + slot.rows * slot.stride]
         if slot.rows == 1:

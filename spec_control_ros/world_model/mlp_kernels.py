@@ -150,24 +150,24 @@ class TiledMlpKernel(MlpKernel):
         return cls._LayerDescription(*pointers, 1, inputs, layer.bias.shape[1])
 
 
-class KernelKind(NamedTuple):
+class _KernelKind(NamedTuple):
     """How kernels are made here."""
 
     make: type[MlpKernel]
     description: str  # for people
 
 
-def kernel_kind(device: torch.device, dtype: torch.dtype, *, is_native: bool = True) -> KernelKind:
+def kernel_kind(device: torch.device, dtype: torch.dtype, *, is_native: bool = True) -> _KernelKind:
     """The fastest kind of kernel for `device` and the format of products; with `is_native` False, PyTorch's own."""
     if device.type != "cpu" or not is_native:
-        return KernelKind(MlpKernel, "PyTorch's own operations")
+        return _KernelKind(MlpKernel, "PyTorch's own operations")
     try:
         has_tiles = bool(_library().has_tiles())
     except NativeLibraryError as error:
-        return KernelKind(MlpKernel, f"PyTorch's own operations, several times slower ({error})")
+        return _KernelKind(MlpKernel, f"PyTorch's own operations, several times slower ({error})")
     if has_tiles and dtype is torch.bfloat16:
-        return KernelKind(TiledMlpKernel, "native layers on matrix tiles")
-    return KernelKind(NativeMlpKernel, "native layers after PyTorch's products")
+        return _KernelKind(TiledMlpKernel, "native layers on matrix tiles")
+    return _KernelKind(NativeMlpKernel, "native layers after PyTorch's products")
 
 
 def _normed(x: Tensor, layer: FrozenLayer, bias: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from spec_control_ros.analysis.bag.writer import Storage
 from spec_control_ros.analysis.bag_log import BagLog
 from spec_control_ros.analysis.bag_summary import bag_summary, finite
 from spec_control_ros.core.decision import DecisionKind, Reason
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 
 GOLDEN = Path(__file__).parents[1] / "data" / "bags"
 
@@ -146,7 +146,7 @@ def test_message_of_another_version_is_left_out_and_told(tmp_path: Path) -> None
         )
     database.close()
     with pytest.raises(
-        BagError, match="5 messages of /status, of another version than ours: it has no latency"
+        SpecControlError, match="5 messages of /status, of another version than ours: it has no latency"
     ):
         report_of(tmp_path / "bag", namespace="/other")
     report = report_of(tmp_path / "bag")
@@ -159,9 +159,11 @@ def test_several_robots_are_told_apart_by_their_namespaces(tmp_path: Path) -> No
         bag.run(epochs=[1], ticks=5, namespace="/a")
         bag.run(epochs=[4], ticks=7, namespace="/b")
     assert report_of(tmp_path / "bag", "b")["epochs"][0]["ticks"] == 7
-    with pytest.raises(BagError, match="got 2 robots, expected one; choose with --namespace among /a, /b"):
+    with pytest.raises(
+        SpecControlError, match="got 2 robots, expected one; choose with --namespace among /a, /b"
+    ):
         report_of(tmp_path / "bag")
-    with pytest.raises(BagError, match="no ticks in the namespace /c"):
+    with pytest.raises(SpecControlError, match="no ticks in the namespace /c"):
         report_of(tmp_path / "bag", "/c")
 
 
@@ -169,7 +171,7 @@ def test_bag_of_other_things_is_refused_with_what_it_holds(tmp_path: Path) -> No
     with MadeBag(tmp_path / "bag") as bag:
         bag.say("/clock", "rosgraph_msgs/msg/Clock", stamp_ns=1)
     with pytest.raises(
-        BagError, match=r"no ticks: expected messages of spec_control_interfaces .* got Clock"
+        SpecControlError, match=r"no ticks: expected messages of spec_control_interfaces .* got Clock"
     ):
         report_of(tmp_path / "bag")
 

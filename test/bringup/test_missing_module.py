@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from spec_control_ros.bringup.missing_module import MESSAGES, require_messages
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import SpecControlError
 
 NODE = "import runpy; runpy.run_module('spec_control_ros.nodes.executor', run_name='__main__')"
 COMMAND = "from spec_control_ros.cli.main import main; main()"
@@ -50,5 +50,5 @@ def test_our_own_fault_keeps_its_traceback() -> None:
 
 def test_launch_without_the_messages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, MESSAGES, None)
-    with pytest.raises(ProcessError, match="colcon build"):
+    with pytest.raises(SpecControlError, match="colcon build"):
         require_messages()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spec_control_ros.cli.calibrate import calibrate
-from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.gate_calibrator import CalibrationSettings
@@ -77,7 +77,7 @@ def test_thresholds_and_how_they_came_about_are_added_to_the_card(
 def test_card_stays_as_it_was_when_there_is_too_little_data(folder: Path, params: Path) -> None:
     before = card(folder)
     settings = CalibrationSettings(false_alarm_rate=0.001, episodes=2, most_episodes=2)
-    with pytest.raises(CalibrationError, match=r"2 episodes give \d+ nominal ticks .* give a larger"):
+    with pytest.raises(SpecControlError, match=r"2 episodes give \d+ nominal ticks .* give a larger"):
         calibrate(str(folder), settings, "none", params)
     assert card(folder) == before
 

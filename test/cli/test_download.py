@@ -17,7 +17,7 @@ from spec_control_ros.cli.convert import convert
 from spec_control_ros.cli.download import download
 from spec_control_ros.cli.main import app
 from spec_control_ros.cli.model_options import ConvertOptions
-from spec_control_ros.core.errors import CheckpointError, DownloadError, SettingsError, TaskError
+from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError, TaskError
 from spec_control_ros.world_model.hub import MULTITASK, official_name
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -108,7 +108,7 @@ def test_folder_that_holds_a_model_is_left_alone(hub: Hub, tmp_path: Path) -> No
 
 
 def test_seed_that_is_not_there_leaves_no_folder(hub: Hub, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"expected one of dmcontrol/humanoid-walk-1\.pt$"):
+    with pytest.raises(SpecControlError, match=r"expected one of dmcontrol/humanoid-walk-1\.pt$"):
         run(hub, tmp_path / "m", seed=7)
     assert not (tmp_path / "m").exists()
 

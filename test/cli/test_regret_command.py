@@ -11,7 +11,7 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.calibrate import calibrate_by_regret, cheapest
 from spec_control_ros.cli.regret import regret
-from spec_control_ros.core.errors import BenchmarkError, CalibrationError, SettingsError
+from spec_control_ros.core.errors import BenchmarkError, SettingsError, SpecControlError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.regret.gather import RegretRunner
 from spec_control_ros.world_model.checkpoint import update_card
@@ -89,7 +89,7 @@ def test_candidate_with_the_fewest_plans_that_returns_enough_is_taken() -> None:
         for value, plans in ((100.0, 500.0), (99.0, 40.0), (95.0, 20.0))
     ]
     assert [cheapest(rows, least) for least in (99.5, 98.0, 90.0)] == [0, 1, 2]
-    with pytest.raises(CalibrationError, match=r"got returns up to 100\.0, expected one of at least 101\.0"):
+    with pytest.raises(SpecControlError, match=r"got returns up to 100\.0, expected one of at least 101\.0"):
         cheapest(rows, 101.0)
 
 
@@ -102,7 +102,7 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions
     def chosen(share: float = 0.01) -> None:
         calibrate_by_regret(options.model, forked, share, 2, "auto", options.params, "cartpole-balance")
 
-    with pytest.raises(CalibrationError, match="is not calibrated"):
+    with pytest.raises(SpecControlError, match="is not calibrated"):
         chosen()
     update_card(folder.path / WEIGHTS, "gate", CALIBRATION.as_card())
     chosen(1.0)

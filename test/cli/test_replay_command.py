@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from spec_control_ros.cli.main import app
 from spec_control_ros.cli.replay import given_settings
-from spec_control_ros.core.errors import BagError, MisfitError, SettingsError, SpecControlError
+from spec_control_ros.core.errors import MisfitError, SettingsError, SpecControlError
 from spec_control_ros.evaluation.replay.comparison import SAME_ACTION
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
@@ -142,7 +142,7 @@ def test_model_of_another_body_is_refused(
 
 
 def test_bag_of_another_robot_is_refused(recorded: Path) -> None:
-    with pytest.raises(BagError, match=r"no messages of observation.*in /left.*/observation"):
+    with pytest.raises(SpecControlError, match=r"no messages of observation.*in /left.*/observation"):
         replay(recorded, "--namespace", "/left")
 
 

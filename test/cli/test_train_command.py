@@ -19,10 +19,9 @@ from spec_control_ros.cli.main import app
 from spec_control_ros.cli.train import read_recipe
 from spec_control_ros.core.errors import (
     CheckpointError,
-    DatasetError,
     SettingsError,
+    SpecControlError,
     TaskError,
-    TrainingError,
 )
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.training.demonstrations import find_expert
@@ -177,7 +176,7 @@ def test_recorded_episodes_of_one_run_are_another_ones_data_set(words: list[obje
     ("given", "error", "said"),
     [
         (["--size", 2], SettingsError, "model size: got '2', expected one of 1, 5, 19, 48, 317"),
-        (["--dataset", "nowhere"], DatasetError, "expected a data set"),
+        (["--dataset", "nowhere"], SpecControlError, "expected a data set"),
         (["--offline"], SettingsError, "neither a dataset"),
         (["--from", "nobody"], CheckpointError, "got 'nobody', expected one of"),
         (["--expert", "nobody"], CheckpointError, "got 'nobody', expected one of humanoid-walk"),
@@ -220,7 +219,9 @@ def test_full_disk_is_told_with_what_to_do(words: list[object], monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device", "buffer/length.npy")
 
     monkeypatch.setattr(Trainer, "save", full)
-    with pytest.raises(TrainingError, match=r"buffer/length\.npy: No space left on device; the same command"):
+    with pytest.raises(
+        SpecControlError, match=r"buffer/length\.npy: No space left on device; the same command"
+    ):
         invoke(*words)
 
 

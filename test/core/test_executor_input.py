@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from fakes import observation, plan
 
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 
 POLL = ExecutorInput(InputKind.POLL, 1.0)
@@ -24,7 +24,7 @@ POLL = ExecutorInput(InputKind.POLL, 1.0)
 def test_damaged_message_is_refused(wrong: dict[str, Any]) -> None:
     whole = {"kind": 3, "time": 1.0, "epoch": 0, "tick": 0, "plan_id": 0, "names": [], "values": []}
     assert ExecutorInput.of_message(SimpleNamespace(**whole)) == POLL
-    with pytest.raises(BagError, match="the message is damaged, or of another version"):
+    with pytest.raises(SpecControlError, match="the message is damaged, or of another version"):
         ExecutorInput.of_message(SimpleNamespace(**whole | wrong))
 
 

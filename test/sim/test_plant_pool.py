@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from short_plant import EndingPlant, FallingPlant, ShortPlant
 
-from spec_control_ros.core.errors import ActionError, ProcessError
+from spec_control_ros.core.errors import ActionError, SpecControlError
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 
@@ -73,7 +73,7 @@ def test_death_of_a_process_is_told_with_its_exit_code(pool: MakePool) -> None:
     many.reset(range(2), range(2))
     for _ in range(2):
         many.step(range(2), actions(2))
-    with pytest.raises(ProcessError, match=r"plant process 0 died \(exit code 7\)"):
+    with pytest.raises(SpecControlError, match=r"plant process 0 died \(exit code 7\)"):
         many.step(range(2), actions(2))
 
 

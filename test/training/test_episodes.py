@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_control_ros.core.errors import DatasetError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.training.episodes import Batch, Episodes, TaskSpec, array_shapes, write_spec
 
 SPEC = TaskSpec("count", obs_dim=3, action_dim=2, episode_ticks=5)
@@ -42,12 +42,12 @@ def test_missing_or_truncated_file_is_named(folder: Path, name: str, kept: int |
     path.unlink()
     if kept is not None:
         path.write_bytes(whole[:kept])
-    with pytest.raises(DatasetError, match=name):
+    with pytest.raises(SpecControlError, match=name):
         Episodes.open(folder)
 
 
 def test_missing_folder_says_what_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"expected a data set: dataset\.json, obs\.npy"):
+    with pytest.raises(SpecControlError, match=r"expected a data set: dataset\.json, obs\.npy"):
         Episodes.open(tmp_path / "nothing")
 
 
@@ -69,7 +69,7 @@ def test_missing_folder_says_what_is_expected(tmp_path: Path) -> None:
 )
 def test_arrays_that_do_not_fit_are_refused(folder: Path, name: str, array: Any, said: str) -> None:
     np.save(folder / f"{name}.npy", array)
-    with pytest.raises(DatasetError, match=said):
+    with pytest.raises(SpecControlError, match=said):
         Episodes.open(folder)
 
 
@@ -78,7 +78,7 @@ def test_arrays_that_do_not_fit_are_refused(folder: Path, name: str, array: Any,
 )
 def test_description_that_is_none_is_refused(folder: Path, values: Any) -> None:
     (folder / "dataset.json").write_text(json.dumps(values))
-    with pytest.raises(DatasetError, match=r"dataset\.json"):
+    with pytest.raises(SpecControlError, match=r"dataset\.json"):
         Episodes.open(folder)
 
 
@@ -86,7 +86,7 @@ def test_description_that_is_none_is_refused(folder: Path, values: Any) -> None:
     "other", [{"task": "run"}, {"obs_dim": 4}, {"action_dim": 1}, {"control_period_s": 0.02}]
 )
 def test_another_task_is_refused_by_name(folder: Path, other: dict[str, Any]) -> None:
-    with pytest.raises(DatasetError, match=f"got {next(iter(other))} "):
+    with pytest.raises(SpecControlError, match=f"got {next(iter(other))} "):
         Episodes.open(folder).check_fits(replace(SPEC, **other))
 
 
@@ -103,5 +103,5 @@ def test_data_set_says_which_episodes_the_task_ended(folder: Path) -> None:
     np.save(folder / "ended.npy", np.array([False, True]))
     assert Episodes.open(folder).sample(50, 3, np.random.default_rng(0)).is_over.any()
     np.save(folder / "ended.npy", np.array([False, True, True]))
-    with pytest.raises(DatasetError, match=r"ended\.npy: got 3 episodes, expected 2"):
+    with pytest.raises(SpecControlError, match=r"ended\.npy: got 3 episodes, expected 2"):
         Episodes.open(folder)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import CalibrationError, CheckpointError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -171,7 +171,7 @@ def test_too_few_ticks_for_the_stated_rate_are_refused(
 ) -> None:
     settings = CalibrationSettings(false_alarm_rate=0.001)
     with pytest.raises(
-        CalibrationError,
+        SpecControlError,
         match=r"4 episodes give \d+ nominal ticks .* expected 5000 for a false-alarm rate of 0\.001; give a larger",
     ):
         fit(operation, returning(episodes, 1.0), settings)
@@ -185,7 +185,7 @@ def test_as_many_episodes_are_run_as_the_thresholds_take(operation: CalibrationR
     assert [len(so_far) for so_far, _ in told] == list(range(1, len(told) + 1))
     assert 4 < len(episodes) == expected < 30
     fit(operation, episodes, settings)
-    with pytest.raises(CalibrationError, match="nominal ticks at some age"):
+    with pytest.raises(SpecControlError, match="nominal ticks at some age"):
         fit(operation, episodes[:-1], settings)
     estimates = [expected for _, expected in told[len(told) // 2 :]]
     assert max(estimates) <= 1.5 * len(episodes)  # no surprise at the end
@@ -203,7 +203,7 @@ def test_returns_below_zero_leave_the_usual_episodes_nominal(episodes: list[Gate
 def test_plans_of_a_single_row_leave_nothing_to_calibrate(
     operation: CalibrationRollouts, episodes: list[GatedEpisode]
 ) -> None:
-    with pytest.raises(CalibrationError, match=r"4 episodes give 0 nominal ticks .* plans of more rows"):
+    with pytest.raises(SpecControlError, match=r"4 episodes give 0 nominal ticks .* plans of more rows"):
         fit(operation, [dataclasses.replace(e, judged=()) for e in episodes], WANTED)
 
 

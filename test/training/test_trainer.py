@@ -14,7 +14,7 @@ import torch
 from short_plant import FallingPlant, ShortPlant
 from tensorboardX.proto.event_pb2 import Event
 
-from spec_control_ros.core.errors import CheckpointError, DatasetError, SettingsError, TrainingError
+from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.output import UNFINISHED
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.episodes import Episodes
@@ -317,7 +317,7 @@ class TestDataSets:
         assert (trainer._source.draw().reward == 7.0).sum() == 3 * 4
 
     def test_one_of_another_task_is_refused(self, train: Callable[..., Trainer], recorded: Path) -> None:
-        with pytest.raises(DatasetError, match="got task 'sliders', expected 'cup-catch'"):
+        with pytest.raises(SpecControlError, match="got task 'sliders', expected 'cup-catch'"):
             train(replace(SETTINGS, task="cup-catch", dataset=str(recorded)))
 
 
@@ -393,7 +393,7 @@ class TestErrors:
         list(trainer.run(rounds(9)))
         with torch.no_grad():
             next(trainer._learner.target_q.parameters()).fill_(float("nan"))
-        with pytest.raises(TrainingError, match="is nan"):
+        with pytest.raises(SpecControlError, match="is nan"):
             list(trainer.run(rounds(9)))
         assert all(torch.isfinite(weight).all() for weight in train().model.parameters())
 

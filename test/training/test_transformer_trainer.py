@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.main import app
-from spec_control_ros.core.errors import CheckpointError, DatasetError, MisfitError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError, SpecControlError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.settings import settings_from
@@ -107,8 +107,8 @@ def test_it_learns_what_its_data_did(settings: TransformerTrainerSettings, tmp_p
     ("change", "error", "said"),
     [
         ({"dataset": ""}, SettingsError, "spec-control collect"),
-        ({"dataset": "nowhere"}, DatasetError, "nowhere"),
-        ({"task": "other"}, DatasetError, "got task 'sliders', expected 'other'"),
+        ({"dataset": "nowhere"}, SpecControlError, "nowhere"),
+        ({"task": "other"}, SpecControlError, "got task 'sliders', expected 'other'"),
         (
             {"network": replace(SMALL, context=8)},
             SettingsError,

@@ -45,12 +45,7 @@ class _Channel:
 
 
 class McapFile:
-    """One file of a bag.
-
-    Args:
-        path: Path of the file.
-        contents: Receives the topics, the definitions and the losses.
-    """
+    """One file of a bag."""
 
     def __init__(self, path: Path, contents: Contents):
         self._path, self._contents = path, contents

@@ -9,7 +9,7 @@ import numpy as np
 from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.bringup.topics import TOPICS
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.observation import Observation
 
 
@@ -30,7 +30,7 @@ def read_observations(path: Path, namespace: str | None = None) -> list[SensedOb
         namespace: Namespace of the robot, as in `/left`; None if there is only one robot.
 
     Raises:
-        BagError: there is no such bag, it holds no observations there, or those of several robots.
+        SpecControlError: there is no such bag, it holds no observations there, or those of several robots.
     """
     bag = Bag(path)
     robots: defaultdict[str, list[SensedObservation]] = defaultdict(list)
@@ -49,6 +49,8 @@ def read_observations(path: Path, namespace: str | None = None) -> list[SensedOb
     if sensed is None:
         where = "" if namespace is None else f" in the namespace {namespace}"
         others = sorted(t for t, kind in bag.topics.items() if kind == TOPICS["observation"])
-        raise BagError(f"{path}: got no observations{where}, expected some; there are {others or 'none'}")
+        raise SpecControlError(
+            f"{path}: got no observations{where}, expected some; there are {others or 'none'}"
+        )
     begin_s = sensed[0].time_s
     return [replace(o, time_s=o.time_s - begin_s) for o in sensed]

@@ -17,7 +17,7 @@ from spec_control_ros.analysis.bag.mcap_file import McapFile
 from spec_control_ros.analysis.bag.metadata import Metadata, read_metadata
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
 from spec_control_ros.analysis.bag.time_order import Run, in_time_order
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 
 KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {".mcap": McapFile, ".db3": SqliteFile}
 PACKED = ".zstd"
@@ -44,7 +44,7 @@ class Bag:
         path: Folder of the bag, or its .mcap or .db3 file.
 
     Raises:
-        BagError: there is no such file, no bag in that folder, or nothing of what its metadata.yaml names.
+        SpecControlError: there is no such file, no bag in that folder, or nothing of what its metadata.yaml names.
     """
 
     def __init__(self, path: Path):
@@ -54,7 +54,7 @@ class Bag:
         names = self._metadata.files or self._present
         self._files = [self._present[name] for name in names if name in self._present]
         if not self._files:
-            raise BagError(
+            raise SpecControlError(
                 f"{path}: metadata.yaml names {', '.join(names)}, but none of these files exist; found "
                 f"{', '.join(self._present)}: rename the files, or name the one to read"
             )
@@ -140,10 +140,14 @@ def _files(path: Path) -> list[Path]:
     elif path.is_dir():
         found = sorted(path.iterdir(), key=_natural)
     else:
-        raise BagError(f"{path}: does not exist; expected the folder of a bag, or its .mcap or .db3 file")
+        raise SpecControlError(
+            f"{path}: does not exist; expected the folder of a bag, or its .mcap or .db3 file"
+        )
     files = [file for file in found if file.is_file() and _kind(file) in KINDS]
     if not files:
-        raise BagError(f"{path}: is not a bag; expected a folder with .mcap or .db3 files, or one of these")
+        raise SpecControlError(
+            f"{path}: is not a bag; expected a folder with .mcap or .db3 files, or one of these"
+        )
     return files
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 
 Robot = TypeVar("Robot")
 
@@ -23,12 +23,12 @@ def chosen(path: Path, robots: Mapping[str, Robot], namespace: str | None) -> Ro
         namespace: Namespace, with or without slashes; None if there should be only one robot.
 
     Raises:
-        BagError: there are several to choose from.
+        SpecControlError: there are several to choose from.
     """
     if namespace is not None:
         robots = {name: robot for name, robot in robots.items() if name.strip("/") == namespace.strip("/")}
     if len(robots) > 1:
-        raise BagError(
+        raise SpecControlError(
             f"{path}: got {len(robots)} robots, expected one; choose with --namespace among "
             f"{', '.join(name or '/' for name in sorted(robots))}"
         )

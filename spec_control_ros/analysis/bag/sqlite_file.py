@@ -20,12 +20,7 @@ MAX_NAMES = 100_000  # topics and definitions that are read
 
 
 class SqliteFile:
-    """One file of a bag.
-
-    Args:
-        path: Path of the file.
-        contents: Receives the topics, the definitions and the losses.
-    """
+    """One file of a bag."""
 
     def __init__(self, path: Path, contents: Contents):
         self._path, self._contents = path, contents

@@ -8,7 +8,7 @@ from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 
-class StoredFile(Protocol):
+class _StoredFile(Protocol):
     """What is written of a bag's file, and how to get back to it."""
 
     @property
@@ -25,7 +25,7 @@ class StoredFile(Protocol):
         """Prepare for the end."""
 
 
-def stored_file(storage: Any) -> StoredFile:
+def stored_file(storage: Any) -> _StoredFile:
     """The file of a storage of `rosbags`."""
     return _McapFile(storage) if isinstance(storage, McapWriter) else _SqliteFile(storage)
 

@@ -19,9 +19,6 @@ def in_time_order(runs: Iterable[Run]) -> Iterator[RawMessage]:
     """The messages of all runs by log time; of messages of the same time, those of the earlier run come first.
 
     A run is not read before its start is reached, so that only those that overlap are in memory.
-
-    Args:
-        runs: Sorted runs of messages, ordered by their start.
     """
     heads: list[tuple[int, int, RawMessage, Iterator[RawMessage]]] = []
     for number, run in enumerate(runs):

@@ -87,10 +87,6 @@ class GateCalibration:
     def of(cls, card: Mapping[str, Any], model: str = "card") -> "GateCalibration | None":
         """What a model's card says; None where the model is not calibrated.
 
-        Args:
-            card: The world model's card.
-            model: The model's name, for messages.
-
         Raises:
             CheckpointError: it says something else than a calibration.
         """

@@ -19,7 +19,7 @@ ALWAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class _Limit:
     """A bound of one measure."""
 
     measure: str
@@ -47,7 +47,7 @@ class Limit:
 class Limits:
     """All limits of a scenario."""
 
-    limits: tuple[Limit, ...]
+    limits: tuple[_Limit, ...]
 
     def objections(self, measures: Measures) -> list[str]:
         """Why the measures are not good enough, for people; none: they are."""
@@ -78,5 +78,5 @@ def limits_from(values: Any) -> Limits:
             )
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not isfinite(bound):
             raise SettingsError(f"limits.{name}: got {bound!r}, expected a finite number")
-        limits.append(Limit(measure, float(bound), end == "max"))
+        limits.append(_Limit(measure, float(bound), end == "max"))
     return Limits(tuple(limits))

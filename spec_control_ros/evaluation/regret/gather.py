@@ -56,7 +56,7 @@ class RegretSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RegretTrial:
+class _RegretTrial:
     """One episode to be forked; equal trials give equal results."""
 
     trial: Trial
@@ -93,7 +93,7 @@ class RegretRunner:
         make_control_plant(task)
         self._episodes = EpisodeRunner(task, model)
 
-    def check(self, trial: RegretTrial) -> None:
+    def check(self, trial: _RegretTrial) -> None:
         """Make all that a trial needs.
 
         Raises:
@@ -106,7 +106,7 @@ class RegretRunner:
                 f"draws: got {trial.settings.draws}, but the planner draws no noise; expected 1"
             )
 
-    def run(self, trial: RegretTrial) -> RegretEpisode:
+    def run(self, trial: _RegretTrial) -> RegretEpisode:
         """Fork one episode, and live through it once with a plan at every tick."""
         own, settings = trial.trial, trial.settings
         plant, executor, planner = self._episodes.parts(own)
@@ -186,7 +186,7 @@ def regret_trials(
     disturbances: Mapping[str, FaultSchedule],
     settings: RegretSettings,
     queue_length: int = 0,
-) -> list[RegretTrial]:
+) -> list[_RegretTrial]:
     """The episodes to fork: for each seed one of each disturbance.
 
     By turns, the rows of a seed's episodes are accepted and corrected while the queue lasts.
@@ -210,7 +210,7 @@ def regret_trials(
         planner = replace(planner, queue_length=queue_length)
     own = replace(own, planner=planner)
     return [
-        RegretTrial(Trial(name or "nominal", own, seed, epoch, faults=faults), name, settings, kind)
+        _RegretTrial(Trial(name or "nominal", own, seed, epoch, faults=faults), name, settings, kind)
         for epoch, (seed, name, faults, kind) in enumerate(_episodes(seeds, disturbances), start=1)
     ]
 
@@ -224,7 +224,7 @@ def _episodes(
 
 
 def regret_file(
-    subject: RegretSubject, trials: Sequence[RegretTrial], folder: Path
+    subject: RegretSubject, trials: Sequence[_RegretTrial], folder: Path
 ) -> MeasurementFile[RegretEpisode]:
     """The file of the forked episodes in a folder.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from spec_control_ros.core.errors import CalibrationError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.core.gate.metric import Metric
 from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT
@@ -43,15 +43,11 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
     accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
     one candidate, and another one that corrects what the first would accept.
 
-    Args:
-        losses: Forked ticks.
-        metric: Metric that the gate will measure.
-
     Raises:
-        CalibrationError: there are too few ticks, or they do not have the metric.
+        SpecControlError: there are too few ticks, or they do not have the metric.
     """
     if metric.value not in losses.metrics or len(losses.ticks) < LEAST:
-        raise CalibrationError(
+        raise SpecControlError(
             f"regret: got {len(losses.ticks)} forked ticks with the measures {', '.join(losses.metrics)}, expected at "
             f"least {LEAST} with {metric.value}; fork more --ticks, or set gate.metric"
         )

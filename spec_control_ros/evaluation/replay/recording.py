@@ -11,7 +11,7 @@ from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.bringup.parameter_files import Parameters, nested
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.decision import Reason
-from spec_control_ros.core.errors import BagError, PlanError
+from spec_control_ros.core.errors import PlanError, SpecControlError
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -62,7 +62,7 @@ def read_recording(path: Path, namespace: str | None = None) -> Recording:
         namespace: Namespace of the robot, as in `/left`; None: there is only one.
 
     Raises:
-        BagError: there is no such bag, it does not hold what a replay needs, or it does for several robots.
+        SpecControlError: there is no such bag, it does not hold what a replay needs, or it does for several robots.
     """
     bag = Bag(path)
     readings: defaultdict[str, _Reading] = defaultdict(_Reading)
@@ -73,7 +73,7 @@ def read_recording(path: Path, namespace: str | None = None) -> Recording:
     whole = {robot: reading for robot, reading in readings.items() if reading.heard.issuperset(NEEDED)}
     reading = chosen(path, whole, namespace)
     if reading is None:
-        raise BagError(_nothing_found(bag, readings, namespace))
+        raise SpecControlError(_nothing_found(bag, readings, namespace))
     recording = reading.finish()
     recording.losses += [*bag.losses, *_foreign(bag)]
     return recording

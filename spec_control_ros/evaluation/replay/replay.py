@@ -21,7 +21,7 @@ from spec_control_ros.evaluation.replay.simulated_planner import SAME_LATENT, De
 
 
 @dataclass(slots=True)
-class Asked:
+class _Asked:
     """A request of the law."""
 
     request: PlanRequest
@@ -49,7 +49,7 @@ class Replayed:
     """What the law made of the inputs."""
 
     steps: list[ReplayedTick] = field(default_factory=list)
-    asked: dict[int, Asked] = field(default_factory=dict)  # by index of the input that led to it
+    asked: dict[int, _Asked] = field(default_factory=dict)  # by index of the input that led to it
     answers: dict[int, int] = field(
         default_factory=dict
     )  # by index of the plan's input, that of the request's
@@ -88,7 +88,7 @@ class Replay:
         self._recorded = Replayed() if recorded_run is None else recorded_run
         self._shared: set[int] = set()  # inputs that led to the recorded request again
         self._index: int | None = None  # of the recorded input that is given; None: it is a new plan
-        self._latest: Asked | None = None
+        self._latest: _Asked | None = None
         self._is_latest_shared = True
         self._replayed = Replayed()
 
@@ -149,7 +149,7 @@ class Replay:
         index = self._index
         if self._latest is not None:
             self._latest.superseded_s = now_s
-        self._latest = Asked(request, now_s)
+        self._latest = _Asked(request, now_s)
         if index is not None:
             self._replayed.asked[index] = self._latest
         if self._planner is None:

@@ -29,10 +29,6 @@ NOT_OURS = ("action_repeat", "task_index")  # the plant's and the model's; what 
 class ReplaySession:
     """Replays one recording.
 
-    Args:
-        recording: The recording of a run.
-        folder: Folder of the model that drove it.
-
     Raises:
         CheckpointError: the model cannot be loaded.
         SettingsError: the model's kind of planner is not installed, or the recorded parameters are not those of this

@@ -76,11 +76,6 @@ class SweepPoint:
 def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[SweepPoint]:
     """The points of a sweep, one after the other; every value is checked before the first is run.
 
-    Args:
-        session: Session of the recording.
-        sweep: The setting and its values.
-        given: Other settings that differ from the recorded ones.
-
     Raises:
         SettingsError: the setting is unknown, or a value is not allowed.
     """

@@ -28,7 +28,7 @@ class SensorFault(Fault):
 
 
 @dataclass(frozen=True, slots=True)
-class IndexedFault(SensorFault):
+class _IndexedFault(SensorFault):
     """Falsifies some values of observations."""
 
     indices: tuple[int, ...] = setting((), INDICES)
@@ -43,7 +43,7 @@ class IndexedFault(SensorFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Bias(IndexedFault):
+class Bias(_IndexedFault):
     """A constant error."""
 
     SIZE: ClassVar[str] = "value"
@@ -55,7 +55,7 @@ class Bias(IndexedFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Noise(IndexedFault):
+class Noise(_IndexedFault):
     """A normally distributed error, drawn anew at every tick."""
 
     SIZE: ClassVar[str] = "std"
@@ -67,7 +67,7 @@ class Noise(IndexedFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Corruption(IndexedFault):
+class Corruption(_IndexedFault):
     """Values that are not finite."""
 
     def falsify(self, obs: Obs, rng: np.random.Generator) -> NDArray[np.floating]:
@@ -116,7 +116,7 @@ class Jitter(SensorFault):
 
 @dataclass(slots=True)
 class _Falsified:
-    fault: IndexedFault
+    fault: _IndexedFault
     rng: np.random.Generator
 
     def __call__(self, obs: Obs, is_on: bool) -> Obs:

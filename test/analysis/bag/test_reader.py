@@ -24,7 +24,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from spec_control_ros.analysis.bag.reader import Bag, Recorded
 from spec_control_ros.analysis.bag.writer import Storage
-from spec_control_ros.core.errors import BagError
+from spec_control_ros.core.errors import SpecControlError
 
 STATUS = f"{OURS}/ExecutorStatus"
 CLOCK = "rosgraph_msgs/msg/Clock"
@@ -153,7 +153,7 @@ def test_file_that_metadata_does_not_name_is_not_read(whole: Path, copy: Path) -
     assert losses == [f"{other.name}, which metadata.yaml does not name, was not read"]
     copy.unlink()
     with pytest.raises(
-        BagError, match=f"names {copy.name}, but none of these files exist; found {other.name}"
+        SpecControlError, match=f"names {copy.name}, but none of these files exist; found {other.name}"
     ):
         Bag(copy.parent)
 
@@ -484,5 +484,5 @@ def test_message_that_is_damaged_is_left_out_and_told(tmp_path: Path) -> None:
 def test_what_is_no_bag_is_refused_with_a_hint(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(BagError, match=r"expected .*\.mcap or \.db3"):
+    with pytest.raises(SpecControlError, match=r"expected .*\.mcap or \.db3"):
         Bag(tmp_path / name)

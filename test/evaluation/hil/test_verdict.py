@@ -11,7 +11,7 @@ from hil_fakes import Run
 
 from spec_control_ros.analysis.hil_junit import write_junit
 from spec_control_ros.analysis.hil_page import write_page
-from spec_control_ros.core.errors import ProcessError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.evaluation.hil.scenario import Scenario, scenario_from
 from spec_control_ros.evaluation.hil.verdict import judge
 
@@ -80,7 +80,7 @@ def test_run_whose_commands_nobody_saw_fails() -> None:
 
 
 def test_run_that_broke_off_fails(run: Run) -> None:
-    verdict = judge(scenario(), run.trace, error=ProcessError("planner died"))
+    verdict = judge(scenario(), run.trace, error=SpecControlError("planner died"))
     assert verdict.objections == ("planner died",)
     empty = judge(scenario(), Run().trace)
     assert empty.objections == ("not a single episode was begun",)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import CalibrationError
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import Metric
 from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.evaluation.regret.record import RegretEpisode, TickRecord
@@ -67,7 +67,7 @@ def test_higher_price_executes_more() -> None:
 
 def test_too_few_ticks_are_refused() -> None:
     given = losses(0.0, 0.0)
-    with pytest.raises(CalibrationError, match="expected at least 60 with l2"):
+    with pytest.raises(SpecControlError, match="expected at least 60 with l2"):
         candidates(given, Metric.L2)
 
 
