@@ -34,7 +34,10 @@ class ServedPlanner(sc.Planner):
 
     def __init__(self, contract: ChunkContract, period_s: float):
         c = contract
-        self.spec = sc.PlannerSpec("served", c.observation_dim, c.action_dim, 0, c.queue_length, period_s)
+        predicted = c.policy_dim - c.action_dim
+        self.spec = sc.PlannerSpec(
+            "served", c.observation_dim, c.action_dim, predicted, c.queue_length, period_s
+        )
         self._node = rclpy.create_node("evaluation")
         self._client = self._node.create_client(Replan, "replan")
         self._plans: list[msg.Plan] = []
@@ -98,6 +101,7 @@ def main() -> None:
     served, model = ServedPlanner(contract, env.control_period_s), ChunkFormat().load_tick_model(given.model)
     if model.policy is None:
         parser.error(f"{given.model}: there is no student yet: call distill.py first")
+    parts = sc.ExecutorParts(model, folder=given.model)
     rows = given.rows or contract.queue_length
     eager = {"prefetch": True, "prefetch_eagerly": True, "prefetch_from": PrefetchFrom.OBSERVED}
     late = sc.ExecutorSettings(plan_wait_s=0.01, hold=HoldPolicy(given.hold), wait_for_prefetch=False)
@@ -109,9 +113,11 @@ def main() -> None:
         max_steps_ahead=rows - 1,
     )
 
-    def run(name: str, planner: sc.Planner, delay: int, seeds: range, **how: object) -> list[float]:
+    def run(
+        name: str, planner: sc.Planner, delay: int, seeds: range, corrector: str = "none", **how: object
+    ) -> list[float]:
         """Episodes of one mode; returns all mismatches."""
-        executor = sc.make_executor(sc.ExecutorParts(model), **how)
+        executor = sc.make_executor(parts, corrector=corrector, **how)
         began = time.monotonic()
         made = [sc.run_episode(env, planner, executor, seed=seed, delay_ticks=delay) for seed in seeds]
         returns = [r.episode_return for r in made]
@@ -151,6 +157,14 @@ def main() -> None:
     run("whole chunks, gated", served, d, seeds, gate=gated, settings=late)
     run("eager, naive", served, d, seeds, gate=never, settings=replace(late, **eager))
     run("eager, gated", served, d, seeds, gate=gated, settings=replace(late, **eager))
+    if contract.predicts:
+        by_state = replace(never, metric=sc.Metric.RELATIVE_L2, accept=0.0)
+        seen = run("(threshold)", served, d, range(900, 901), "policy", gate=by_state, settings=late)
+        strict = replace(by_state, replan=float(np.quantile(seen, 1.0 - given.rate)))
+        print(f"<!-- threshold {strict.replan:.3f}, of predicted observations -->")
+        for asks, settings in (("whole chunks", late), ("eager", replace(late, **eager))):
+            run(f"{asks}, corrected", served, d, seeds, "policy", gate=by_state, settings=settings)
+            run(f"{asks}, corrected, gated", served, d, seeds, "policy", gate=strict, settings=settings)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def export(data: list[Path], folder: Path, contract: dict[str, Any], min_return:
 def features_of(contract: dict[str, Any]) -> dict[str, Any]:
     """The features of the data set, as LeRobot describes them."""
     sizes = {name: sum(end - first for first, end in pairs) for name, pairs in contract["features"].items()}
-    sizes |= {"action": contract["action_dim"], "next.reward": 1}
+    predicted = contract["observation_dim"] if contract.get("predicts") else 0
+    sizes |= {"action": contract["action_dim"] + predicted, "next.reward": 1}
     return {name: {"dtype": "float32", "shape": (size,), "names": None} for name, size in sizes.items()}
 
 
@@ -78,13 +79,16 @@ def add(made: LeRobotDataset, source: Path, contract: dict[str, Any], min_return
         if reward.sum() < min_return or not ticks:
             continue
         kept.append(float(reward.sum()))
+        obs_of = arrays["obs"][episode]
         for tick in range(ticks):
-            obs = arrays["obs"][episode, tick]
+            obs = obs_of[tick]
             parts = {
                 name: np.concatenate([obs[first:end] for first, end in pairs])
                 for name, pairs in contract["features"].items()
             }
             action, own = arrays["action"][episode, tick], reward[tick : tick + 1]
+            if contract.get("predicts"):
+                action = np.concatenate([action, obs_of[tick + 1]])
             made.add_frame({**parts, "action": action, "next.reward": own, "task": contract["task"]})
         made.save_episode()
     return kept

@@ -22,7 +22,7 @@ from lerobot.policies.factory import make_pre_post_processors
 NORMALIZATION = {
     "STATE": NormalizationMode.MEAN_STD,
     "ENV": NormalizationMode.MEAN_STD,
-    "ACTION": NormalizationMode.IDENTITY,  # our actions are in [-1, 1]
+    "ACTION": NormalizationMode.MEAN_STD,  # predicted observations, if it ends with them, have other units
 }
 LEARNING_RATE, WARM_UP_S, REPORT_S = 5e-4, 20.0, 60.0
 

@@ -24,6 +24,10 @@ class ChunkContract:
     observation_dim: int = setting(0, "Length of an observation", low=1, high=100_000)
     action_dim: int = setting(0, "Length of an action", low=1, high=10_000)
     queue_length: int = setting(0, "Actions of a chunk that make a plan", low=1, high=1000)
+    predicts: bool = setting(
+        False,
+        "Whether each action of the policy ends with the observation that follows it; then plans predict observations",
+    )
     task: str = setting("", "What the robot is to do, for policies that take a text")
     low: tuple[float, ...] = setting(
         (), "The policy's action, in its own unit, that our -1 stands for; empty: it is -1", of=float
@@ -80,8 +84,18 @@ class ChunkContract:
             for name, ranges in self.features.items()
         }
 
-    def actions(self, chunk: Float32[np.ndarray, "tick action"]) -> Float32[np.ndarray, "tick action"]:
+    @property
+    def policy_dim(self) -> int:
+        """Length of the policy's own actions, which may include predicted observations."""
+        return self.action_dim + (self.observation_dim if self.predicts else 0)
+
+    def predicted(self, chunk: Float32[np.ndarray, "tick own"]) -> Float32[np.ndarray, "tick predicted"]:
+        """The observations after each action of the policy; of length 0 where it predicts none."""
+        return chunk[:, self.action_dim :].astype(np.float32)
+
+    def actions(self, chunk: Float32[np.ndarray, "tick own"]) -> Float32[np.ndarray, "tick action"]:
         """Our actions, in [-1, 1], for those of the policy."""
+        chunk = chunk[:, : self.action_dim]
         if self.low:
             low, high = np.array(self.low), np.array(self.high)
             chunk = 2.0 * (chunk - low) / (high - low) - 1.0

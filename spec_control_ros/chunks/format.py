@@ -52,7 +52,10 @@ class ChunkFormat(PlannerFormat):
         contract = ChunkContract.read(folder)
         obs, action = contract.observation_dim, contract.action_dim
         student = load_student(folder / STUDENT, obs, action) if (folder / STUDENT).exists() else None
-        warning = "" if student else f"{folder.name} has no {STUDENT}: the gate judges its plans by age alone"
+        is_judged = student is not None or contract.predicts
+        warning = (
+            "" if is_judged else f"{folder.name} has no {STUDENT}: the gate judges its plans by age alone"
+        )
         return TickModel(obs, obs, action, encode=lambda obs: obs, policy=student, warning=warning)
 
     def check_resources(self, resources: PlannerResources) -> None:

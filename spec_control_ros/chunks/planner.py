@@ -63,7 +63,7 @@ class ChunkPolicy(Protocol):
 
 
 class ChunkPlanner:
-    """Plans by a chunk policy; its plans predict nothing.
+    """Plans by a chunk policy; its plans predict observations if the policy does, else nothing.
 
     Args:
         name: Name of the model.
@@ -88,7 +88,8 @@ class ChunkPlanner:
     ):
         _refuse_misfit(name, contract, policy)
         c = contract
-        self.spec = PlannerSpec(name, c.observation_dim, c.action_dim, 0, c.queue_length, period_s)
+        predicted = c.policy_dim - c.action_dim
+        self.spec = PlannerSpec(name, c.observation_dim, c.action_dim, predicted, c.queue_length, period_s)
         self._contract, self._policy, self._settings, self._clock = contract, policy, settings, clock
         self._is_guided = settings.guided and policy.is_guidable
         self._last: tuple[int, int] | None = None  # epoch and start of the last plan
@@ -116,9 +117,10 @@ class ChunkPlanner:
         chunk = self._chunk(obs, None if last is None or not self._is_guided else at[1] - last[1])
         self._durations_s.append(self._clock() - began_s)
         self._last = at
-        rows = self.spec.queue_length
-        nothing = np.zeros((rows + 1, 0), np.float32)
-        return Plan(0, *at, request.tick, self.spec.control_period_s, chunk[:rows], nothing, rows)
+        rows, contract = self.spec.queue_length, self._contract
+        latents = np.vstack([obs[None, : self.spec.latent_dim], contract.predicted(chunk[:rows])])
+        actions = contract.actions(chunk[:rows])
+        return Plan(0, *at, request.tick, self.spec.control_period_s, actions, latents, rows)
 
     def reset(self) -> None:
         """See `Planner`."""
@@ -137,18 +139,16 @@ class ChunkPlanner:
         slowest_s = max(self._durations_s, default=0.0)
         return self._settings.delay_ticks or ceil(slowest_s / self.spec.control_period_s)
 
-    def _chunk(
-        self, obs: Float32[np.ndarray, "obs"], skipped: int | None
-    ) -> Float32[np.ndarray, "tick action"]:
+    def _chunk(self, obs: Float32[np.ndarray, "obs"], skipped: int | None) -> Float32[np.ndarray, "tick own"]:
         made = self._policy.predict(
             self._contract.parts(obs), self._contract.task, skipped, self._delay_ticks()
         )
-        shape = (self._policy.chunk_length, self.spec.action_dim)
+        shape = (self._policy.chunk_length, self._contract.policy_dim)
         if made.shape != shape or not np.isfinite(made).all():
             raise PlanningError(
                 f"policy: got a chunk of shape {made.shape}, expected {shape} of finite values"
             )
-        return self._contract.actions(made)
+        return made
 
 
 def _refuse_misfit(name: str, contract: ChunkContract, policy: ChunkPolicy) -> None:
@@ -157,9 +157,11 @@ def _refuse_misfit(name: str, contract: ChunkContract, policy: ChunkPolicy) -> N
         raise MisfitError(
             f"{name}: its contract has features {_listed(got)}, the policy takes {_listed(wanted)}"
         )
-    if policy.action_dim != contract.action_dim:
+    if policy.action_dim != contract.policy_dim:
+        predicted = " and predicted observations" if contract.predicts else ""
         raise MisfitError(
-            f"{name}: its contract has actions of {contract.action_dim} values, the policy's have {policy.action_dim}"
+            f"{name}: its contract has actions{predicted} of {contract.policy_dim} values, the policy's have "
+            f"{policy.action_dim}"
         )
     if contract.queue_length > policy.chunk_length:
         raise MisfitError(

@@ -55,7 +55,7 @@ class StandIn:
         self.batches.append(batch)
         self.calls.append(guidance)
         rows = torch.arange(float(CHUNK))[None, :, None] + batch["observation.state"][:, :1, None]
-        return rows.expand(-1, -1, ACTION)
+        return rows.expand(-1, -1, *self.config.output_features["action"].shape)
 
 
 @pytest.fixture
@@ -120,6 +120,26 @@ def test_features_and_actions_are_the_contracts(lerobot: tuple[Any, StandIn], fo
     theirs = (np.arange(4) + 1.0) / 10.0  # post-processed
     np.testing.assert_allclose(plan.actions[:, 0], theirs / 2.0 - 1.0, atol=1e-6)  # 0 to 4
     np.testing.assert_allclose(plan.actions[:, 1], theirs / 10.0, atol=1e-6)  # -10 to 10
+
+
+def test_policy_that_predicts_observations_makes_plans_that_do(
+    lerobot: tuple[Any, StandIn], folder: Path
+) -> None:
+    (folder / "policy.yaml").write_text(YAML + "predicts: true\n")
+    with pytest.raises(
+        MisfitError, match="actions and predicted observations of 7 values, the policy's have 2"
+    ):
+        load(lerobot, folder)
+    lerobot[1].config.output_features["action"].shape = (ACTION + OBS,)
+    planner = load(lerobot, folder)
+    plan = planner.plan(request(7))
+    theirs = (np.arange(4) + 1.0) / 10.0
+    np.testing.assert_allclose(plan.actions[:, 0], theirs / 2.0 - 1.0, atol=1e-6)  # in our unit
+    np.testing.assert_array_equal(plan.latents[0], request(7).observation)
+    np.testing.assert_allclose(plan.latents[1:], np.tile(theirs[:, None], OBS), atol=1e-6)  # as they are
+    model = ChunkFormat().load_tick_model(folder)
+    assert model.fits(plan)
+    assert model.warning == ""  # the gate has something to compare
 
 
 def test_ahead_of_time_the_observation_comes_as_the_latent_that_it_is(
