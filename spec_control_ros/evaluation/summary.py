@@ -14,6 +14,7 @@ from spec_control_ros.evaluation.measurement import Measurement
 
 CONFIDENCE = 0.95
 MIN_SEEDS = 5  # for a verdict
+MARGIN = 0.02  # of the return: a mode that loses less does as well
 Row = dict[str, Any]  # as JSON has it
 
 
@@ -60,9 +61,10 @@ def gain_kept(own: Sequence[float], replanning: Sequence[float], planless: Seque
 def verdict(rows: Sequence[Row]) -> Row | None:
     """Which mode does as well as replanning at every tick for the least, and whether that takes a search at all.
 
-    A mode loses nothing if the interval of its difference to replanning reaches 0, which that of two or three seeds
-    nearly always does: fewer than `MIN_SEEDS` tell nothing. No plan is cheaper than plans without a search, these are
-    cheaper than plans with one, and fewer are cheaper than many.
+    A mode does as well if it is shown to lose less than `MARGIN` of what replanning returns: the whole interval of
+    its differences on the same seeds is above that (a non-inferiority test). It does worse if the whole interval is
+    below 0, and is undecided in between, as with few seeds or with single falls. No plan is cheaper than plans without
+    a search, these are cheaper than plans with one, and fewer are cheaper than many.
 
     Args:
         rows: Rows of `summarise`; the verdict is None without those of replanning and of the prior alone.
@@ -70,28 +72,37 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     by_mode = {row["mode"]: row for row in rows}
     if BASELINE not in by_mode or PRIOR not in by_mode:
         return None
-    best = by_mode[BASELINE]["return_mean"]
-    good = [
-        row
-        for row in rows
-        if row["return_difference_ci95"] is not None
-        and row["return_mean"] - best + row["return_difference_ci95"] >= 0.0
+    least = -MARGIN * abs(by_mode[BASELINE]["return_mean"])
+    lows = {mode: _difference(row, by_mode[BASELINE], -1.0) for mode, row in by_mode.items()}
+    good = [row for row in rows if lows[row["mode"]] >= least]
+    cheapest: str | None = min([*good, by_mode[BASELINE]], key=_price)["mode"]
+    undecided = [
+        mode
+        for mode, row in by_mode.items()
+        if mode in SEARCHLESS and lows[mode] < least and _difference(row, by_mode[BASELINE], 1.0) >= 0.0
     ]
-    cheapest = min([*good, by_mode[BASELINE]], key=_price)["mode"]
     needed: bool | None = cheapest not in SEARCHLESS
-    told = "is needed" if needed else "is not needed"
-    how = (
-        "loses nothing within its interval"
-        if cheapest != BASELINE
-        else "has no cheaper equal among these modes"
-    )
-    text = f"{cheapest} is the cheapest mode that {how}: the search {told} on this robot."
+    if needed and undecided:
+        needed = None
+    told = {True: "is needed", False: "is not needed", None: "may not be needed"}[needed]
+    text = f"{cheapest} is the cheapest mode that is shown to lose less than {100.0 * MARGIN:g} %"
+    if cheapest == BASELINE:
+        text = f"No other mode is shown to lose less than {100.0 * MARGIN:g} % of what {BASELINE} returns"
+    text += f": the search {told} on this robot."
+    if needed is None:
+        text += f" Too wide an interval to tell: {', '.join(undecided)}."
     if (seeds := by_mode[BASELINE]["episodes"]) < MIN_SEEDS:
         cheapest, needed = None, None
         text = f"Too few seeds to tell which mode loses nothing: got {seeds}, expected at least {MIN_SEEDS}."
     if STUDENT not in by_mode:
         text += " The student was not there: a policy without any plan might do as well."
     return {"cheapest_mode": cheapest, "is_planner_needed": needed, "text": text}
+
+
+def _difference(row: Row, baseline: Row, end: float) -> float:
+    """An end of the interval of what a mode returns more than replanning on the same seeds."""
+    half = row["return_difference_ci95"]
+    return -np.inf if half is None else float(row["return_mean"] - baseline["return_mean"] + end * half)
 
 
 def _price(row: Row) -> tuple[int, float, float]:

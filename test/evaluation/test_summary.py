@@ -118,8 +118,24 @@ def test_verdict_names_the_cheapest_mode_that_loses_nothing(
     told = verdict(rows)
     assert told is not None
     assert (told["cheapest_mode"], told["is_planner_needed"]) == (cheapest, needed)
-    assert told["text"].startswith(cheapest)
+    assert told["text"].startswith("No other mode" if cheapest == "replan" else cheapest)
     assert (rows[0]["gain_kept"] is None) == (prior == 100.0)
+
+
+def test_a_single_fall_makes_neither_an_equal_nor_a_loser(measurement: Make) -> None:
+    """A wide interval reaches 0 as well, which says little: the student that falls once in six is no equal."""
+    returns = {"replan": (100.0, 101.0, 99.0), "prior": (50.0, 51.0, 49.0)}
+    rows = modes(measurement, **returns, student=(100.0, 101.0, 99.0))
+    fallen = modes(measurement, 1, replan=(100.0,) * 6, prior=(50.0,) * 6, student=(99.0,) * 5 + (10.0,))
+    assert verdict(rows)["cheapest_mode"] == "student"
+    told = verdict(fallen)
+    assert (told["cheapest_mode"], told["is_planner_needed"]) == ("replan", None)
+    assert told["text"].endswith("Too wide an interval to tell: student.")
+
+
+def test_a_small_loss_that_is_certain_is_within_the_margin(measurement: Make) -> None:
+    told = verdict(modes(measurement, replan=(100.0, 101.0, 99.0), prior=(99.0, 100.1, 97.9)))
+    assert (told["cheapest_mode"], told["is_planner_needed"]) == ("prior", False)
 
 
 def test_two_seeds_tell_nothing(measurement: Make) -> None:
