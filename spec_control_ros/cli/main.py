@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from inspect import signature
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -20,6 +19,7 @@ from spec_control_ros.cli.bench_options import (
 )
 from spec_control_ros.cli.model_options import CollectOptions, ConvertOptions, DistillOptions
 from spec_control_ros.cli.options import (
+    LARGEST,
     Bag,
     Corrector,
     Csv,
@@ -33,8 +33,8 @@ from spec_control_ros.cli.options import (
     Robot,
     Seeds,
     Workers,
-    number,
-    real,
+    command_signature,
+    finite,
 )
 from spec_control_ros.cli.publish_options import PublishOptions
 from spec_control_ros.cli.run_options import RunOptions
@@ -77,7 +77,7 @@ def _add(options: type, module: str) -> None:
         run = getattr(import_module(f"spec_control_ros.cli.{module}"), module)
         raise typer.Exit(run(options(**given)) or 0)
 
-    command.__signature__ = signature(options)  # type: ignore[attr-defined]
+    command.__signature__ = command_signature(options)  # type: ignore[attr-defined]
     command.__doc__ = options.__doc__
     app.command(module.replace("_", "-"))(command)
 
@@ -109,7 +109,9 @@ def download(
             help="Size of the multi-task model: 1, 5, 19, 48 or 317 [default: the single-task model]"
         ),
     ] = "",
-    seed: Annotated[int, number("Seed of the single-task checkpoint: 1, 2 or 3", low=1)] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the single-task checkpoint: 1, 2 or 3", min=1, max=LARGEST)
+    ] = 1,
     folder: Annotated[
         Path | None, typer.Option(help="Model folder to write [default: official/TASK]")
     ] = None,
@@ -140,15 +142,26 @@ _add(DistillOptions, "distill")
 def calibrate(
     model: Annotated[str, typer.Argument(help="Shipped model, such as walker-walk, or model folder")],
     false_alarm_rate: Annotated[
-        float, real("Fraction of nominal ticks at which the queue may be dropped")
+        float,
+        typer.Option(help="Fraction of nominal ticks at which the queue may be dropped", callback=finite),
     ] = 0.01,
-    correction_rate: Annotated[float, real("Fraction of nominal ticks to correct")] = 0.99,
+    correction_rate: Annotated[
+        float, typer.Option(help="Fraction of nominal ticks to correct", callback=finite)
+    ] = 0.99,
     episodes: Annotated[
         int,
-        number("Smallest number of episodes to fit the thresholds to; runs more if they are needed", low=2),
+        typer.Option(
+            help="Smallest number of episodes to fit the thresholds to; runs more if they are needed",
+            min=2,
+            max=LARGEST,
+        ),
     ] = 24,
-    most_episodes: Annotated[int, number("Number of episodes after which it gives up", low=2)] = 400,
-    held_out: Annotated[int, number("Number of episodes to verify each mode on", low=1)] = 10,
+    most_episodes: Annotated[
+        int, typer.Option(help="Number of episodes after which it gives up", min=2, max=LARGEST)
+    ] = 400,
+    held_out: Annotated[
+        int, typer.Option(help="Number of episodes to verify each mode on", min=1, max=LARGEST)
+    ] = 10,
     corrector: Corrector = "auto",
     params: Params = None,
     regret: Annotated[
@@ -158,7 +171,10 @@ def calibrate(
         ),
     ] = None,
     share: Annotated[
-        float, real("With --regret: share of the return that may be lost", low=0.0, high=1.0)
+        float,
+        typer.Option(
+            help="With --regret: share of the return that may be lost", min=0.0, max=1.0, callback=finite
+        ),
     ] = 0.01,
     robot: DrivenRobot = "",
 ) -> None:
@@ -196,7 +212,11 @@ def sweep(
     model: Model = "",
     episodes: Annotated[
         int | None,
-        number("Number of episodes of each combination [default: one for each seed, or 20]", low=1),
+        typer.Option(
+            help="Number of episodes of each combination [default: one for each seed, or 20]",
+            min=1,
+            max=LARGEST,
+        ),
     ] = None,
     seeds: Seeds = "",
     modes: Annotated[

@@ -1,5 +1,7 @@
 """Options and arguments that several commands have."""
 
+from dataclasses import MISSING, field, fields
+from inspect import Signature, signature
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +11,7 @@ import typer
 from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
+TYPER = "typer"  # key of a field's metadata
 
 
 def finite(value: float | None) -> float | None:
@@ -18,14 +21,25 @@ def finite(value: float | None) -> float | None:
     return value
 
 
-def number(help: str, *, low: int = 0) -> Any:
-    """An option that takes a whole number."""
-    return typer.Option(help=help, min=low, max=LARGEST)
+def option(default: Any, help: str, *names: str, **limits: Any) -> Any:
+    """A field of a command's options: its default (`...`: none), its help, its names, and what `typer.Option` takes."""
+    default = MISSING if default is ... else default
+    return field(default=default, metadata={TYPER: typer.Option(*names, help=help, **limits)})
 
 
-def real(help: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """An option that takes a finite number."""
-    return typer.Option(help=help, min=low, max=high, callback=finite)
+def argument(help: str, default: Any = MISSING) -> Any:
+    """A field that is given by its place."""
+    return field(default=default, metadata={TYPER: typer.Argument(help=help)})
+
+
+def number(default: int | None, help: str, *, low: int = 0) -> Any:
+    """A field that takes a whole number."""
+    return option(default, help, min=low, max=LARGEST)
+
+
+def real(default: float | None, help: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """A field that takes a finite number."""
+    return option(default, help, min=low, max=high, callback=finite)
 
 
 def _writable(file: Path | None) -> Path | None:
@@ -44,8 +58,17 @@ def _drawable(file: Path | None) -> Path | None:
 
 
 def folder_to_write(help: str) -> Any:
-    """An option that takes a folder; one that cannot be written is refused at once."""
-    return typer.Option(help=help, callback=_creatable)
+    """A field that takes a folder; one that cannot be written is refused at once."""
+    return option(None, help, callback=_creatable)
+
+
+def command_signature(options: Any) -> Signature:
+    """What the command of these options takes; some are fields with a help, others are of one of the types below."""
+    told = {
+        spec.name: Annotated[spec.type, spec.metadata[TYPER]] for spec in fields(options) if spec.metadata
+    }
+    taken = signature(options).parameters.items()
+    return Signature([p.replace(annotation=told.get(name, p.annotation)) for name, p in taken])
 
 
 Robot = Annotated[
@@ -64,7 +87,7 @@ Mode = Annotated[
 ]
 Corrector = Annotated[str, typer.Option(help="Corrector: auto, temporal, two_tower, policy or none")]
 Params = Annotated[Path | None, typer.Option(help="Parameter file that overrides the robot's")]
-QueueLength = Annotated[int, number("Queue length K (0: the robot's)")]
+QueueLength = Annotated[int, typer.Option(help="Queue length K (0: the robot's)", min=0, max=LARGEST)]
 Seeds = Annotated[
     str, typer.Option(help="Seeds: a range such as 0:20 (0 to 19), a list such as 3,5,8, or the first seed")
 ]
