@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from numpy.typing import NDArray
 from plotly.graph_objects import Figure
@@ -17,9 +16,9 @@ from spec_control_ros.analysis.bag_figure import latencies, mismatch_quantiles
 from spec_control_ros.analysis.bag_log import RobotLog
 from spec_control_ros.analysis.bag_table import HEADER, comparison, different_settings, epoch_row, flat
 from spec_control_ros.analysis.bag_timeline import SIDE_COLOURS, Side, overview, timeline
+from spec_control_ros.analysis.page import write_page
 from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
 from spec_control_ros.core.decision import DECISION_COLOURS
-from spec_control_ros.core.output import write_text
 
 Report = dict[str, Any]
 MAX_TIMELINES = 100  # epochs; more would make a page that no browser opens
@@ -45,10 +44,9 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
     figures["mismatch"] = mismatch_quantiles(dict(zip(labels, map(_by_steps, robots), strict=True)))
     figures["latency"] = latencies(dict(zip(labels, map(_latencies_s, robots), strict=True)))
     pair = (reports[0], reports[1]) if len(reports) == 2 else None
-    environment = Environment(
-        loader=PackageLoader("spec_control_ros.analysis", "."), autoescape=True, trim_blocks=True
-    )
-    text = environment.get_template("bag_page.html.j2").render(
+    return write_page(
+        page,
+        "bag_page",
         title=" beside ".join(dict.fromkeys(_title(report) for report in reports)),
         bags=[_bag(label, report) for label, report in zip(labels, reports, strict=True)],
         header=HEADER,
@@ -62,7 +60,6 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
         figures={name: _json(figure) for name, figure in figures.items()},
         plotly=Markup(get_plotlyjs()),
     )
-    return write_text(page, text)
 
 
 def _labels(paths: Sequence[str]) -> list[str]:

@@ -4,11 +4,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,8 +16,8 @@ from spec_control_ros.analysis.benchmark_table import (
     Row,
     rows_of,
 )
+from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.core.decision import DECISION_COLOURS, DecisionKind
-from spec_control_ros.core.output import written
 
 COLOURS = {
     "replan": "#24292f",
@@ -69,20 +64,22 @@ def plot_benchmark(result: Row, folder: Path) -> dict[str, Path]:
     for name, title, draw, has_content in pictures:
         if has_content(rows):
             height = 1.6 + 0.34 * len(rows) if name in ("decisions", "changes") else 5.0
-            figure, axes = plt.subplots(figsize=(9.0, max(3.0, height)), layout="constrained")
+            figure = new_figure(9.0, max(3.0, height))
+            axes = figure.subplots()
             draw(axes, rows)
             axes.set_title(f"{result['task']}: {title[0].lower()}{title[1:]}", loc="left", fontsize="medium")
-            written[title] = _save(figure, folder / f"{name}.png")
+            written[title] = save(figure, folder / f"{name}.png")
     for name in dict.fromkeys(row["disturbance"] for row in result.get("disturbed", [])):
         own = [row for row in result["disturbed"] if row["disturbance"] == name]
         title = f"Under {name.replace('_', ' ')} of growing size"
-        written[title] = _save(_disturbed(own), folder / f"disturbed_{name}.png")
+        written[title] = save(_disturbed(own), folder / f"disturbed_{name}.png")
     return written
 
 
 def _disturbed(rows: list[Row]) -> Figure:
     """Return, falls and plans against the size of a disturbance."""
-    figure, panels = plt.subplots(1, 3, figsize=(15.0, 4.2), layout="constrained")
+    figure = new_figure(15.0, 4.2)
+    panels = figure.subplots(1, 3)
     kinds = (("return_mean", "return"), ("fall_rate", "share of falls"), ("plans_mean", "plans an episode"))
     for axes, (key, label) in zip(panels, kinds, strict=True):
         for mode in dict.fromkeys(row["mode"] for row in rows):
@@ -90,11 +87,9 @@ def _disturbed(rows: list[Row]) -> Figure:
             spread = [row["return_ci95"] or 0.0 for row in own] if key == "return_mean" else None
             sizes, values = [row["size"] for row in own], [row[key] for row in own]
             axes.errorbar(sizes, values, spread, marker="o", capsize=3, color=colour(mode), label=mode)
-        axes.set_xlabel("size")
-        axes.set_ylabel(label)
-        axes.set_ylim(bottom=0)
+        axes.set(xlabel="size", ylabel=label, ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
-    _frame(panels[-1])
+    _frame(panels[-1], "size", kinds[-1][1])
     return figure
 
 
@@ -103,13 +98,6 @@ def colour(mode: str) -> str:
     stem = mode.split(",")[0]
     match = DELAYED.fullmatch(stem)
     return COLOURS.get(match[1] if match else stem, OTHER_COLOUR)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with written(path) as part:
-        figure.savefig(part, dpi=120)
-    plt.close(figure)
-    return path
 
 
 def _undelayed(rows: list[Row]) -> list[Row]:
@@ -158,11 +146,8 @@ def _pareto(axes: Axes, rows: list[Row]) -> None:
         markeredgecolor=PAPER_COLOUR,
         label=f"theirs: {PAPER}",
     )
-    axes.set_xlabel("planning inferences an episode")
-    axes.set_ylabel("return (mean, 95 % interval)")
-    axes.set_xlim(left=-10)
-    axes.set_ylim(bottom=0)
-    _frame(axes)
+    _frame(axes, "planning inferences an episode", "return (mean, 95 % interval)")
+    axes.set(xlim=(-10, None), ylim=(0, None))
 
 
 def _changes(axes: Axes, rows: list[Row]) -> None:
@@ -187,8 +172,7 @@ def _changes(axes: Axes, rows: list[Row]) -> None:
     axes.invert_yaxis()
     axes.axvline(0.0, color="#24292f", linewidth=0.8)
     axes.margins(x=0.12)
-    axes.set_xlabel("change, %")
-    _frame(axes)
+    _frame(axes, "change, %")
 
 
 def _delay(axes: Axes, rows: list[Row]) -> None:
@@ -209,10 +193,8 @@ def _delay(axes: Axes, rows: list[Row]) -> None:
             linestyle="--",
             label="replan, no delay",
         )
-    axes.set_xlabel("ticks that a plan takes to make")
-    axes.set_ylabel("return (mean, 95 % interval)")
+    _frame(axes, "ticks that a plan takes to make", "return (mean, 95 % interval)")
     axes.set_ylim(bottom=0)
-    _frame(axes)
 
 
 def _latency(axes: Axes, rows: list[Row]) -> None:
@@ -222,9 +204,7 @@ def _latency(axes: Axes, rows: list[Row]) -> None:
         axes.plot(percentiles_ms, np.arange(101), style, color=colour(row["mode"]), label=row["mode"])
         axes.plot(1e3 * row["latency_s"]["p99"], 99, ".", color=colour(row["mode"]))
     axes.set_xscale("log")
-    axes.set_xlabel("from observation to command, ms")
-    axes.set_ylabel("ticks that are as quick, %  (dot: p99)")
-    _frame(axes)
+    _frame(axes, "from observation to command, ms", "ticks that are as quick, %  (dot: p99)")
 
 
 def _mismatch(axes: Axes, rows: list[Row]) -> None:
@@ -234,10 +214,8 @@ def _mismatch(axes: Axes, rows: list[Row]) -> None:
         style = "--" if row["mode"].endswith("ROS") else "-"
         axes.plot(x, middle, style, marker="o", color=colour(row["mode"]), label=row["mode"])
         axes.fill_between(x, low, high, color=colour(row["mode"]), alpha=0.12, linewidth=0)
-    axes.set_xlabel("ticks between the plan's start and the row")
-    axes.set_ylabel("mismatch (median, quartiles)")
+    _frame(axes, "ticks between the plan's start and the row", "mismatch (median, quartiles)")
     axes.set_ylim(bottom=0)
-    _frame(axes)
 
 
 def _decisions(axes: Axes, rows: list[Row]) -> None:
@@ -251,11 +229,11 @@ def _decisions(axes: Axes, rows: list[Row]) -> None:
         left += share
     axes.set_yticks(np.arange(len(rows)), [row["mode"] for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("ticks, %")
     axes.set_xlim(0, 100)
-    _frame(axes)
+    _frame(axes, "ticks, %")
 
 
-def _frame(axes: Axes) -> None:
+def _frame(axes: Axes, x: str, y: str = "") -> None:
+    axes.set(xlabel=x, ylabel=y)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize="small")

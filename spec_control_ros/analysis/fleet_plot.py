@@ -4,13 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
-from spec_control_ros.core.output import written
+from spec_control_ros.analysis.picture import new_figure, save
 
 
 def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path) -> Path:
@@ -22,7 +16,8 @@ def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, fi
         title: Title of the picture.
         file: File to write.
     """
-    figure, axes = plt.subplots(figsize=(6.4, 4.0), constrained_layout=True)
+    figure = new_figure(6.4, 4.0)
+    axes = figure.subplots()
     robots = [int(row["robots"]) for row in rows]
     axes.plot(robots, [1e3 * row["p50_s"] for row in rows], "o-", label="p50")
     axes.plot(robots, [1e3 * row["p99_s"] for row in rows], "s-", label="p99")
@@ -31,7 +26,4 @@ def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, fi
     axes.set_xticks(robots, [str(count) for count in robots])
     axes.minorticks_off()
     axes.legend()
-    with written(file) as part:
-        figure.savefig(part, dpi=150)
-    plt.close(figure)
-    return file
+    return save(figure, file)

@@ -6,41 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
-from jinja2 import Environment
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from spec_control_ros.analysis.benchmark_page import TABLE
-from spec_control_ros.core.output import write_text, written
+from spec_control_ros.analysis.page import write_page
+from spec_control_ros.analysis.picture import new_figure, save
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{{ title }}: regret</title>
-<style>
-  body { font: 15px/1.5 system-ui, sans-serif; color: #24292f; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
-  table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-  th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid #d0d7de; }
-  th:first-child, td:first-child { text-align: left; }
-  img { max-width: 100%; }
-  code { background: #f6f8fa; padding: 2px 5px; overflow-wrap: anywhere; }
-</style>
-<h1>{{ title }}: what decisions cost</h1>
-<p><code>{{ command }}</code></p>
-<p>{{ legend }}</p>
-<img alt="Reliability curve, ROC and fronts" src="data:image/png;base64,{{ picture }}">
-{% for name, rows in tables.items() %}
-<h2>{{ name }}</h2>
-{{ table(rows[0].keys(), rows | map("tell") | list) }}
-{% endfor %}
-</html>
-"""
 Points = Sequence[tuple[float, float]]
 
 
@@ -65,7 +37,8 @@ def write_regret_page(
     """Write `regret.html` and `regret.png` into `folder`, which is made if need be; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / "regret.png"
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(15.0, 4.6), layout="constrained")
+    figure = new_figure(15.0, 4.6)
+    left, middle, right = figure.subplots(1, 3)
     _lines(left, curves.reliability, "share of ticks with less of the measure", "share regretted", "o-")
     _lines(middle, _rocs(curves), "not regretted, and yet replanned", "regretted, and replanned", "-")
     middle.plot([0, 1], [0, 1], color="#d0d7de", zorder=0)
@@ -75,23 +48,16 @@ def write_regret_page(
         axes.spines[["top", "right"]].set_visible(False)
     middle.legend(frameon=False, fontsize="x-small")
     right.legend(frameon=False, fontsize="x-small")
-    with written(picture) as part:
-        figure.savefig(part, dpi=120)
-    plt.close(figure)
-    environment = Environment(autoescape=True, trim_blocks=True)
-    environment.filters["tell"] = _told
-    page = folder / "regret.html"
-    write_text(
-        page,
-        environment.from_string(TABLE + PAGE).render(
-            title=title,
-            command=command,
-            legend=legend,
-            tables={name: rows for name, rows in tables.items() if rows},
-            picture=base64.b64encode(picture.read_bytes()).decode(),
-        ),
+    save(figure, picture)
+    return write_page(
+        folder / "regret.html",
+        "regret_page",
+        title=title,
+        command=command,
+        legend=legend,
+        tables={name: (rows[0].keys(), map(_told, rows)) for name, rows in tables.items() if rows},
+        picture=base64.b64encode(picture.read_bytes()).decode(),
     )
-    return page
 
 
 def _told(row: Mapping[str, Any]) -> list[str]:

@@ -2,20 +2,15 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
+from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.analysis.run_log import EpisodeRecord, RunLog
 from spec_control_ros.core.decision import DECISION_COLOURS as COLOURS
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.output import written
 
 UNKNOWN_COLOUR = "#d0d7de"
 MAX_EPISODES = 8  # more would make the picture too wide to read
@@ -27,14 +22,13 @@ def plot_run(log: RunLog, title: str, path: Path) -> Path:
     Rows: mismatch with its thresholds, the decision at every tick, queue depth, latency.
     """
     episodes = log.episodes[:MAX_EPISODES]
-    figure, axes = plt.subplots(
+    figure = new_figure(max(10.0, 7.0 * len(episodes)), 8.0)
+    axes = figure.subplots(
         4,
         max(1, len(episodes)),
-        figsize=(max(10.0, 7.0 * len(episodes)), 8.0),
         sharex="col",
         squeeze=False,
         gridspec_kw={"height_ratios": [3, 0.6, 1.5, 2]},
-        layout="constrained",
     )
     for column, episode in enumerate(episodes):
         _plot_episode(axes[:, column], episode)
@@ -45,10 +39,7 @@ def plot_run(log: RunLog, title: str, path: Path) -> Path:
         ncols=len(COLOURS),
         frameon=False,
     )
-    with written(path) as part:
-        figure.savefig(part, dpi=110)
-    plt.close(figure)
-    return path
+    return save(figure, path)
 
 
 def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode: EpisodeRecord) -> None:

@@ -3,15 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
-
+from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.core.decision import DECISION_COLOURS as COLOURS
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.output import written
 
 
 def plot_sweep(
@@ -33,7 +27,8 @@ def plot_sweep(
         path: File to write.
     """
     x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
-    figure, plans_axis = plt.subplots(figsize=(9.0, 5.0), layout="constrained")
+    figure = new_figure(9.0, 5.0)
+    plans_axis = figure.subplots()
     agreement_axis = plans_axis.twinx()
     plans_axis.plot(x, plans, "o-", color=COLOURS[DecisionKind.REPLAN], label="planning inferences")
     plans_axis.axhline(recorded_plans, color="#57606a", linestyle=":", label="as recorded")
@@ -42,16 +37,11 @@ def plot_sweep(
     )
     if x == list(range(len(values))):
         plans_axis.set_xticks(x, values)
-    plans_axis.set_xlabel(name)
-    plans_axis.set_ylabel("planning inferences")
-    plans_axis.set_ylim(bottom=0)
-    agreement_axis.set_ylabel("ticks with the recorded decision (%)")
-    agreement_axis.set_ylim(0, 102)
+    plans_axis.set(xlabel=name, ylabel="planning inferences", ylim=(0, None))
+    agreement_axis.set(ylabel="ticks with the recorded decision (%)", ylim=(0, 102))
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle("Replayed on the recorded observations")
-    with written(path) as part:
-        figure.savefig(part, dpi=110)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _is_number(text: str) -> bool:

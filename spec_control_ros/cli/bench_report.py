@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.analysis.benchmark_page import write_page
+from spec_control_ros.analysis.benchmark_page import write_benchmark_page
 from spec_control_ros.analysis.benchmark_table import (
     DISTURBED_HEADER,
     HEADER,
@@ -55,7 +55,7 @@ def report_result(
     told += [(file, rows) for file in (folder / "benchmark.csv", csv_file) if file is not None]
     write_all(
         *(partial(write_text, file, content) for file, content in told),
-        lambda: console.print(f"report: {write_page(result, folder)}"),
+        lambda: console.print(f"report: {write_benchmark_page(result, folder)}"),
     )
 
 

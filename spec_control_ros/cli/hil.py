@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spec_control_ros.analysis.hil_junit import write_junit
-from spec_control_ros.analysis.hil_page import write_page
+from spec_control_ros.analysis.hil_page import write_hil_page
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
@@ -114,7 +114,7 @@ def hil(
     write_all(
         lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"),
         lambda: write_junit(result, junit),
-        lambda: write_page(result, html),
+        lambda: write_hil_page(result, html),
     )
     console.print(f"reports: {html}, {json_file}, {junit}", soft_wrap=True)
     return PASSED if result["passed"] else FAILED

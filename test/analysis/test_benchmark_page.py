@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spec_control_ros.analysis.benchmark_page import write_page
+from spec_control_ros.analysis.benchmark_page import write_benchmark_page
 from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, changes, table
 
 
@@ -49,7 +49,7 @@ def result() -> dict[str, Any]:
 
 
 def test_page_needs_nothing_else_and_holds_every_picture(result: dict[str, Any], tmp_path: Path) -> None:
-    page = write_page(result, tmp_path / "report").read_text()
+    page = write_benchmark_page(result, tmp_path / "report").read_text()
     pictures = sorted(path.stem for path in (tmp_path / "report").glob("*.png"))
     assert pictures == ["changes", "decisions", "delay", "latency", "mismatch", "pareto"]
     assert page.count('src="data:image/png;base64,') == len(pictures)
@@ -64,7 +64,7 @@ def test_page_needs_nothing_else_and_holds_every_picture(result: dict[str, Any],
 def test_pictures_without_content_are_left_out(result: dict[str, Any], tmp_path: Path) -> None:
     alone = row("prior", 900.0, 0.0, return_ci95=None, relative_return=None, mismatch_by_steps_ahead=[])
     del alone["relative_latency"]
-    write_page({**result, "modes": [alone], "ros": []}, tmp_path)
+    write_benchmark_page({**result, "modes": [alone], "ros": []}, tmp_path)
     assert sorted(path.stem for path in tmp_path.glob("*.png")) == ["decisions", "latency", "pareto"]
 
 
@@ -103,7 +103,7 @@ def test_disturbances_have_a_table_and_a_picture_each(result: dict[str, Any], tm
         for size in (0.0, 0.3)
         for mode in ("replan", "two_tower")
     ]
-    page = write_page(result, tmp_path / "report").read_text()
+    page = write_benchmark_page(result, tmp_path / "report").read_text()
     assert "Under weak actuators of growing size" in page
     assert "<td>25 %</td>" in page
     assert {path.stem for path in (tmp_path / "report").glob("disturbed_*.png")} == {

@@ -10,7 +10,7 @@ import pytest
 from hil_fakes import Run
 
 from spec_control_ros.analysis.hil_junit import write_junit
-from spec_control_ros.analysis.hil_page import write_page
+from spec_control_ros.analysis.hil_page import write_hil_page
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.evaluation.hil.scenario import Scenario, scenario_from
 from spec_control_ros.evaluation.hil.verdict import judge
@@ -127,7 +127,7 @@ def test_junit_has_a_case_for_each_scenario(result: dict[str, Any], tmp_path: Pa
 
 
 def test_page_needs_nothing_else_and_tells_every_verdict(result: dict[str, Any], tmp_path: Path) -> None:
-    write_page(result, tmp_path / "hil.html")
+    write_hil_page(result, tmp_path / "hil.html")
     page = (tmp_path / "hil.html").read_text()
     body = page.split("</script>", 1)[1]  # after plotly itself
     assert '<script src="http' not in page
