@@ -46,17 +46,12 @@ class Slow(ProcessFault):
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkFault(Fault):
-    """Something is wrong with the network between planner and executor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cut(NetworkFault):
+class Cut(Fault):
     """Neither requests nor plans get through."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delay(NetworkFault):
+class Delay(Fault):
     """Plans take longer on their way."""
 
     SIZE: ClassVar[str] = "delay_s"

@@ -14,7 +14,7 @@ from rclpy.timer import Timer
 
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.bringup.process_faults import REMOTE, Cut, Delay, NetworkFault
+from spec_control_ros.bringup.process_faults import REMOTE, Cut, Delay
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.node_runner import ProcessNode, run_node
@@ -89,7 +89,7 @@ class _NetworkRelayNode(ProcessNode):
     def _note(self, epoch: int, tick: int) -> None:
         self._epoch, self._tick = max((self._epoch, self._tick), (epoch, tick))
 
-    def _fault(self, kind: type[NetworkFault]) -> Fault | None:
+    def _fault(self, kind: type[Fault]) -> Fault | None:
         """That of a kind that is there now."""
         for index, fault in self._schedule.of_episode(self._epoch - 1):
             is_open = isinstance(fault, kind) and fault.when.covers(self._tick, self._period_s)

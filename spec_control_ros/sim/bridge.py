@@ -71,14 +71,15 @@ class PlantBridge:
         self._epoch = first_epoch - 1
         self._total_ticks = 0
         self._epoch_before = self._epoch  # the newest of a plant that was here before, as far as is known
-        self._is_done = self._is_unknown = True  # unknown: no command has been for this plant yet
+        self.is_done = True  # no episode is under way
+        self._is_unknown = True  # no command has been for this plant yet
         self._idle_action: NDArray[np.float32] = np.zeros(plant.action_dim, np.float32)
         self._last_action = self._idle_action
         self._is_hold = False
         self._command: NDArray[np.float32] | None = None
         self._commanded = self._held = self._missed = self._dropped = 0
         self._begin(seed=0)
-        self._delivery = Delivery(self.observation)
+        self.delivery = Delivery(self.observation)  # what becomes of the present tick's messages
 
     @property
     def sim_time_s(self) -> float:
@@ -91,24 +92,14 @@ class PlantBridge:
         return self._command is not None
 
     @property
-    def is_done(self) -> bool:
-        """Whether no episode is under way."""
-        return self._is_done
-
-    @property
     def must_begin_again(self) -> bool:
         """Whether the executor takes this plant's ticks for old ones: see `command`."""
-        return not self._is_done and self._is_unknown and self._epoch <= self._epoch_before
+        return not self.is_done and self._is_unknown and self._epoch <= self._epoch_before
 
     @property
     def observation(self) -> Observation:
         """The present tick's observation."""
         return Observation(self._epoch, self._tick, self._obs)
-
-    @property
-    def delivery(self) -> Delivery:
-        """What becomes of the present tick's messages."""
-        return self._delivery
 
     @property
     def episode(self) -> EpisodeState:
@@ -119,7 +110,7 @@ class PlantBridge:
             seed=self._seed,
             reward=self._reward,
             episode_return=self._return,
-            is_done=self._is_done,
+            is_done=self.is_done,
             commanded_ticks=self._commanded,
             held_ticks=self._held,
             missed_ticks=self._missed,
@@ -132,9 +123,9 @@ class PlantBridge:
         self._epoch = max(self._epoch, self._epoch_before) + 1
         self._begin(seed)
         self._obs = self.plant.reset(seed)
-        self._is_done = False
+        self.is_done = False
         self._traffic.begin(seed)
-        self._delivery = self._traffic.deliver(self.observation)
+        self.delivery = self._traffic.deliver(self.observation)
 
     def command(
         self, epoch: int, tick: int, action: Float32[np.ndarray, "action"], *, is_hold: bool
@@ -146,7 +137,7 @@ class PlantBridge:
         executor still lives, and takes what comes for stale unless epochs go on from there.
         """
         fate = self._fate(epoch, tick, action, is_hold=is_hold)
-        is_ahead = self._is_done or (epoch, tick) > (self._epoch, self._tick)
+        is_ahead = self.is_done or (epoch, tick) > (self._epoch, self._tick)
         if self._is_unknown and is_ahead and epoch < LAST_EPOCH:
             self._epoch_before = max(self._epoch_before, epoch)
         if fate is CommandFate.TAKEN:
@@ -171,26 +162,26 @@ class PlantBridge:
             self._held += self._is_hold
             self._commanded += not self._is_hold
             self._last_action = self._command
-        self._obs, self._reward, self._is_done = step.obs, step.reward, step.is_last
+        self._obs, self._reward, self.is_done = step.obs, step.reward, step.is_last
         self._return += step.reward
         self._tick += 1
         self._total_ticks += 1
         self._command = None
-        self._is_done = self._is_done or self._tick == self._episode_ticks
-        self._delivery = self._traffic.deliver(self.observation)
+        self.is_done = self.is_done or self._tick == self._episode_ticks
+        self.delivery = self._traffic.deliver(self.observation)
 
     def _fate(self, epoch: int, tick: int, action: np.ndarray, *, is_hold: bool) -> CommandFate:
         if epoch != self._epoch:
             return CommandFate.STALE_EPOCH
         if action.shape != self._idle_action.shape or not np.isfinite(action).all():
             return CommandFate.BAD_ACTION
-        if self._command is not None or self._is_done:
+        if self._command is not None or self.is_done:
             return CommandFate.LATE
         if tick < self._tick:
             return CommandFate.STANDING if is_hold else CommandFate.LATE
         if tick > self._tick:
             return CommandFate.EARLY
-        return CommandFate.LOST if self._delivery.loses_command else CommandFate.TAKEN
+        return CommandFate.LOST if self.delivery.loses_command else CommandFate.TAKEN
 
     def _begin(self, seed: int) -> None:
         self._seed, self._tick = seed, 0

@@ -45,7 +45,11 @@ class ControlPlant:
         self._low, self._high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
         if not np.isfinite([self._low, self._high]).all():
             raise TaskError(f"task {task}: its actions have no bounds; give every actuator a ctrlrange")
-        self._obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
+        self.obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
+        self.action_dim = len(self._low)
+        self.control_period_s = self._env.control_timestep() * action_repeat
+        # The last tick may be cut short by dm_control's time limit
+        self.episode_ticks = int(np.ceil(self._env._step_limit / action_repeat))
         self._joints = ScalarJoints(self.physics.model.ptr)
         self._is_running = False
         self._unchanged: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # masses and frictions
@@ -54,26 +58,6 @@ class ControlPlant:
         self.body_names = tuple(
             str(model.id2name(i, "body")) for i in range(1, model.nbody)
         )  # 0 is the world
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-        return self._obs_dim
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return len(self._low)
-
-    @property
-    def control_period_s(self) -> float:
-        """Duration of a tick."""
-        return self._env.control_timestep() * self.action_repeat
-
-    @property
-    def episode_ticks(self) -> int:
-        """Ticks until an episode ends; the last one may be cut short by dm_control's time limit."""
-        return int(np.ceil(self._env._step_limit / self.action_repeat))
 
     @property
     def physics(self) -> mujoco.Physics:

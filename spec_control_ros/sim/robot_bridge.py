@@ -82,18 +82,15 @@ class RobotBridge:
         *,
         is_lockstep: bool = False,
     ):
-        self._map, self.sensors, self._settings, self._is_lockstep = (
-            command_map,
-            sensors,
-            settings,
-            is_lockstep,
-        )
+        self.command_map = command_map  # another one counts from the next command on
+        self.sensors, self._settings, self._is_lockstep = sensors, settings, is_lockstep
         self._plant = RobotPlant(estimator, settings.episode_ticks or estimator.plant.episode_ticks)
+        self.control_period_s, self.action_dim = self._plant.control_period_s, self._plant.action_dim
         self._bridge = PlantBridge(self._plant)
         self._plans: deque[Plan] = deque(maxlen=PLANS)
         self._obs: NDArray[np.float32] | None = None  # of the present tick
         self._settled_s = np.inf  # when the robot is at its start; inf: it is on its way there
-        self._is_running = False
+        self.is_running = False  # an episode is under way, and the robot is in it
         self._sent = np.zeros(len(command_map.joints))
         self._is_at_rest = True  # since the last command, the robot got the safe one
         self._rest: NDArray[np.float64] | None = None  # where it comes back from; None: it does not
@@ -104,33 +101,9 @@ class RobotBridge:
         self.stopped: Counter[Stop] = Counter()  # how often each began
 
     @property
-    def command_map(self) -> CommandMap:
-        """What makes commands of actions; another one counts from the next command on."""
-        return self._map
-
-    @command_map.setter
-    def command_map(self, command_map: CommandMap) -> None:
-        self._map = command_map
-
-    @property
-    def control_period_s(self) -> float:
-        """Duration of a tick."""
-        return self._plant.control_period_s
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return self._plant.action_dim
-
-    @property
     def episode(self) -> EpisodeState:
         """How the episode stands; its reward is the task's, of the states at the ticks."""
         return self._bridge.episode
-
-    @property
-    def is_running(self) -> bool:
-        """Whether an episode is under way and the robot is in it."""
-        return self._is_running
 
     @property
     def is_done(self) -> bool:
@@ -148,7 +121,7 @@ class RobotBridge:
         """Begin a new epoch; its first tick comes once the robot is at its start and was sensed there."""
         self._plant.body = None
         self._bridge.reset(seed)
-        self._obs, self._is_running, self._settled_s = None, False, np.inf
+        self._obs, self.is_running, self._settled_s = None, False, np.inf
         self.stops = frozenset()
 
     def robot_is_reset(self, now_s: float) -> None:
@@ -160,7 +133,7 @@ class RobotBridge:
 
         Returns whether a tick has begun; its observation is None where sensors are missing or stale.
         """
-        if not self._is_running:
+        if not self.is_running:
             return self._start(now_s)
         body = self._read(now_s)
         if self._bridge.is_done or (body is None and self._is_lockstep):
@@ -198,29 +171,29 @@ class RobotBridge:
         """
         if self.stops - {Stop.SILENCE}:
             return CommandFate.STOPPED, None
-        if not self._is_running and epoch == self.episode.epoch:
+        if not self.is_running and epoch == self.episode.epoch:
             return CommandFate.EARLY, None
         fate = self._bridge.command(epoch, tick, action, is_hold=is_hold)
         if fate is not CommandFate.TAKEN:
             return fate, None
         last, share = self._last(now_s), self._share(now_s)
-        command = self._map.command(action, last, self._rest, share)
+        command = self.command_map.command(action, last, self._rest, share)
         if not np.array_equal(command, self._sent):
             self.sensors.command_changed()
         self._sent, self._commanded_s, self._is_at_rest = command, now_s, False
         self.stops -= {Stop.SILENCE}
-        if self._map.kind is not CommandKind.TRAJECTORY:
+        if self.command_map.kind is not CommandKind.TRAJECTORY:
             return fate, command
         positions = [command]
         for planned in () if is_hold else self._planned(epoch, tick, plan_id):
-            positions.append(self._map.command(planned, positions[-1], self._rest, share))
+            positions.append(self.command_map.command(planned, positions[-1], self._rest, share))
         return fate, JointTrajectory.through(last, np.array(positions), self.control_period_s)
 
     def _planned(self, epoch: int, tick: int, plan_id: int) -> NDArray[np.float32]:
         """Actions (tick, action) that the plan of a command has for the ticks after it."""
         for plan in self._plans:
             if (plan.epoch, plan.plan_id) == (epoch, plan_id) and plan.start_tick <= tick:
-                return plan.actions[tick + 1 - plan.start_tick :][: self._map.ahead]
+                return plan.actions[tick + 1 - plan.start_tick :][: self.command_map.ahead]
         return np.zeros((0, self.action_dim), np.float32)
 
     def controller_is(self, *, present: bool, has_rival: bool = False) -> None:
@@ -229,7 +202,7 @@ class RobotBridge:
 
     def safe_command(self, now_s: float) -> Command | None:
         """What the controller is to get because something is wrong: at once, and again every `silence_s`."""
-        if not self._is_running:
+        if not self.is_running:
             return None
         found = self._find_stops(now_s)
         begun, self.stops = found - self.stops, found
@@ -264,7 +237,7 @@ class RobotBridge:
         return self._at_once(self._make_safe())
 
     def _at_once(self, safe: NDArray[np.float64]) -> Command:
-        return JointTrajectory.hold(safe) if self._map.kind is CommandKind.TRAJECTORY else safe
+        return JointTrajectory.hold(safe) if self.command_map.kind is CommandKind.TRAJECTORY else safe
 
     def _start(self, now_s: float) -> bool:
         if now_s < self._settled_s:
@@ -278,7 +251,7 @@ class RobotBridge:
         self._plant.body = self._read(now_s)
         if self._plant.body is None:
             return False
-        self._is_running, self._commanded_s, self._rest = True, now_s, None
+        self.is_running, self._commanded_s, self._rest = True, now_s, None
         self._make_safe()
         self._take(self._plant.observe())
         return True
@@ -314,7 +287,7 @@ class RobotBridge:
     def _safe(self) -> NDArray[np.float64]:
         """No effort; or the positions of the joints or, where these are not known, those that were commanded."""
         if Stop.SENSORS in self.stops:
-            return self._map.safe(self._sent)
+            return self.command_map.safe(self._sent)
         joints = self._plant.joint_states()
         position = dict(zip(joints.names, joints.position, strict=True))
-        return self._map.safe(np.array([position[name] for name in self._map.joints]))
+        return self.command_map.safe(np.array([position[name] for name in self.command_map.joints]))

@@ -14,8 +14,8 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 BLOCK = 2**20  # bytes
 
 
-class CompressionError(ValueError):
-    """The data is damaged, longer than allowed, or of an unknown format."""
+class Damage(ValueError):
+    """Data of a bag is not what it should be, longer than allowed, or of an unknown format."""
 
 
 def decompress(data: bytes, compression: str, max_size: int) -> bytes:
@@ -27,19 +27,19 @@ def decompress(data: bytes, compression: str, max_size: int) -> bytes:
         max_size: Largest allowed size of the result, in bytes.
 
     Raises:
-        CompressionError: see there.
+        Damage: it is damaged, longer, or of an unknown format.
     """
     if not compression:
         return data
     if compression not in ("zstd", "lz4"):
-        raise CompressionError(f"unknown compression {compression!r}")
+        raise Damage(f"unknown compression {compression!r}")
     decompressor = zstd.ZstdDecompressor() if compression == "zstd" else LZ4FrameDecompressor()
     try:
         decompressed: bytes = decompressor.decompress(data, max_size)
     except (RuntimeError, ValueError, EOFError, zstd.ZstdError) as error:
-        raise CompressionError(f"damaged {compression} frame ({error})") from None
+        raise Damage(f"damaged {compression} frame ({error})") from None
     if not decompressor.eof:
-        raise CompressionError(f"{compression} frame that is cut, or longer than {max_size} bytes")
+        raise Damage(f"{compression} frame that is cut, or longer than {max_size} bytes")
     return decompressed
 
 
@@ -47,7 +47,7 @@ def unpack(packed: Path, unpacked: Path, max_size: int) -> None:
     """Decompress a zstd file; what comes before the damage, if there is any, is written all the same.
 
     Raises:
-        CompressionError: the file is damaged, cut, or longer than `max_size` bytes once unpacked.
+        Damage: the file is damaged, cut, or longer than `max_size` bytes once unpacked.
     """
     decompressor = zstd.ZstdDecompressor()
     size = 0
@@ -55,12 +55,12 @@ def unpack(packed: Path, unpacked: Path, max_size: int) -> None:
         while not decompressor.eof:
             block = source.read(BLOCK) if decompressor.needs_input else b""
             if decompressor.needs_input and not block:
-                raise CompressionError("it is cut")
+                raise Damage("it is cut")
             try:
                 data = decompressor.decompress(block, BLOCK)
             except zstd.ZstdError as error:
-                raise CompressionError(str(error)) from None
+                raise Damage(str(error)) from None
             size += len(data)
             if size > max_size:
-                raise CompressionError(f"it is longer than {max_size} bytes once unpacked")
+                raise Damage(f"it is longer than {max_size} bytes once unpacked")
             target.write(data)

@@ -8,14 +8,11 @@ from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from rosbags.typesys.store import Typestore
 from rosbags.typesys.stores import empty
 
+from spec_control_ros.analysis.bag.compression import Damage
 from spec_control_ros.analysis.bag.contents import Definition
 
 MAX_DEFINITION = 10**6  # characters
 MAX_SEQUENCE = 10**7  # entries of a field
-
-
-class DecodingError(ValueError):
-    """A definition or a message is damaged."""
 
 
 class Decoder:
@@ -32,15 +29,15 @@ class Decoder:
         """A message with its fields as attributes.
 
         Raises:
-            DecodingError: see there.
+            Damage: its definition is, or the message.
         """
         store = _store(type_name, self._definitions.get(type_name))
         if isinstance(store, str):
-            raise DecodingError(store)
+            raise Damage(store)
         try:
             return store.deserialize_cdr(data, type_name)
         except Exception as error:  # code that `rosbags` generates meets arbitrary bytes here
-            raise DecodingError(f"damaged {type_name} ({error})") from None
+            raise Damage(f"damaged {type_name} ({error})") from None
 
 
 @lru_cache(maxsize=256)

@@ -15,12 +15,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from spec_control_ros.analysis.bag.compression import CompressionError
+from spec_control_ros.analysis.bag.compression import Damage
 from spec_control_ros.analysis.bag.contents import Contents, Definition, RawMessage
 from spec_control_ros.analysis.bag.mcap_records import (
     MAGIC,
     MAX_RECORD,
-    Damage,
     Fields,
     Operation,
     Record,
@@ -100,7 +99,7 @@ class McapFile:
                 inside = list(split(chunk_data(content, is_cut=record.is_cut)))
             for operation, fields in inside:
                 self._define(operation, fields)
-        except (Damage, CompressionError) as error:
+        except Damage as error:
             if record.operation != Operation.CHUNK:
                 self._lose(f"the record at byte {record.offset}: {error}")
 
@@ -122,7 +121,7 @@ class McapFile:
             for operation, content in inside:
                 if operation == Operation.MESSAGE and (message := self._message(content, wanted)) is not None:
                     found.append(message)
-        except (Damage, CompressionError) as error:
+        except Damage as error:
             self._lose(f"the record at byte {offset}: {error}")
         yield from sorted(found, key=attrgetter("time_ns"))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import BinaryIO, NamedTuple
 
-from spec_control_ros.analysis.bag.compression import decompress
+from spec_control_ros.analysis.bag.compression import Damage, decompress
 
 MAGIC = b"\x89MCAP0\r\n"
 HEAD = struct.Struct("<BQ")  # operation, length of the content
@@ -30,10 +30,6 @@ class Operation(IntEnum):
     CHUNK = 0x06
     STATISTICS = 0x0B
     LAST = 0x0F  # of those that are defined
-
-
-class Damage(ValueError):
-    """A record does not hold what it should."""
 
 
 class Record(NamedTuple):
@@ -97,8 +93,7 @@ def chunk_data(content: bytes, *, is_cut: bool) -> bytes:
     """The records of a chunk, one behind the other.
 
     Raises:
-        Damage: the chunk does not hold what it announces.
-        CompressionError: it cannot be decompressed.
+        Damage: the chunk does not hold what it announces, or cannot be decompressed.
     """
     fields = Fields(content)
     _, _, size, checksum = CHUNK.unpack(fields.take(CHUNK.size))

@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, CompressionError, decompress, unpack
+from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, Damage, decompress, unpack
 from spec_control_ros.analysis.bag.contents import Contents, RawMessage
-from spec_control_ros.analysis.bag.decoder import Decoder, DecodingError
+from spec_control_ros.analysis.bag.decoder import Decoder
 from spec_control_ros.analysis.bag.mcap_file import McapFile
 from spec_control_ros.analysis.bag.metadata import Metadata, read_metadata
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
@@ -91,7 +91,7 @@ class Bag:
         try:
             data = decompress(data, "zstd", MAX_MESSAGE) if data.startswith(ZSTD_MAGIC) else data
             return Recorded(topic, type_name, time_ns, decoder.decode(type_name, data))
-        except (CompressionError, DecodingError) as error:
+        except Damage as error:
             count, why = self._undecodable.get(topic, (0, str(error)))
             self._undecodable[topic] = count + 1, why
             return None
@@ -170,6 +170,6 @@ def _unpacked(file: Path, contents: Contents) -> Iterator[Path]:
         whole = Path(folder) / file.stem
         try:
             unpack(file, whole, max(MAX_MESSAGE, MAX_RATIO * file.stat().st_size))
-        except CompressionError as error:
+        except Damage as error:
             contents.lose(f"{file.name}: what follows {whole.stat().st_size} unpacked bytes: {error}")
         yield whole

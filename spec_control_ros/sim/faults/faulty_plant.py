@@ -38,32 +38,14 @@ class FaultyPlant:
 
     def __init__(self, plant: Plant, schedule: FaultSchedule):
         self._plant, self._schedule = plant, schedule
+        self.obs_dim, self.action_dim = plant.obs_dim, plant.action_dim
+        self.control_period_s, self.episode_ticks = plant.control_period_s, plant.episode_ticks
         for fault in schedule.faults:
             check_indices(fault, plant.obs_dim)
             check_parts(fault, plant)
         self._episodes = 0
         self._tick = 0
         self._effects: Sequence[_Effect] = ()
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-        return self._plant.obs_dim
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return self._plant.action_dim
-
-    @property
-    def control_period_s(self) -> float:
-        """Duration of a tick."""
-        return self._plant.control_period_s
-
-    @property
-    def episode_ticks(self) -> int:
-        """Ticks until an episode ends."""
-        return self._plant.episode_ticks
 
     def reset(self, seed: int) -> NDArray[np.float32]:
         """Start the episode that `seed` stands for; returns its first observation (obs,)."""

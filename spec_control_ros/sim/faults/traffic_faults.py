@@ -6,25 +6,20 @@ from spec_control_ros.core.fault import Fault
 
 
 @dataclass(frozen=True, slots=True)
-class _TrafficFault(Fault):
-    """Something happens to messages between plant and executor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loss(_TrafficFault):
+class Loss(Fault):
     """Observations do not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
-class Duplication(_TrafficFault):
+class Duplication(Fault):
     """Observations arrive twice."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reordering(_TrafficFault):
+class Reordering(Fault):
     """Observations arrive after the ones that follow them."""
 
 
 @dataclass(frozen=True, slots=True)
-class CommandLoss(_TrafficFault):
+class CommandLoss(Fault):
     """Commands do not arrive."""
