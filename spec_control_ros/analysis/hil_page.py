@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import plotly
+import plotly.graph_objects as go
 import yaml
 from markupsafe import Markup
+from plotly.subplots import make_subplots
 
-from spec_control_ros.analysis.hil_figures import figure_by_size, figure_of_episode
 from spec_control_ros.analysis.page import write_page
+from spec_control_ros.core.decision import DECISION_COLOURS
 
 Row = dict[str, Any]
 MAX_EPISODES = 4  # with a timeline, of each scenario; more would make the page slow
+FAULT_COLOUR, MISSED_COLOUR = "#8250df", "#24292f"
+COLOURS = {kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()}
+LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 75, "b": 40}, "font": {"size": 12}}
 
 
 def write_hil_page(result: Row, path: Path) -> None:
@@ -53,3 +58,101 @@ def _figures(scenario: Row) -> list[Markup]:
         )
         for figure in figures
     ]
+
+
+def figure_of_episode(episode: Row) -> go.Figure:
+    """Reward, mismatch and latency over an episode, with decisions as colours and faults as shades."""
+    t, period_s = episode["timeline"], episode["period_s"]
+    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[3, 2, 2])
+    time_s = [tick * period_s for tick in t["tick"]]
+    figure.add_scatter(
+        x=time_s, y=t["reward"], line={"color": MISSED_COLOUR, "width": 1}, name="reward", row=1, col=1
+    )
+    missed = [i for i, is_missed in enumerate(t["missed"]) if is_missed]
+    figure.add_scatter(
+        x=[time_s[i] for i in missed],
+        y=[t["reward"][i] for i in missed],
+        mode="markers",
+        marker={"symbol": "x", "color": MISSED_COLOUR, "size": 7},
+        name="missed tick",
+        row=1,
+        col=1,
+    )
+    for row, key in ((2, "mismatch"), (3, "latency_s")):
+        _add_decisions(figure, t, key, period_s, row)
+    for fault in episode["faults"]:
+        _shade(figure, fault, time_s[-1] + period_s if time_s else period_s)
+    figure.update_yaxes(title_text="reward", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="mismatch", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title_text="latency, s", type="log", row=3, col=1)
+    figure.update_xaxes(title_text="s", row=3, col=1)
+    figure.update_layout(
+        title=(
+            f"seed {episode['seed']}: return {episode['return']:.1f}"
+            + (", fell" if episode["is_fallen"] else "")
+            + (f", faults times {episode['size']:g}" if episode["size"] != 1.0 else "")
+        ),
+        height=520,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
+        **LAYOUT,
+    )
+    return figure
+
+
+def figure_by_size(rows: list[Row]) -> go.Figure:
+    """Return and fall rate against the faults' size."""
+    figure = make_subplots(specs=[[{"secondary_y": True}]])
+    sizes = [row["size"] for row in rows]
+    figure.add_scatter(x=sizes, y=[row["return"] for row in rows], name="return", mode="lines+markers")
+    figure.add_scatter(
+        x=sizes,
+        y=[100.0 * row["fall_rate"] for row in rows],
+        name="fall rate, %",
+        mode="lines+markers",
+        line={"color": COLOURS["hold"]},
+        secondary_y=True,
+    )
+    figure.update_xaxes(title_text="size of the faults, as a multiple of what the file says")
+    figure.update_yaxes(title_text="return", rangemode="tozero", secondary_y=False)
+    figure.update_yaxes(
+        title_text="fall rate, %",
+        range=[-2, 102],
+        tickvals=[0, 25, 50, 75, 100],
+        showgrid=False,
+        secondary_y=True,
+    )
+    figure.update_layout(title="Return and falls against the faults' size", height=360, **LAYOUT)
+    return figure
+
+
+def _add_decisions(figure: go.Figure, timeline: Row, key: str, period_s: float, row: int) -> None:
+    for name, colour in COLOURS.items():
+        chosen = [i for i, decision in enumerate(timeline["decision"]) if decision == name]
+        figure.add_scatter(
+            x=[timeline["decided"][i] * period_s for i in chosen],
+            y=[timeline[key][i] or (0.0 if key == "mismatch" else None) for i in chosen],
+            mode="markers",
+            marker={"color": colour, "size": 5},
+            text=[timeline["reason"][i] for i in chosen],
+            name=name,
+            legendgroup=name,
+            showlegend=row == 2,
+            row=row,
+            col=1,
+        )
+
+
+def _shade(figure: go.Figure, fault: Row, end_s: float) -> None:
+    is_moment = fault["end_s"] is None and fault["kind"] == "crash"
+    x1 = fault["start_s"] if is_moment else fault["end_s"] or end_s
+    figure.add_vrect(
+        x0=fault["start_s"],
+        x1=min(x1, end_s),
+        fillcolor=FAULT_COLOUR,
+        opacity=0.12,
+        line={"color": FAULT_COLOUR, "width": 1 if is_moment else 0},
+        annotation={"text": fault["kind"].replace("_", " "), "font": {"color": FAULT_COLOUR}},
+        annotation_position="top left",
+        row=1,
+        col=1,
+    )

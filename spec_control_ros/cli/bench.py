@@ -10,8 +10,7 @@ from rich.console import Console
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchOptions
-from spec_control_ros.cli.bench_progress import BenchProgress
-from spec_control_ros.cli.bench_report import refuse_card, report_result, write_card
+from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
@@ -27,10 +26,16 @@ from spec_control_ros.evaluation.benchmark import (
     rows,
 )
 from spec_control_ros.evaluation.cluster import engine_of
-from spec_control_ros.evaluation.control_mode import BASELINE, MODES, ControlMode, delayed_names, find_modes
+from spec_control_ros.evaluation.control_mode import (
+    BASELINE,
+    MODES,
+    ControlMode,
+    delayed_names,
+    find_modes,
+    grid_modes,
+)
 from spec_control_ros.evaluation.parallel import Subject, Workers
 from spec_control_ros.evaluation.seeds import parse_seeds
-from spec_control_ros.evaluation.setting_grid import grid_modes
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance

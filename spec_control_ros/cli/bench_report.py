@@ -1,7 +1,7 @@
 """What becomes of a benchmark's result: terminal, files, the model's card."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
 from spec_control_ros.analysis.benchmark_page import write_benchmark_page
@@ -20,14 +21,17 @@ from spec_control_ros.analysis.benchmark_table import (
     rows_of,
     table,
 )
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.cli.terminal import plain, progress
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_all, write_text
-from spec_control_ros.evaluation.benchmark import BenchmarkRun
+from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
 from spec_control_ros.evaluation.control_mode import BASELINE, PRIOR
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 CARD_PARTS = {BASELINE: "replan_every_tick", PRIOR: "prior_alone"}
+NAMES = {Backend.PROCESS: "", Backend.ROS: ", ROS", Backend.REALTIME: ", realtime"}
 
 
 def report_result(
@@ -88,3 +92,41 @@ def write_card(folder: ModelFolder, result: dict[str, Any], console: Console) ->
         }
         update_card(folder.path / WEIGHTS, f"evaluation.{part}", value)
     console.print(f"card: {(folder.path / WEIGHTS).with_suffix('.json')}")
+
+
+class BenchProgress:
+    """Bars with the mean return so far; shown while the context is open."""
+
+    def __init__(self, measured: Sequence[BenchmarkRun], console: Console):
+        self.console = console
+        columns = (BarColumn(), MofNCompleteColumn(), plain("{task.fields[mean]}"), TimeElapsedColumn())
+        self._progress = progress(console, *columns)
+        self._bars = {
+            (c.backend, c.name): self._progress.add_task(
+                c.name + NAMES[c.backend], total=len(c.trials), mean=""
+            )
+            for c in measured
+        }
+        for benchmark_run in measured:
+            self.show(benchmark_run)
+
+    def __enter__(self) -> "BenchProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._progress.stop()
+
+    def show(self, benchmark_run: BenchmarkRun) -> None:
+        """Show what is measured of a mode."""
+        self._update(benchmark_run, [m.episode_return for m in benchmark_run.measured])
+
+    def watch(self, benchmark_run: BenchmarkRun) -> Callable[[RunLog], None]:
+        """Shows what a running system has done of a mode."""
+        return lambda log: self._update(benchmark_run, [e.episode_return for e in log.episodes if e.is_done])
+
+    def _update(self, benchmark_run: BenchmarkRun, returns: list[float]) -> None:
+        mean = f"return {sum(returns) / len(returns):.1f}" if returns else ""
+        self._progress.update(
+            self._bars[benchmark_run.backend, benchmark_run.name], completed=len(returns), mean=mean
+        )

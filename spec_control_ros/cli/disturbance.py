@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spec_control_ros.bringup.process_fault_injector import ProcessFaultInjector, injecting
-from spec_control_ros.bringup.process_faults import Crash, ProcessFault
+from spec_control_ros.bringup.process_faults import Crash, ProcessFault, ProcessFaultInjector, injecting
 from spec_control_ros.bringup.supervisor import Supervisor
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import FaultSchedule

@@ -16,17 +16,15 @@ from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop, Drops
-from spec_control_ros.core.execution import Executed, Execution
+from spec_control_ros.core.execution import Executed, Execution, hold_action
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
-from spec_control_ros.core.fault_latch import FaultLatch
+from spec_control_ros.core.fault_latch import FaultLatch, RepeatedObservations
 from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.gate import EMPTY, Gate, GateVerdict
-from spec_control_ros.core.hold import hold_action
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_requests import PlanRequests
 from spec_control_ros.core.prefetcher import Prefetcher
-from spec_control_ros.core.repeated_observations import RepeatedObservations
 from spec_control_ros.core.settings import replaced
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.core.tick_order import TickOrder

@@ -1,5 +1,6 @@
 """A ring of episodes that grow while they are sampled."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import written
-from spec_control_ros.training.array_file import open_array
 from spec_control_ros.training.episodes import (
     EpisodeArrays,
     Episodes,
@@ -17,6 +17,36 @@ from spec_control_ros.training.episodes import (
     array_shapes,
     write_spec,
 )
+
+
+def open_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A writable float32 array; made of zeros if there is no such file.
+
+    Raises:
+        SettingsError: the file holds another shape or is damaged, or the disk has no room for it.
+    """
+    if path.exists():
+        try:
+            array = np.lib.format.open_memmap(path, mode="r+")
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{path}: not a whole array ({error}); use another folder") from None
+        if array.shape == shape and array.dtype == np.float32:
+            return array
+        raise SettingsError(
+            f"{path}: got shape {array.shape} of {array.dtype}, expected {shape} of float32; use another folder"
+        )
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    try:
+        # A sparse file would end the process at the first page that finds no room
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink()
+        raise SettingsError(
+            f"{path}: no room for {array.nbytes / 1e6:.0f} MB ({error.strerror}); "
+            "make room, use another folder or a smaller buffer"
+        ) from None
+    return array
 
 
 class ReplayBuffer(Episodes):

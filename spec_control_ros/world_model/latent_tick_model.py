@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.tick_model import TickModel
-from spec_control_ros.correctors.torchscript import Network, to_torchscript
+from spec_control_ros.correctors.learned_corrector import Network, to_torchscript
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.tick_networks import Rows, native_mlp

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.training.array_file import open_array
+from spec_control_ros.training.replay_buffer import open_array
 
 FloatArray = NDArray[np.float32]
 

@@ -4,25 +4,55 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import yaml
+
 from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, Damage, decompress, unpack
 from spec_control_ros.analysis.bag.contents import Contents, RawMessage
 from spec_control_ros.analysis.bag.decoder import Decoder
 from spec_control_ros.analysis.bag.mcap_file import McapFile
-from spec_control_ros.analysis.bag.metadata import Metadata, read_metadata
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
 from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 from spec_control_ros.core.errors import SpecControlError
 
+MAX_METADATA = 10**6  # bytes
 KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {".mcap": McapFile, ".db3": SqliteFile}
 PACKED = ".zstd"
 MAX_RATIO = 1000  # of a file that was compressed as a whole
 MAX_MESSAGE = 2**28  # bytes, once decompressed
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Of a bag; empty where there is no metadata.yaml, or a damaged one."""
+
+    files: tuple[str, ...] = ()  # names, without folders
+    starts_ns: dict[str, int] = field(default_factory=dict)  # by file, since the Unix epoch
+    message_count: int | None = None
+
+
+def read_metadata(path: Path) -> Metadata:
+    """What a metadata.yaml says."""
+    try:
+        if path.stat().st_size > MAX_METADATA:
+            return Metadata()
+        stated = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
+        names = dict.fromkeys(Path(name).name for name in stated.get("relative_file_paths") or ())
+        starts = dict(_start(file) for file in stated.get("files") or ())
+        count = stated.get("message_count")
+    except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError, RecursionError):
+        return Metadata()
+    return Metadata(tuple(names), starts, count if isinstance(count, int) else None)
+
+
+def _start(file: Any) -> tuple[str, int]:
+    return Path(file["path"]).name, int(file["starting_time"]["nanoseconds_since_epoch"])
 
 
 class Recorded(NamedTuple):

@@ -6,8 +6,7 @@ import pytest
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.hil.limits import ALWAYS
-from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
+from spec_control_ros.evaluation.hil.scenario import ALWAYS, Scenario, find_scenarios, read_scenario
 from spec_control_ros.sim.faults.sensor import Noise
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"

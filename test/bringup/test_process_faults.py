@@ -2,8 +2,15 @@
 
 import signal
 
-from spec_control_ros.bringup.process_fault_injector import ProcessFaultInjector, injecting
-from spec_control_ros.bringup.process_faults import Crash, Hang, ProcessFault, Slow, Victim
+from spec_control_ros.bringup.process_faults import (
+    Crash,
+    Hang,
+    ProcessFault,
+    ProcessFaultInjector,
+    Slow,
+    Victim,
+    injecting,
+)
 from spec_control_ros.core.window import Window
 
 STOP, GO, KILL = signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL
