@@ -1,10 +1,8 @@
 """What a bag tells of the robots in it, gathered while it is read: per-tick scalars, never its messages."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -14,16 +12,11 @@ from spec_control_ros.analysis.bag.robots import chosen, namespace_of
 from spec_control_ros.analysis.clock_check import ClockCheck
 from spec_control_ros.analysis.columnar_buffer import ColumnarBuffer
 from spec_control_ros.analysis.gap_tracker import GapTracker, counted
+from spec_control_ros.analysis.message_check import misfit
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
-from spec_control_ros.core.decision import STATUS_TYPES
 from spec_control_ros.core.errors import SpecControlError
 
-LARGEST = 2**32 - 1  # of a uint32
-LATER = {"limited_ticks"}  # which bags of the first versions do not hold
-CHECKS = {
-    kind: [(name, attrgetter(name), fits) for name, fits in fields.items()] for kind, fields in FIELDS.items()
-}
 OBSERVATION = np.dtype([("tick", "u4"), ("stamp_ns", "i8"), ("arrival_ns", "i8")])
 REWARD = np.dtype([("tick", "u4"), ("reward", "f8"), ("return", "f8")])
 PLAN = np.dtype(
@@ -38,56 +31,6 @@ PLAN = np.dtype(
 LATEST_NS = 2**63 - 1
 CLOCK, PARAMETERS = TOPICS["/clock"], TOPICS["parameters"]
 OURS = {TOPICS[name] for name in ("observation", "command", "status", "episode", "plan", "replan_event")}
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value <= LARGEST
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and abs(value) <= LARGEST
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int)
-
-
-TICK: dict[str, Callable[[object], bool]] = dict.fromkeys(("epoch", "tick"), _is_count)
-# What is read of each type.
-FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
-    "Clock": {"clock.sec": _is_integer, "clock.nanosec": _is_integer},
-    "Command": TICK,
-    "Observation": {**TICK, "header.stamp.sec": _is_integer, "header.stamp.nanosec": _is_integer},
-    "ReplanEvent": {**TICK, "accepted": _is_count},
-    "Plan": {
-        **dict.fromkeys(("epoch", "plan_id", "start_tick", "observation_tick", "reason"), _is_count),
-        "planning_time": _is_number,
-    },
-    "Episode": {
-        **TICK,
-        **dict.fromkeys(
-            ("seed", "done", "commanded_ticks", "held_ticks", "missed_ticks", "dropped"), _is_count
-        ),
-        **dict.fromkeys(("reward", "episode_return"), _is_number),
-    },
-    "ExecutorStatus": {
-        **{name: _is_number if kind is float else _is_count for name, kind in STATUS_TYPES.items()},
-        "latency": _is_number,
-    },
-}
-
-
-def misfit(message: Any, kind: str) -> str:
-    """What is wrong with a message, in words; empty where all that is read of it is as it should be."""
-    try:
-        for name, value_of, fits in CHECKS[kind]:
-            if name in LATER and not hasattr(message, name):
-                continue
-            if not fits(value := value_of(message)):
-                return f"its {name} is {str(value)[:30]!r}"
-    except AttributeError:
-        return f"it has no {name}"
-    return ""
 
 
 @dataclass(slots=True)

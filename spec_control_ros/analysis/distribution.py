@@ -1,7 +1,6 @@
 """How the values of a run are distributed, as every report has it."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,17 +8,8 @@ from numpy.typing import NDArray
 PERCENTILES = (50, 95, 99)
 
 
-class Distribution(TypedDict):
-    """Mean and percentiles; None where there is no value."""
-
-    mean: float | None
-    p50: float | None
-    p95: float | None
-    p99: float | None
-
-
-def distribution(values: Sequence[float] | NDArray[np.floating]) -> Distribution:
-    """The distribution of those values that are finite."""
+def distribution(values: Sequence[float] | NDArray[np.floating]) -> dict[str, float | None]:
+    """Mean, p50, p95 and p99 of those values that are finite; None where there is none."""
     finite = np.asarray(values, np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +15,34 @@ from spec_control_ros.analysis.picture import new_figure, save
 Points = Sequence[tuple[float, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class RegretCurves:
-    """What is drawn."""
-
-    scores: Mapping[str, NDArray[np.float64]]  # by measure, tick by tick
-    is_regretted: NDArray[np.bool_]
-    reliability: Mapping[str, Points]  # by measure: its mean rank in a bin, and the share that is regretted
-    fronts: Mapping[str, Points]  # by name: plans, and return
-
-
 def write_regret_page(
     title: str,
     command: str,
     legend: str,
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
-    curves: RegretCurves,
+    curves: Sequence[Mapping[str, Points]],
     folder: Path,
 ) -> Path:
-    """Write `regret.html` and `regret.png` into `folder`, which is made if need be; returns the page."""
+    """Write `regret.html` and `regret.png` into `folder`, which is made if need be; returns the page.
+
+    Args:
+        title: Name of the task.
+        command: Command that made the results.
+        legend: What the words of the page mean.
+        tables: Rows by the name of their table.
+        curves: Reliability (mean rank of a measure in a bin, share that is regretted) and ROC (see `roc`) by measure,
+            then plans and return by the name of a front.
+        folder: Folder to write.
+    """
+    reliability, rocs, fronts = curves
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / "regret.png"
     figure = new_figure(15.0, 4.6)
     left, middle, right = figure.subplots(1, 3)
-    _lines(left, curves.reliability, "share of ticks with less of the measure", "share regretted", "o-")
-    _lines(middle, _rocs(curves), "not regretted, and yet replanned", "regretted, and replanned", "-")
+    _lines(left, reliability, "share of ticks with less of the measure", "share regretted", "o-")
+    _lines(middle, rocs, "not regretted, and yet replanned", "regretted, and replanned", "-")
     middle.plot([0, 1], [0, 1], color="#d0d7de", zorder=0)
-    _lines(right, curves.fronts, "plans an episode", "return", ".-")
+    _lines(right, fronts, "plans an episode", "return", ".-")
     for axes, name in ((left, "Reliability"), (middle, "ROC"), (right, "Return against plans (estimate)")):
         axes.set_title(name, loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
@@ -72,12 +72,9 @@ def _lines(axes: Axes, lines: Mapping[str, Points], x: str, y: str, style: str) 
     axes.set_ylabel(y)
 
 
-def _rocs(curves: RegretCurves) -> dict[str, Points]:
-    regretted = curves.is_regretted
-    if regretted.all() or not regretted.any():
-        return {}
-    rocs: dict[str, Points] = {}
-    for name, scores in curves.scores.items():
-        alarms = [scores > threshold for threshold in [*np.unique(scores)[::-1], -np.inf]]
-        rocs[name] = [(float(a[~regretted].mean()), float(a[regretted].mean())) for a in alarms]
-    return rocs
+def roc(scores: NDArray[np.float64], is_regretted: NDArray[np.bool_]) -> Points:
+    """Shares of the other and of the regretted ticks above each score (tick,); empty where all or none are."""
+    if is_regretted.all() or not is_regretted.any():
+        return []
+    alarms = [scores > threshold for threshold in [*np.unique(scores)[::-1], -np.inf]]
+    return [(float(a[~is_regretted].mean()), float(a[is_regretted].mean())) for a in alarms]

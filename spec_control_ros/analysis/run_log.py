@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.analysis.distribution import Distribution, distribution
+from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.analysis.tick_table import TickRecord, TickTable
 from spec_control_ros.core.decision import DecisionKind, Reason
 
@@ -57,7 +57,7 @@ class EpisodeRecord:
             "by_steps_ahead": mismatch_by_steps(columns["mismatch"], compared_steps(columns)),
         }
 
-    def correction_norm(self) -> Distribution:
+    def correction_norm(self) -> dict[str, float | None]:
         """Size of the residuals, of those ticks that had one."""
         columns = self.ticks.columns
         return distribution(columns["correction_norm"][columns["decision"] == DecisionKind.CORRECT])

@@ -15,7 +15,7 @@ from spec_control_ros.core.output import VIDEOS, refuse_bag, refuse_file
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class _Argument:
     """Something that the user may say, in launch files as `name:=value`, in `spec-control run` as `--name value`."""
 
     name: str
@@ -43,46 +43,46 @@ NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 LISTENERS = ("recorder", "network_relay")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
 ARGUMENTS = (  # what the user may say about a run of any robot
-    Argument("model", "", "Name of a shipped model or path of a model folder; empty: the robot's"),
-    Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
-    Argument("episodes", "1", "episodes to run; 0: until stopped"),
-    Argument("seed", "0", "of the first episode and of the planner's noise"),
-    Argument(
+    _Argument("model", "", "Name of a shipped model or path of a model folder; empty: the robot's"),
+    _Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
+    _Argument("episodes", "1", "episodes to run; 0: until stopped"),
+    _Argument("seed", "0", "of the first episode and of the planner's noise"),
+    _Argument(
         "corrector",
         "auto",
         "corrector of the model; auto: that of the parameter files, or the best that the model has",
     ),
-    Argument(
+    _Argument(
         "planner",
         "own",
         "planner of the robot; own: a process of this run, elsewhere: one that runs already, as one of a fleet does",
         ("own", "elsewhere"),
     ),
-    Argument("device", "", "torch device of the planner; empty: the robot's, or cpu"),
-    Argument(
+    _Argument("device", "", "torch device of the planner; empty: the robot's, or cpu"),
+    _Argument(
         "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
     ),
-    Argument("topics", "", "further topics to record, separated by spaces or commas"),
-    Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
-    Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
-    Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
-    Argument("video", "", "Video to render the episodes to (.mp4, .webp, ...); empty: none"),
-    Argument(
+    _Argument("topics", "", "further topics to record, separated by spaces or commas"),
+    _Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
+    _Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
+    _Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
+    _Argument("video", "", "Video to render the episodes to (.mp4, .webp, ...); empty: none"),
+    _Argument(
         "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
     ),
-    Argument(
+    _Argument(
         "hardware",
         "none",
         "what is behind the bridge; none: its own simulation, emulator: a simulation behind a robot's topics",
         ("none", "emulator", "robot"),
     ),
-    Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
-    Argument("params", "", "further parameter file, which wins over the robot's"),
-    Argument(
+    _Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
+    _Argument("params", "", "further parameter file, which wins over the robot's"),
+    _Argument(
         "namespace", "", "ROS namespace of all nodes, so that several robots share a domain; empty: none"
     ),
-    Argument("use_sim_time", "false", "whether nodes stamp with the time of the clock topic", YES_NO),
-    Argument("log_level", "info", "lowest level of log messages that all nodes print", LOG_LEVELS),
+    _Argument("use_sim_time", "false", "whether nodes stamp with the time of the clock topic", YES_NO),
+    _Argument("log_level", "info", "lowest level of log messages that all nodes print", LOG_LEVELS),
 )
 
 

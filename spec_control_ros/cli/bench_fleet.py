@@ -23,7 +23,7 @@ from spec_control_ros.core.fleet import Fleet
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, FleetRow, SyntheticRobots, speedups
+from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
 from spec_control_ros.world_model.card import folder_card
 
 LIMIT_TICKS = 4  # a plan that takes longer is of little use to a queue of 12
@@ -46,7 +46,7 @@ def bench_fleet(options: BenchFleetOptions) -> None:
         options.seconds,
         options.batch,
     )
-    rows: list[FleetRow] = []
+    rows: list[dict[str, Any]] = []
     table = Table(
         box=SIMPLE,
         title=f"{options.robot}, a request every {load.every_ticks} ticks of {period_s:g} s, {options.precision}",
@@ -99,7 +99,7 @@ def _exactness(is_exact: bool) -> str:
     return "change no bit" if is_exact else "would change bits, so plans are made one at a time"
 
 
-def _cells(row: FleetRow) -> tuple[str, ...]:
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     times = (f"{1e3 * row['p50_s']:.1f}", f"{1e3 * row['p99_s']:.1f}")
     return (str(row["robots"]), *times, str(row["late"]), str(row["refused"]), f"{row['plans_per_s']:.1f}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from spec_control_ros.analysis.regret_page import RegretCurves, write_regret_page
+from spec_control_ros.analysis.regret_page import roc, write_regret_page
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
@@ -120,16 +120,13 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
             cells.add_row(*("" if value is None else str(value) for value in row.values()))
         console.print(cells)
     fronts = {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics}
-    curves = RegretCurves(
-        scores={name: losses.scores(name) for name in losses.metrics},
-        is_regretted=losses.is_regretted,
-        reliability={
+    curves = (
+        {
             name: [((i + 0.5) / BINS, share) for i, (_, share, _) in enumerate(reliability(losses, name))]
             for name in losses.metrics
         },
-        fronts={
-            name: list(zip(points.plans, points.returns, strict=True)) for name, points in fronts.items()
-        },
+        {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
+        fronts,
     )
     text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     command = given_command()

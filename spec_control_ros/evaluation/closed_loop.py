@@ -72,7 +72,7 @@ def run_episode(
     period_s = env.control_period_s
     if planner is None or delay_ticks:
         check_waits(executor, period_s)
-    slow = SlowPlanner(planner, delay_ticks)
+    slow = _SlowPlanner(planner, delay_ticks)
     decisions: list[Decision] = []
     latencies_s: list[float] = []
     observed_at_s = waited_s = 0.0
@@ -122,7 +122,7 @@ def check_waits(executor: PlanExecutor, period_s: float) -> None:
         raise SettingsError("wait_for_prefetch: got true, expected false where plans do not come at once")
 
 
-class SlowPlanner:
+class _SlowPlanner:
     """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
 
     Args:

@@ -13,7 +13,7 @@ SAME_PERIOD = 1e-3  # relative
 STATE = "state:"  # before the name of an environment that observes its physical state
 
 
-class Driven(Protocol):
+class _Driven(Protocol):
     """What a model is to drive, as far as it has to fit: a plant, or what was told of one."""
 
     @property
@@ -29,7 +29,7 @@ class Driven(Protocol):
         """Duration of a tick."""
 
 
-AnyPlant = TypeVar("AnyPlant", bound=Driven)
+AnyPlant = TypeVar("AnyPlant", bound=_Driven)
 
 
 def fitting_env(
@@ -67,7 +67,7 @@ def repeat_of(card: Card, action_repeat: int) -> int:
     return action_repeat or int(card.get("action_repeat", 0))
 
 
-def refuse_misfit(name: str, lengths: tuple[int, int] | None, card: Card, plant: Driven, task: str) -> None:
+def refuse_misfit(name: str, lengths: tuple[int, int] | None, card: Card, plant: _Driven, task: str) -> None:
     """Hold the sizes and the tick of a model against what it is to drive.
 
     Args:

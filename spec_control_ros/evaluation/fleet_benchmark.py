@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -27,17 +27,6 @@ class FleetLoad:
     deadline_s: float  # after which a plan is of no use
     duration_s: float
     batch: int  # largest
-
-
-class FleetRow(TypedDict):
-    """What a number of robots got."""
-
-    robots: int
-    p50_s: float  # from request to plan
-    p99_s: float
-    late: int  # plans that came after the tick that they were foreseen for, and those that never came
-    refused: int  # requests, for overload
-    plans_per_s: float
 
 
 class SyntheticRobots:
@@ -66,7 +55,7 @@ class SyntheticRobots:
         self._index = {robot: i for i, robot in enumerate(robots)}
         self.waited_s: dict[str, list[float]] = {robot: [] for robot in robots}
 
-    def run(self) -> FleetRow:
+    def run(self) -> dict[str, Any]:
         """Let them ask for the whole duration."""
         now_s = 0.0
         while self._next_asks or now_s < self._load.duration_s:
@@ -108,7 +97,7 @@ class SyntheticRobots:
                     self._latents[job.robot] = plan.latents[-1]
         return end_s
 
-    def _row(self, duration_s: float) -> FleetRow:
+    def _row(self, duration_s: float) -> dict[str, Any]:
         waited_s = np.concatenate([np.asarray(waited) for waited in self.waited_s.values()])
         counts = self._schedule.counts.values()
         lost = sum(count["too_late"] + count["superseded"] for count in counts)
@@ -116,10 +105,10 @@ class SyntheticRobots:
         allowed_s = max(1, self._load.lead_ticks) * self._period_s
         return {
             "robots": len(self.waited_s),
-            "p50_s": float(p50),
+            "p50_s": float(p50),  # from request to plan
             "p99_s": float(p99),
-            "late": int((waited_s > allowed_s).sum()) + lost,
-            "refused": sum(count["overloaded"] for count in counts),
+            "late": int((waited_s > allowed_s).sum()) + lost,  # or never
+            "refused": sum(count["overloaded"] for count in counts),  # requests
             "plans_per_s": len(waited_s) / duration_s,
         }
 

@@ -56,7 +56,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class _Answer:
     """What became of a trial."""
 
     found: Any  # the result, or the SpecControlError that there was instead
@@ -64,7 +64,7 @@ class Answer:
 
 
 Shards = Sequence[Sequence[Any]]
-Submit = Callable[[Shards], list["Future[list[Answer]]"]]  # runs `answers` of each shard
+Submit = Callable[[Shards], list["Future[list[_Answer]]"]]  # runs `answers` of each shard
 
 
 class Engine(Protocol):
@@ -124,7 +124,7 @@ class Workers:
         )
 
     def _ended(
-        self, jobs: Mapping["Future[list[Answer]]", Sequence[Given]], lost: list[Sequence[Given]]
+        self, jobs: Mapping["Future[list[_Answer]]", Sequence[Given]], lost: list[Sequence[Given]]
     ) -> Iterator[tuple[Given, Any]]:
         """The results of shards as they end; those whose worker died become `lost`."""
         for job in as_completed(jobs):
@@ -172,7 +172,7 @@ class LocalEngine:
         os.environ.update(parent_environment())
         context = multiprocessing.get_context("spawn")  # a fork would share torch's threads and locks
 
-        def submit(shards: Shards) -> list["Future[list[Answer]]"]:
+        def submit(shards: Shards) -> list["Future[list[_Answer]]"]:
             pools.append(ProcessPoolExecutor(self._count(len(shards)), context, _begin))
             return [pools[-1].submit(answers, subject, shard) for shard in shards]
 
@@ -189,16 +189,16 @@ class LocalEngine:
         return min(self.workers or (os.cpu_count() or 2) // 2, jobs)
 
 
-def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[Answer]:
+def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[_Answer]:
     """What a worker does: run a shard's trials."""
     return [_answer(subject, trial) for trial in trials]
 
 
-def _answer(subject: AnySubject[Any, Any], trial: Any) -> Answer:
+def _answer(subject: AnySubject[Any, Any], trial: Any) -> _Answer:
     try:
-        return Answer(runner_of(subject).run(trial), processor())
+        return _Answer(runner_of(subject).run(trial), processor())
     except SpecControlError as error:
-        return Answer(error, processor())
+        return _Answer(error, processor())
 
 
 @lru_cache(maxsize=1)

@@ -46,7 +46,7 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class WarmStart:
+class _WarmStart:
     """What one search leaves for the next of the same epoch."""
 
     epoch: int
@@ -91,7 +91,7 @@ class SamplingPlanner:
         )
         self._scale = body.state_scale
         self._rollouts, self._last_cost = 0, inf
-        self._warm_start: WarmStart | None = None
+        self._warm_start: _WarmStart | None = None
 
     def warm_up(self) -> None:
         """Start the threads."""
@@ -111,7 +111,7 @@ class SamplingPlanner:
         )
         if not np.isfinite(self._last_cost):
             raise PlanningError(f"planning: all {self._rollouts} rollouts diverged; expected finite ones")
-        self._warm_start = WarmStart(request.epoch, request.start_tick, best)
+        self._warm_start = _WarmStart(request.epoch, request.start_tick, best)
         actions = self._spline.actions(best)[: self.spec.queue_length]
         states = np.concatenate([state[None], self._body.simulate(state[None], actions[None])[0][0]])
         return Plan(
@@ -135,7 +135,7 @@ class SamplingPlanner:
     def follow(self, plan: Plan) -> None:
         """See `core.planner.Planner`: the next search starts from this plan."""
         knots = self._spline.of(plan.actions.astype(np.float64))
-        self._warm_start = WarmStart(plan.epoch, plan.start_tick, knots)
+        self._warm_start = _WarmStart(plan.epoch, plan.start_tick, knots)
 
     def reset(self) -> None:
         """See `core.planner.Planner`."""

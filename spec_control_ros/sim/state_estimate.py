@@ -19,7 +19,7 @@ SCALAR = (enums.mjtJoint.mjJNT_HINGE, enums.mjtJoint.mjJNT_SLIDE)
 TRIAL_TICKS = 40
 
 
-class Base(Protocol):
+class _Base(Protocol):
     """Reads and writes the root's part of MuJoCo's state."""
 
     joints: frozenset[str]  # that move the root, and so are no joints of the robot's
@@ -92,7 +92,7 @@ class _PlanarBase:
         data.qvel[self._dof] = [vx, vz, state.angular_velocity[1]]
 
 
-class FixedBase:
+class _FixedBase:
     """A body that is bolted to the world."""
 
     joints: frozenset[str] = frozenset()
@@ -105,7 +105,7 @@ class FixedBase:
         """Nothing moves."""
 
 
-def find_base(physics: mujoco.Physics) -> Base:
+def find_base(physics: mujoco.Physics) -> _Base:
     """The root of a task's only body.
 
     Raises:
@@ -122,7 +122,7 @@ def find_base(physics: mujoco.Physics) -> Base:
         )
     if free:
         return _FreeBase(names[free[0]], int(model.jnt_qposadr[free[0]]), int(model.jnt_dofadr[free[0]]))
-    return _PlanarBase(model) if set(PLANAR) <= set(names) else FixedBase()
+    return _PlanarBase(model) if set(PLANAR) <= set(names) else _FixedBase()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class BodyModel:
 
     def __init__(self, plant: ControlPlant):
         self._physics = plant.physics
-        self.base: Base = find_base(plant.physics)
+        self.base: _Base = find_base(plant.physics)
         all_names = plant.joint_states().names
         kept = [i for i, name in enumerate(all_names) if name not in self.base.joints]
         self.joint_names = tuple(all_names[i] for i in kept)
@@ -149,7 +149,7 @@ class BodyModel:
     @property
     def is_fixed(self) -> bool:
         """Whether the root cannot move, so that neither IMU nor odometry is needed."""
-        return isinstance(self.base, FixedBase)
+        return isinstance(self.base, _FixedBase)
 
     def read(self) -> BodyState:
         """The body as the physics has it."""

@@ -40,7 +40,7 @@ class KeyValueCache:
         self.length = 0  # tokens; a smaller number takes the newest ones back
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Pre-norm causal attention and MLP, both residual."""
 
     def __init__(self, width: int, heads: int):
@@ -84,7 +84,7 @@ class DecisionTransformer(nn.Module):
         self.of_latent = nn.Linear(dims.latent, dims.width)
         self.of_action = nn.Linear(dims.action, dims.width)
         self.tick = nn.Parameter(torch.zeros(dims.context, dims.width))
-        self.blocks = nn.ModuleList(Block(dims.width, dims.heads) for _ in range(dims.layers))
+        self.blocks = nn.ModuleList(_Block(dims.width, dims.heads) for _ in range(dims.layers))
         self.norm = nn.LayerNorm(dims.width)
         self.head = nn.Linear(dims.width, dims.action)
         self.log_std = nn.Parameter(torch.full((dims.action,), -1.0))

@@ -154,7 +154,7 @@ class MPPIResult:
     non_finite: tuple[int, ...] = ()  # trajectory values of each start that are not finite; empty: none is
 
 
-class Fit(NamedTuple):
+class _Fit(NamedTuple):
     """What an iteration leaves, over a batch of starts."""
 
     mean: Tensor  # (horizon, batch, action)
@@ -277,7 +277,7 @@ def _iterate(
     std: Tensor,
     noise: Tensor,
     terminal_noise: Tensor,
-) -> Fit:
+) -> _Fit:
     """Sample around the mean, evaluate, keep the elites, and fit mean and spread to them."""
     h, batch, p, a = prior_actions.shape
     n, mask = settings.samples, model.action_mask
@@ -310,7 +310,7 @@ def _iterate(
     std = std.clamp_(settings.min_std, settings.max_std)
     if mask is not None:
         mean, std = mean * mask, std * mask
-    return Fit(mean, std, elites, elite_value, score, value)
+    return _Fit(mean, std, elites, elite_value, score, value)
 
 
 def _prior_actions(model: PlanningModel, z: Tensor, eps: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class PlannerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class WarmStart:
+class _WarmStart:
     """What one search leaves for the next of the same epoch."""
 
     epoch: int
@@ -96,7 +96,7 @@ class PlannedQueue:
     latents: Float32[np.ndarray, "queue_and_one latent"]
     value: float
     iterations: int  # of the search
-    warm_start: WarmStart | None  # None: nothing was searched
+    warm_start: _WarmStart | None  # None: nothing was searched
 
 
 class TDMPC2Planner:
@@ -142,7 +142,7 @@ class TDMPC2Planner:
         dims, length = model.dims, settings.queue_length
         self.spec = PlannerSpec(name, dims.obs, dims.action, dims.latent, length, control_period_s)
         self._iterations = 0  # of the last search
-        self._warm_start: WarmStart | None = None
+        self._warm_start: _WarmStart | None = None
 
     def plan(self, request: PlanRequest) -> Plan:
         """See `core.planner.Planner`."""
@@ -204,7 +204,7 @@ class TDMPC2Planner:
     def follow(self, plan: Plan) -> None:
         """See `core.planner.Planner`: the next search starts from this plan's mean."""
         mean = torch.from_numpy(plan.actions[: plan.optimised_horizon].copy()).unsqueeze(0)
-        self._warm_start = WarmStart(plan.epoch, plan.start_tick, mean.to(self._device))
+        self._warm_start = _WarmStart(plan.epoch, plan.start_tick, mean.to(self._device))
 
     def reset(self) -> None:
         """See `core.planner.Planner`."""
@@ -220,7 +220,7 @@ class TDMPC2Planner:
         observation: Float32[np.ndarray, "obs"],
         epoch: int,
         start_tick: int,
-        warm_start: WarmStart | None = None,
+        warm_start: _WarmStart | None = None,
     ) -> PlannedQueue:
         """Plan the ticks from `start_tick` on.
 
@@ -242,7 +242,7 @@ class TDMPC2Planner:
         latent: Float32[np.ndarray, "latent"],
         epoch: int,
         start_tick: int,
-        warm_start: WarmStart | None = None,
+        warm_start: _WarmStart | None = None,
     ) -> PlannedQueue:
         """Plan the ticks from `start_tick` on before that tick is there.
 
@@ -262,7 +262,7 @@ class TDMPC2Planner:
     def _encoded(self, observation: np.ndarray) -> Tensor:
         return self.model.encode(self._row("an observation", observation, self.model.dims.obs), self._task)
 
-    def _planned(self, z: Tensor, epoch: int, tick: int, warm_start: WarmStart | None) -> PlannedQueue:
+    def _planned(self, z: Tensor, epoch: int, tick: int, warm_start: _WarmStart | None) -> PlannedQueue:
         (made,) = self._plan([_Start(z, epoch, tick, self.settings.seed, warm_start)])
         if isinstance(made, PlanningError):
             raise made
@@ -300,7 +300,7 @@ class TDMPC2Planner:
             start.z,
             chosen[index],
             (float(result.value[index]), result.iterations),
-            WarmStart(start.epoch, start.tick, result.mean[own]),
+            _WarmStart(start.epoch, start.tick, result.mean[own]),
         )
 
     @property
@@ -308,7 +308,7 @@ class TDMPC2Planner:
         return self.settings.selection is Selection.PRIOR
 
     def _extended(
-        self, z: Tensor, chosen: Tensor, found: tuple[float, int], warm_start: WarmStart | None
+        self, z: Tensor, chosen: Tensor, found: tuple[float, int], warm_start: _WarmStart | None
     ) -> PlannedQueue | PlanningError:
         """The chosen rows (row, action), and the prior's after them; `found`: value and iterations of the search."""
         length = self.settings.queue_length
@@ -357,7 +357,7 @@ class _Start(NamedTuple):
     epoch: int
     tick: int
     seed: int
-    warm_start: WarmStart | None
+    warm_start: _WarmStart | None
 
     @property
     def first_mean(self) -> Tensor | None:

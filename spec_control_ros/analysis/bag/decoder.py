@@ -1,6 +1,5 @@
 """Messages from their serialized form, by the definitions that the bag itself holds."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,29 +14,19 @@ MAX_DEFINITION = 10**6  # characters
 MAX_SEQUENCE = 10**7  # entries of a field
 
 
-class Decoder:
-    """Knows only what definitions say.
+def decode(type_name: str, data: bytes, definition: Definition | None) -> Any:
+    """A message with its fields as attributes, by the definition of its type alone.
 
-    Args:
-        definitions: Message definitions by type; more may be added while decoding.
+    Raises:
+        Damage: its definition is damaged or missing, or the message is damaged.
     """
-
-    def __init__(self, definitions: Mapping[str, Definition]):
-        self._definitions = definitions
-
-    def decode(self, type_name: str, data: bytes) -> Any:
-        """A message with its fields as attributes.
-
-        Raises:
-            Damage: its definition is, or the message.
-        """
-        store = _store(type_name, self._definitions.get(type_name))
-        if isinstance(store, str):
-            raise Damage(store)
-        try:
-            return store.deserialize_cdr(data, type_name)
-        except Exception as error:  # code that `rosbags` generates meets arbitrary bytes here
-            raise Damage(f"damaged {type_name} ({error})") from None
+    store = _store(type_name, definition)
+    if isinstance(store, str):
+        raise Damage(store)
+    try:
+        return store.deserialize_cdr(data, type_name)
+    except Exception as error:  # code that `rosbags` generates meets arbitrary bytes here
+        raise Damage(f"damaged {type_name} ({error})") from None
 
 
 @lru_cache(maxsize=256)

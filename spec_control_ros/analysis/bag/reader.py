@@ -15,7 +15,7 @@ import yaml
 
 from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, Damage, decompress, unpack
 from spec_control_ros.analysis.bag.contents import Contents, RawMessage
-from spec_control_ros.analysis.bag.decoder import Decoder
+from spec_control_ros.analysis.bag.decoder import decode
 from spec_control_ros.analysis.bag.mcap_file import McapFile
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
 from spec_control_ros.analysis.bag.time_order import Run, in_time_order
@@ -29,7 +29,7 @@ MAX_MESSAGE = 2**28  # bytes, once decompressed
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class _Metadata:
     """Of a bag; empty where there is no metadata.yaml, or a damaged one."""
 
     files: tuple[str, ...] = ()  # names, without folders
@@ -37,18 +37,18 @@ class Metadata:
     message_count: int | None = None
 
 
-def read_metadata(path: Path) -> Metadata:
+def read_metadata(path: Path) -> _Metadata:
     """What a metadata.yaml says."""
     try:
         if path.stat().st_size > MAX_METADATA:
-            return Metadata()
+            return _Metadata()
         stated = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
         names = dict.fromkeys(Path(name).name for name in stated.get("relative_file_paths") or ())
         starts = dict(_start(file) for file in stated.get("files") or ())
         count = stated.get("message_count")
     except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError, RecursionError):
-        return Metadata()
-    return Metadata(tuple(names), starts, count if isinstance(count, int) else None)
+        return _Metadata()
+    return _Metadata(tuple(names), starts, count if isinstance(count, int) else None)
 
 
 def _start(file: Any) -> tuple[str, int]:
@@ -79,7 +79,7 @@ class Bag:
 
     def __init__(self, path: Path):
         self.path = path
-        self._metadata = read_metadata(path / "metadata.yaml") if path.is_dir() else Metadata()
+        self._metadata = read_metadata(path / "metadata.yaml") if path.is_dir() else _Metadata()
         self._present = {file.name: file for file in _files(path)}
         names = self._metadata.files or self._present
         self._files = [self._present[name] for name in names if name in self._present]
@@ -109,18 +109,19 @@ class Bag:
     def messages(self, wanted: Collection[str]) -> Iterator[Recorded]:
         """Every message of these types that can be read."""
         self._contents, self._undecodable = Contents(), {}
-        decoder = Decoder(self._contents.definitions)
         for raw in self._raw(wanted):
-            if (recorded := self._decoded(raw, decoder)) is not None:
+            if (recorded := self._decoded(raw)) is not None:
                 yield recorded
         for topic, (count, why) in self._undecodable.items():
             self._contents.lose(f"{count} messages of {topic}; the first: {why}")
 
-    def _decoded(self, raw: RawMessage, decoder: Decoder) -> Recorded | None:
+    def _decoded(self, raw: RawMessage) -> Recorded | None:
         topic, type_name, time_ns, data = raw
         try:
             data = decompress(data, "zstd", MAX_MESSAGE) if data.startswith(ZSTD_MAGIC) else data
-            return Recorded(topic, type_name, time_ns, decoder.decode(type_name, data))
+            return Recorded(
+                topic, type_name, time_ns, decode(type_name, data, self._contents.definitions.get(type_name))
+            )
         except Damage as error:
             count, why = self._undecodable.get(topic, (0, str(error)))
             self._undecodable[topic] = count + 1, why

@@ -50,7 +50,7 @@ class _Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class _Limits:
     """All limits of a scenario."""
 
     limits: tuple[_Limit, ...]
@@ -64,10 +64,10 @@ class Limits:
         return {limit.name: limit.bound for limit in self.limits}
 
 
-NO_LIMITS = Limits(())
+NO_LIMITS = _Limits(())
 
 
-def limits_from(values: Any) -> Limits:
+def limits_from(values: Any) -> _Limits:
     """The limits that a scenario's file tells, `MEASURE_min` and `MEASURE_max`, with those that hold for all.
 
     Raises:
@@ -85,7 +85,7 @@ def limits_from(values: Any) -> Limits:
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not isfinite(bound):
             raise SettingsError(f"limits.{name}: got {bound!r}, expected a finite number")
         limits.append(_Limit(measure, float(bound), end == "max"))
-    return Limits(tuple(limits))
+    return _Limits(tuple(limits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Scenario:
     params: Mapping[str, Any] | None = None  # by node; they win over the robot's and the mode's
     schedule: FaultSchedule = NO_FAULTS
     faults: Any = None  # the schedule as the file tells it
-    limits: Limits = NO_LIMITS
+    limits: _Limits = NO_LIMITS
 
     def arguments(self) -> dict[str, str]:
         """What `bringup.system.processes` is to be told, files left aside."""

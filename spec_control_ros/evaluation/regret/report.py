@@ -134,7 +134,6 @@ def age_rows(losses: Losses) -> list[dict[str, Any]]:
 
 def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
     """What `--json` writes."""
-    oracle = oracle_front(losses)
     return {
         "task": task,
         "model": model,
@@ -142,7 +141,7 @@ def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
         "metrics": metric_rows(losses),
         "oracle": [
             {"plans": round(plans, 1), "return_mean": round(value, 1)}
-            for plans, value in zip(oracle.plans, oracle.returns, strict=True)
+            for plans, value in oracle_front(losses)
         ],
     }
 

@@ -1,7 +1,6 @@
 """From forked ticks to numbers: how well a measure predicts a loss, and what the best decisions would return."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,12 +11,7 @@ BOOTSTRAPS, CONFIDENCE = 1000, 0.95
 KNOTS = 60  # of a front at most
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
-    """What a way to decide returns for so many plans, point by point; the first point plans most."""
-
-    plans: tuple[float, ...]  # an episode
-    returns: tuple[float, ...]
+Front = list[tuple[float, float]]  # plans of an episode and its return; the first point plans most
 
 
 def auroc(scores: Float[np.ndarray, "tick"], is_positive: Bool[np.ndarray, "tick"]) -> float | None:
@@ -89,8 +83,7 @@ def front(
     for threshold in thresholds:
         served, loss = served_by_plan(is_replanned(threshold), losses, ages)
         points.append((length / served, episode_return - length * loss / served))
-    points = sorted(set(points), reverse=True)
-    return Front(tuple(p for p, _ in points), tuple(r for _, r in points))
+    return sorted(set(points), reverse=True)
 
 
 def served_by_plan(

@@ -36,11 +36,12 @@ def test_front_counts_plans_and_losses() -> None:
     ages, losses = np.array([1, 1, 2, 2]), np.array([0.0, 1.0, 2.0, 3.0])
     result = front([-np.inf, 1.0, 9.0], lambda most: losses > most, losses, ages, (100.0, 60.0))
     # All replanned; age 1 executed at a mean loss of 0.5; all executed, three ticks a plan at 0.5 + 2.5.
-    assert result.plans == (60.0, 30.0, 20.0)
-    assert result.returns == (100.0, 100.0 - 60.0 * 0.5 / 2.0, 100.0 - 60.0 * 3.0 / 3.0)
+    plans, returns = zip(*result, strict=True)
+    assert plans == (60.0, 30.0, 20.0)
+    assert returns == (100.0, 100.0 - 60.0 * 0.5 / 2.0, 100.0 - 60.0 * 3.0 / 3.0)
 
 
 def test_age_that_was_not_met_is_judged_as_the_next_older_one() -> None:
     ages, losses = np.array([1, 3]), np.array([0.0, 2.0])
     result = front([9.0], lambda most: losses > most, losses, ages, (100.0, 60.0))
-    assert (result.plans, result.returns) == ((15.0,), (100.0 - 60.0 * 4.0 / 4.0,))
+    assert result == [(15.0, 100.0 - 60.0 * 4.0 / 4.0)]
