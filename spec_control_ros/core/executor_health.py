@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spec_control_ros.core.decision import Decision, DecisionKind
 from spec_control_ros.core.health import Finding, Level
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.core.tick_monitor import TickReport
 
 STALE_S = 2.0  # without an observation for that long, there is nothing new to tell
@@ -13,7 +13,7 @@ MIN_TICKS = 5  # of a report that is judged
 
 
 @dataclass(frozen=True, slots=True)
-class SupervisionSettings:
+class SupervisionSettings(Checked):
     """What of the ticks is worth a warning, and what is an error."""
 
     rate: bool = setting(
@@ -39,9 +39,6 @@ class SupervisionSettings:
         "Fraction of predicted ticks with a mismatch above the replan threshold that is a warning",
         low=0.0,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def executor_finding(

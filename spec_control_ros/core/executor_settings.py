@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 
 MAX_ACTION = 1.0  # of every component, by definition of an action
 
@@ -28,7 +28,7 @@ class PrefetchFrom(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutorSettings:
+class ExecutorSettings(Checked):
     """What the executor may command, how long it waits, what it does without a plan, and whether it asks ahead."""
 
     hold: HoldPolicy = setting(HoldPolicy.ZERO, "Safe action while there is no plan")
@@ -92,6 +92,3 @@ class ExecutorSettings:
         False,
         "Whether a command waits for the plan requested ahead of time, so that lockstep does not depend on speed",
     )
-
-    def __post_init__(self) -> None:
-        check(self)

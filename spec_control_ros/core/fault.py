@@ -3,22 +3,19 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
-from spec_control_ros.core.settings import check
+from spec_control_ros.core.settings import Checked
 from spec_control_ros.core.window import Window
 
 AnyFault = TypeVar("AnyFault", bound="Fault")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Checked):
     """Something that goes wrong on demand while its window is open."""
 
     SIZE: ClassVar[str] = "when"  # the field that tells how bad it is
 
     when: Window = field(default_factory=Window)
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def scaled(self: AnyFault, factor: float) -> AnyFault:
         """One that is so many times as bad; 0 is none at all."""

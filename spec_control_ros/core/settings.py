@@ -148,6 +148,15 @@ def check(settings: Any) -> None:
             raise SettingsError(f"{spec.name}: got {value!r}, expected {allowed(spec)}")
 
 
+class Checked:
+    """A base of settings that has nothing but `check` to do once they are made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 def _is_of_type(value: Any, kind: type, of: type | None = None) -> bool:
     """A whole number is a float as well; true and false are no numbers."""
     if of is not None:

@@ -9,7 +9,7 @@ from spec_control_ros.core.corrector import AUTO, CORRECTOR
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.settings import check, setting, settings_from
+from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.evaluation.fit import fitting_env
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
@@ -19,7 +19,7 @@ from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)
-class ControllerSettings:
+class ControllerSettings(Checked):
     """What the parameters of a robot's nodes say about its control, and no more."""
 
     corrector: str = setting(AUTO, CORRECTOR)
@@ -32,9 +32,6 @@ class ControllerSettings:
     planner: Any = field(default_factory=PlannerSettings)  # of the kind that the planner's format has
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def configured(self, parts: ExecutorParts) -> ExecutorParts:
         """What an executor takes from a model, configured as these settings say."""

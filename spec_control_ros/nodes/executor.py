@@ -28,7 +28,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.settings import check, replaced, setting
+from spec_control_ros.core.settings import Checked, replaced, setting
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
@@ -57,7 +57,7 @@ HEARD_S = 0.2  # at most, for a last observation that may be answered
 
 
 @dataclass(frozen=True, slots=True)
-class _ExecutorNodeSettings:
+class _ExecutorNodeSettings(Checked):
     """Parameters of the node; those of the control law are nested."""
 
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
@@ -87,9 +87,6 @@ class _ExecutorNodeSettings:
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
     real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class ExecutorNode(LifecycleProcessNode):

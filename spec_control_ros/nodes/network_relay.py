@@ -16,7 +16,7 @@ from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.process_faults import REMOTE, Cut, Delay
 from spec_control_ros.core.fault import Fault
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
@@ -27,13 +27,10 @@ USUAL_PERIOD_S = 0.05  # of a tick, until the plant's own is known
 
 
 @dataclass(frozen=True, slots=True)
-class _NetworkRelaySettings:
+class _NetworkRelaySettings(Checked):
     """Parameters of the node."""
 
     faults: str = setting("", "Fault file")
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class _NetworkRelayNode(ProcessNode):

@@ -17,7 +17,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from spec_control_ros.analysis.bag.writer import BagWriter, Storage
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
@@ -27,7 +27,7 @@ SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 
 
 @dataclass(frozen=True, slots=True)
-class _RecorderSettings:
+class _RecorderSettings(Checked):
     """Parameters of the node."""
 
     folder: str = setting("bag", "Folder of the bag; it must not exist yet")
@@ -41,9 +41,6 @@ class _RecorderSettings:
     flush_period_s: float = setting(
         1.0, "Period of writing to disk (s); a crash loses at most that much", above=0
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class RecorderNode(ProcessNode):

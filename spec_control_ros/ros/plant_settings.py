@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import AnyPlant, fitting_env
 from spec_control_ros.ros.tick_model_loading import model_folder
 from spec_control_ros.world_model.card import folder_card
 
 
 @dataclass(frozen=True, slots=True)
-class PlantSettings:
+class PlantSettings(Checked):
     """Parameters of every node that has an environment."""
 
     task: str = setting("humanoid-walk", "Environment, such as walker-walk or gymnasium:HalfCheetah-v5")
@@ -21,9 +21,6 @@ class PlantSettings:
     action_repeat: int = setting(
         0, "Steps of the environment in a tick; 0: as the model was trained", low=0, high=1000
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def env(self, make: Callable[[str, int], AnyPlant]) -> AnyPlant:
         """The environment.

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 
 AXES = {"x": 0, "y": 1, "z": 2}
 DIVERGED = 1e10  # MuJoCo takes larger values for a simulation that diverged
@@ -39,7 +39,7 @@ NORMS: dict[Norm, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class CostTerm:
+class CostTerm(Checked):
     """One term: weight x sum of norm(residual - target) over the residual's components, averaged over the horizon."""
 
     residual: str = setting(
@@ -48,9 +48,6 @@ class CostTerm:
     target: float = setting(0.0, "Value at which the residual costs nothing, in its unit", live=True)
     norm: Norm = setting(Norm.QUADRATIC, "How the residual becomes a cost")
     weight: float = setting(1.0, "Factor of the term; 0 switches it off", low=0.0, live=True)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, SettingsError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.sim.actuators import Actuators
 
 
@@ -24,7 +24,7 @@ UNITS = {CommandKind.EFFORT: "N m", CommandKind.POSITION: "rad", CommandKind.TRA
 
 
 @dataclass(frozen=True, slots=True)
-class CommandMapSettings:
+class CommandMapSettings(Checked):
     """Lists have one value a joint, in the order of `joints`; an empty list is the default that is told."""
 
     kind: CommandKind = setting(CommandKind.EFFORT, "Quantity that the controller takes")
@@ -55,9 +55,6 @@ class CommandMapSettings:
     ahead: int = setting(
         4, "Planned positions that a trajectory has after the commanded one (ticks)", low=0, high=100
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class CommandMap:

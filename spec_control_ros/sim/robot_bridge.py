@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.sim.body_state import BodyState
 from spec_control_ros.sim.bridge import CommandFate, EpisodeState, PlantBridge
 from spec_control_ros.sim.command_map import CommandKind, CommandMap
@@ -38,7 +38,7 @@ class Stop(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class RobotBridgeSettings:
+class RobotBridgeSettings(Checked):
     """How long the bridge is patient with robot and executor."""
 
     silence_s: float = setting(
@@ -57,9 +57,6 @@ class RobotBridgeSettings:
         high=60.0,
     )
     episode_ticks: int = setting(0, "Ticks of an episode; 0: the task's", low=0, high=10**9)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class RobotBridge:

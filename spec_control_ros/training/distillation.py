@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.corrector import Corrector
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.training.correction_data import (
     PRIOR,
@@ -27,7 +27,7 @@ from spec_control_ros.world_model.model_folder import CORRECTORS, DISTILLED, STU
 
 
 @dataclass(frozen=True, slots=True)
-class DistillSettings:
+class DistillSettings(Checked):
     """Settings of the distillation."""
 
     rounds: int = setting(3, "of gathering and fitting", low=1)
@@ -39,9 +39,6 @@ class DistillSettings:
     batch: int = setting(256, "ticks in a gradient step", low=1)
     learning_rate: float = setting(1e-3, "of AdamW, falling to zero along a cosine", above=0.0)
     seed: int = setting(0, "of initial weights and batches, and of the first episode", low=0)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import write_text
-from spec_control_ros.core.settings import check, setting, settings_from
+from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.sim.plant import Plant
 
 FloatArray = NDArray[np.float32]
@@ -33,7 +33,7 @@ ABOUT = "dataset.json"
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSpec:
+class TaskSpec(Checked):
     """Whose episodes they are."""
 
     task: str = setting("", "Name of the environment, see `make_env`")
@@ -41,9 +41,6 @@ class TaskSpec:
     obs_dim: int = setting(1, "length of an observation", low=1)
     action_dim: int = setting(1, "length of an action", low=1)
     episode_ticks: int = setting(1, "of the longest episode", low=1)
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @classmethod
     def of(cls, task: str, plant: Plant) -> "TaskSpec":

@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 
 LAST_RATE = 0.05  # of a learning rate that falls, relative to the first
 
 
 @dataclass(frozen=True, slots=True)
-class LearnerSettings:
+class LearnerSettings(Checked):
     """Settings of the update; the defaults are the official ones."""
 
     discount: float = setting(0.99, "a tick", above=0.0, high=1.0)
@@ -34,9 +34,6 @@ class LearnerSettings:
     latent_imitation_coef: float = setting(
         0.05, "the same in the model's loss, where it keeps in the latent what the expert looks at", low=0.0
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
     def rate(self, updates: int) -> float:
         """The learning rate after so many updates, relative to the first."""

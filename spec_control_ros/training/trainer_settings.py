@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, check, setting
 from spec_control_ros.training.learner_settings import LearnerSettings
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.precision import Precision
@@ -94,7 +94,7 @@ class TrainerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingResources:
+class TrainingResources(Checked):
     """What a run is computed with; a saved run may go on with other ones."""
 
     device: str = setting("cpu", "torch device")
@@ -105,6 +105,3 @@ class TrainingResources:
         False, "whether the replay buffer is kept in memory; a continued run then collects afresh first"
     )
     has_tensorboard: bool = setting(False, "whether TensorBoard's files are written beside the log")
-
-    def __post_init__(self) -> None:
-        check(self)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_env
@@ -40,7 +40,7 @@ CURVE = (0.0, 0.5, 1.0)  # returns that are asked for: from the data's lowest, 0
 
 
 @dataclass(frozen=True, slots=True)
-class TransformerTrainerSettings:
+class TransformerTrainerSettings(Checked):
     """One run."""
 
     task: str = setting("walker-walk", "Name of the environment, see `make_env`")
@@ -67,9 +67,6 @@ class TransformerTrainerSettings:
     evaluation_episodes: int = setting(4, "Episodes of each evaluation and return that is asked for", low=1)
     # Its latent and action are the task's own.
     network: TransformerDimensions = field(default_factory=TransformerDimensions)
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class TransformerTrainer:

@@ -11,7 +11,7 @@ from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.transformer.draft_length import DraftLength
 from spec_control_ros.transformer.network import TOKENS, DecisionTransformer, KeyValueCache
@@ -28,7 +28,7 @@ class Draft(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class TransformerSettings:
+class TransformerSettings(Checked):
     """Settings of the planner."""
 
     queue_length: int = setting(6, "Rows of a plan (K), at most the context of the network", low=1, high=1000)
@@ -53,9 +53,6 @@ class TransformerSettings:
     draft_row_cost: float = setting(
         0.05, "Time that a drafted row takes, relative to a pass of the Transformer", low=0.0
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True, slots=True)
