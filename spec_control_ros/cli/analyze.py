@@ -1,7 +1,7 @@
 """`spec-control analyze`: what happened in a bag, or in two."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag_log import BagLog, RobotLog
 from spec_control_ros.analysis.bag_summary import bag_summary
 from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
+from spec_control_ros.cli.bench_options import AnalyzeOptions
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_all, write_text
@@ -21,39 +22,29 @@ from spec_control_ros.core.output import write_all, write_text
 MAX_EPOCHS = 40  # in the terminal's table
 
 
-def analyze(
-    paths: Sequence[Path],
-    namespace: str | None,
-    page: Path | None,
-    json_file: Path | None,
-    csv_folder: Path | None,
-) -> None:
+def analyze(options: AnalyzeOptions) -> None:
     """Report on one bag, or compare two.
 
     Raises:
         SpecControlError: an argument is wrong, or there is nothing of ours to be read.
     """
-    if not 1 <= len(paths) <= 2:
-        raise SettingsError(f"got {len(paths)} bags, expected one, or two to compare")
-    logs = [BagLog(Bag(path)) for path in paths]
-    robots = [log.robot(namespace) for log in logs]
+    if not 1 <= len(options.bags) <= 2:
+        raise SettingsError(f"got {len(options.bags)} bags, expected one, or two to compare")
+    logs = [BagLog(Bag(path)) for path in options.bags]
+    robots = [log.robot(options.namespace) for log in logs]
     reports = [bag_summary(log, robot) for log, robot in zip(logs, robots, strict=True)]
     console = terminal()
     for report in reports:
         _print(report, console)
     if len(reports) == 2:
         _print_comparison(reports, console)
-    _write(reports, robots, page, json_file, csv_folder, console)
+    _write(options, reports, robots, console)
 
 
 def _write(
-    reports: list[dict[str, Any]],
-    robots: list[RobotLog],
-    page: Path | None,
-    json_file: Path | None,
-    csv_folder: Path | None,
-    console: Console,
+    options: AnalyzeOptions, reports: list[dict[str, Any]], robots: list[RobotLog], console: Console
 ) -> None:
+    page, json_file, csv_folder = options.html, options.json, options.csv
     steps: list[Callable[[], list[Path]]] = []
     if json_file is not None:
         report = reports[0] if len(reports) == 1 else {"bags": reports}

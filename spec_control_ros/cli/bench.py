@@ -1,6 +1,5 @@
 """`spec-control bench`: controllers compared on the same model and seeds."""
 
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from rich.console import Console
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.cli.bench_options import BenchOptions
+from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
@@ -43,12 +42,10 @@ from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_di
 INTERRUPTED = 130
 
 
-def bench(options: BenchOptions, grid: Sequence[str] = ()) -> int:
+def bench(options: BenchOptions) -> int:
     """Measure what was not measured before, and report; returns the exit code.
 
-    Args:
-        options: What the user asks for.
-        grid: Settings with their values, all combinations of which are modes as well.
+    All combinations of a sweep's settings are modes as well.
 
     Raises:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
@@ -58,9 +55,10 @@ def bench(options: BenchOptions, grid: Sequence[str] = ()) -> int:
     engine, robot = engine_of(options.on, options.workers), find_robot(options.robot, config)
     folder = find_model(options.model or robot.model)
     refuse_folder(folder.path if options.card else None)
-    report = options.report or Path("results") / f"bench-{file_name(options.robot.removesuffix('.yaml'))}"
+    kind = "sweep" if isinstance(options, SweepOptions) else "bench"
+    report = options.report or Path("results") / f"{kind}-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
-    in_process, through_nodes = _contenders(options, grid, subject, report / "episodes", console)
+    in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
     disturbed = _disturbed(options, subject, report / "episodes", in_process)
     if options.card:
         refuse_card(in_process)
@@ -98,7 +96,7 @@ def bench(options: BenchOptions, grid: Sequence[str] = ()) -> int:
 
 
 def _contenders(
-    options: BenchOptions, grid: Sequence[str], subject: Subject, folder: Path, console: Console
+    options: BenchOptions, subject: Subject, folder: Path, console: Console
 ) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
     """The modes in one process and through the nodes, each one checked before any is run.
 
@@ -109,23 +107,23 @@ def _contenders(
     names = options.modes.split(",") if options.modes else []
     names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
     modes = find_modes(names, config / "modes")
-    modes += grid_modes(grid, folder / "settings") if grid else []
+    modes += grid_modes(options.set, folder / "settings") if isinstance(options, SweepOptions) else []
     seeds = parse_seeds(options.seeds, options.episodes)
     robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()
 
     def prepared(mode: ControlMode) -> BenchmarkRun | None:
         try:
-            (benchmark_run,) = benchmark_runs(subject, [mode], seeds, robot, folder)
-            runner.check(benchmark_run.trials[0])
+            (found,) = benchmark_runs(subject, [mode], seeds, robot, folder)
+            runner.check(found.trials[0])
         except (CheckpointError, SettingsError) as error:
             if options.modes or mode.name == BASELINE:
                 raise
             console.print(f"without {mode.name}: {error}", style="yellow")
             return None
-        return benchmark_run
+        return found
 
-    in_process = [benchmark_run for mode in modes if (benchmark_run := prepared(mode)) is not None]
+    in_process = [found for mode in modes if (found := prepared(mode)) is not None]
     ways = [Backend.ROS] * options.ros + [Backend.REALTIME] * options.realtime
     if ways:
         refuse_for_ros(seeds)
@@ -143,20 +141,13 @@ def _disturbed(
     plant, modes = make_control_plant(subject.task), [c.mode for c in nominal]
     seeds = [trial.seed for trial in nominal[0].trials]
     robot = RobotConfig(share_folder() / "config", options.params, options.robot)
+    given = subject, modes, seeds, robot, folder, Backend.PROCESS
     return [
         run
         for name, sizes in map(parse_disturbance, texts)
         for size in sizes
         if size
-        for run in benchmark_runs(
-            subject,
-            modes,
-            seeds,
-            robot,
-            folder,
-            disturbance=(name, size),
-            faults=disturbance(name, size, plant),
-        )
+        for run in benchmark_runs(*given, (name, size), disturbance(name, size, plant))
     ]
 
 
@@ -164,7 +155,7 @@ def _measure(
     subject: Subject, measured: list[BenchmarkRun], workers: Workers, progress: BenchProgress
 ) -> None:
     by_name = {c.name: c for c in measured}
-    missing = [trial for benchmark_run in measured for trial in benchmark_run.missing]
+    missing = [trial for run in measured for trial in run.missing]
     with closing(workers.run(subject, missing)) as episodes:
         for trial, measurement in episodes:
             by_name[trial.mode].file.add(measurement)
@@ -172,7 +163,7 @@ def _measure(
 
 
 def _measure_through_ros(subject: Subject, measured: list[BenchmarkRun], progress: BenchProgress) -> None:
-    for benchmark_run in measured:
-        if benchmark_run.missing:
-            measure_through_ros(subject, benchmark_run, progress.watch(benchmark_run), progress.console.print)
-            progress.show(benchmark_run)
+    for run in measured:
+        if run.missing:
+            measure_through_ros(subject, run, progress.watch(run), progress.console.print)
+            progress.show(run)

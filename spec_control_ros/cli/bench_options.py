@@ -12,6 +12,7 @@ from spec_control_ros.cli.options import (
     Params,
     Picture,
     QueueLength,
+    RecordedNamespace,
     Robot,
     Seeds,
     Threads,
@@ -21,6 +22,7 @@ from spec_control_ros.cli.options import (
     number,
     option,
     real,
+    writable,
 )
 
 
@@ -57,6 +59,18 @@ class BenchOptions:
     ros: bool = option(False, "Run through the ROS nodes as well, in lockstep", "--ros")
     realtime: bool = option(False, "Run through the ROS nodes, in real time", "--realtime")
     card: bool = option(False, "Write the returns into the model's card", "--card")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOptions(BenchOptions):
+    """Compare all combinations of settings on the same model and seeds; an interrupted sweep continues."""
+
+    set: list[str] = option(
+        ...,
+        "Setting with its values, as planner.queue_length=6,12 or gate.accept=0.05:0.5:10; several options make a grid",
+    )
+    modes: str = option("replan", "Modes in config/modes to run beside the grid, separated by commas")
+    report: Path | None = folder_to_write("Folder for page and results [default: results/sweep-ROBOT]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +134,29 @@ class BenchFleetOptions:
     rounds: int = number(11, "Rounds in which batches and single requests take turns", low=1)
     json: Json = None
     plot: Picture = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeOptions:
+    """Report what happened in a recorded bag, or compare two bags; damaged bags are read as far as possible."""
+
+    bags: list[Path] = argument("Folder of a bag, or its .mcap or .db3 file; give two to compare them")
+    html: Path | None = option(None, "HTML page to write; it opens offline", callback=writable)
+    json: Json = None
+    csv: Path | None = folder_to_write("Folder to write epochs.csv and ticks.csv to")
+    namespace: RecordedNamespace = None
+
+
+@dataclass(frozen=True, slots=True)
+class HilOptions:
+    """Run pass/fail scenarios with injected faults; exit code 0: all passed, 1: a failure, 2: wrong usage."""
+
+    scenarios: list[str] = argument(
+        "Scenario files, folders with scenario files, names of shipped scenarios, or all"
+    )
+    report: Path = option(Path("results/hil"), "Folder for the reports hil.html, hil.json and hil.xml")
+    html: Path | None = option(None, "HTML page to write [default: in the report folder]")
+    json: Path | None = option(None, "JSON file to write [default: in the report folder]")
+    junit: Path | None = option(None, "JUnit XML file to write [default: in the report folder]")
+    namespace: str = option("", "ROS namespace of all nodes, so that several systems share a domain")
+    on: On = "local"

@@ -16,6 +16,7 @@ from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.terminal import given_command, progress, terminal, track
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
@@ -46,20 +47,28 @@ MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
 OPEN = "open"  # the reference: never drops the queue for its mismatch
 
 
-def calibrate(
-    model: str, settings: CalibrationSettings, corrector: str, params: Path | None, robot_name: str = ""
-) -> None:
+def calibrate(options: CalibrateOptions) -> None:
     """Fit thresholds to a model under its robot's configuration, verify them and write them into its card.
 
     Raises:
         SpecControlError: there is no such model, or its episodes tell too little; the card is as it was.
     """
+    if options.regret is not None:
+        _calibrate_by_regret(options, options.regret)
+        return
+    settings = CalibrationSettings(
+        false_alarm_rate=options.false_alarm_rate,
+        correction_rate=options.correction_rate,
+        episodes=min(options.episodes, options.most_episodes),
+        most_episodes=options.most_episodes,
+        held_out=options.held_out,
+    )
     torch.set_num_threads(1)
     started_s, console = time.monotonic(), terminal()
-    folder = find_model(model)
+    folder = find_model(options.model)
     refuse_folder(folder.path)
-    robot = robot_of(folder, robot_name)
-    controller = _controller(robot, corrector, params)
+    robot = robot_of(folder, options.robot)
+    controller = _controller(robot, options)
     world_model, plant = controller.model_and_env(folder, robot.environment)
     operation = CalibrationRollouts(folder, world_model, plant, controller)
     episodes = _gather(operation, settings, folder.path.name, console)
@@ -74,7 +83,7 @@ def calibrate(
         "wall_time_s": round(time.monotonic() - started_s),
         "hardware": hardware_info(),
         "queue_length": controller.planner.queue_length,
-        "corrector": corrector,
+        "corrector": options.corrector,
         "metric": metric.value,  # that the modes were verified with
         "fitted": {
             "seeds": [FIRST_SEED, FIRST_SEED + len(episodes) - 1],
@@ -88,46 +97,30 @@ def calibrate(
     console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}")
 
 
-def calibrate_by_regret(
-    model: str,
-    file: Path,
-    share: float,
-    episodes: int,
-    corrector: str,
-    params: Path | None,
-    robot_name: str = "",
-) -> None:
-    """Choose the thresholds of `gate.mode: regret` and write them into the model's card.
+def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
+    """Choose the thresholds of `gate.mode: regret` from what `spec-control regret` has kept of the episodes.
 
     Candidates come from forked ticks. Each of them is tried on whole episodes; of those that keep enough of the
     return, the one with the fewest plans is taken.
-
-    Args:
-        model: Name of a shipped model, or path of a model's folder; its gate is calibrated.
-        file: What `spec-control regret` has kept of the episodes.
-        share: Largest share of the return of replanning at every tick that may be lost.
-        episodes: Number of episodes that each candidate is tried on.
-        corrector: Name of the corrector, as at `spec-control regret`.
-        params: Parameter file that overrides the robot's.
-        robot_name: Name of the robot; empty: that of the model's task.
 
     Raises:
         SpecControlError: there is no such model or file, it tells too little, or no candidate keeps enough; the card
             is as it was.
     """
     torch.set_num_threads(1)
+    model, share = options.model, options.share
     folder = find_model(model)
     refuse_folder(folder.path)
     if (calibration := folder.calibration()) is None:
         raise SpecControlError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
-    robot = robot_of(folder, robot_name)
-    controller = _controller(robot, corrector, params)
+    robot = robot_of(folder, options.robot)
+    controller = _controller(robot, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
     found = candidates(losses, controller.gate.metric)
     planner = replace(controller.planner, queue_length=len(found[0].replan) - 1)
     controller = replace(controller, planner=planner)
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
-    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + episodes), terminal()
+    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
     replanning, *rows = _tried(operation, calibration, found, seeds, console)
     console.print(_candidates([replanning, *rows]))
     best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
@@ -205,14 +198,14 @@ def _gather(
     return episodes
 
 
-def _controller(robot: Robot, corrector: str, params: Path | None) -> ControllerSettings:
+def _controller(robot: Robot, options: CalibrateOptions) -> ControllerSettings:
     """As the robot is configured.
 
     Raises:
         SettingsError: a file is no parameter file, or there is no such corrector.
     """
-    parameters = merge(robot.parameters(), read_parameters([params] if params else []))
-    return ControllerSettings.of(merge(parameters, {"executor": {"corrector": corrector}}))
+    parameters = merge(robot.parameters(), read_parameters([options.params] if options.params else []))
+    return ControllerSettings.of(merge(parameters, {"executor": {"corrector": options.corrector}}))
 
 
 def _verify(

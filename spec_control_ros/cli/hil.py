@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,20 +21,21 @@ from spec_control_ros.analysis.hil_page import write_hil_page
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
+from spec_control_ros.cli.bench_options import HilOptions
 from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import coloured, terminal
-from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.errors import SettingsError, SpecControlError
+from spec_control_ros.core.output import refuse_file, write_all, write_text
+from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
-from spec_control_ros.evaluation.parallel import Engine, LocalEngine, Workers
+from spec_control_ros.evaluation.parallel import Workers
 from spec_control_ros.ros.monitor import CommandMonitor
 
 PIPED_WIDTH = 120  # characters
-PASSED, FAILED, INTERRUPTED = 0, 1, 130
-ONE_BY_ONE = LocalEngine(1)
+PASSED, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +64,27 @@ class _HilSubject:
         return verdict
 
 
-def hil(
-    names: Sequence[str],
-    html: Path,
-    json_file: Path,
-    junit: Path,
-    namespace: str = "",
-    engine: Engine = ONE_BY_ONE,
-) -> int:
-    """Run scenarios, each on a machine of its own or one after the other, and write the reports; returns the exit code.
+def hil(options: HilOptions) -> int:
+    """Run scenarios, each on a machine of its own or one by one, and write the reports; returns the exit code."""
+    report = options.report
+    html, json_file = options.html or report / "hil.html", options.json or report / "hil.json"
+    junit = options.junit or report / "hil.xml"
+    try:
+        for file in (html, json_file, junit):
+            refuse_file(file, makes_folder=True)
+        return _hil(options, html, json_file, junit)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_USAGE
 
-    Args:
-        names: Names of scenarios, see `find_scenarios`.
-        html: HTML page to write; its folder is made if needed.
-        json_file: JSON file to write.
-        junit: JUnit XML file to write.
-        namespace: ROS namespace of all nodes.
-        engine: Where scenarios run.
 
-    Raises:
-        SettingsError: a scenario is wrong; then none is run.
-    """
+def _hil(options: HilOptions, html: Path, json_file: Path, junit: Path) -> int:
+    engine = engine_of(options.on, 1)
     config = share_folder() / "config"
-    scenarios = [read_scenario(path, config) for path in find_scenarios(names, config)]
+    scenarios = [read_scenario(path, config) for path in find_scenarios(options.scenarios, config)]
     console, found = _console(), list[tuple[int, ScenarioVerdict]]()
     workers = Workers(engine, console.print)
-    subject = _HilSubject(namespace, is_watched=not engine.shards(len(scenarios)))
+    subject = _HilSubject(options.namespace, is_watched=not engine.shards(len(scenarios)))
     try:
         with closing(workers.run(subject, scenarios)) as ended:
             for number, (scenario, verdict) in enumerate(ended, start=1):

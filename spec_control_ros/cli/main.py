@@ -12,35 +12,34 @@ import typer
 from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
 from spec_control_ros.cli.bench_options import (
+    AnalyzeOptions,
     BenchDraftsOptions,
     BenchFleetOptions,
     BenchOptions,
+    HilOptions,
     RegretOptions,
+    SweepOptions,
 )
-from spec_control_ros.cli.model_options import CollectOptions, ConvertOptions, DistillOptions
+from spec_control_ros.cli.model_options import (
+    CalibrateOptions,
+    CollectOptions,
+    ConvertOptions,
+    DistillOptions,
+)
 from spec_control_ros.cli.options import (
     LARGEST,
     Bag,
-    Corrector,
-    Csv,
-    DrivenRobot,
     Json,
     Mode,
-    Model,
-    On,
-    Params,
     RecordedNamespace,
     Robot,
-    Seeds,
-    Workers,
     command_signature,
-    finite,
 )
 from spec_control_ros.cli.publish_options import PublishOptions
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.train_options import TrainOptions, TrainTransformerOptions
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.core.output import PICTURES, file_name, refuse_file, refuse_folder
+from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 app = typer.Typer(
     rich_markup_mode=None,  # words in square brackets are words
@@ -70,8 +69,11 @@ def _options(
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
 
 
-def _add(options: type, module: str) -> None:
-    """Add the command of a module: a dataclass's fields are its options, and the class's docstring is its help."""
+def _add(options: type, module: str, name: str = "") -> None:
+    """Add the command of a module: a dataclass's fields are its options, and the class's docstring is its help.
+
+    It is named like the module where it has no name of its own.
+    """
 
     def command(**given: Any) -> None:
         run = getattr(import_module(f"spec_control_ros.cli.{module}"), module)
@@ -79,7 +81,7 @@ def _add(options: type, module: str) -> None:
 
     command.__signature__ = command_signature(options)  # type: ignore[attr-defined]
     command.__doc__ = options.__doc__
-    app.command(module.replace("_", "-"))(command)
+    app.command(name or module.replace("_", "-"))(command)
 
 
 _add(RunOptions, "run")
@@ -138,118 +140,13 @@ _add(TrainTransformerOptions, "train_transformer")
 _add(DistillOptions, "distill")
 
 
-@app.command()
-def calibrate(
-    model: Annotated[str, typer.Argument(help="Shipped model, such as walker-walk, or model folder")],
-    false_alarm_rate: Annotated[
-        float,
-        typer.Option(help="Fraction of nominal ticks at which the queue may be dropped", callback=finite),
-    ] = 0.01,
-    correction_rate: Annotated[
-        float, typer.Option(help="Fraction of nominal ticks to correct", callback=finite)
-    ] = 0.99,
-    episodes: Annotated[
-        int,
-        typer.Option(
-            help="Smallest number of episodes to fit the thresholds to; runs more if they are needed",
-            min=2,
-            max=LARGEST,
-        ),
-    ] = 24,
-    most_episodes: Annotated[
-        int, typer.Option(help="Number of episodes after which it gives up", min=2, max=LARGEST)
-    ] = 400,
-    held_out: Annotated[
-        int, typer.Option(help="Number of episodes to verify each mode on", min=1, max=LARGEST)
-    ] = 10,
-    corrector: Corrector = "auto",
-    params: Params = None,
-    regret: Annotated[
-        Path | None,
-        typer.Option(
-            help="regret.jsonl of `spec-control regret`: fit the thresholds of gate.mode regret to it, and no others"
-        ),
-    ] = None,
-    share: Annotated[
-        float,
-        typer.Option(
-            help="With --regret: share of the return that may be lost", min=0.0, max=1.0, callback=finite
-        ),
-    ] = 0.01,
-    robot: DrivenRobot = "",
-) -> None:
-    """Fit the thresholds of the gate for a given rate of false alarms, and write them into the model's card."""
-    from spec_control_ros.cli.calibrate import calibrate as calibrate_gate
-    from spec_control_ros.cli.calibrate import calibrate_by_regret
-    from spec_control_ros.training.gate_calibrator import CalibrationSettings
-
-    if regret is not None:
-        calibrate_by_regret(model, regret, share, held_out, corrector, params, robot)
-        return
-    settings = CalibrationSettings(
-        false_alarm_rate=false_alarm_rate,
-        correction_rate=correction_rate,
-        episodes=min(episodes, most_episodes),
-        most_episodes=most_episodes,
-        held_out=held_out,
-    )
-    calibrate_gate(model, settings, corrector, params, robot)
+_add(CalibrateOptions, "calibrate")
 
 
 _add(BenchOptions, "bench")
 
 
-@app.command()
-def sweep(
-    robot: Robot,
-    set: Annotated[
-        list[str],
-        typer.Option(
-            help="Setting with its values, as planner.queue_length=6,12 or gate.accept=0.05:0.5:10; several options "
-            "make a grid"
-        ),
-    ],
-    model: Model = "",
-    episodes: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of episodes of each combination [default: one for each seed, or 20]",
-            min=1,
-            max=LARGEST,
-        ),
-    ] = None,
-    seeds: Seeds = "",
-    modes: Annotated[
-        str, typer.Option(help="Modes in config/modes to run beside the grid, separated by commas")
-    ] = "replan",
-    params: Params = None,
-    workers: Workers = 0,
-    on: On = "local",
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for page and results [default: results/sweep-ROBOT]")
-    ] = None,
-    json: Json = None,
-    csv: Csv = None,
-) -> None:
-    """Compare all combinations of settings on the same model and seeds; an interrupted sweep continues."""
-    report = report or Path("results") / f"sweep-{file_name(robot.removesuffix('.yaml'))}"
-    refuse_folder(report)
-    from spec_control_ros.cli.bench import bench as run_benchmark
-
-    options = BenchOptions(
-        robot=robot,
-        model=model,
-        episodes=episodes,
-        seeds=seeds,
-        modes=modes,
-        params=params,
-        workers=workers,
-        on=on,
-        report=report,
-        json=json,
-        csv=csv,
-    )
-    raise typer.Exit(run_benchmark(options, tuple(set)))
+_add(SweepOptions, "bench", "sweep")
 
 
 _add(BenchDraftsOptions, "bench_drafts")
@@ -258,67 +155,13 @@ _add(BenchDraftsOptions, "bench_drafts")
 _add(RegretOptions, "regret")
 
 
-@app.command()
-def analyze(
-    bags: Annotated[
-        list[Path],
-        typer.Argument(help="Folder of a bag, or its .mcap or .db3 file; give two to compare them"),
-    ],
-    html: Annotated[Path | None, typer.Option(help="HTML page to write; it opens offline")] = None,
-    json: Json = None,
-    csv: Annotated[Path | None, typer.Option(help="Folder to write epochs.csv and ticks.csv to")] = None,
-    namespace: RecordedNamespace = None,
-) -> None:
-    """Report what happened in a recorded bag, or compare two bags; damaged bags are read as far as possible."""
-    refuse_file(html)
-    refuse_folder(csv)
-    from spec_control_ros.cli.analyze import analyze as analyze_bags
-
-    analyze_bags(bags, namespace, html, json, csv)
+_add(AnalyzeOptions, "analyze")
 
 
 _add(BenchFleetOptions, "bench_fleet")
 
 
-@app.command()
-def hil(
-    scenarios: Annotated[
-        list[str],
-        typer.Argument(
-            help="Scenario files, folders with scenario files, names of shipped scenarios, or all"
-        ),
-    ],
-    report: Annotated[
-        Path, typer.Option(help="Folder for the reports hil.html, hil.json and hil.xml")
-    ] = Path("results/hil"),
-    html: Annotated[
-        Path | None, typer.Option(help="HTML page to write [default: in the report folder]")
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(help="JSON file to write [default: in the report folder]")
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(help="JUnit XML file to write [default: in the report folder]")
-    ] = None,
-    namespace: Annotated[
-        str, typer.Option(help="ROS namespace of all nodes, so that several systems share a domain")
-    ] = "",
-    on: On = "local",
-) -> None:
-    """Run pass/fail scenarios with injected faults; exit code 0: all passed, 1: a failure, 2: wrong usage."""
-    from spec_control_ros.cli.hil import hil as run_scenarios
-    from spec_control_ros.core.errors import SettingsError
-    from spec_control_ros.evaluation.cluster import engine_of
-
-    html, json, junit = html or report / "hil.html", json or report / "hil.json", junit or report / "hil.xml"
-    try:
-        for file in (html, json, junit):
-            refuse_file(file, makes_folder=True)
-        code = run_scenarios(scenarios, html, json, junit, namespace, engine_of(on, 1))
-    except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
-    raise typer.Exit(code)
+_add(HilOptions, "hil")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

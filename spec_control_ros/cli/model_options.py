@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_control_ros.cli.options import (
+    Corrector,
     DrivenRobot,
     Json,
     Model,
@@ -92,3 +93,25 @@ class DistillOptions:
         "Train the student alone, on episodes with the correctors that the model has, and later on its own",
         "--student-only",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """Fit the thresholds of the gate for a given rate of false alarms, and write them into the model's card."""
+
+    model: str = argument("Shipped model, such as walker-walk, or model folder")
+    false_alarm_rate: float = real(0.01, "Fraction of nominal ticks at which the queue may be dropped")
+    correction_rate: float = real(0.99, "Fraction of nominal ticks to correct")
+    episodes: int = number(
+        24, "Smallest number of episodes to fit the thresholds to; runs more if they are needed", low=2
+    )
+    most_episodes: int = number(400, "Number of episodes after which it gives up", low=2)
+    held_out: int = number(10, "Number of episodes to verify each mode on", low=1)
+    corrector: Corrector = "auto"
+    params: Params = None
+    regret: Path | None = option(
+        None,
+        "regret.jsonl of `spec-control regret`: fit the thresholds of gate.mode regret to it, and no others",
+    )
+    share: float = real(0.01, "With --regret: share of the return that may be lost", low=0.0, high=1.0)
+    robot: DrivenRobot = ""

@@ -42,7 +42,8 @@ def real(default: float | None, help: str, *, low: float | None = None, high: fl
     return option(default, help, min=low, max=high, callback=finite)
 
 
-def _writable(file: Path | None) -> Path | None:
+def writable(file: Path | None) -> Path | None:
+    """A file that can be written; one that cannot is refused at once."""
     refuse_file(file)
     return file
 
@@ -97,7 +98,7 @@ RecordedNamespace = Annotated[
 Workers = Annotated[
     int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
 ]
-Csv = Annotated[Path | None, typer.Option(help="CSV file to write", callback=_writable)]
+Csv = Annotated[Path | None, typer.Option(help="CSV file to write", callback=writable)]
 Threads = Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)]
 Picture = Annotated[Path | None, typer.Option(help="PNG file for the picture", callback=_drawable)]
 On = Annotated[
@@ -112,4 +113,4 @@ PlantProcesses = Annotated[
         help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
     ),
 ]
-Json = Annotated[Path | None, typer.Option(help="JSON file to write", callback=_writable)]
+Json = Annotated[Path | None, typer.Option(help="JSON file to write", callback=writable)]

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from spec_control_ros.cli.calibrate import calibrate
+from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode
 from spec_control_ros.sim.environment import make_control_plant
-from spec_control_ros.training.gate_calibrator import CalibrationSettings
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
 TASK = "cup-catch"
-WANTED = CalibrationSettings(false_alarm_rate=0.25, correction_rate=0.9, episodes=4, held_out=1)
+WANTED = {"false_alarm_rate": 0.25, "correction_rate": 0.9, "episodes": 4, "held_out": 1}
 PARAMETERS = """
 planner:
   ros__parameters:
@@ -55,7 +55,7 @@ def test_thresholds_and_how_they_came_about_are_added_to_the_card(
     folder: Path, params: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = card(folder)
-    calibrate(str(folder), WANTED, "none", params)
+    calibrate(CalibrateOptions(model=str(folder), corrector="none", params=params, **WANTED))
     assert (folder / WEIGHTS).with_suffix(".json").is_symlink()
     after = card(folder)
     gate = after.pop("gate")
@@ -76,23 +76,25 @@ def test_thresholds_and_how_they_came_about_are_added_to_the_card(
 
 def test_card_stays_as_it_was_when_there_is_too_little_data(folder: Path, params: Path) -> None:
     before = card(folder)
-    settings = CalibrationSettings(false_alarm_rate=0.001, episodes=2, most_episodes=2)
+    wanted = {"false_alarm_rate": 0.001, "episodes": 2, "most_episodes": 2}
     with pytest.raises(SpecControlError, match=r"2 episodes give \d+ nominal ticks .* give a larger"):
-        calibrate(str(folder), settings, "none", params)
+        calibrate(CalibrateOptions(model=str(folder), corrector="none", params=params, **wanted))
     assert card(folder) == before
 
 
 def test_wrong_arguments_are_refused_at_once(folder: Path, params: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="model: got 'nowhere'"):
-        calibrate("nowhere", WANTED, "none", params)
+        calibrate(CalibrateOptions(model="nowhere", corrector="none", params=params, **WANTED))
     with pytest.raises(SettingsError, match="corrector: got 'oracle', expected one of"):
-        calibrate(str(folder), WANTED, "oracle", params)
+        calibrate(CalibrateOptions(model=str(folder), corrector="oracle", params=params, **WANTED))
     with pytest.raises(SettingsError, match="cannot be read"):
-        calibrate(str(folder), WANTED, "none", tmp_path / "nowhere.yaml")
+        calibrate(
+            CalibrateOptions(model=str(folder), corrector="none", params=tmp_path / "nowhere.yaml", **WANTED)
+        )
 
 
 def test_model_of_no_task_is_refused(folder: Path, params: Path) -> None:
     file = (folder / WEIGHTS).with_suffix(".json")
     file.write_text(json.dumps({k: v for k, v in card(folder).items() if k != "task"}))
     with pytest.raises(CheckpointError, match="its card names no task"):
-        calibrate(str(folder), WANTED, "none", params)
+        calibrate(CalibrateOptions(model=str(folder), corrector="none", params=params, **WANTED))

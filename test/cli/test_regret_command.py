@@ -9,7 +9,8 @@ from distilled_model import LATENT, model
 
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.cli.bench_options import RegretOptions
-from spec_control_ros.cli.calibrate import calibrate_by_regret, cheapest
+from spec_control_ros.cli.calibrate import calibrate, cheapest
+from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.regret import regret
 from spec_control_ros.core.errors import BenchmarkError, SettingsError, SpecControlError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
@@ -100,7 +101,16 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions
     forked = tmp_path / "report" / "regret.jsonl"
 
     def chosen(share: float = 0.01) -> None:
-        calibrate_by_regret(options.model, forked, share, 2, "auto", options.params, "cartpole-balance")
+        calibrate(
+            CalibrateOptions(
+                model=options.model,
+                regret=forked,
+                share=share,
+                held_out=2,
+                params=options.params,
+                robot="cartpole-balance",
+            )
+        )
 
     with pytest.raises(SpecControlError, match="is not calibrated"):
         chosen()
