@@ -1,5 +1,6 @@
 """One planner process for several robots, with the test in the place of their executors."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,21 @@ class Robot:
             return [plan for plan in self.plans if (plan.epoch, plan.start_tick) == (epoch, tick)]
 
         self.probe.until(found, f"{self.name}: no plan for tick {tick} of epoch {epoch}")
-        return found()[-1]
+        return found()[0]
+
+    def ask_until_planned(self, epoch: int, tick: int) -> msg.Plan:
+        """The first plan for that tick, asked for again every second, as an executor does: requests may be lost."""
+        asked_s = time.monotonic()
+
+        def is_planned() -> bool:
+            nonlocal asked_s
+            if time.monotonic() > asked_s + 1.0:
+                asked_s = time.monotonic()
+                self.send(tick, epoch)
+            return any((plan.epoch, plan.start_tick) == (epoch, tick) for plan in self.plans)
+
+        self.probe.until(is_planned, f"{self.name}: no plan for tick {tick} of epoch {epoch}")
+        return self.plan(epoch, tick)
 
 
 class Served:
@@ -55,9 +70,11 @@ class Served:
         self.robots = {name: Robot(probe, name) for name in ("left", "right", "third")}
         self.diagnostics = probe.hear_diagnostics("planner")
 
-    def counted(self, name: str) -> int:
-        """A count of the newest diagnostics."""
-        return self.probe.count(self.diagnostics, name)
+    def counted(self, *names: str) -> list[int]:
+        """Counts of the next diagnostics."""
+        self.probe.count(self.diagnostics, names[0])
+        values = {value.key: value.value for value in self.diagnostics[-1].values}
+        return [int(values.get(name, "0")) for name in names]
 
 
 def observation(tick: int, size: int = OBS) -> np.ndarray:
@@ -109,7 +126,7 @@ def test_each_robot_gets_the_very_plans_of_a_planner_of_its_own(
     assert "one request at a time" not in served.process.text, "batches change no bit here"
 
 
-@pytest.mark.parametrize("what", ["flood", "rubbish"])
+@pytest.mark.parametrize("what", ["flood", "anything"])
 def test_a_hostile_robot_costs_the_others_nothing(
     served: Served, alone: dict[str, TDMPC2Planner], what: str
 ) -> None:
@@ -117,17 +134,39 @@ def test_a_hostile_robot_costs_the_others_nothing(
     epoch, rng = 10 + len(what), np.random.default_rng(0)
     for tick in range(3):
         for i in range(100):
-            fields = rubbish(rng) if what == "rubbish" else {"deadline": 0.001}
+            fields = anything(rng) if what == "anything" else {"deadline": 0.001}
             left.send(**({"tick": 1000 * tick + i, "epoch": 99} | fields))
         right.send(tick, epoch)
         got = right.plan(epoch, tick)
         own = alone["right"].plan(PlanRequest(epoch, tick, tick, Reason.EMPTY, observation(tick)))
         assert np.array_equal(np.asarray(got.actions), own.actions.ravel())
     assert served.process.popen.poll() is None
-    assert served.counted("right.published") >= 3
-    assert served.counted("right.refused") == 0
-    if what == "rubbish":
-        assert served.counted("left.refused") + served.counted("left.failed") > 0
+    published, refused, *of_left = served.counted(
+        "right.published", "right.refused", "left.refused", "left.failed"
+    )
+    assert published >= 3
+    assert refused == 0
+    assert all(of_left) or what != "anything"
+
+
+def test_unsound_requests_to_the_service_of_another_robot_delay_its_plans_and_change_none(
+    served: Served, alone: dict[str, TDMPC2Planner]
+) -> None:
+    right, rng = served.robots["right"], np.random.default_rng(0)
+    with Probe() as attacker:
+        other = Robot(attacker, "right")
+        attacker.until(other.client.service_is_ready)
+        for tick in range(3):
+            epoch = 30 + tick  # a plan that is made twice changes no later one
+            right.send(tick, epoch)
+            for _ in range(100):
+                other.send(**({"tick": 5} | unsound(rng)))
+            got = right.ask_until_planned(epoch, tick)
+            own = alone["right"].plan(PlanRequest(epoch, tick, tick, Reason.EMPTY, observation(tick)))
+            assert np.array_equal(np.asarray(got.actions), own.actions.ravel())
+    refused, failed = served.counted("right.refused", "right.failed")
+    assert refused > 0
+    assert failed == 0
 
 
 def rubbish(rng: np.random.Generator) -> dict[str, Any]:
@@ -142,6 +181,26 @@ def rubbish(rng: np.random.Generator) -> dict[str, Any]:
         "latent": to_floats(values[: LATENT * int(rng.integers(2))]),
         "deadline": float(rng.choice([0.0, 1.0, -1.0, np.nan, np.inf])),
     }
+
+
+def anything(rng: np.random.Generator) -> dict[str, Any]:
+    """What a broken robot may send to its own service."""
+    end, huge = 2**32 - 1, to_floats(np.full(OBS, 3e38))
+    ahead = {"observation": to_floats([]), "latent": to_floats(np.zeros(LATENT)), "start_tick": end}
+    kinds = [
+        rubbish(rng),
+        {"epoch": int(rng.integers(3))},
+        {"epoch": end, "tick": end},
+        ahead,
+        {"observation": huge},
+    ]
+    return kinds[int(rng.integers(len(kinds)))]
+
+
+def unsound(rng: np.random.Generator) -> dict[str, Any]:
+    """What is refused, whatever else a request holds."""
+    wrong = {"observation": to_floats(np.full(OBS, np.nan))}, {"deadline": -1.0}, {"reason": 200}
+    return rubbish(rng) | {"latent": to_floats([])} | wrong[int(rng.integers(3))]
 
 
 def test_a_robot_that_vanishes_costs_the_others_nothing(served: Served) -> None:
