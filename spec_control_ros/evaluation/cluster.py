@@ -19,6 +19,7 @@ SLURM_FOLDER = Path("results/slurm")  # of jobs and their logs; all machines see
 SLURM_JOBS = 16  # at a time
 SHARDS = 4  # for each of them, so that fast machines do more
 SLURM_MINUTES = 60  # for a shard; the variable SBATCH_TIMELIMIT wins
+TOKEN = "Where the cluster asks for a token, set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the token's file"
 
 
 def engine_of(on: str, workers: int) -> Engine:
@@ -78,12 +79,13 @@ class RayEngine:
             BenchmarkError: the cluster cannot be reached or started.
         """
         ray, own = _required("ray"), {"num_cpus": self.workers} if self.workers else {}
+        refused = _required("ray.exceptions").AuthenticationError
         with tempfile.TemporaryDirectory() as folder:
             travelling = _packed(subject, Path(folder))
             try:
                 ray.init(self.address, runtime_env={"working_dir": folder}, log_to_driver=False, **own)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise BenchmarkError(f"on: Ray cannot be used: {error}") from None
+            except (ConnectionError, ValueError, RuntimeError, refused) as error:
+                raise BenchmarkError(f"on: Ray cannot be used: {error}. {TOKEN}") from None
             try:
                 needs = {
                     "num_cpus": _cpus(subject, ray.nodes()),
