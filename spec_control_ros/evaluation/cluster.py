@@ -19,7 +19,9 @@ SLURM_FOLDER = Path("results/slurm")  # of jobs and their logs; all machines see
 SLURM_JOBS = 16  # at a time
 SHARDS = 4  # for each of them, so that fast machines do more
 SLURM_MINUTES = 60  # for a shard; the variable SBATCH_TIMELIMIT wins
-TOKEN = "Where the cluster asks for a token, set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the token's file"
+TOKEN = (
+    "Where the cluster asks for a token, set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the token's file"
+)
 
 
 def engine_of(on: str, workers: int) -> Engine:
