@@ -27,7 +27,7 @@ config = ACTConfig(
         "observation.state": PolicyFeature(FeatureType.STATE, (14,)),
         "observation.environment_state": PolicyFeature(FeatureType.ENV, (24,)),
     },
-    output_features={"action": PolicyFeature(FeatureType.ACTION, (6,))},
+    output_features={"action": PolicyFeature(FeatureType.ACTION, (6 + 24,))},
     normalization_mapping=dict.fromkeys(("STATE", "ENV", "ACTION"), NormalizationMode.IDENTITY),
     chunk_size=24, n_action_steps=24, dim_model=32, n_heads=2, dim_feedforward=32, n_encoder_layers=1,
     use_vae=False, device="cpu", push_to_hub=False,
@@ -55,5 +55,5 @@ def test_served_policy_plans_chunks(python: str, domain: int, tmp_path: Path, pr
     with Background([*words, "-p", f"model:={model}"], tmp_path / "log", {"HOME": str(tmp_path)}) as process:
         client, _, plan = first_plan(probe, process, 24)
         wrong = probe.call(client, Replan.Request(epoch=1, observation=[0.1] * 7, reason=int(Reason.EMPTY)))
-    assert (plan.start_tick, plan.actions.shape, plan.predicts) == (4, (24, 6), False)
+    assert (plan.start_tick, plan.actions.shape, plan.latents.shape) == (4, (24, 6), (25, 24))
     assert "got an observation of 7 values, expected 24" in wrong.message
