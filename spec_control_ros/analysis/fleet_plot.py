@@ -8,14 +8,7 @@ from spec_control_ros.analysis.picture import new_figure, save
 
 
 def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path) -> Path:
-    """Write the times from request to plan over the number of robots as a PNG file; returns it.
-
-    Args:
-        rows: Rows of the benchmark.
-        limit_s: Time that plans may take at most, drawn as a line.
-        title: Title of the picture.
-        file: File to write.
-    """
+    """Write the times from request to plan over the number of robots as a PNG file; returns it."""
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
     robots = [int(row["robots"]) for row in rows]

@@ -16,16 +16,7 @@ def plot_sweep(
     recorded_plans: int,
     path: Path,
 ) -> None:
-    """Write a PNG with planning inferences and decision agreement against the values of a setting.
-
-    Args:
-        name: Name of the setting.
-        values: Values of the setting, as text.
-        plans: Planning inferences at each value.
-        agreement: Fraction of the ticks with the recorded decision, at each value.
-        recorded_plans: Planning inferences of the recorded run.
-        path: File to write.
-    """
+    """Write a PNG with planning inferences and decision agreement against the values of a setting."""
     x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
     figure = new_figure(9.0, 5.0)
     plans_axis = figure.subplots()

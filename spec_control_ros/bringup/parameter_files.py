@@ -164,11 +164,6 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def flat(values: Mapping[str, Any], prefix: str = "", where: str = "") -> dict[str, Any]:
     """Nested mappings as dotted names.
 
-    Args:
-        values: The mappings.
-        prefix: Prefix of the names.
-        where: Place of the values, for messages.
-
     Raises:
         SettingsError: a name is there twice, dotted and nested: one of the values would be lost without a word.
     """

@@ -258,12 +258,7 @@ def absolute_topics(names: Iterable[str], values: Mapping[str, str]) -> list[str
 
 
 def heard(system: Sequence[Process], *listeners: str) -> list[Process]:
-    """The processes such that a run begins once those who are to hear all of it do: its own listeners, and others.
-
-    Args:
-        system: The processes.
-        listeners: Names of further nodes.
-    """
+    """The processes such that a run begins once those who are to hear all of it do: its own listeners, and others."""
     own = [process.executable for process in system if process.executable in LISTENERS]
     names: dict[str, str | int | bool] = {"listeners": " ".join([*listeners, *own])}
     return [

@@ -65,14 +65,6 @@ class ChunkPolicy(Protocol):
 class ChunkPlanner:
     """Plans by a chunk policy; its plans predict observations if the policy does, else nothing.
 
-    Args:
-        name: Name of the model.
-        contract: Contract with the policy.
-        policy: The policy.
-        period_s: Control period.
-        settings: Settings of the planner.
-        clock: Clock in seconds, by which plans are timed.
-
     Raises:
         MisfitError: the policy's features, actions or chunks are not those of the contract.
     """

@@ -7,11 +7,7 @@ from spec_control_ros.core.decision import Reason
 
 
 class FaultLatch:
-    """Latches a fault; a series of bad observations is one.
-
-    Args:
-        bad_observations: Number of bad observations in a row that latch the fault.
-    """
+    """Latches a fault; a series of bad observations is one."""
 
     def __init__(self, bad_observations: int):
         self._bad_observations = bad_observations

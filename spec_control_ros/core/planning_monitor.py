@@ -6,11 +6,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 
 
 class PlanningMonitor:
-    """Counts planning times, and those beyond the planner's objective.
-
-    Args:
-        objective_s: Time that a plan may take at most.
-    """
+    """Counts planning times, and those beyond the planner's objective."""
 
     def __init__(self, objective_s: float):
         self._objective_s = objective_s

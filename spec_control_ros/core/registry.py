@@ -15,12 +15,6 @@ def offered(group: str) -> dict[str, EntryPoint]:
 def find(group: str, name: str, what: str, *words: str) -> Any:
     """What an installed package offers in a group under a name.
 
-    Args:
-        group: Group of entry points.
-        name: Name in the group.
-        what: What is looked for, for messages.
-        words: Words that are allowed as well, for messages.
-
     Raises:
         SettingsError: nobody offers it, or it cannot be imported.
     """

@@ -52,13 +52,7 @@ class Window:
 
 
 class Chance:
-    """Draws, tick by tick, whether a window's fault is there; the same seed draws the same.
-
-    Args:
-        window: The window that it keeps to.
-        period_s: Duration of a tick.
-        seed: Seed of the draws.
-    """
+    """Draws, tick by tick, whether a window's fault is there; the same seed draws the same."""
 
     def __init__(self, window: Window, period_s: float, seed: str):
         self._window, self._period_s = window, period_s

@@ -30,14 +30,7 @@ class FleetLoad:
 
 
 class SyntheticRobots:
-    """Robots in simulated time, which goes on by what plans really take; what nobody waits for takes no time.
-
-    Args:
-        fleet: Planner of the robots.
-        robots: Names of the robots.
-        load: How they ask.
-        clock: Clock in seconds that planning times are read from.
-    """
+    """Robots in simulated time, which goes on by what plans really take; what nobody waits for takes no time."""
 
     def __init__(
         self, fleet: Fleet, robots: Sequence[str], load: FleetLoad, clock: Clock = time.perf_counter

@@ -82,12 +82,7 @@ class Engine(Protocol):
 
 
 class Workers:
-    """Runs trials, those whose worker died again, and counts the processors that they ran on.
-
-    Args:
-        engine: Where trials run.
-        say: Called with messages that the user should see at once.
-    """
+    """Runs trials, those whose worker died again, and counts the processors that they ran on."""
 
     def __init__(self, engine: Engine, say: Callable[[str], None]):
         self._engine, self._say = engine, say

@@ -9,11 +9,7 @@ QUIET_S = 5.0  # before the first word about it, and between two
 
 
 class Timeout:
-    """How long a node has been waiting for something.
-
-    Args:
-        node: Node to end when the time-out has passed.
-    """
+    """How long a node has been waiting for something."""
 
     def __init__(self, node: ProcessNode):
         self._node = node

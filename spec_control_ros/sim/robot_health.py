@@ -14,14 +14,7 @@ def sensor_faults(sensors: Sensors, now_s: float) -> str:
 
 
 def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str, ...], now_s: float) -> str:
-    """Why the robot has the safe command; empty while it has not.
-
-    Args:
-        bridge: Bridge of the robot.
-        missing: Nodes of the controller that no longer listen.
-        rivals: Other nodes that send commands to the controller.
-        now_s: Time on the clock of the sensors.
-    """
+    """Why the robot has the safe command; empty while it has not."""
     whys = {
         Stop.CONTROLLER: f"the controller does not listen: {', '.join(missing) or 'there is none'}",
         Stop.RIVAL: f"others command the controller as well: {', '.join(rivals)}",

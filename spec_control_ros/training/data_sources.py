@@ -174,15 +174,7 @@ def drivers(
     generator: torch.Generator,
     rng: np.random.Generator,
 ) -> tuple[MixedPolicy, MixedPolicy]:
-    """Who drives the plants until the first update, and after it.
-
-    Args:
-        settings: Settings of the run.
-        model: World model in training.
-        expert: Expert to imitate, if any.
-        generator: Generator of the model's actions, on its device.
-        rng: Random numbers of other actions.
-    """
+    """Who drives the plants until the first update, and after it."""
     own = settings.collection
     prior_plants = own.plants - own.planner_plants - own.expert_plants
     parts: list[tuple[str, int, CollectionPolicy]] = [

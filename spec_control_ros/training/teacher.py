@@ -17,13 +17,6 @@ class Teacher:
 
     A sampled elite would be a noisy target. Where values are flat, so is the mean of one search: several draws of its
     noise are averaged.
-
-    Args:
-        model: World model in inference mode.
-        settings: Settings of the search.
-        draws: Number of searches from every latent.
-        task: Index of the task in a multi-task model.
-        precision: Precision of the search's matrix products.
     """
 
     def __init__(

@@ -214,9 +214,6 @@ class ModelFolder:
     def parts(self, model: WorldModel) -> ExecutorParts:
         """What an executor takes from this folder.
 
-        Args:
-            model: The folder's model, on the CPU.
-
         Raises:
             CheckpointError: a card cannot be read.
         """

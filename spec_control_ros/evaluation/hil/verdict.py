@@ -63,15 +63,7 @@ def judge(
     error: SpecControlError | None = None,
     wall_s: float = 0.0,
 ) -> ScenarioVerdict:
-    """Hold what was heard of a run against the scenario's limits.
-
-    Args:
-        scenario: Scenario that was run.
-        trace: Messages that were received.
-        restarts: Number of restarts of the planner.
-        error: Error that ended the run, if there was one.
-        wall_s: Duration of the run, in seconds of wall-clock time.
-    """
+    """Hold what was heard of a run against the scenario's limits."""
     objections = [] if error is None else [str(error)]
     if not trace.traces:
         return ScenarioVerdict(scenario, None, (*objections, "not a single episode was begun"), wall_s=wall_s)

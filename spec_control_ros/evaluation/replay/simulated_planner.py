@@ -36,11 +36,7 @@ class Delays:
 
 
 class RememberingPlanner:
-    """Plans nothing twice: one replay after the other asks for much the same.
-
-    Args:
-        make: Function that makes the planner, once a plan is needed.
-    """
+    """Plans nothing twice: one replay after the other asks for much the same."""
 
     def __init__(self, make: Callable[[], Planner]):
         self._make = make
