@@ -14,9 +14,8 @@ from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import Policy, TickModel
 from spec_control_ros.world_model.card import folder_card
 
-STUDENT = (
-    "policy_student.npz"  # a small policy that imitates the chunk policy's first action, if there is one
-)
+# A small policy that imitates the chunk policy's first action, if there is one
+STUDENT = "policy_student.npz"
 
 LoadPolicy = Callable[[Path, PlannerResources], ChunkPolicy]
 

@@ -63,9 +63,8 @@ class Decision:
     plan_id: int  # 0: none
     plan_age_s: float  # since the observation that the plan was made from
     planning_inferences: int  # plans received in this epoch
-    waited_inferences: (
-        int  # of these, the ones that a tick could not do without, whether they came in time or not
-    )
+    # Of these, the ones that a tick could not do without, whether they came in time or not
+    waited_inferences: int
     missed_ticks: int  # ticks of this epoch whose observation never came
     dropped: int  # messages refused since the epoch began
     limited_ticks: int  # commands of this epoch that range or rate have cut

@@ -22,9 +22,8 @@ class PrefetchFrom(str, Enum):
     """The state that a plan is made from ahead of time."""
 
     FORESEEN = "foreseen"  # what the queued rows are going to lead to, where the plan takes over
-    OBSERVED = (
-        "observed"  # that of the newest observation; the plan begins there, and its first rows come too late
-    )
+    # That of the newest observation; the plan begins there, and its first rows come too late
+    OBSERVED = "observed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from spec_control_ros.sim.plant import JointStates
 
-LARGEST = (
-    1e6  # of any position or velocity: far beyond a robot, far below where MuJoCo takes a state for diverged
-)
+# Of any position or velocity: far beyond a robot, far below where MuJoCo takes a state for diverged
+LARGEST = 1e6
 
 
 @dataclass(frozen=True, slots=True)

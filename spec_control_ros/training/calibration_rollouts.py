@@ -25,9 +25,8 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 from spec_control_ros.world_model.two_hot import expected_value
 
-LEAST_OF_MEDIAN = (
-    0.9  # an episode that returns less of the median return was not nominal: the robot fell, say
-)
+# An episode that returns less of the median return was not nominal: the robot fell, say
+LEAST_OF_MEDIAN = 0.9
 VALUE_BATCH = 4096
 
 

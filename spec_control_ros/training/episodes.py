@@ -55,9 +55,8 @@ class Batch:
     obs: Tensor  # (horizon + 1, batch, obs)
     action: Tensor  # (horizon, batch, action)
     reward: Tensor  # (horizon, batch)
-    is_over: (
-        Tensor  # (horizon, batch), float32: 1 where nothing comes after the tick, because the task has ended
-    )
+    # (horizon, batch), float32: 1 where nothing comes after the tick, because the task has ended
+    is_over: Tensor
 
     @classmethod
     def joined(cls, parts: Sequence["Batch"]) -> "Batch":

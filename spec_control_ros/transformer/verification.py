@@ -15,9 +15,8 @@ class Rule(str, Enum):
     """When a drafted action is accepted."""
 
     NONE = "none"  # there are no drafts: the large model decodes one row at a time
-    TOLERANCE = (
-        "tolerance"  # it is as near to the large model's mean as is said; that mean takes its place else
-    )
+    # It is as near to the large model's mean as is said; that mean takes its place else
+    TOLERANCE = "tolerance"
     EXACT = "exact"  # what comes out is distributed as the large model's own sample
 
 

@@ -25,9 +25,8 @@ class SearchStart(str, Enum):
     """Where the search's mean begins."""
 
     SHIFTED = "shifted"  # at the last search's mean, or zero: as the official code does
-    PRIOR = (
-        "prior"  # at the policy prior's own trajectory: for models that know little beyond its surroundings
-    )
+    # At the policy prior's own trajectory: for models that know little beyond its surroundings
+    PRIOR = "prior"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,8 @@ from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.precision import Precision
 
 WARM_UP_PLANS = 10  # on a GPU; of five members, eight iterations each, all but surely draw all pairs
-ROWS_AT_ONCE = (
-    1024  # of a search over several starts: more leave a core's cache, and then take longer than one by one
-)
+# Of a search over several starts: more leave a core's cache, and then take longer than one by one
+ROWS_AT_ONCE = 1024
 Search = Callable[[Tensor, MPPISettings, MPPINoise, Tensor | None, Budget | None], MPPIResult]
 
 

@@ -70,9 +70,8 @@ class Trace(RunLog):
         self._traces: dict[int, EpisodeTrace] = {}
         self.commands = self.bad_commands = 0
         self.period_s: float | None = None  # of a tick, once the plant was heard
-        self.place: tuple[int, int, float] | None = (
-            None  # episode, tick, period: replaced as one, for threads
-        )
+        # Episode, tick, period: replaced as one, for threads
+        self.place: tuple[int, int, float] | None = None
 
     @property
     def traces(self) -> list[EpisodeTrace]:
