@@ -173,12 +173,7 @@ def _compute_row(bench: Bench, kind: str, ticks: int) -> dict[str, Any]:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         times_s = pool.submit(computed, bench, kind, ticks).result()
     p50s_s = [float(np.median(part)) for part in np.array_split(times_s, PARTS)]
-    return {
-        "corrector": kind,
-        "ticks": len(times_s),
-        **distribution(times_s),
-        "p50_of_parts": spread(p50s_s),
-    }
+    return {"corrector": kind, "ticks": len(times_s), **distribution(times_s), "p50_of_parts": spread(p50s_s)}
 
 
 def computed(bench: Bench, kind: str, ticks: int) -> list[float]:

@@ -27,10 +27,7 @@ def correcting(settings: ControllerSettings) -> ControllerSettings:
 
 
 def drive(
-    law: PlanExecutor,
-    synthetic: SyntheticPlanner,
-    ticks: int,
-    clock: Callable[[], float] = time.perf_counter,
+    law: PlanExecutor, synthetic: SyntheticPlanner, ticks: int, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[tuple[Decision, float]]:
     """Drive the law through epochs of `EPISODE` ticks; every request is answered at once.
 

@@ -16,13 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.planner.returns import compare_returns
-from benchmarks.planner.variants import (
-    OFFICIAL,
-    PlannerVariant,
-    measure,
-    random_model,
-    variants,
-)
+from benchmarks.planner.variants import OFFICIAL, PlannerVariant, measure, random_model, variants
 from benchmarks.spread import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.cli.given_model import find_model, robot_of
@@ -118,14 +112,7 @@ def _returns(
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
     model, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
-    episodes = compare_returns(
-        measured_variants,
-        folder,
-        model,
-        controller,
-        plant,
-        range(options.episodes),
-    )
+    episodes = compare_returns(measured_variants, folder, model, controller, plant, range(options.episodes))
     total = options.episodes * len(measured_variants)
     *_, rows = track(episodes, "episodes", total, console=console, transient=True)
     table = Table(title=f"return of {options.model}, replanning every tick, {options.episodes} episodes")

@@ -106,11 +106,7 @@ def main() -> None:
     eager = {"prefetch": True, "prefetch_eagerly": True, "prefetch_from": PrefetchFrom.OBSERVED}
     late = sc.ExecutorSettings(plan_wait_s=0.01, hold=HoldPolicy(given.hold), wait_for_prefetch=False)
     never = sc.GateSettings(
-        mode=sc.GateMode.FIXED,
-        metric=sc.Metric.ACTION,
-        accept=9.0,
-        replan=9.0,
-        max_steps_ahead=rows - 1,
+        mode=sc.GateMode.FIXED, metric=sc.Metric.ACTION, accept=9.0, replan=9.0, max_steps_ahead=rows - 1
     )
 
     def run(

@@ -81,10 +81,7 @@ class Frames:
         at = torch.randint(len(self._last), (batch,))
         rows, last = at[:, None] + self._ahead, self._last[at][:, None]
         drawn = {name: values[at] for name, values in self._columns.items() if name != "action"}
-        return drawn | {
-            "action": self._columns["action"][rows.minimum(last)],
-            "action_is_pad": rows > last,
-        }
+        return drawn | {"action": self._columns["action"][rows.minimum(last)], "action_is_pad": rows > last}
 
 
 def train(policy: ACTPolicy, before, frames: Frames, batch: int, duration_s: float) -> None:

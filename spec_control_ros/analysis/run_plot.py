@@ -24,11 +24,7 @@ def plot_run(log: RunLog, title: str, path: Path) -> Path:
     episodes = log.episodes[:MAX_EPISODES]
     figure = new_figure(max(10.0, 7.0 * len(episodes)), 8.0)
     axes = figure.subplots(
-        4,
-        max(1, len(episodes)),
-        sharex="col",
-        squeeze=False,
-        gridspec_kw={"height_ratios": [3, 0.6, 1.5, 2]},
+        4, max(1, len(episodes)), sharex="col", squeeze=False, gridspec_kw={"height_ratios": [3, 0.6, 1.5, 2]}
     )
     for column, episode in enumerate(episodes):
         _plot_episode(axes[:, column], episode)

@@ -8,10 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ament_index_python.packages import (
-    PackageNotFoundError,
-    get_package_prefix,
-)
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,

@@ -86,16 +86,7 @@ def _table(report: dict[str, Any]) -> Table:
         box=SIMPLE,
         padding=(0, 0, 0, 1),
     )
-    for column in (
-        "epoch",
-        "return",
-        "ticks",
-        "plans",
-        "decisions",
-        "mismatch",
-        "step ms",
-        "plan ms",
-    ):
+    for column in ("epoch", "return", "ticks", "plans", "decisions", "mismatch", "step ms", "plan ms"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("lost", justify="right", no_wrap=True)
     for epoch in report["epochs"][:MAX_EPOCHS]:

@@ -117,11 +117,7 @@ def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule
     except CheckpointError:
         kind = None  # a robot without a model of its own, for which one is given
     own = robot.parameters().get("planner", {}).get("planner", {}) if kind == FORMAT else {}
-    given: dict[str, Any] = {
-        "queue_length": length,
-        "rule": rule.value,
-        "draft_rows": options.draft_rows,
-    }
+    given: dict[str, Any] = {"queue_length": length, "rule": rule.value, "draft_rows": options.draft_rows}
     told = {"tolerance": options.tolerance, "draft": options.draft}
     given |= {name: value for name, value in told.items() if value is not None}
     return settings_from(TransformerSettings, {**own, **given})

@@ -33,12 +33,7 @@ from spec_control_ros.training.correction_data import (
     GatheringSubject,
     concatenate,
 )
-from spec_control_ros.training.distillation import (
-    CorrectorScore,
-    DistillSettings,
-    Round,
-    score,
-)
+from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, score
 from spec_control_ros.training.distillation import distill as distill_networks
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card

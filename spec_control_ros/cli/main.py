@@ -26,15 +26,7 @@ from spec_control_ros.cli.model_options import (
     ConvertOptions,
     DistillOptions,
 )
-from spec_control_ros.cli.options import (
-    LARGEST,
-    Bag,
-    Json,
-    Mode,
-    RecordedNamespace,
-    Robot,
-    command_signature,
-)
+from spec_control_ros.cli.options import LARGEST, Bag, Json, Mode, RecordedNamespace, Robot, command_signature
 from spec_control_ros.cli.publish_options import PublishOptions
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.train_options import TrainOptions, TrainTransformerOptions

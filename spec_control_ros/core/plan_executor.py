@@ -56,13 +56,7 @@ class PlanExecutor:
         SettingsError: it is to ask ahead, but the policy has no dynamics.
     """
 
-    def __init__(
-        self,
-        model: TickModel,
-        gate: Gate,
-        corrector: Corrector | None,
-        settings: ExecutorSettings,
-    ):
+    def __init__(self, model: TickModel, gate: Gate, corrector: Corrector | None, settings: ExecutorSettings):
         self.model, self.gate, self.settings, self.corrector = model, gate, settings, corrector
         self._order = TickOrder()
         self._execution = Execution(corrector)

@@ -35,14 +35,7 @@ def setting(
         of: Type of a list's elements, str or float; the list's default is a tuple.
         live: Whether a running node takes another value.
     """
-    metadata = {
-        "description": description,
-        "low": low,
-        "high": high,
-        "above": above,
-        "of": of,
-        "live": live,
-    }
+    metadata = {"description": description, "low": low, "high": high, "above": above, "of": of, "live": live}
     return field(default=default, metadata=metadata)
 
 

@@ -34,12 +34,7 @@ from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
-from spec_control_ros.ros.messages import (
-    BASE,
-    to_inputs,
-    to_status,
-    write_command,
-)
+from spec_control_ros.ros.messages import BASE, to_inputs, to_status, write_command
 from spec_control_ros.ros.node_runner import run_node
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import EVERY_LATEST, LATEST, STREAM
@@ -79,8 +74,7 @@ class _ExecutorNodeSettings(Checked):
     )
     autostart: bool = setting(True, "Whether the node configures and activates itself")
     shadow: bool = setting(
-        False,
-        "Whether to decide and report, but command nothing; for a robot that another controller drives",
+        False, "Whether to decide and report, but command nothing; for a robot that another controller drives"
     )
     listeners: str = LISTENERS
     gate: GateSettings = field(default_factory=GateSettings)

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any
 
-WITH_INFO = Signature(
-    [Parameter(name, Parameter.POSITIONAL_ONLY) for name in ("message", "info")],
-)
+WITH_INFO = Signature([Parameter(name, Parameter.POSITIONAL_ONLY) for name in ("message", "info")])
 
 
 def with_publisher(hear: Callable[[Any, bytes], None]) -> Callable[..., None]:

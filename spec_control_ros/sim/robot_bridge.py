@@ -45,10 +45,7 @@ class RobotBridgeSettings(Checked):
         0.25, "Time without a command after which the robot gets the safe command (s)", above=0.0, high=60.0
     )
     settle_s: float = setting(
-        0.1,
-        "Time after a reset during which sensors are ignored (s)",
-        low=0.0,
-        high=60.0,
+        0.1, "Time after a reset during which sensors are ignored (s)", low=0.0, high=60.0
     )
     return_s: float = setting(
         0.25,

@@ -125,12 +125,7 @@ class Gathering:
     """
 
     def __init__(
-        self,
-        model: WorldModel,
-        plant: Plant,
-        controller: ControllerSettings,
-        teacher: Teacher,
-        window: int,
+        self, model: WorldModel, plant: Plant, controller: ControllerSettings, teacher: Teacher, window: int
     ):
         self.model, self._plant, self._teacher, self._window = model, plant, teacher, window
         self._controller = replace(controller, gate=open_gate(controller.gate))

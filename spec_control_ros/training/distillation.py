@@ -53,10 +53,7 @@ Gather = Callable[[Sequence[GatheredEpisode]], Iterable[tuple[GatheredEpisode, C
 
 
 def distill(
-    gather: Gather,
-    dims: Dimensions,
-    settings: DistillSettings,
-    correctors: Sequence[Corrector] = (),
+    gather: Gather, dims: Dimensions, settings: DistillSettings, correctors: Sequence[Corrector] = ()
 ) -> Iterator[Round | None]:
     """Gather and fit, round by round.
 

@@ -88,10 +88,7 @@ class Trainer:
         dims = official_dimensions(settings.size, self._spec.obs_dim, self._spec.action_dim)
         self.model = WorldModel(dims).to(device)
         self._learner = Learner(
-            self.model,
-            settings.learner,
-            compile_losses=resources.is_compiled,
-            precision=resources.precision,
+            self.model, settings.learner, compile_losses=resources.is_compiled, precision=resources.precision
         )
         if settings.start:
             self._start_from(ModelFolder.find(settings.start, models))

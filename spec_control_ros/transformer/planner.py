@@ -194,11 +194,7 @@ class TransformerPlanner:
 
     @torch.inference_mode()
     def _decode(
-        self,
-        latent: Float32[np.ndarray, "latent"],
-        context: tuple[Rows, Rows] | None,
-        epoch: int,
-        tick: int,
+        self, latent: Float32[np.ndarray, "latent"], context: tuple[Rows, Rows] | None, epoch: int, tick: int
     ) -> tuple[Rows, Rows]:
         """Latents (K + 1, latent) and actions (K, action) from a latent on."""
         spec, before = self.spec, 0 if context is None else len(context[0])

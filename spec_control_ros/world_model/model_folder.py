@@ -24,11 +24,7 @@ from spec_control_ros.correctors.student import Student
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
 from spec_control_ros.world_model.card import NO_TASK, Card, find_folder, load_card, sizes
-from spec_control_ros.world_model.checkpoint import (
-    load_weights,
-    load_world_model,
-    save_weights,
-)
+from spec_control_ros.world_model.checkpoint import load_weights, load_world_model, save_weights
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.native_library import NativeLibraryError

@@ -4,14 +4,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.planner.roofline import Multiplication, plan_flop
-from benchmarks.planner.variants import (
-    EAGER,
-    OURS,
-    PlannerVariant,
-    measure,
-    random_model,
-    variants,
-)
+from benchmarks.planner.variants import EAGER, OURS, PlannerVariant, measure, random_model, variants
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings

@@ -5,13 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.planner.roofline import (
-    Multiplication,
-    Product,
-    main_products,
-    plan_flop,
-    plan_products,
-)
+from benchmarks.planner.roofline import Multiplication, Product, main_products, plan_flop, plan_products
 from spec_control_ros.world_model.dimensions import Dimensions, official_dimensions
 from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS

@@ -26,8 +26,7 @@ def command_line(*words: str, node: str = "/executor") -> CommandLine:
 
 
 @pytest.mark.parametrize(
-    "order",
-    [["deep", "bare", "star"], ["star", "bare", "deep"], ["bare", "star"], ["deep", "bare", "deep"]],
+    "order", [["deep", "bare", "star"], ["star", "bare", "deep"], ["bare", "star"], ["deep", "bare", "deep"]]
 )
 def test_last_file_wins_whatever_form_its_keys_have(files: dict[str, str], order: list[str]) -> None:
     words = [word for name in order for word in ("--params-file", files[name])]

@@ -39,10 +39,7 @@ def test_profiles_have_udp_alone(name: str) -> None:
         ({RANGE: "SUBNET"}, {PROFILES: str(CONFIG / "fastdds.xml")}),
         ({PROFILES: "mine.xml"}, {RANGE: "LOCALHOST"}),
         ({RANGE: "SUBNET", PROFILES: "mine.xml"}, {}),
-        (
-            {IMPLEMENTATION: "rmw_cyclonedds_cpp"},
-            {RANGE: "LOCALHOST", PROFILES: str(CONFIG / "fastdds.xml")},
-        ),
+        ({IMPLEMENTATION: "rmw_cyclonedds_cpp"}, {RANGE: "LOCALHOST", PROFILES: str(CONFIG / "fastdds.xml")}),
     ],
 )
 def test_what_the_user_has_set_stays(given: dict[str, str], added: dict[str, str]) -> None:

@@ -30,10 +30,7 @@ def options(model: Path, tmp_path: Path) -> RegretOptions:
     mppi = {"samples": 16, "prior_samples": 4, "elites": 4, "iterations": 1}
     write_parameters(
         params,
-        {
-            "planner": {"planner": {"queue_length": 4, "mppi": mppi}},
-            "sim_bridge": {"action_repeat": 20},
-        },
+        {"planner": {"planner": {"queue_length": 4, "mppi": mppi}}, "sim_bridge": {"action_repeat": 20}},
     )
     return RegretOptions(
         robot="cartpole-balance",

@@ -110,10 +110,7 @@ def test_sweep_tells_and_draws_every_value(recorded: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (
-            ["--gate.acept", "1"],
-            "gate.acept: unknown, expected one of corrector, planner.queue_length",
-        ),
+        (["--gate.acept", "1"], "gate.acept: unknown, expected one of corrector, planner.queue_length"),
         (["--gate.accept", "much"], "gate.accept: got 'much', expected at least -1.0"),
         (["--gate.accept"], "--gate.accept: got no value"),
         (["gate.accept", "1"], "got 'gate.accept', expected settings by name"),

@@ -17,12 +17,7 @@ from typer.testing import CliRunner
 
 from spec_control_ros.cli.main import app
 from spec_control_ros.cli.train import read_recipe
-from spec_control_ros.core.errors import (
-    CheckpointError,
-    SettingsError,
-    SpecControlError,
-    TaskError,
-)
+from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError, TaskError
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.training.demonstrations import find_expert
 from spec_control_ros.training.expert import ExpertActor

@@ -61,11 +61,7 @@ def test_good_numbers_are_fine() -> None:
         ({"overruns": 3}, Level.ERROR, "3 of 20 ticks took longer than 50 ms"),
         ({"overruns": 3, "period_mean_s": 0.06}, Level.ERROR, "3 of 20 ticks took longer"),
         ({"rejected": 10}, Level.WARN, "10 of 18 ticks were not what the model predicted"),
-        (
-            {"is_planner_lost": True, "rejected": 10},
-            Level.WARN,
-            "the planner is lost: executing the queue",
-        ),
+        ({"is_planner_lost": True, "rejected": 10}, Level.WARN, "the planner is lost: executing the queue"),
         ({"is_planner_lost": True, "overruns": 3}, Level.ERROR, "3 of 20 ticks took longer"),
         ({"silent_s": 3.0}, Level.STALE, "no observation for 3 s"),
         ({"newest": None, "silent_s": inf}, Level.STALE, "waiting for observations"),

@@ -43,11 +43,7 @@ def stamps_s(bag: Path) -> dict[str, list[float]]:
     ],
 )
 def test_all_stamps_of_a_run_are_of_one_time(
-    run: Run,
-    tmp_path: Path,
-    mode: str,
-    hardware: str,
-    is_simulated: bool,
+    run: Run, tmp_path: Path, mode: str, hardware: str, is_simulated: bool
 ) -> None:
     bag, began_s = tmp_path / "bag", time.time()
     nodes = {name: {**ROBOT.get(name, {}), "use_sim_time": is_simulated} for name in NODES}

@@ -41,9 +41,7 @@ def episode(small_model: Callable[..., WorldModel]) -> Callable[..., EpisodeResu
         **options: Any,
     ) -> EpisodeResult:
         planner = TDMPC2Planner(
-            model,
-            PlannerSettings(queue_length=QUEUE, mppi=search),
-            control_period_s=plant.control_period_s,
+            model, PlannerSettings(queue_length=QUEUE, mppi=search), control_period_s=plant.control_period_s
         )
         law = PlanExecutor(tick_model(model), Gate(gate), None, settings)
         return run_episode(plant, planner if has_planner else None, law, seed=seed, epoch=epoch, **options)

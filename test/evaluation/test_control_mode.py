@@ -36,10 +36,7 @@ def test_every_mode_goes_with_a_robot_whose_gate_has_rates(name: str) -> None:
 
 
 def test_only_prior_and_student_have_no_planner() -> None:
-    assert [mode.name for mode in find_modes(MODES, FOLDER) if not mode.has_planner] == [
-        "prior",
-        "student",
-    ]
+    assert [mode.name for mode in find_modes(MODES, FOLDER) if not mode.has_planner] == ["prior", "student"]
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,7 @@ class Controller:
         self.probe.publisher(msg.Command, "command")
 
     def command(
-        self,
-        epoch: int,
-        tick: int,
-        action: Any = (0.5,),
-        kind: int = DecisionKind.ACCEPT,
-        plan_id: int = 0,
+        self, epoch: int, tick: int, action: Any = (0.5,), kind: int = DecisionKind.ACCEPT, plan_id: int = 0
     ) -> None:
         """Publish a command."""
         floats = action if hasattr(action, "typecode") else list(action)

@@ -74,10 +74,7 @@ class NodeHere:
         """What can be sent to it, by name: the type, and what takes it in."""
         topics = {s.topic_name.lstrip("/"): (s.msg_type, s.callback) for s in self.node.subscriptions}
         services = {
-            s.srv_name.lstrip("/"): (
-                s.srv_type.Request,
-                partial(_serve, s),
-            )
+            s.srv_name.lstrip("/"): (s.srv_type.Request, partial(_serve, s))
             for s in self.node.services
             if s.srv_type.__module__.startswith(("spec_control_interfaces", "std_srvs"))
         }

@@ -5,15 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from ros_support import (
-    ROOT,
-    SMALL_SEARCH,
-    TASK,
-    Background,
-    Probe,
-    node_command,
-    write_parameters,
-)
+from ros_support import ROOT, SMALL_SEARCH, TASK, Background, Probe, node_command, write_parameters
 from two_hosts import Host, in_own_process, needs_own_process, starts_own_process, two_hosts
 
 from spec_control_interfaces import msg

@@ -10,14 +10,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
 from tools.expert.biped_state import posture
-from tools.expert.curriculum import (
-    LOW_HEAD_M,
-    LOW_TICKS,
-    EpisodeStart,
-    Stage,
-    StagedPlant,
-    StartKind,
-)
+from tools.expert.curriculum import LOW_HEAD_M, LOW_TICKS, EpisodeStart, Stage, StagedPlant, StartKind
 from tools.expert.support_force import SupportForce
 from tools.expert.transitions import End
 

@@ -9,13 +9,7 @@ import torch
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
 from spec_control_ros.training.expert import ExpertActor
-from tools.expert.soft_actor_critic import (
-    BINS,
-    FIRST_BIAS,
-    ActorCriticSettings,
-    SoftActorCritic,
-    sample,
-)
+from tools.expert.soft_actor_critic import BINS, FIRST_BIAS, ActorCriticSettings, SoftActorCritic, sample
 from tools.expert.transitions import TransitionBatch
 
 OBS, ACTION, BATCH = 3, 2, 64

@@ -39,10 +39,7 @@ SETTINGS = TrainerSettings(
     planner=MPPISettings(iterations=1, samples=8, prior_samples=2, elites=2),
 )
 WITH_EXPERT = replace(
-    SETTINGS,
-    expert="the test's",
-    expert_episodes=5,
-    collection=replace(SETTINGS.collection, expert_plants=1),
+    SETTINGS, expert="the test's", expert_episodes=5, collection=replace(SETTINGS.collection, expert_plants=1)
 )
 CUT = replace(SETTINGS, collection=replace(SETTINGS.collection, episode_ticks=5))
 LEARNT = ("reward_loss", "value_loss")
@@ -263,9 +260,7 @@ def test_processes_do_not_change_the_run(train: Callable[..., Trainer]) -> None:
     assert_same(*trainers)
 
 
-def test_best_weights_are_a_model_folder_and_leave_the_live_ones_alone(
-    train: Callable[..., Trainer],
-) -> None:
+def test_best_weights_are_a_model_folder_and_leave_the_live_ones_alone(train: Callable[..., Trainer]) -> None:
     trainer = train()
     list(trainer.run())
     live = {name: weight.clone() for name, weight in trainer.model.state_dict().items()}

@@ -78,11 +78,7 @@ class TestWorldModel:
         ("name", "tensor", "said"),
         [
             ("encoder.0.bias", None, r"tensor encoder\.0\.bias is missing, expected shape \(16,\)"),
-            (
-                "encoder.0.bias",
-                torch.zeros(3, 2),
-                r"encoder\.0\.bias has shape \(3, 2\), expected \(16,\)",
-            ),
+            ("encoder.0.bias", torch.zeros(3, 2), r"encoder\.0\.bias has shape \(3, 2\), expected \(16,\)"),
             ("surplus", torch.zeros(1), r"unknown tensor surplus, expected only encoder"),
             ("encoder.0.bias", torch.full((16,), torch.nan), r"encoder\.0\.bias holds non-finite values"),
         ],

@@ -106,8 +106,7 @@ def test_extreme_layer_norms_stay_exact(make: Callable[..., Case], scale: float)
     case = make(64)
     case.layers[0].scale.fill_(scale)
     case.assert_near(
-        case.kernel.linear(case.x, case.bias),
-        case.linear(case.hidden, case.layers[-1], case.layers[-1].bias),
+        case.kernel.linear(case.x, case.bias), case.linear(case.hidden, case.layers[-1], case.layers[-1].bias)
     )
 
 

@@ -26,8 +26,7 @@ def expert(
     ] = None,
     start: Annotated[Path | None, typer.Option("--from", help="expert to go on from")] = None,
     minutes: Annotated[
-        float | None,
-        typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=finite),
+        float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=finite)
     ] = None,
     ticks: Annotated[
         int | None, typer.Option(help="of all plants, in all [default: the recipe's]", min=1, max=LARGEST)

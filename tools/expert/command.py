@@ -76,11 +76,7 @@ def _recipe(task: str, path: Path | None) -> ExpertSettings:
 
 
 def drive(
-    trainer: ExpertTrainer,
-    settings: ExpertSettings,
-    out: Path,
-    log_file: Path,
-    minutes: float | None,
+    trainer: ExpertTrainer, settings: ExpertSettings, out: Path, log_file: Path, minutes: float | None
 ) -> None:
     """Run it to its end, or until it is interrupted or time is over; write the best actor so far.
 
@@ -104,11 +100,7 @@ def drive(
 
 
 def follow(
-    trainer: ExpertTrainer,
-    ticks: int,
-    should_stop: Callable[[], bool],
-    log: "ExpertLog",
-    console: Console,
+    trainer: ExpertTrainer, ticks: int, should_stop: Callable[[], bool], log: "ExpertLog", console: Console
 ) -> None:
     """Run it with a bar of progress, and log what it reports."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -124,11 +116,7 @@ def follow(
 
 
 def write_expert(
-    trainer: ExpertTrainer,
-    settings: ExpertSettings,
-    out: Path,
-    log: "ExpertLog",
-    console: Console,
+    trainer: ExpertTrainer, settings: ExpertSettings, out: Path, log: "ExpertLog", console: Console
 ) -> None:
     """Write the best actor, and what it returns on seeds that it was not chosen by."""
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +143,7 @@ def write_expert(
     write_text(out.with_suffix(".json"), json.dumps(card, indent=2, default=lambda kind: kind.value) + "\n")
     console.print(
         f"{out}: returns {returns.mean():.1f} ± {evaluation['return_ci95']:.1f} "
-        f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})",
+        f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})"
     )
 
 

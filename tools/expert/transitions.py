@@ -67,13 +67,7 @@ class TransitionBuffer:
     ) -> None:
         """Store one transition, as in `TransitionBatch`."""
         row = self._added % self._capacity
-        values = {
-            "obs": obs,
-            "action": action,
-            "reward": reward,
-            "next_obs": next_obs,
-            "discount": discount,
-        }
+        values = {"obs": obs, "action": action, "reward": reward, "next_obs": next_obs, "discount": discount}
         for name, value in values.items():
             self._arrays[name][row] = value
         self._added += 1

@@ -37,10 +37,7 @@ def disturbance(name: str, size: float, plant: ControlPlant) -> FaultSchedule:
     body, weight_n = plant.body_names[0], GRAVITY * plant.mass_kg
     units: dict[str, Fault] = {
         "push": Push(
-            body=body,
-            force_n=(weight_n, 0.0, 0.0),
-            any_direction=True,
-            when=Window(probability=PUSHED),
+            body=body, force_n=(weight_n, 0.0, 0.0), any_direction=True, when=Window(probability=PUSHED)
         ),
         "payload": Payload(body=body, mass_kg=plant.mass_kg),
         "friction": Friction(loss=1.0),

@@ -19,12 +19,7 @@ class Run:
         self.trace = Trace(lambda: self.now_s)
 
     def episode(
-        self,
-        ticks: str,
-        *,
-        epoch: int = 1,
-        is_done: bool = True,
-        unheard: Sequence[int] = (),
+        self, ticks: str, *, epoch: int = 1, is_done: bool = True, unheard: Sequence[int] = ()
     ) -> "Run":
         counts = {"c": 0, "h": 0, "m": 0}
         total = 0.0
