@@ -121,38 +121,16 @@ def download(
 
 
 _add(TrainOptions, "train")
-
-
 _add(CollectOptions, "collect")
-
-
 _add(TrainTransformerOptions, "train_transformer")
-
-
 _add(DistillOptions, "distill")
-
-
 _add(CalibrateOptions, "calibrate")
-
-
 _add(BenchOptions, "bench")
-
-
 _add(SweepOptions, "bench", "sweep")
-
-
 _add(BenchDraftsOptions, "bench_drafts")
-
-
 _add(RegretOptions, "regret")
-
-
 _add(AnalyzeOptions, "analyze")
-
-
 _add(BenchFleetOptions, "bench_fleet")
-
-
 _add(HilOptions, "hil")
 
 

@@ -1,7 +1,6 @@
 """Executor node: observations in, commands out; the control law decides."""
 
 import gc
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import BASE, to_inputs, to_status, write_command
-from spec_control_ros.ros.node_runner import run_node
+from spec_control_ros.ros.node_runner import main_of
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import EVERY_LATEST, LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
@@ -383,9 +382,7 @@ class ExecutorNode(LifecycleProcessNode):
         return Health(finding, values)
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(ExecutorNode))
+main = main_of(ExecutorNode)
 
 
 if __name__ == "__main__":

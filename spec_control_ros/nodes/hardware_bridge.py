@@ -1,6 +1,5 @@
 """Bridge node: a robot under ros2_control, or its emulator, behind the topics that the executor knows."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from spec_control_ros.core.settings import replaced, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.listeners import LISTENERS, Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
-from spec_control_ros.ros.node_runner import ProcessNode, run_node
+from spec_control_ros.ros.node_runner import ProcessNode, main_of
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.publisher_gid import with_publisher
@@ -350,9 +349,7 @@ class HardwareBridgeNode(ProcessNode):
         self._diagnostics.publish(Health(finding, values))
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(HardwareBridgeNode))
+main = main_of(HardwareBridgeNode)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Emulator node: a MuJoCo robot behind the topics that ros2_control gives a real one."""
 
-import sys
 import time
 from array import array
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
-from spec_control_ros.ros.node_runner import ProcessNode, run_node
+from spec_control_ros.ros.node_runner import ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
@@ -189,9 +188,7 @@ class HardwareEmulatorNode(ProcessNode):
         self._diagnostics.publish(health)
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(HardwareEmulatorNode))
+main = main_of(HardwareEmulatorNode)
 
 
 if __name__ == "__main__":

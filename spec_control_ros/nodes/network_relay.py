@@ -4,7 +4,6 @@ The planner is remapped to `remote/replan` and `remote/plan`; what gets through 
 """
 
 import random
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.process_faults import REMOTE, Cut, Delay
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.settings import Checked, setting
-from spec_control_ros.ros.node_runner import ProcessNode, run_node
+from spec_control_ros.ros.node_runner import ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.sole_claim import SoleClaim
@@ -96,9 +95,7 @@ class _NetworkRelayNode(ProcessNode):
         return None
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(_NetworkRelayNode))
+main = main_of(_NetworkRelayNode)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Recorder node: every message of our topics, and of others on demand, into a bag, without rosbag2."""
 
 import re
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.health import Finding, Health, Level
 from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
-from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.subscriptions import TOPICS, Topic, clock_of, find_topic
 
@@ -185,9 +184,7 @@ def _time(duration: Duration) -> QosTime:
     return QosTime(*divmod(duration.nanoseconds, 10**9))
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(RecorderNode))
+main = main_of(RecorderNode)
 
 
 if __name__ == "__main__":

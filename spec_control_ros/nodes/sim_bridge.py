@@ -1,6 +1,5 @@
 """Bridge node: a MuJoCo plant behind the topics that a robot has."""
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from spec_control_ros.ros.messages import (
     to_observation,
     to_stamp,
 )
-from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, run_node
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.qos import LATEST, STREAM
@@ -268,9 +267,7 @@ class SimBridgeNode(ProcessNode):
         self._diagnostics.publish(health)
 
 
-def main() -> None:
-    """Run the node."""
-    sys.exit(run_node(SimBridgeNode))
+main = main_of(SimBridgeNode)
 
 
 if __name__ == "__main__":

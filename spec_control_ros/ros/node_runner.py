@@ -152,6 +152,11 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
     return node.exit_code
 
 
+def main_of(make: Callable[[], ProcessNode]) -> Callable[[], None]:
+    """The `main` of a node's file: runs the node that `make` makes, and ends the process."""
+    return lambda: sys.exit(run_node(make))
+
+
 @contextmanager
 def spinning(
     make: Callable[[], SomeNode],
