@@ -19,7 +19,7 @@ from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.world_model.precision import Precision
+from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 

@@ -2,16 +2,17 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 
-from spec_control_ros.analysis.fleet_plot import plot_fleet
+from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchFleetOptions
@@ -113,3 +114,18 @@ def _write(options: BenchFleetOptions, result: dict[str, Any], limit_s: float) -
             lambda: plot_fleet(result["fleet"], limit_s, f"{options.robot}, {options.precision}", plot)
         )
     write_all(*steps)
+
+
+def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path) -> Path:
+    """Write the times from request to plan over the number of robots as a PNG file; returns it."""
+    figure = new_figure(6.4, 4.0)
+    axes = figure.subplots()
+    robots = [int(row["robots"]) for row in rows]
+    axes.plot(robots, [1e3 * row["p50_s"] for row in rows], "o-", label="p50")
+    axes.plot(robots, [1e3 * row["p99_s"] for row in rows], "s-", label="p99")
+    axes.axhline(1e3 * limit_s, color="#cf222e", linestyle="--", label="limit")
+    axes.set(xscale="log", yscale="log", xlabel="robots", ylabel="request to plan (ms)", title=title)
+    axes.set_xticks(robots, [str(count) for count in robots])
+    axes.minorticks_off()
+    axes.legend()
+    return save(figure, file)

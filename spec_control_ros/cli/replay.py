@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,10 @@ def _report(
         "reproduced": all(change.is_identical for change in reproduced),
         "not_reproduced": {str(c.epoch): c.first_difference for c in reproduced if not c.is_identical},
         "note": CAVEAT,
-        "epochs": [change.as_json() for change in changes],
+        "epochs": [asdict(change) for change in changes],
     }
     if sweep is not None:
-        report["sweep"] = {"setting": sweep.name, "points": [point.as_json() for point in points]}
+        report["sweep"] = {"setting": sweep.name, "points": [asdict(point) for point in points]}
     return report
 
 

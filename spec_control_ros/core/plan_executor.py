@@ -19,9 +19,8 @@ from spec_control_ros.core.drop import Drop, Drops
 from spec_control_ros.core.execution import Executed, Execution, hold_action
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.fault_latch import FaultLatch, RepeatedObservations
-from spec_control_ros.core.finite import is_finite
 from spec_control_ros.core.gate import EMPTY, Gate, GateVerdict
-from spec_control_ros.core.observation import Observation
+from spec_control_ros.core.observation import Observation, is_finite
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_requests import PlanRequests
 from spec_control_ros.core.prefetcher import Prefetcher

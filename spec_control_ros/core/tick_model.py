@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from spec_control_ros.core.finite import is_finite
+from spec_control_ros.core.observation import is_finite
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
 

@@ -29,13 +29,13 @@ from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_o
 from spec_control_ros.ros.node_runner import ProcessNode, main_of
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.plant_settings import PlantSettings
-from spec_control_ros.ros.publisher_gid import with_publisher
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
 from spec_control_ros.ros.robot_controller import RobotController
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
+from spec_control_ros.ros.subscriptions import with_publisher
 from spec_control_ros.ros.timeout import Timeout
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, PaceMode

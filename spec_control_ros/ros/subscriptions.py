@@ -1,7 +1,9 @@
-"""Topics as a listener that wants every message subscribes to them."""
+"""Topics as a listener that wants every message subscribes to them, and who has published a message."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import Parameter, Signature
 from typing import Any
 
 from rclpy.node import Node
@@ -11,6 +13,7 @@ from spec_control_ros.bringup import topics
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.qos import EVERY_LATEST, STREAM
 
+WITH_INFO = Signature([Parameter(name, Parameter.POSITIONAL_ONLY) for name in ("message", "info")])
 # Of them, the newest message is kept for whoever joins late.
 LATCHED = ("observation", "plan", "command", "parameters")
 
@@ -65,3 +68,16 @@ def find_topic(node: Node, name: str) -> Topic | None:
 def clock_of(node: Node) -> str:
     """The clock that a robot's own simulation publishes: of several, each in its namespace, every one has its own."""
     return "/clock" if node.get_namespace() == "/" else "clock"
+
+
+def with_publisher(hear: Callable[[Any, bytes], None]) -> Callable[..., None]:
+    """A subscription's callback that tells `hear` the message and the id of its publisher; empty if it is not known."""
+
+    def callback(*given: Any) -> None:
+        # rclpy's EventsExecutor gives message and info as one tuple, its other executors as two arguments.
+        message, info = given[0] if len(given) == 1 else given
+        gid = info.get("publisher_gid")
+        hear(message, gid["data"] if gid else b"")
+
+    callback.__signature__ = WITH_INFO  # type: ignore[attr-defined]  # by which rclpy knows that it takes the info
+    return callback

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
 from spec_control_ros.world_model.planning_model import PlanningModel
-from spec_control_ros.world_model.precision import Precision
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

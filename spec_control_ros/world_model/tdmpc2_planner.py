@@ -19,6 +19,7 @@ from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
 from spec_control_ros.core.planner import PlannerSpec
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.cuda_graphs import Call, call_on
+from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import (
     Budget,
@@ -30,7 +31,6 @@ from spec_control_ros.world_model.mppi import (
     shift_warm_start,
 )
 from spec_control_ros.world_model.planning_model import PlanningModel
-from spec_control_ros.world_model.precision import Precision
 
 WARM_UP_PLANS = 10  # on a GPU; of five members, eight iterations each, all but surely draw all pairs
 # Of a search over several starts: more leave a core's cache, and then take longer than one by one

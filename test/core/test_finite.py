@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from spec_control_ros.core.finite import is_finite
+from spec_control_ros.core.observation import is_finite
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

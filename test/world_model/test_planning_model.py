@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.mlp_kernels import MlpKernel
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
-from spec_control_ros.world_model.precision import Precision
 from spec_control_ros.world_model.two_hot import expected_value
 
 STARTS, COUNT = 3, 4

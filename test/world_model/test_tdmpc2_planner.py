@@ -10,10 +10,10 @@ from torch import Tensor
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
-from spec_control_ros.world_model.precision import Precision
 from spec_control_ros.world_model.tdmpc2_planner import (
     PlannedQueue,
     PlannerSettings,

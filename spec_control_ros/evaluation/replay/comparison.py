@@ -2,16 +2,47 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
-from spec_control_ros.core.decision import DecisionKind, Reason
-from spec_control_ros.evaluation.replay.replayed_tick import ReplayedTick
+from spec_control_ros.analysis.tick_table import TickRecord
+from spec_control_ros.core.decision import Decision, DecisionKind, Reason
+
 
 SAME_ACTION = 1e-5  # largest difference of a component of the same command: other CPUs round otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedTick:
+    """A decision and its action; how long it took is left out."""
+
+    epoch: int
+    record: TickRecord
+    action: Float32[np.ndarray, "action"]
+
+    @classmethod
+    def of_messages(cls, status: Any, command: Any) -> "ReplayedTick":
+        """Of an `ExecutorStatus` and its `Command`.
+
+        Raises:
+            ValueError: decision or reason is not one of ours.
+        """
+        record = replace(TickRecord.of_status(status), latency_s=0.0)
+        return cls(status.epoch, record, np.asarray(command.action, np.float32))
+
+    @classmethod
+    def of_decision(cls, decision: Decision) -> "ReplayedTick":
+        """Of a decision of the law, as precise as messages are."""
+        return cls(decision.epoch, TickRecord.of_decision(decision), decision.action)
+
+    def is_same_as(self, other: "ReplayedTick") -> bool:
+        """Whether all that is told is the same to the last bit; what is no number equals itself."""
+        same = (self.epoch, repr(astuple(self.record))) == (other.epoch, repr(astuple(other.record)))
+        return same and self.action.tobytes() == other.action.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +70,6 @@ class EpochChange:
     def is_identical(self) -> bool:
         """Whether every bit of every decision, status and command is the same."""
         return self.first_difference is None
-
-    def as_json(self) -> dict[str, Any]:
-        """With the names of the report."""
-        return asdict(self)
 
     @property
     def decision_agreement(self) -> float:

@@ -15,7 +15,7 @@ from spec_control_ros.core.errors import PlanError, SpecControlError
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.evaluation.replay.replayed_tick import ReplayedTick
+from spec_control_ros.evaluation.replay.comparison import ReplayedTick
 
 NEEDED = ("observation", "plan", "command", "status")
 # Of decisions that come out of the watchdog, where the run does not tell the law's inputs.

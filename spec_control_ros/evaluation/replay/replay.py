@@ -15,8 +15,8 @@ from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.evaluation.replay.comparison import ReplayedTick
 from spec_control_ros.evaluation.replay.recording import Recording
-from spec_control_ros.evaluation.replay.replayed_tick import ReplayedTick
 from spec_control_ros.evaluation.replay.simulated_planner import SAME_LATENT, Delays, SimulatedPlanner
 
 

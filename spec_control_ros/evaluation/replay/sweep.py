@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -67,10 +66,6 @@ class SweepPoint:
             command_agreement=1.0 - sum(c.commands_changed for c in changes) / ticks,
             first_divergence_ticks=[c.first_divergence_tick for c in changes],
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """With the names of the report."""
-        return asdict(self)
 
 
 def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[SweepPoint]:
