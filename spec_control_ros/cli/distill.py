@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from spec_control_ros.training.correction_data import (
     GatheringSubject,
     concatenate,
 )
-from spec_control_ros.training.distillation import CorrectorScore, DistillSettings, Round, score
+from spec_control_ros.training.distillation import DistillSettings, Round, score
 from spec_control_ros.training.distillation import distill as distill_networks
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import update_card
@@ -91,7 +92,7 @@ def distill(options: DistillOptions) -> None:
         }
         scores = score(corrector, concatenate([told[seed] for seed in seeds]))
         console.print(_errors(kind, scores))
-        measured = {"training": training, "held_out": [asdict(s) for s in scores]}
+        measured = {"training": training, "held_out": scores}
         folder.save_corrector(kind, corrector, measured)
     if options.returns:
         episodes = partial(workers.run, Subject(robot.environment, folder.path))
@@ -154,13 +155,15 @@ def _card(seeds: range, measured: Sequence[float]) -> Card:
     }
 
 
-def _errors(kind: str, scores: Sequence[CorrectorScore]) -> Table:
+def _errors(kind: str, scores: Sequence[dict[str, Any]]) -> Table:
     table = Table(title=f"{kind}: squared error to the teacher, held out")
     for column in ("steps ahead", "ticks", "queued", "corrected", "removed"):
         table.add_column(column, justify="right")
     for s in scores:
-        removed = f"{1.0 - s.after / s.before:.0%}" if s.before else ""
-        table.add_row(str(s.steps_ahead), str(s.ticks), f"{s.before:.4f}", f"{s.after:.4f}", removed)
+        removed = f"{1.0 - s['after'] / s['before']:.0%}" if s["before"] else ""
+        table.add_row(
+            str(s["steps_ahead"]), str(s["ticks"]), f"{s['before']:.4f}", f"{s['after']:.4f}", removed
+        )
     return table
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,7 +33,7 @@ from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, r
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
 from spec_control_ros.evaluation.parallel import Workers
-from spec_control_ros.ros.monitor import CommandMonitor
+from spec_control_ros.ros.monitor import Monitor
 
 PIPED_WIDTH = 120  # characters
 PASSED, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -142,7 +143,7 @@ def run_scenario(
                 watch=_progress(trace, say),
                 say=say,
                 respawn=disturbance.crashes_planner,
-                monitor=CommandMonitor,
+                monitor=partial(Monitor, hears_commands=True),
                 disturb=disturbance.applied,
             )
         except SpecControlError as caught:

@@ -11,7 +11,7 @@ from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.node_runner import spinning
-from spec_control_ros.ros.observation_player import ObservationPlayer, Played, Rate
+from spec_control_ros.ros.observation_player import RATES, ObservationPlayer, Played
 
 INTERRUPTED = 130
 
@@ -22,27 +22,23 @@ def publish(options: PublishOptions) -> int:
     Raises:
         SpecControlError: there are no observations, no executor, or another plant.
     """
-    try:
-        rate = Rate(options.rate)
-    except ValueError:
-        raise SettingsError(
-            f"rate: got {options.rate!r}, expected one of {', '.join(r.value for r in Rate)}"
-        ) from None
+    if options.rate not in RATES:
+        raise SettingsError(f"rate: got {options.rate!r}, expected one of {', '.join(RATES)}")
     sensed = read_observations(options.bag, options.namespace)
     try:
-        played = _play(options, rate, sensed)
+        played = _play(options, sensed)
     except KeyboardInterrupt:
         return INTERRUPTED
     _report(played, terminal())
     return 0
 
 
-def _play(options: PublishOptions, rate: Rate, sensed: list[SensedObservation]) -> Played:
+def _play(options: PublishOptions, sensed: list[SensedObservation]) -> Played:
     shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
     with spinning(lambda: ObservationPlayer(sensed, options.to_namespace)) as (player, spin):
         return player.play(
             spin,
-            rate,
+            options.rate,
             speed=options.speed,
             epoch_shift=shift,
             start_timeout_s=options.start_timeout,

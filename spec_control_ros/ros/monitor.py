@@ -8,7 +8,6 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from spec_control_interfaces import msg
-from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.ros.qos import EVERY_LATEST, STREAM
 from spec_control_ros.ros.sole_claim import CLAIMS, EVERY_CLAIM
 
@@ -21,15 +20,18 @@ class Monitor(Node):
         system: Identity of the system. Messages that other nodes publish on the same topics before the system has
             claimed them are ignored.
         namespace: Namespace of the system's nodes.
+        hears_commands: Whether it listens to `command` as well, for logs that look at every command.
     """
 
-    def __init__(self, log: RunLog, system: str, namespace: str = "") -> None:
+    def __init__(self, log: Any, system: str, namespace: str = "", *, hears_commands: bool = False) -> None:
         super().__init__("monitor", namespace=namespace or None)
         self._log, self._system = log, system
         self._claimed: set[str] = set()
         self.create_subscription(msg.Claim, CLAIMS, self._on_claim, EVERY_CLAIM)  # first: they come first
         self.hear(msg.ExecutorStatus, "status", self._on_status, STREAM)
         self.hear(msg.Episode, "episode", log.add_episode, STREAM)
+        if hears_commands:
+            self.hear(msg.Command, "command", log.add_command, EVERY_LATEST)
 
     def hear(self, kind: Any, topic: str, take: Callable[[Any], None], qos: QoSProfile) -> None:
         """Take in the messages of a topic from when the system has it for itself."""
@@ -43,11 +45,3 @@ class Monitor(Node):
     def _on_status(self, message: msg.ExecutorStatus) -> None:
         with suppress(ValueError):  # not ours
             self._log.add_status(message)
-
-
-class CommandMonitor(Monitor):
-    """A monitor that listens to `command` as well, for logs that look at every command."""
-
-    def __init__(self, log: Any, system: str, namespace: str = "") -> None:
-        super().__init__(log, system, namespace)
-        self.hear(msg.Command, "command", log.add_command, EVERY_LATEST)

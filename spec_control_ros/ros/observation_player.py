@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from math import inf
 
 from builtin_interfaces.msg import Time
@@ -20,12 +19,10 @@ from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.subscriptions import clock_of
 
-
-class Rate(str, Enum):
-    """When the next observation is published."""
-
-    RECORDED = "recorded"  # at its recorded time
-    ANSWERED = "answered"  # once the one before was answered with a command
+RATES = (
+    "recorded",
+    "answered",
+)  # at recorded times, or once the observation before was answered with a command
 
 
 @dataclass(slots=True)
@@ -59,7 +56,7 @@ class ObservationPlayer(Node):
     def play(
         self,
         spin: NodeRunner,
-        rate: Rate,
+        rate: str,
         *,
         speed: float,
         epoch_shift: int,
@@ -83,12 +80,12 @@ class ObservationPlayer(Node):
         self._wait_for_executor(spin, start_timeout_s)
         start_s = time.monotonic()
         for sensed in self._sensed:
-            if rate is Rate.RECORDED:
+            if rate == "recorded":
                 _spin_until(spin, lambda: False, start_s + sensed.time_s / speed)
             o = sensed.observation
             shown = Observation(o.epoch + epoch_shift, o.tick, o.data)
             self._publish(shown, sensed.stamp_ns)
-            if rate is Rate.ANSWERED:
+            if rate == "answered":
                 self._spin_until_answered(spin, shown, answer_timeout_s)
         self._spin_until_answered(spin, shown, answer_timeout_s)
         return self._played

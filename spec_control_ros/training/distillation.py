@@ -8,6 +8,7 @@ alone, the episodes of later rounds are its own; else none are, so that the corr
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,26 +118,25 @@ def _squared_error(corrector: LearnedCorrector, data: CorrectionData) -> Tensor:
     return (data.window.action[:, -1] + corrector(data.window) - data.teacher).pow(2).sum(-1)
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectorScore:
-    """Mean squared distance to the teacher's action, by steps ahead, before and after correction."""
-
-    steps_ahead: int
-    ticks: int
-    before: float
-    after: float
-
-
 @torch.inference_mode()
-def score(corrector: LearnedCorrector, data: CorrectionData) -> list[CorrectorScore]:
-    """How much of the error `corrector` removes on `data`, which it must not have been fitted to."""
+def score(corrector: LearnedCorrector, data: CorrectionData) -> list[dict[str, Any]]:
+    """How much of the error `corrector` removes on `data`, which it must not have been fitted to.
+
+    A row for each number of steps ahead: its ticks, and the mean squared distance to the teacher's action before and
+    after correction.
+    """
     queued = data.window.action[:, -1]
     corrected = (queued + corrector(data.window)).clamp(-1.0, 1.0)
     before = (queued - data.teacher).pow(2).sum(-1)
     after = (corrected - data.teacher).pow(2).sum(-1)
     steps = data.window.steps_ahead[:, -1].round().int()
     return [
-        CorrectorScore(int(k), int(mask.sum()), float(before[mask].mean()), float(after[mask].mean()))
+        {
+            "steps_ahead": int(k),
+            "ticks": int(mask.sum()),
+            "before": float(before[mask].mean()),
+            "after": float(after[mask].mean()),
+        }
         for k in steps.unique()
         for mask in (steps == k,)
     ]

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,11 +12,7 @@ T = TypeVar("T")
 WARM_UP_CALLS = 3  # before a capture: libraries set themselves up, which must not be captured
 
 
-class Call(Protocol):
-    """Calls a function that gives a tensor or a named tuple of tensors."""
-
-    def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T:
-        """What the function gives for these arguments; those that are no tensors are hashable."""
+Call = Callable[..., Any]  # calls its first argument, a function of tensors, with the others
 
 
 def eager_call(function: Callable[..., T], /, *arguments: Any) -> T:
@@ -70,7 +66,7 @@ class CudaGraphs:
         self._graphs: dict[Hashable, Graph | None] = {}  # by function, shapes and other arguments
 
     def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T:
-        """See `Call`; what cannot be captured is called eagerly, with a warning the first time."""
+        """What the function gives; what cannot be captured is called eagerly, with a warning the first time."""
         key = (function, *(a.shape if isinstance(a, Tensor) else a for a in arguments))
         if key not in self._graphs:
             self._graphs[key] = self._try_to_capture(function, arguments)

@@ -64,7 +64,7 @@ def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: Correct
 
 @pytest.mark.parametrize("kind", ["two_tower", "temporal"])
 def test_an_untrained_corrector_corrects_nothing(model: WorldModel, data: CorrectionData, kind: str) -> None:
-    assert all(s.after == s.before for s in score(new_corrector(kind, model.dims, SETTINGS), data))
+    assert all(s["after"] == s["before"] for s in score(new_corrector(kind, model.dims, SETTINGS), data))
 
 
 @pytest.mark.parametrize("kind", ["two_tower", "temporal", "student"])
@@ -75,7 +75,7 @@ def test_what_is_distilled_is_nearer_to_the_teacher_than_the_queue(
     data = concatenate([gathering.episode(None, seed, with_other_phases=True) for seed in range(8)])
     fit(corrector, data, SETTINGS)
     for s in score(corrector, held_out):
-        assert s.after < 0.8 * s.before
+        assert s["after"] < 0.8 * s["before"]
 
 
 def test_episodes_that_end_early_are_learnt_from(small_model: Callable[..., WorldModel]) -> None:

@@ -17,12 +17,7 @@ class RawMessage(NamedTuple):
     data: bytes  # CDR
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """Text that says what a message type consists of."""
-
-    encoding: str  # ros2msg or ros2idl
-    text: str
+Definition = tuple[str, str]  # of a message type: encoding (ros2msg or ros2idl) and text
 
 
 @dataclass(slots=True)

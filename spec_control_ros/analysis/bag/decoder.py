@@ -32,16 +32,15 @@ def decode(type_name: str, data: bytes, definition: Definition | None) -> Any:
 @lru_cache(maxsize=256)
 def _store(type_name: str, definition: Definition | None) -> Typestore | str:
     """What decodes a type, or why there is nothing that could; parsing takes a tenth of a second."""
-    if definition is None or not definition.text:
+    encoding, text = definition or ("", "")
+    if not text:
         return f"there is no definition of {type_name}"
-    if len(definition.text) > MAX_DEFINITION:
+    if len(text) > MAX_DEFINITION:
         return f"the definition of {type_name} is longer than {MAX_DEFINITION} characters"
     store = Typestore(empty, max_sequence_length=MAX_SEQUENCE)
-    is_idl = definition.encoding == "ros2idl"
+    is_idl = encoding == "ros2idl"
     try:
-        store.register(
-            get_types_from_idl(definition.text) if is_idl else get_types_from_msg(definition.text, type_name)
-        )
+        store.register(get_types_from_idl(text) if is_idl else get_types_from_msg(text, type_name))
         store.get_msgdef(type_name)
     except Exception as error:  # the text may be anything
         return f"the definition of {type_name} is damaged ({error})"

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from spec_control_ros.analysis.bag.compression import Damage
-from spec_control_ros.analysis.bag.contents import Contents, Definition, RawMessage
+from spec_control_ros.analysis.bag.contents import Contents, RawMessage
 from spec_control_ros.analysis.bag.mcap_records import (
     MAGIC,
     MAX_RECORD,
@@ -139,7 +139,7 @@ class McapFile:
 
     def _add_schema(self, fields: "Fields") -> None:
         number, name, encoding = fields.number(2), fields.text(), fields.text()
-        definition = Definition(encoding, fields.text())
+        definition = encoding, fields.text()
         self._schemas.setdefault(number, name)
         self._contents.definitions.setdefault(name, definition)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from spec_control_ros.analysis.bag.contents import Contents, Definition, RawMessage
+from spec_control_ros.analysis.bag.contents import Contents, RawMessage
 
 TIMES = "SELECT id, timestamp FROM messages WHERE id > ? ORDER BY id"
 MESSAGE = "SELECT topic_id, data FROM messages WHERE id = ?"
@@ -89,7 +89,7 @@ class SqliteFile:
         query = f"SELECT topic_type, encoding, encoded_message_definition FROM message_definitions LIMIT {MAX_NAMES}"
         try:
             for type_name, encoding, text in connection.execute(query):
-                self._contents.definitions.setdefault(str(type_name), Definition(str(encoding), str(text)))
+                self._contents.definitions.setdefault(str(type_name), (str(encoding), str(text)))
         except UNREADABLE as error:
             self._lose(f"message definitions: {error}")
 

@@ -12,7 +12,6 @@ from jaxtyping import Float32
 from spec_control_ros.analysis.tick_table import TickRecord
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason
 
-
 SAME_ACTION = 1e-5  # largest difference of a component of the same command: other CPUs round otherwise
 
 
