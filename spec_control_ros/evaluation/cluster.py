@@ -1,5 +1,6 @@
 """Trials on a cluster: Ray's or SLURM's."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ class RayEngine:
         return (
             errors.WorkerCrashedError,
             errors.NodeDiedError,
+            errors.LocalRayletDiedError,
             errors.ObjectLostError,
             errors.OutOfMemoryError,
         )
@@ -80,14 +82,10 @@ class RayEngine:
         Raises:
             BenchmarkError: the cluster cannot be reached or started.
         """
-        ray, own = _required("ray"), {"num_cpus": self.workers} if self.workers else {}
-        refused = _required("ray.exceptions").AuthenticationError
+        ray = _required("ray")
         with tempfile.TemporaryDirectory() as folder:
             travelling = _packed(subject, Path(folder))
-            try:
-                ray.init(self.address, runtime_env={"working_dir": folder}, log_to_driver=False, **own)
-            except (ConnectionError, ValueError, RuntimeError, refused) as error:
-                raise BenchmarkError(f"on: Ray cannot be used: {error}. {TOKEN}") from None
+            self._connect(ray, runtime_env={"working_dir": folder}, log_to_driver=False)
             try:
                 needs = {
                     "num_cpus": _cpus(subject, ray.nodes()),
@@ -98,6 +96,18 @@ class RayEngine:
                 yield lambda shards: [task.remote(travelling, shard).future() for shard in shards]
             finally:
                 ray.shutdown()
+
+    def _connect(self, ray: Any, **options: Any) -> None:
+        address = self.address or os.environ.get("RAY_ADDRESS")
+        try:
+            try:
+                ray.init(address, num_cpus=None if address else self.workers or None, **options)
+            except ValueError:  # there is a cluster, which has its CPUs
+                ray.init(address, **options)
+        except (ConnectionError, _required("ray.exceptions").AuthenticationError) as error:
+            raise BenchmarkError(f"on: Ray cannot be reached: {error}. {TOKEN}") from None
+        except (ValueError, RuntimeError) as error:
+            raise BenchmarkError(f"on: Ray cannot be used: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

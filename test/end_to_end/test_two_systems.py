@@ -92,7 +92,7 @@ def test_two_robots_on_one_planner_act_as_each_does_on_its_own(
         "planner.queue_length": 4,
         **{f"planner.mppi.{name}": value for name, value in SMALL_SEARCH.items()},
     }
-    planner = start("planner", {"model": str(model), "robots": "left:3 right:4", **search})
+    planner = start("planner", {"model": str(model), "robots": "left:3 r*:4", **search})
     seeds = {"left": 3, "right": 4}
 
     def begin(name: str, *words: str) -> Any:

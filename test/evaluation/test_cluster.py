@@ -9,12 +9,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.evaluation import cluster
 from spec_control_ros.evaluation.cluster import RayEngine, SlurmEngine, engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
@@ -179,14 +181,16 @@ def test_ray_gives_the_very_results_of_one_machine_though_a_machine_is_lost(
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else other load would starve them
     node, said = {"num_cpus": 1, "object_store_memory": 80 * 2**20}, list[str]()
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    machines = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={**node, "include_dashboard": False}
+    )
     try:
-        second = cluster.add_node(**node)
+        second = machines.add_node(**node)
         mark = tmp_path / "killed"
-        workers = Workers(RayEngine(cluster.address), said.append)
+        workers = Workers(RayEngine(machines.address), said.append)
         found = bits(workers.run(Mortal(TASK, model, victim=second.node_id, mark=str(mark)), trials))
     finally:
-        cluster.shutdown()
+        machines.shutdown()
     assert mark.exists()
     assert "of 4 trials lost their workers" in said[0]
     assert found == here(Subject(TASK, model), trials)
@@ -210,6 +214,40 @@ def test_processes_give_the_very_results_of_one_though_one_is_killed(
     assert mark.exists()
     assert "of 2 trials lost their workers: running these again" in said[0]
     assert found == here(Subject(TASK, model), trials[:2])
+
+
+@pytest.mark.parametrize(
+    ("address", "is_running", "expected"),
+    [
+        ("ray://host:1", True, ("ray://host:1", None)),
+        (None, True, (None, None)),
+        (None, False, (None, 3)),
+        ("ray://host:1", False, None),
+    ],
+)
+def test_only_a_ray_cluster_that_is_started_is_told_how_many_cpus_it_has(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, is_running: bool, expected: object
+) -> None:
+    begun: list[tuple[str | None, int | None]] = []
+
+    def init(address: str | None = None, num_cpus: int | None = None, **_: object) -> None:
+        if address and not is_running:
+            raise ConnectionError("nobody there")
+        if num_cpus and is_running:
+            raise ValueError("When connecting to an existing cluster, num_cpus must not be provided.")
+        begun.append((address, num_cpus))
+
+    ray = SimpleNamespace(
+        init=init, shutdown=lambda: None, AuthenticationError=Died, nodes=lambda: [{"Resources": {"CPU": 5}}]
+    )
+    ray.remote = lambda **needs: lambda work: work
+    monkeypatch.setattr(cluster, "_required", lambda *_: ray)
+    if expected is None:
+        with pytest.raises(BenchmarkError, match=r"nobody there.*RAY_AUTH_MODE=token"):
+            RayEngine(address, 3).session(Doubler()).__enter__()
+        return
+    with RayEngine(address, 3).session(Doubler()):
+        assert begun == [expected]
 
 
 def test_slurm_cuts_trials_into_shards_and_is_refused_where_there_is_none(
