@@ -23,8 +23,7 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import HilOptions
-from spec_control_ros.cli.disturbance import Disturbance
-from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
 from spec_control_ros.cli.terminal import coloured, terminal
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import refuse_file, write_all, write_text

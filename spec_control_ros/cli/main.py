@@ -25,11 +25,11 @@ from spec_control_ros.cli.model_options import (
     CollectOptions,
     ConvertOptions,
     DistillOptions,
+    TrainOptions,
+    TrainTransformerOptions,
 )
 from spec_control_ros.cli.options import LARGEST, Bag, Json, Mode, RecordedNamespace, Robot, command_signature
-from spec_control_ros.cli.publish_options import PublishOptions
-from spec_control_ros.cli.run_options import RunOptions
-from spec_control_ros.cli.train_options import TrainOptions, TrainTransformerOptions
+from spec_control_ros.cli.run_options import PublishOptions, RunOptions
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 

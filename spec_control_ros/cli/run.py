@@ -15,9 +15,8 @@ from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
-from spec_control_ros.cli.disturbance import Disturbance
 from spec_control_ros.cli.run_options import RunOptions
-from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.trace import Trace

@@ -1,11 +1,11 @@
-"""A system of processes from its start to its end, with an ear on what it reports."""
+"""A system of processes from its start to its end, with an ear on what it reports, and its faults on demand."""
 
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from spec_control_ros.bringup.identity import system_lock
 from spec_control_ros.bringup.log_folder import ensure_log_folder, log_folder
 from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.bringup.process_faults import Crash, ProcessFault, ProcessFaultInjector, injecting
 from spec_control_ros.bringup.robot import BRIDGES
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.supervisor import Child, Supervisor
@@ -25,10 +26,12 @@ from spec_control_ros.bringup.system import Process, heard
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.settings import settings_from
+from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.sim.environment import make_control_plant, make_env
+from spec_control_ros.sim.faults.schedule import FaultSchedule
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -171,3 +174,39 @@ def environment() -> dict[str, str]:
     os.environ.update(middleware_environment(os.environ, config))
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     return dict(os.environ)
+
+
+class Disturbance:
+    """The process faults of a schedule, applied to a running system.
+
+    Args:
+        schedule: Schedule of faults; kinds that others apply are ignored.
+        trace: Tells the present episode and tick.
+    """
+
+    def __init__(self, schedule: FaultSchedule, trace: Trace):
+        self._schedule, self._trace = schedule, trace
+        self._supervisor: Supervisor | None = None
+
+    @property
+    def crashes_planner(self) -> bool:
+        """Whether the planner has to be started again."""
+        return any(isinstance(fault, Crash) for fault in self._schedule.faults)
+
+    @property
+    def restarts(self) -> int:
+        """Of all processes, so far."""
+        return sum(child.restarts for child in self._supervisor.children) if self._supervisor else 0
+
+    @contextmanager
+    def applied(self, supervisor: Supervisor) -> Iterator[None]:
+        """Disturb the supervisor's processes."""
+        self._supervisor = supervisor
+        injector = ProcessFaultInjector(
+            self._faults_of, supervisor.send, lambda: self._trace.place, self._schedule.seed
+        )
+        with injecting(injector):
+            yield
+
+    def _faults_of(self, episode: int) -> list[tuple[int, ProcessFault]]:
+        return [(i, f) for i, f in self._schedule.of_episode(episode) if isinstance(f, ProcessFault)]

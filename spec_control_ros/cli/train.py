@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColu
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.model_options import TrainOptions
 from spec_control_ros.cli.terminal import given_command, interruption, progress, terminal
-from spec_control_ros.cli.train_options import TrainOptions
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.core.settings import settings_from

@@ -12,9 +12,9 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.model_options import TrainTransformerOptions
 from spec_control_ros.cli.terminal import given_command, interruption, terminal
 from spec_control_ros.cli.train import chosen, deadline, follow, settings_of_recipe
-from spec_control_ros.cli.train_options import TrainTransformerOptions
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
