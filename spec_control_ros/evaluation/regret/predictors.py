@@ -31,31 +31,13 @@ def predictors(
     if policy is not None:
         told[Metric.ACTION.value] = action_distance(row.action, policy(observed))
     if isinstance(planner, TDMPC2Planner) and not planner.model.dims.tasks:
-        told |= _of_values(planner.model, observed, row)
+        told["disagreement"] = _disagreement(planner.model, observed, row)
     return told
 
 
 @torch.inference_mode()
-def _of_values(model: WorldModel, observed: Latent, row: QueuedAction) -> dict[str, float]:
-    """What the ensemble of the value function says of the queued action and of the rows after it."""
-    z, device = torch.from_numpy(observed)[None], next(model.parameters()).device
-    z = z.to(device)
-    rows = torch.from_numpy(row.plan.actions[row.steps_ahead :]).to(device)
-    queued = expected_value(model.q_logits(z, rows[:1]))[:, 0]  # (member,)
-    prior = expected_value(model.q_logits(z, model.prior(z).mean))[:, 0]
-    return {
-        "disagreement": float(queued.std()),
-        "q_gap": float((prior - queued).mean()),
-        "rolled_gap": _rolled(model, z, None, len(rows)) - _rolled(model, z, rows, len(rows)),
-    }
-
-
-def _rolled(model: WorldModel, z: torch.Tensor, rows: torch.Tensor | None, ticks: int) -> float:
-    """Rewards and last value of so many ticks from a real latent, under given rows or under the policy."""
-    total, discount = 0.0, 1.0
-    for i in range(min(ticks, 3)):
-        action = model.prior(z).mean if rows is None else rows[i : i + 1]
-        total += discount * float(model.reward(z, action))
-        z = model.next(z, action)
-        discount *= 0.99
-    return total + discount * float(expected_value(model.q_logits(z, model.prior(z).mean)).mean())
+def _disagreement(model: WorldModel, observed: Latent, row: QueuedAction) -> float:
+    """Standard deviation of the queued action's value over the members of the ensemble."""
+    device = next(model.parameters()).device
+    z, action = (torch.from_numpy(values)[None].to(device) for values in (observed, row.action))
+    return float(expected_value(model.q_logits(z, action))[:, 0].std())
