@@ -18,9 +18,9 @@ from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
-from spec_control_ros.training.demonstrations import demonstrations, find_expert
 from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.evaluator import Evaluator
+from spec_control_ros.training.expert import demonstrations, find_expert
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import State, load_state, save_state

@@ -19,8 +19,7 @@ from spec_control_ros.cli.main import app
 from spec_control_ros.cli.train import read_recipe
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError, TaskError
 from spec_control_ros.sim.environment import make_env
-from spec_control_ros.training.demonstrations import find_expert
-from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.expert import ExpertActor, find_expert
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings
 from spec_control_ros.world_model.checkpoint import load_card
