@@ -71,3 +71,23 @@ def test_a_sweep_of_what_is_no_setting_is_refused(tmp_path: Path, settings: list
     words = ["sweep", str(write_robot(tmp_path, time_limit_s=0.5)), "--report", str(tmp_path / "report")]
     ended = CliRunner().invoke(app, [*words, *(word for text in settings for word in ("--set", text))])
     assert message in str(ended.exception)
+
+
+def test_bench_fleet_writes_a_row_for_each_number_of_robots_and_the_speedup_of_batches(
+    tmp_path: Path,
+) -> None:
+    robot, file, plot = write_robot(tmp_path, 0.5), tmp_path / "fleet.json", tmp_path / "fleet.png"
+    words = ["bench-fleet", str(robot), "--robots", "1,2", "--queue-length", "4", "--batch", "2"]
+    words += ["--seconds", "0.2", "--rounds", "1"]
+    ended = CliRunner().invoke(
+        app, [*words, "--json", str(file), "--plot", str(plot)], catch_exceptions=False
+    )
+    assert ended.exit_code == 0, ended.output
+    result = json.loads(file.read_text())
+    assert list(result) == ["fleet", "batch_speedup"]
+    assert list(result["batch_speedup"]) == ["2"]
+    assert [list(row) for row in result["fleet"]] == 2 * [
+        ["robots", "p50_s", "p99_s", "late", "refused", "plans_per_s"]
+    ]
+    assert [row["robots"] for row in result["fleet"]] == [1, 2]
+    assert plot.read_bytes().startswith(b"\x89PNG")
