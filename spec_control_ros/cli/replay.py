@@ -18,7 +18,7 @@ from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
-from spec_control_ros.evaluation.replay.sweep import Sweep, SweepPoint, run_sweep
+from spec_control_ros.evaluation.replay.sweep import Sweep, run_sweep
 from spec_control_ros.ros.tick_model_loading import model_folder
 
 CAVEAT = (
@@ -73,7 +73,7 @@ def replay(options: ReplayOptions) -> None:
     reproduced = session.compare(session.recorded_run)
     replayed = session.run(settings, plans_again=options.has_plans_again, fixed=tuple(options.given))
     changes = session.compare(replayed)
-    points: list[SweepPoint] = []
+    points: list[dict[str, Any]] = []
     if sweep is not None:
         runs = run_sweep(session, sweep, options.given)
         points = list(track(runs, sweep.name, len(sweep.values), console=console, transient=True))
@@ -110,7 +110,7 @@ def _report(
     reproduced: Sequence[EpochChange],
     changes: Sequence[EpochChange],
     sweep: Sweep | None,
-    points: Sequence[SweepPoint],
+    points: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """All that is told, of nothing but bag, model and settings."""
     report: dict[str, Any] = {
@@ -127,7 +127,7 @@ def _report(
         "epochs": [asdict(change) for change in changes],
     }
     if sweep is not None:
-        report["sweep"] = {"setting": sweep.name, "points": [asdict(point) for point in points]}
+        report["sweep"] = {"setting": sweep.name, "points": points}
     return report
 
 
@@ -168,25 +168,25 @@ def _table(changes: Sequence[EpochChange]) -> Table:
     return table
 
 
-def _show_sweep(sweep: Sweep, points: Sequence[SweepPoint], console: Console) -> None:
+def _show_sweep(sweep: Sweep, points: Sequence[dict[str, Any]], console: Console) -> None:
     table = Table(title=sweep.name)
     for column in ("value", "plans", "waited for", "same decisions", "same commands", "differs from tick"):
         table.add_column(column, justify="right")
     for p in points:
-        ticks = ("-" if tick is None else str(tick) for tick in p.first_divergence_ticks)
+        ticks = ("-" if tick is None else str(tick) for tick in p["first_divergence_ticks"])
         table.add_row(
-            p.value,
-            str(p.planning_inferences),
-            str(p.waited_inferences),
-            f"{p.decision_agreement:.1%}",
-            f"{p.command_agreement:.1%}",
+            p["value"],
+            str(p["planning_inferences"]),
+            str(p["waited_inferences"]),
+            f"{p['decision_agreement']:.1%}",
+            f"{p['command_agreement']:.1%}",
             " ".join(ticks),
         )
     console.print(table)
 
 
 def _plot(
-    sweep: Sweep, points: Sequence[SweepPoint], changes: Sequence[EpochChange], path: Path | None
+    sweep: Sweep, points: Sequence[dict[str, Any]], changes: Sequence[EpochChange], path: Path | None
 ) -> None:
     if path is not None:
         from spec_control_ros.analysis.sweep_plot import plot_sweep  # a second, for pictures only
@@ -194,8 +194,8 @@ def _plot(
         plot_sweep(
             sweep.name,
             sweep.values,
-            [p.planning_inferences for p in points],
-            [p.decision_agreement for p in points],
+            [p["planning_inferences"] for p in points],
+            [p["decision_agreement"] for p in points],
             sum(c.recorded_planning_inferences for c in changes),
             path,
         )

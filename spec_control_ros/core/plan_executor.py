@@ -4,6 +4,7 @@
 times are seconds on one monotonic clock of the caller's. An `ExecutorDriver` calls it and does what it says.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, nan
@@ -15,7 +16,7 @@ from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
-from spec_control_ros.core.drop import Drop, Drops
+from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.execution import Executed, Execution, hold_action
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.fault_latch import FaultLatch, RepeatedObservations
@@ -76,7 +77,8 @@ class PlanExecutor:
         self._silent_at_s = inf  # when the sensor has been silent for too long
         self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
-        self.drops = Drops()
+        self.drops: Counter[Drop] = Counter()  # messages that were refused, since the law began
+        self._drops_before_epoch = 0
 
     def fresh(self) -> "PlanExecutor":
         """The same law with nothing behind it: no epoch, no fault, no plan."""
@@ -370,7 +372,7 @@ class PlanExecutor:
             planning_inferences=self._requests.planning_inferences,
             waited_inferences=self._requests.waited_inferences,
             missed_ticks=order.missed_ticks,
-            dropped=self.drops.in_epoch,
+            dropped=self.drops.total() - self._drops_before_epoch,
             limited_ticks=self._commands.limited_ticks,
             observed_at_s=observed_at_s,
         )
@@ -378,7 +380,7 @@ class PlanExecutor:
     def _begin_epoch(self, epoch: int) -> None:
         self._order.begin_epoch(epoch)
         self._requests.begin_epoch()
-        self.drops.begin_epoch()
+        self._drops_before_epoch = self.drops.total()
         self.gate.reset()
         self._queue.clear()
         self._execution.interrupt()

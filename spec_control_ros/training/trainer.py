@@ -19,7 +19,7 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.episodes import Episodes
-from spec_control_ros.training.evaluator import Evaluator
+from spec_control_ros.training.evaluator import evaluated_returns
 from spec_control_ros.training.expert import demonstrations, find_expert
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
@@ -92,7 +92,6 @@ class Trainer:
         )
         if settings.start:
             self._start_from(ModelFolder.find(settings.start, models))
-        self._evaluator = Evaluator(settings, self._pool, self.model)
 
         # How it gets its experience
         self._rng = np.random.default_rng(settings.seed)
@@ -203,7 +202,7 @@ class Trainer:
         self._losses = {**self._losses, **self._finite(losses)}
 
     def _evaluate(self) -> dict[str, float]:
-        means = self._evaluator.returns()
+        means = evaluated_returns(self._settings, self._pool, self.model)
         value = [*means.values()][-1] if means else math.inf  # where nothing tells, the newest are the best
         if value >= self.best:
             self.best = value

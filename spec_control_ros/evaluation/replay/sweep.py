@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,32 +44,20 @@ class Sweep:
         return cls(name, tuple(f"{point:.6g}" for point in points))
 
 
-@dataclass(frozen=True, slots=True)
-class SweepPoint:
-    """What one value comes to, over all epochs."""
-
-    value: str
-    planning_inferences: int
-    waited_inferences: int
-    decision_agreement: float
-    command_agreement: float
-    first_divergence_ticks: list[int | None]  # by epoch
-
-    @classmethod
-    def of(cls, value: str, changes: list[EpochChange]) -> "SweepPoint":
-        """Of the epochs' changes."""
-        ticks = max(1, sum(c.ticks for c in changes))
-        return cls(
-            value,
-            planning_inferences=sum(c.planning_inferences for c in changes),
-            waited_inferences=sum(c.waited_inferences for c in changes),
-            decision_agreement=1.0 - sum(c.decisions_changed for c in changes) / ticks,
-            command_agreement=1.0 - sum(c.commands_changed for c in changes) / ticks,
-            first_divergence_ticks=[c.first_divergence_tick for c in changes],
-        )
+def _point(value: str, changes: list[EpochChange]) -> dict[str, Any]:
+    """What one value comes to, over all epochs, with the names of the report."""
+    ticks = max(1, sum(c.ticks for c in changes))
+    return {
+        "value": value,
+        "planning_inferences": sum(c.planning_inferences for c in changes),
+        "waited_inferences": sum(c.waited_inferences for c in changes),
+        "decision_agreement": 1.0 - sum(c.decisions_changed for c in changes) / ticks,
+        "command_agreement": 1.0 - sum(c.commands_changed for c in changes) / ticks,
+        "first_divergence_ticks": [c.first_divergence_tick for c in changes],  # by epoch
+    }
 
 
-def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[SweepPoint]:
+def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """The points of a sweep, one after the other; every value is checked before the first is run.
 
     Raises:
@@ -77,4 +66,4 @@ def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) ->
     settings = [session.changed({**given, sweep.name: value}) for value in sweep.values]
     for value, changed in zip(sweep.values, settings, strict=True):
         replayed = session.run(changed, fixed=(*given, sweep.name))
-        yield SweepPoint.of(value, session.compare(replayed))
+        yield _point(value, session.compare(replayed))
