@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -40,6 +40,13 @@ class Doubler:
         if number < 0:
             raise SettingsError(f"got {number}, expected a number from 0 on")
         return 2 * number
+
+
+@dataclass(frozen=True)
+class Timed(Doubler):
+    """Measures time, so that nothing else may run on its machine."""
+
+    needs_machine: ClassVar[bool] = True
 
 
 class Died(Exception):
@@ -240,14 +247,17 @@ def test_only_a_ray_cluster_that_is_started_is_told_how_many_cpus_it_has(
     ray = SimpleNamespace(
         init=init, shutdown=lambda: None, AuthenticationError=Died, nodes=lambda: [{"Resources": {"CPU": 5}}]
     )
-    ray.remote = lambda **needs: lambda work: work
+    asked_for: list[int] = []
+    ray.remote = lambda num_cpus, **_: asked_for.append(num_cpus) or (lambda work: work)
     monkeypatch.setattr(cluster, "_required", lambda *_: ray)
     if expected is None:
         with pytest.raises(BenchmarkError, match=r"nobody there.*RAY_AUTH_MODE=token"):
             RayEngine(address, 3).session(Doubler()).__enter__()
         return
-    with RayEngine(address, 3).session(Doubler()):
-        assert begun == [expected]
+    for subject in (Doubler(), Timed()):
+        with RayEngine(address, 3).session(subject):
+            assert begun.pop() == expected
+    assert asked_for == [1, 3], "no machine of five CPUs has room for two of three"
 
 
 def test_slurm_cuts_trials_into_shards_and_is_refused_where_there_is_none(
