@@ -29,6 +29,7 @@ from spec_control_ros.evaluation.parallel import Workers, runner_of
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.bag_episodes import read_episodes
 from spec_control_ros.training.collection_policies import CollectionPolicy, PriorPolicy
 from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, write_spec
 from spec_control_ros.training.recording import (
@@ -65,12 +66,15 @@ def collect(options: CollectOptions) -> None:
     subject = _CollectSubject(robot.environment, folder.path, controller, plants)
     runner = runner_of(subject)
     assert isinstance(runner, _CollectRunner)
-    for name in names:
-        runner.policy(name, options.seed)
-    seed = FIRST_SEED + options.seed * options.episodes * len(names)
-    groups = groups_of(names, options.episodes, plants, seed, options.seed)
     spec = TaskSpec.of(robot.environment, runner.plant)
-    recorded = _record(subject, groups, spec, data, workers, console)
+    if options.bag:
+        recorded = _take(options.bag.split(","), options.namespace, spec, data, console)
+    else:
+        for name in names:
+            runner.policy(name, options.seed)
+        seed = FIRST_SEED + options.seed * options.episodes * len(names)
+        groups = groups_of(names, options.episodes, plants, seed, options.seed)
+        recorded = _record(subject, groups, spec, data, workers, console)
     command = given_command()
     about = {"command": command, "model": folder.path.name, "policies": recorded}
     write_spec(data, spec, about)
@@ -158,6 +162,19 @@ def _record(
         quality(name, np.concatenate([returns[group] for group in own]), own[0].first_seed)
         for name, own in ((name, list(same)) for name, same in groupby(groups, lambda group: group.policy))
     ]
+
+
+def _take(
+    bags: Sequence[str], namespace: str | None, spec: TaskSpec, folder: Path, console: Console
+) -> list[dict[str, Any]]:
+    """Write what bags hold; returns how good the episodes of each bag are."""
+    found = [(bag, *read_episodes(Path(bag), spec, namespace)) for bag in bags]
+    with recorded_folder(folder, spec, sum(len(made.length) for _, made, _ in found), 1) as buffer:
+        for bag, made, left_out in found:
+            buffer.extend(made)
+            for what in left_out:
+                console.print(f"{bag}: left out: {what}", markup=False)
+    return [quality(Path(bag).name, made.reward.sum(1, dtype=np.float64), 0) for bag, made, _ in found]
 
 
 def _policy_of_checkpoint(plant: Plant, task: str, name: str) -> CollectionPolicy:

@@ -12,6 +12,7 @@ from spec_control_ros.cli.options import (
     Params,
     PlantProcesses,
     QueueLength,
+    RecordedNamespace,
     Robot,
     Threads,
     Workers,
@@ -56,6 +57,11 @@ class CollectOptions:
         "Policies, separated by commas: planner, prior, noisy, random, or checkpoint:MODEL for a Decision "
         "Transformer or the prior of another model",
     )
+    bag: str = option(
+        "",
+        "Recorded bags, separated by commas, whose episodes are taken; then no policy drives  [default: none]",
+    )
+    namespace: RecordedNamespace = None
     episodes: int = number(20, "Number of episodes of each policy", low=1)
     folder: Path | None = folder_to_write(
         "Folder to write, which must not exist [default: results/data/TASK]"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ros_support import SMALL_SEARCH, TASK, Background, Probe, until
+from ros_support import ACTION, OBS, SMALL_SEARCH, TASK, Background, Probe, until
 from rosbags.highlevel import AnyReader
 from test_run import is_under_way
 
@@ -14,6 +14,8 @@ from spec_control_ros.analysis.bag.observations import read_observations
 from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag_log import BagLog
 from spec_control_ros.evaluation.replay.recording import read_recording
+from spec_control_ros.training.bag_episodes import read_episodes
+from spec_control_ros.training.episodes import TaskSpec
 
 Run = Callable[..., Any]
 
@@ -81,6 +83,9 @@ def test_two_robots_run_in_one_domain_each_with_its_own_report_and_bag(
         # What a bag is for finds its topics without being told the namespace.
         assert len(read_observations(tmp_path / name)) == 50
         assert len(read_recording(tmp_path / name).plans)
+        made, left_out = read_episodes(tmp_path / name, TaskSpec(TASK, 0.2, OBS, ACTION, 50))
+        assert (made.length.tolist(), left_out) == ([49], [])
+        assert made.reward.sum() == pytest.approx(episode["return"], abs=1.1)  # less the last tick's
         assert BagLog(Bag(tmp_path / name)).robot().run.episodes[0].seed == seed
 
 
