@@ -23,6 +23,7 @@ MODES = (
     "open_loop_3",
     "open_loop_6",
     "feedback",
+    "gated",
     "two_tower",
     "temporal",
     "quantile",
