@@ -1,5 +1,6 @@
 """Thin rclpy shells, one node a file. This here is what a node's process does before its slow imports."""
 
+import faulthandler
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from spec_control_ros.bringup.parent_death import end_with_parent, leave_at_once
 
 # Only where a node is what runs, as `python -m` or as an installed command; not where one is imported.
 if sys.argv[0] == "-m" or Path(sys.argv[0]).parent.name == "spec_control_ros":
+    faulthandler.enable()  # else a crash in a library ends a node without a word
     end_with_parent(signal.SIGTERM)
     explain_missing_modules()
     leave_foreign_ros()

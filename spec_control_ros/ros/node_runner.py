@@ -33,6 +33,7 @@ SETTINGS_EXIT_CODE = 2
 INCOMPLETE_EXIT_CODE = 3  # all went well, but a bag or a video is not whole
 SPIN_S = 0.1  # a signal is noticed that soon
 IN_ITS_SOURCES = re.compile(r", at \S+:\d+")  # where rcl found an error
+NOT_ANSWERED = "failed to send response"  # as rclpy has it where the middleware gives an answer up
 SomeNode = TypeVar("SomeNode", bound=Node)
 
 
@@ -118,7 +119,12 @@ class NodeRunner:
             KeyboardInterrupt: after a signal; nothing else raises it.
         """
         # EventsExecutor.spin() is deaf to signals in rclpy 9; spin_once with a time-out is not.
-        self._executor.spin_once(timeout_sec=timeout_s)
+        try:
+            self._executor.spin_once(timeout_sec=timeout_s)
+        except RCLError as error:
+            if NOT_ANSWERED not in str(error):
+                raise
+            get_logger("node_runner").error(f"lost an answer: {error}", **every(1.0))  # who asked asks again
         if self.is_signalled.is_set():
             raise KeyboardInterrupt
 

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from ros_support import Background, until
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 import spec_control_ros
 from spec_control_ros.ros.node_runner import NodeRunner, ProcessNode, noted_signals, spinning
@@ -87,6 +88,33 @@ def test_a_message_that_the_middleware_gives_up_is_tried_again_and_does_not_end_
     assert heard == list(arriving)
     lost = "lost a message on /topic: Failed to publish: cannot publish data"
     assert (lost in capfd.readouterr().err) == (arriving != "abc")
+
+
+def test_an_answer_that_the_middleware_gives_up_does_not_end_the_node(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    answers = iter(("failed to send response: cannot publish data", "another error of rcl"))
+
+    def answer(*_: Any) -> Any:
+        raise RCLError(next(answers))  # where rclpy sends it, right after this
+
+    with spinning(lambda: ProcessNode("server")) as (node, spin):
+        node.create_service(Trigger, "ask", answer)
+        client = node.create_client(Trigger, "ask")
+        until(lambda: spin(0.1) or client.service_is_ready())
+        client.call_async(Trigger.Request())
+        said = ""
+
+        def is_said() -> bool:
+            nonlocal said
+            spin(0.1)
+            said += capfd.readouterr().err
+            return "lost an answer: failed to send response" in said
+
+        until(is_said)
+        client.call_async(Trigger.Request())
+        with pytest.raises(RCLError, match="another error"):
+            hear(spin)
 
 
 def test_handlers_are_put_back() -> None:
