@@ -1,6 +1,6 @@
 """Turns a data set of `spec-control collect` into a LeRobotDataset v3: run it with the Python of LeRobot's environment.
 
-lerobot-venv/bin/python export_dataset.py runs/walker-data runs/walker-lerobot --contract policy.yaml
+lerobot-venv/bin/python export_dataset.py runs/walker-data runs/walker-lerobot --contract models/walker-act
 """
 
 import argparse
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+from spec_control_ros.chunks.contract import ChunkContract
+from spec_control_ros.core.errors import SpecControlError
 
 
 def main() -> None:
@@ -19,17 +21,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Turns recorded episodes into a LeRobotDataset v3.")
     parser.add_argument("data", type=Path, nargs="+", help="folders that `spec-control collect` wrote")
     parser.add_argument("folder", type=Path, help="folder of the LeRobotDataset, which must not exist")
-    parser.add_argument("--contract", type=Path, required=True, help="policy.yaml, which names the features")
+    parser.add_argument("--contract", type=Path, required=True, help="folder with policy.yaml")
     parser.add_argument("--min-return", type=float, default=-np.inf, help="leave out episodes below it")
     given = parser.parse_args()
     try:
-        kept = export(given.data, given.folder, yaml.safe_load(given.contract.read_text()), given.min_return)
-    except (OSError, ValueError, KeyError) as error:
+        kept = export(given.data, given.folder, ChunkContract.read(given.contract), given.min_return)
+    except (OSError, ValueError, KeyError, SpecControlError) as error:
         sys.exit(f"export_dataset.py: {error}")
     print(f"{len(kept)} episodes, mean return {np.mean(kept):.1f}: {given.folder}")
 
 
-def export(data: list[Path], folder: Path, contract: dict[str, Any], min_return: float) -> list[float]:
+def export(data: list[Path], folder: Path, contract: ChunkContract, min_return: float) -> list[float]:
     """Write the episodes; returns what each of them returned.
 
     Raises:
@@ -40,11 +42,9 @@ def export(data: list[Path], folder: Path, contract: dict[str, Any], min_return:
         raise ValueError(f"{folder} exists already: choose another folder")
     abouts = [json.loads((source / "dataset.json").read_text()) for source in data]
     for source, about in zip(data, abouts, strict=True):
-        for name, key in (("obs_dim", "observation_dim"), ("action_dim", "action_dim")):
-            if about[name] != contract[key]:
-                raise ValueError(
-                    f"{source}: got {name} {about[name]}, expected {contract[key]} as in the contract"
-                )
+        for name, size in (("obs_dim", contract.observation_dim), ("action_dim", contract.action_dim)):
+            if about[name] != size:
+                raise ValueError(f"{source}: got {name} {about[name]}, expected {size} as in the contract")
     made = LeRobotDataset.create(
         repo_id=f"local/{folder.name}",
         fps=round(1.0 / abouts[0]["control_period_s"]),
@@ -59,15 +59,13 @@ def export(data: list[Path], folder: Path, contract: dict[str, Any], min_return:
     return returns
 
 
-def features_of(contract: dict[str, Any]) -> dict[str, Any]:
+def features_of(contract: ChunkContract) -> dict[str, Any]:
     """The features of the data set, as LeRobot describes them."""
-    sizes = {name: sum(end - first for first, end in pairs) for name, pairs in contract["features"].items()}
-    predicted = contract["observation_dim"] if contract.get("predicts") else 0
-    sizes |= {"action": contract["action_dim"] + predicted, "next.reward": 1}
+    sizes = {**contract.sizes(), "action": contract.policy_dim, "next.reward": 1}
     return {name: {"dtype": "float32", "shape": (size,), "names": None} for name, size in sizes.items()}
 
 
-def add(made: LeRobotDataset, source: Path, contract: dict[str, Any], min_return: float) -> list[float]:
+def add(made: LeRobotDataset, source: Path, contract: ChunkContract, min_return: float) -> list[float]:
     """Append the episodes of one folder that are good enough; returns what they returned."""
     arrays = {
         name: np.load(source / f"{name}.npy", mmap_mode="r", allow_pickle=False)
@@ -79,17 +77,13 @@ def add(made: LeRobotDataset, source: Path, contract: dict[str, Any], min_return
         if reward.sum() < min_return or not ticks:
             continue
         kept.append(float(reward.sum()))
-        obs_of = arrays["obs"][episode]
+        obs = arrays["obs"][episode]
         for tick in range(ticks):
-            obs = obs_of[tick]
-            parts = {
-                name: np.concatenate([obs[first:end] for first, end in pairs])
-                for name, pairs in contract["features"].items()
-            }
             action, own = arrays["action"][episode, tick], reward[tick : tick + 1]
-            if contract.get("predicts"):
-                action = np.concatenate([action, obs_of[tick + 1]])
-            made.add_frame({**parts, "action": action, "next.reward": own, "task": contract["task"]})
+            if contract.predicts:
+                action = np.concatenate([action, obs[tick + 1]])
+            parts = contract.parts(obs[tick])
+            made.add_frame({**parts, "action": action, "next.reward": own, "task": contract.task})
         made.save_episode()
     return kept
 

@@ -35,6 +35,7 @@ from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, write_sp
 from spec_control_ros.training.recording import (
     Group,
     groups_of,
+    listed,
     make_policy,
     policy_names,
     quality,
@@ -63,13 +64,15 @@ def collect(options: CollectOptions) -> None:
     robot = find_robot(options.task, share_folder() / "config")
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
     controller = ControllerSettings.of(robot.parameters())
-    subject = _CollectSubject(robot.environment, folder.path, controller, plants)
-    runner = runner_of(subject)
-    assert isinstance(runner, _CollectRunner)
-    spec = TaskSpec.of(robot.environment, runner.plant)
-    if options.bag:
-        recorded = _take(options.bag.split(","), options.namespace, spec, data, console)
+    if bags := listed(options.bag):
+        _, plant = controller.model_and_env(folder, robot.environment)
+        spec = TaskSpec.of(robot.environment, plant)
+        recorded = _take(bags, options.namespace, spec, data, console)
     else:
+        subject = _CollectSubject(robot.environment, folder.path, controller, plants)
+        runner = runner_of(subject)
+        assert isinstance(runner, _CollectRunner)
+        spec = TaskSpec.of(robot.environment, runner.plant)
         for name in names:
             runner.policy(name, options.seed)
         seed = FIRST_SEED + options.seed * options.episodes * len(names)

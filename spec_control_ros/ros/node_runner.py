@@ -33,7 +33,7 @@ SETTINGS_EXIT_CODE = 2
 INCOMPLETE_EXIT_CODE = 3  # all went well, but a bag or a video is not whole
 SPIN_S = 0.1  # a signal is noticed that soon
 IN_ITS_SOURCES = re.compile(r", at \S+:\d+")  # where rcl found an error
-NOT_ANSWERED = "failed to send response"  # as rclpy has it where the middleware gives an answer up
+NOT_SENT = "failed to send"  # as rclpy has it where the middleware gives a request or its answer up
 SomeNode = TypeVar("SomeNode", bound=Node)
 
 
@@ -122,9 +122,9 @@ class NodeRunner:
         try:
             self._executor.spin_once(timeout_sec=timeout_s)
         except RCLError as error:
-            if NOT_ANSWERED not in str(error):
+            if NOT_SENT not in str(error):
                 raise
-            get_logger("node_runner").error(f"lost an answer: {error}", **every(1.0))  # who asked asks again
+            get_logger("node_runner").error(f"a service call is lost: {error}", **every(1.0))
         if self.is_signalled.is_set():
             raise KeyboardInterrupt
 

@@ -1,7 +1,7 @@
 """Episodes out of recorded bags, as a data set has them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,8 @@ def read_episodes(
     Raises:
         SpecControlError: there is no such bag, or its episodes are not of this task.
     """
-    bag, robots, left_out = (
-        Bag(path),
-        defaultdict[str, defaultdict[int, _Heard]](lambda: defaultdict(_Heard)),
-        [],
-    )
-    misfits = 0
+    bag, misfits = Bag(path), 0
+    robots = defaultdict[str, defaultdict[int, _Heard]](lambda: defaultdict(_Heard))
     for recorded in bag.messages(set(KINDS)):
         if misfit(recorded.message, recorded.type_name.rpartition("/")[2]):
             misfits += 1
@@ -58,7 +54,7 @@ def read_episodes(
         heard = getattr(robots[namespace_of(recorded.topic)][message.epoch], KINDS[recorded.type_name])
         heard.setdefault(message.tick, message)
     epochs: Mapping[int, _Heard] | None = chosen(path, robots, namespace)
-    left_out += [*bag.losses, *([f"{misfits} messages of another version than ours"] if misfits else [])]
+    left_out = [*bag.losses, *([f"{misfits} messages of another version than ours"] if misfits else [])]
     episodes = []
     for epoch, heard in sorted((epochs or {}).items()):
         rows = _rows(path, heard, spec)
@@ -99,13 +95,12 @@ def _rows(path: Path, heard: _Heard, spec: TaskSpec) -> list[tuple[Any, Any, flo
     return rows
 
 
-def _arrays(episodes: Iterable[tuple[list[tuple[Any, Any, float]], Any]], spec: TaskSpec) -> EpisodeArrays:
-    told = list(episodes)
-    parts = {n: np.zeros((len(told), *shape), np.float32) for n, shape in array_shapes(spec).items()}
-    length = np.array([len(rows) for rows, _ in told], np.int64)
-    for i, (rows, last) in enumerate(told):
+def _arrays(episodes: Sequence[tuple[list[tuple[Any, Any, float]], Any]], spec: TaskSpec) -> EpisodeArrays:
+    parts = {n: np.zeros((len(episodes), *shape), np.float32) for n, shape in array_shapes(spec).items()}
+    length = np.array([len(rows) for rows, _ in episodes], np.int64)
+    for i, (rows, last) in enumerate(episodes):
         n = len(rows)
         parts["obs"][i, :n], parts["obs"][i, n] = [row[0] for row in rows], last
         parts["action"][i, :n] = np.clip([row[1] for row in rows], -1.0, 1.0)
         parts["reward"][i, :n] = [row[2] for row in rows]
-    return EpisodeArrays(**parts, length=length, ended=np.zeros(len(told), np.bool_))
+    return EpisodeArrays(**parts, length=length, ended=np.zeros(len(episodes), np.bool_))

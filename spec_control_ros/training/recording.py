@@ -33,13 +33,18 @@ POLICIES = ("planner", "prior", "noisy", "random", f"{CHECKPOINT}MODEL")
 NOISE = 0.6  # largest standard deviation of the policy `noisy`
 
 
+def listed(text: str) -> list[str]:
+    """The names in a text, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def policy_names(text: str) -> list[str]:
     """The policies that a text names, separated by commas.
 
     Raises:
         SettingsError: one is unknown, or there is none, or one is named twice.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = listed(text)
     unknown = [name for name in names if name not in POLICIES[:-1] and not name.startswith(CHECKPOINT)]
     if unknown or not names or len(set(names)) < len(names):
         got = unknown[0] if unknown else text

@@ -23,6 +23,7 @@ from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collector import episode_returns
 from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.evaluator import FIRST_SEED
+from spec_control_ros.training.recording import listed
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import load_state, save_state
@@ -205,7 +206,7 @@ class TransformerTrainer:
         self._pool.close()
 
     def _windows(self) -> ReturnWindows:
-        folders = [Path(name.strip()) for name in self._settings.dataset.split(",") if name.strip()]
+        folders = [Path(name) for name in listed(self._settings.dataset)]
         if not folders:
             raise SettingsError("dataset: got none, expected a folder; `spec-control collect` records one")
         parts = [Episodes.open(folder) for folder in folders]

@@ -90,10 +90,11 @@ def test_a_message_that_the_middleware_gives_up_is_tried_again_and_does_not_end_
     assert (lost in capfd.readouterr().err) == (arriving != "abc")
 
 
-def test_an_answer_that_the_middleware_gives_up_does_not_end_the_node(
-    capfd: pytest.CaptureFixture[str],
+@pytest.mark.parametrize("lost", ["failed to send response", "failed to send request"])
+def test_a_service_call_that_the_middleware_gives_up_does_not_end_the_node(
+    lost: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answers = iter(("failed to send response: cannot publish data", "another error of rcl"))
+    answers = iter((f"{lost}: cannot publish data", "another error of rcl"))
 
     def answer(*_: Any) -> Any:
         raise RCLError(next(answers))  # where rclpy sends it, right after this
@@ -109,7 +110,7 @@ def test_an_answer_that_the_middleware_gives_up_does_not_end_the_node(
             nonlocal said
             spin(0.1)
             said += capfd.readouterr().err
-            return "lost an answer: failed to send response" in said
+            return f"a service call is lost: {lost}" in said
 
         until(is_said)
         client.call_async(Trigger.Request())
