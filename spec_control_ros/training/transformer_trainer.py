@@ -259,27 +259,34 @@ class TransformerTrainer:
             if self._target is not None:
                 to_go[::2] = self._asked  # which is what it is used with unless its user asks for another
                 half = len(latents) // 2
-                latents[:half], actions[:half] = self._as_planned(
-                    latents[:half], actions[:half], self._target.std
-                )
+                latents[:half], actions[:half] = self._as_planned(to_go[:half], latents[:half], self._target.std)
                 aim, std = self._target(to_go, latents, actions).float(), self._target.std
             else:
                 aim, std = actions, self.network.std
             means = self.network(to_go, latents, actions).float()
         return (0.5 * ((aim - means) / std).square() + std.log()).mean()
 
-    def _as_planned(self, latents: Tensor, actions: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows as a draft meets them: other actions, and latents that the dynamics predicts between plans' starts.
+    @torch.no_grad()
+    def _as_planned(self, to_go: Tensor, latents: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows as a draft meets them: the actions that it drafts, and the latents to which the dynamics says they lead.
 
-        Where a plan starts, the latent is a recorded one, which those predicted before it do not lead to.
+        Half of them with the noise of the exact rule. Where a plan starts, the latent is a recorded one, which those
+        before it do not lead to.
         """
-        noise = torch.from_numpy(self._rng.standard_normal(actions.shape, dtype=np.float32))
-        actions = (actions + std * noise).clamp(-1.0, 1.0)
-        planned = [latents[:, 0]]
-        for tick, is_start in enumerate(self._rng.random(latents.shape[1] - 1) < STARTS, start=1):
-            predicted = self._model.next(planned[-1], actions[:, tick - 1])
-            planned.append(latents[:, tick] if is_start else predicted.float())
-        return torch.stack(planned, 1), actions
+        windows, ticks = latents.shape[:2]
+        sizes = self._rng.integers(2, size=(windows, 1, 1)) * self._rng.standard_normal(
+            (windows, ticks, std.shape[0])
+        )
+        noise = std * torch.from_numpy(sizes.astype(np.float32))
+        is_start = self._rng.random(ticks) < STARTS
+        planned, actions = latents.clone(), torch.zeros_like(noise)
+        for tick in range(ticks):
+            if tick and not is_start[tick]:
+                planned[:, tick] = self._model.next(planned[:, tick - 1], actions[:, tick - 1]).float()
+            seen = slice(0, tick + 1)
+            means = self.network(to_go[:, seen], planned[:, seen], actions[:, seen])[:, -1].float()
+            actions[:, tick] = (means + noise[:, tick]).clamp(-1.0, 1.0)
+        return planned, actions
 
     def _returns(self, asked: np.ndarray) -> np.ndarray:
         policy = TransformerPolicy(
