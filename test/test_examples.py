@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import spec_control_ros as sc
+from spec_control_ros.training.bag_episodes import read_episodes
+from spec_control_ros.training.episodes import TaskSpec, array_shapes, write_spec
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 BAG = Path(__file__).parent / "data/bags/walker-mcap"
@@ -62,6 +65,24 @@ def test_own_corrector_acts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bag_is_read_and_plotted(tmp_path: Path) -> None:
     assert "'replan':" in run("bag_plot", BAG, tmp_path / "bag.png")
     assert (tmp_path / "bag.png").stat().st_size > 10_000
+
+
+def test_a_data_set_as_a_bag_is_the_same_data_set_again(tmp_path: Path) -> None:
+    spec = TaskSpec("walker-walk", 0.05, obs_dim=3, action_dim=2, episode_ticks=6)
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.uniform(-1, 1, (2, *shape)) for name, shape in array_shapes(spec).items()}
+    (tmp_path / "data").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "data" / f"{name}.npy", array.astype(np.float32))
+    np.save(tmp_path / "data/length.npy", np.array([6, 4]))
+    write_spec(tmp_path / "data", spec, {})
+    assert run("dataset_to_bag", tmp_path / "data", tmp_path / "bag").startswith("2 episodes of walker-walk")
+    made, left_out = read_episodes(tmp_path / "bag", spec)
+    assert left_out == [] and made.length.tolist() == [6, 4]
+    for name, array in arrays.items():
+        for episode, ticks in enumerate(made.length):
+            got, expected = (a[episode, : ticks + (name == "obs")] for a in (getattr(made, name), array))
+            np.testing.assert_array_equal(got, expected.astype(np.float32))
 
 
 def test_import_is_light() -> None:

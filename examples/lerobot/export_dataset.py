@@ -77,9 +77,9 @@ def add(made: LeRobotDataset, source: Path, contract: ChunkContract, min_return:
         if reward.sum() < min_return or not ticks:
             continue
         kept.append(float(reward.sum()))
-        obs = arrays["obs"][episode]
+        obs, actions = arrays["obs"][episode], contract.policy_actions(arrays["action"][episode])
         for tick in range(ticks):
-            action, own = arrays["action"][episode, tick], reward[tick : tick + 1]
+            action, own = actions[tick], reward[tick : tick + 1]
             if contract.predicts:
                 action = np.concatenate([action, obs[tick + 1]])
             parts = contract.parts(obs[tick])

@@ -101,6 +101,13 @@ class ChunkContract:
             chunk = 2.0 * (chunk - low) / (high - low) - 1.0
         return np.clip(chunk, -1.0, 1.0).astype(np.float32)
 
+    def policy_actions(self, actions: Float32[np.ndarray, "tick action"]) -> Float32[np.ndarray, "tick own"]:
+        """The policy's own actions for ours, in its unit and without predictions: the inverse of `actions`."""
+        if self.low:
+            low, high = np.array(self.low), np.array(self.high)
+            actions = low + 0.5 * (actions + 1.0) * (high - low)
+        return actions.astype(np.float32)
+
 
 def _ranges(pairs: Any) -> Ranges:
     return tuple((int(first), int(end)) for first, end in pairs)

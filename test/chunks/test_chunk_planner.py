@@ -225,6 +225,14 @@ def test_contract_with_a_mistake_is_refused(folder: Path, old: str, new: str, sa
         ChunkContract.read(folder)
 
 
+def test_the_policys_own_actions_are_ours_in_its_unit(folder: Path) -> None:
+    contract = ChunkContract.read(folder)
+    ours = np.array([[-1.0, -1.0], [0.5, 0.5], [1.0, 1.0]], np.float32)
+    own = contract.policy_actions(ours)
+    np.testing.assert_allclose(own, [[0.0, -10.0], [3.0, 5.0], [4.0, 10.0]])
+    np.testing.assert_allclose(contract.actions(own), ours)
+
+
 def test_student_makes_the_action_that_the_gate_compares_with(folder: Path) -> None:
     kind = ChunkFormat()
     assert "by age alone" in kind.load_tick_model(folder).warning
