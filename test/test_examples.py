@@ -78,7 +78,8 @@ def test_a_data_set_as_a_bag_is_the_same_data_set_again(tmp_path: Path) -> None:
     write_spec(tmp_path / "data", spec, {})
     assert run("dataset_to_bag", tmp_path / "data", tmp_path / "bag").startswith("2 episodes of walker-walk")
     made, left_out = read_episodes(tmp_path / "bag", spec)
-    assert left_out == [] and made.length.tolist() == [6, 4]
+    assert left_out == []
+    assert made.length.tolist() == [6, 4]
     for name, array in arrays.items():
         for episode, ticks in enumerate(made.length):
             got, expected = (a[episode, : ticks + (name == "obs")] for a in (getattr(made, name), array))

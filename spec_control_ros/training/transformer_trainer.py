@@ -259,7 +259,9 @@ class TransformerTrainer:
             if self._target is not None:
                 to_go[::2] = self._asked  # which is what it is used with unless its user asks for another
                 half = len(latents) // 2
-                latents[:half], actions[:half] = self._as_planned(to_go[:half], latents[:half], self._target.std)
+                latents[:half], actions[:half] = self._as_planned(
+                    to_go[:half], latents[:half], self._target.std
+                )
                 aim, std = self._target(to_go, latents, actions).float(), self._target.std
             else:
                 aim, std = actions, self.network.std
@@ -268,10 +270,10 @@ class TransformerTrainer:
 
     @torch.no_grad()
     def _as_planned(self, to_go: Tensor, latents: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows as a draft meets them: the actions that it drafts, and the latents to which the dynamics says they lead.
+        """Windows as a draft meets them: its own actions, and the latents to which the dynamics says these lead.
 
-        Half of them with the noise of the exact rule. Where a plan starts, the latent is a recorded one, which those
-        before it do not lead to.
+        Half of the windows have the noise of the exact rule. Where a plan starts, the latent is a recorded one, which
+        those before it do not lead to.
         """
         windows, ticks = latents.shape[:2]
         sizes = self._rng.integers(2, size=(windows, 1, 1)) * self._rng.standard_normal(
