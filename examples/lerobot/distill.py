@@ -10,17 +10,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from serve_policy import LeRobotPolicy
-from torch import Tensor, nn
 
 from spec_control_ros.chunks.contract import ChunkContract
-from spec_control_ros.chunks.format import STUDENT
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.planner_format import PlannerResources
+from spec_control_ros.core.student import STUDENT, policy_of, save_student
+from spec_control_ros.training.student_fit import StudentSettings, fit_student
 
 HELD_OUT = 0.1  # of the observations
-BATCH, LEARNING_RATE = 512, 1e-3
+BATCH = 512  # observations at a time
 
 
 def main() -> None:
@@ -31,7 +30,6 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=4000)
     parser.add_argument("--width", type=int, default=128)
     given = parser.parse_args()
-    torch.manual_seed(0)
     try:
         contract = ChunkContract.read(given.model)
         policy = LeRobotPolicy(given.model / contract.policy, PlannerResources())
@@ -41,11 +39,13 @@ def main() -> None:
     length = np.load(given.data / "length.npy", allow_pickle=False)
     inputs = np.concatenate([obs[episode, :ticks] for episode, ticks in enumerate(length)])
     labels = first_actions(policy, contract, inputs)
-    network = fit(torch.from_numpy(inputs), torch.from_numpy(labels), given.width, given.updates)
-    layers = [layer for layer in network if isinstance(layer, nn.Linear)]
-    arrays = {f"w{i}": layer.weight.detach().numpy().T for i, layer in enumerate(layers)}
-    arrays |= {f"b{i}": layer.bias.detach().numpy() for i, layer in enumerate(layers)}
-    np.savez(given.model / STUDENT, **arrays)
+    order = np.random.default_rng(0).permutation(len(inputs))
+    held_out, rest = np.split(order, [int(HELD_OUT * len(order))])
+    settings = StudentSettings(hidden=given.width, updates=given.updates)
+    layers = fit_student(inputs[rest], labels[rest], settings)
+    error = np.sqrt(np.square(policy_of(layers)(inputs[held_out]) - labels[held_out]).mean())
+    print(f"{len(rest)} observations; {len(held_out)} held out: root mean square distance {error:.4f}")
+    save_student(given.model / STUDENT, layers)
 
 
 def first_actions(policy: LeRobotPolicy, contract: ChunkContract, inputs: np.ndarray) -> np.ndarray:
@@ -56,37 +56,6 @@ def first_actions(policy: LeRobotPolicy, contract: ChunkContract, inputs: np.nda
         features = {name: np.stack([part[name] for part in parts]) for name in contract.features}
         made.append(policy.first_actions(features, contract.task))
     return contract.actions(np.concatenate(made))
-
-
-def fit(inputs: Tensor, labels: Tensor, width: int, updates: int) -> nn.Sequential:
-    """The network, its input scale folded into its first layer."""
-    order = torch.randperm(len(inputs))
-    held_out, rest = order[: int(HELD_OUT * len(order))], order[int(HELD_OUT * len(order)) :]
-    mean, std = inputs[rest].mean(0), inputs[rest].std(0) + 1e-4
-    network = nn.Sequential(
-        nn.Linear(inputs.shape[1], width),
-        nn.ReLU(),
-        nn.Linear(width, width),
-        nn.ReLU(),
-        nn.Linear(width, labels.shape[1]),
-        nn.Tanh(),
-    )
-    optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
-    for _ in range(updates):
-        at = rest[torch.randint(len(rest), (BATCH,))]
-        loss = (network((inputs[at] - mean) / std) - labels[at]).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    with torch.no_grad():
-        error = (network((inputs[held_out] - mean) / std) - labels[held_out]).square().mean().sqrt()
-        first = network[0]
-        first.bias -= first.weight @ (mean / std)
-        first.weight /= std
-    print(f"{len(rest)} observations; {len(held_out)} held out: root mean square distance {error:.4f}")
-    return network
 
 
 if __name__ == "__main__":

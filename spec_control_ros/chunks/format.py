@@ -1,21 +1,16 @@
 """Chunk policies among the kinds of planners."""
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from spec_control_ros.chunks.contract import ChunkContract
 from spec_control_ros.chunks.planner import ChunkPlanner, ChunkPolicy, ChunkSettings
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
-from spec_control_ros.core.tick_model import Policy, TickModel
+from spec_control_ros.core.student import STUDENT, find_student
+from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.world_model.card import folder_card
-
-# A small policy that imitates the chunk policy's first action, if there is one
-STUDENT = "policy_student.npz"
 
 LoadPolicy = Callable[[Path, PlannerResources], ChunkPolicy]
 
@@ -50,7 +45,7 @@ class ChunkFormat(PlannerFormat):
         """See `PlannerFormat`: observations are not encoded; the student, if there is one, is the quick policy."""
         contract = ChunkContract.read(folder)
         obs, action = contract.observation_dim, contract.action_dim
-        student = load_student(folder / STUDENT, obs, action) if (folder / STUDENT).exists() else None
+        student = find_student(folder, obs, action)
         is_judged = student is not None or contract.predicts
         warning = (
             "" if is_judged else f"{folder.name} has no {STUDENT}: the gate judges its plans by age alone"
@@ -59,34 +54,6 @@ class ChunkFormat(PlannerFormat):
 
     def check_resources(self, resources: PlannerResources) -> None:
         """The policy's own library knows its devices."""
-
-
-def load_student(path: Path, obs_dim: int, action_dim: int) -> Policy:
-    """A small network, hidden layers with ReLU and tanh at the end: weights w0, w1, ... (in, out), and b0, b1, ...
-
-    Raises:
-        CheckpointError: it cannot be read, is not finite, or has other sizes.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            layers = [(file[f"w{i}"], file[f"b{i}"]) for i in range(len(file.files) // 2)]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error})") from None
-    sizes = [obs_dim, *(weight.shape[-1] for weight, _ in layers)]
-    shapes = [(weight.shape, bias.shape) for weight, bias in layers]
-    if not layers or shapes != [((a, b), (b,)) for a, b in pairwise(sizes)] or sizes[-1] != action_dim:
-        raise CheckpointError(
-            f"{path}: got layers {shapes}, expected ones from {obs_dim} to {action_dim} values"
-        )
-    if not all(np.isfinite(array).all() for layer in layers for array in layer):
-        raise CheckpointError(f"{path}: holds values that are not finite")
-
-    def act(latent: np.ndarray) -> np.ndarray:
-        for weight, bias in layers[:-1]:
-            latent = np.maximum(latent @ weight + bias, 0.0)
-        return np.tanh(latent @ layers[-1][0] + layers[-1][1]).astype(np.float32)
-
-    return act
 
 
 def _period_s(folder: Path) -> float:

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
@@ -14,19 +13,19 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
+from spec_control_ros.cli.distill_student import alone, distill_student_alone, returns_card
 from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import given_command, progress, terminal, track
 from spec_control_ros.core.corrector import NONE
-from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import refuse_folder
+from spec_control_ros.core.planner_format import find_format
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject, Workers, runner_of
-from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import (
     GatheredEpisode,
@@ -36,10 +35,11 @@ from spec_control_ros.training.correction_data import (
 )
 from spec_control_ros.training.distillation import DistillSettings, Round, score
 from spec_control_ros.training.distillation import distill as distill_networks
-from spec_control_ros.world_model.card import Card
+from spec_control_ros.world_model.card import Card, folder_card
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, ModelFolder
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 FIRST_HELD_OUT_SEED = 1_000_000
 OPEN_LOOP = NONE
@@ -49,16 +49,21 @@ NO_WAIT_S = 1e-4  # for a plan
 def distill(options: DistillOptions) -> None:
     """Train a model's correctors and student under its robot's configuration; write them and what they do.
 
+    The model of a planner of another kind than TD-MPC2 gets a student.
+
     Raises:
         SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
     """
+    folder = find_model(options.model)
+    refuse_folder(folder.path)
+    if not isinstance(find_format(str(folder_card(folder.path).get("format"))), TDMPC2Format):
+        distill_student_alone(options, folder)
+        return
     torch.set_num_threads(1)
     names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
     settings = DistillSettings(**{name: getattr(options, name) for name in names})
     engine = engine_of(options.on, options.workers)
     started_s, console = time.monotonic(), terminal()
-    folder = find_model(options.model)
-    refuse_folder(folder.path)
     robot = robot_of(folder, options.robot)
     controller = _controller(robot, options)
     workers = Workers(engine, console.print)
@@ -127,7 +132,7 @@ def _measure_returns(
     returns: dict[tuple[str, int], float] = {}
     for trial, measurement in track(run(trials), "closed loop", len(trials), console=console):
         returns[trial.mode, trial.seed] = measurement.episode_return
-    cards = {kind: _card(seeds, [returns[kind, seed] for seed in seeds]) for kind in kinds}
+    cards = {kind: returns_card(seeds, [returns[kind, seed] for seed in seeds]) for kind in kinds}
     for kind in measured:
         evaluation = {"open_loop": cards[OPEN_LOOP], "alone" if kind == STUDENT else "corrected": cards[kind]}
         update_card(folder.weights_of(kind), "evaluation", evaluation)
@@ -138,21 +143,7 @@ def _trial(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> 
     """An episode of the queue with a corrector, or of the student alone."""
     if kind != STUDENT:
         return Trial(kind, replace(controller, corrector=kind), seed, epoch)
-    alone = replace(
-        controller.executor, hold=HoldPolicy.STUDENT, plan_wait_s=NO_WAIT_S, wait_for_prefetch=False
-    )
-    return Trial(kind, replace(controller, corrector=NONE, executor=alone), seed, epoch, has_planner=False)
-
-
-def _card(seeds: range, measured: Sequence[float]) -> Card:
-    returns = [round(r, 1) for r in measured]  # the mean is that of the returns that the card shows
-    return {
-        "command": given_command(),
-        "seeds": list(seeds),
-        "returns": returns,
-        "return_mean": round(float(np.mean(returns)), 1),
-        "return_ci95": round(interval(returns) or 0.0, 1),
-    }
+    return alone(kind, controller, seed, epoch)
 
 
 def _errors(kind: str, scores: Sequence[dict[str, Any]]) -> Table:

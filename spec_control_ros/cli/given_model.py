@@ -4,6 +4,7 @@ from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.evaluation.fit import task_of
 from spec_control_ros.ros.tick_model_loading import model_folder
+from spec_control_ros.world_model.card import folder_card
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 
@@ -24,4 +25,4 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
         CheckpointError: none is named, and the model's card names no task.
     """
     config = share_folder() / "config"
-    return find_robot(name or task_of(folder.path.name, folder.card()), config)
+    return find_robot(name or task_of(folder.path.name, folder_card(folder.path)), config)

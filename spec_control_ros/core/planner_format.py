@@ -4,7 +4,9 @@ A package offers one as an entry point of the group `spec_control_ros.planners`,
 its models' cards has. Nothing else needs to know of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner import ChangeablePlanner, Planner
 from spec_control_ros.core.settings import live_fields, setting
+from spec_control_ros.core.student import load_student
 from spec_control_ros.core.tick_model import TickModel
 
 GROUP = "spec_control_ros.planners"
@@ -84,7 +87,12 @@ class PlannerFormat:
             SpecControlError: it cannot be made.
         """
         model = self.load_tick_model(folder, task)
-        return ExecutorParts(model, self.load_calibration(folder), folder, self.best_corrector(folder))
+        calibration, corrector = self.load_calibration(folder), self.best_corrector(folder)
+        return ExecutorParts(model, calibration, folder, corrector, partial(load_student, folder))
+
+    def unseen(self, folder: Path, settings: Any) -> Sequence[int]:
+        """Components of a latent that a student of such a planner is not to see, because nothing depends on them."""
+        return ()
 
     def check_resources(self, resources: PlannerResources) -> None:
         """Find out early whether they are there.

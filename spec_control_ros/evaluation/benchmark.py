@@ -16,6 +16,7 @@ from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.output import file_name
 from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.core.student import STUDENT as STUDENT_FILE
 from spec_control_ros.evaluation.control_mode import BASELINE, ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -213,7 +214,7 @@ def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     """Of the weights that take part, so that other weights under the same name are noticed."""
     kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
     kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
-    names = [*CARDS[:1], WEIGHTS, *(f"{kind}.safetensors" for kind in kinds)]
+    names = [*CARDS[:1], WEIGHTS, STUDENT_FILE, *(f"{kind}.safetensors" for kind in kinds)]
     files = (model / name for name in names)
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}
 

@@ -82,6 +82,27 @@ class Body:
         scale[self.model.nq : self.model.nq + self.model.nv] = self.steps * self.model.opt.timestep
         return scale
 
+    @property
+    def whereabouts(self) -> list[int]:
+        """Components of a state on which the motion of a single robot on a plane does not depend: where it is.
+
+        These are the horizontal positions of its free joint, or of slides without limits.
+        """
+        model, data = self.model, mujoco.MjData(self.model)
+        mujoco.mj_forward(model, data)
+        up = -model.opt.gravity / max(float(np.linalg.norm(model.opt.gravity)), 1e-9)
+        roots = {int(model.body_rootid[body]) for body in model.jnt_bodyid}
+        if len(roots) != 1 or abs(up[2]) < 1.0:
+            return []
+        found: list[int] = []
+        for joint in np.flatnonzero(np.isin(model.jnt_bodyid, list(roots))):
+            first = int(model.jnt_qposadr[joint])
+            if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+                found += [first, first + 1]
+            elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE and not model.jnt_limited[joint]:
+                found += [first] if abs(data.xaxis[joint][2]) < 1e-6 else []
+        return found
+
     def simulate(
         self, states: Float64[np.ndarray, "start state"], actions: Float64[np.ndarray, "rollout tick action"]
     ) -> tuple[Float64[np.ndarray, "rollout tick state"], Float64[np.ndarray, "rollout tick sensor"]]:

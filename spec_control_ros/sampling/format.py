@@ -1,6 +1,7 @@
 """Sampling on MuJoCo among the kinds of planners."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
+from spec_control_ros.core.student import find_student
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.sampling.body import Body, load_spec
 from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
@@ -32,7 +34,10 @@ class SamplingFormat(PlannerFormat):
         )
 
     def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
-        """See `PlannerFormat`: states are observed, and compared in the scale of `Body.state_scale`."""
+        """See `PlannerFormat`: states are observed, and compared in the scale of `Body.state_scale`.
+
+        The student, where there is one, is the policy.
+        """
         spec, period_s = _model_of(folder)
         body = Body(spec, period_s)
         scale = body.state_scale.astype(np.float32)
@@ -43,9 +48,15 @@ class SamplingFormat(PlannerFormat):
             )
             return states[0, 0].astype(np.float32) * scale
 
-        return TickModel(
-            body.state_dim, body.state_dim, body.action_dim, encode=lambda obs: obs * scale, step=step
-        )
+        student = find_student(folder, body.state_dim, body.action_dim)
+        sizes = body.state_dim, body.state_dim, body.action_dim
+        return TickModel(*sizes, encode=lambda obs: obs * scale, policy=student, step=step)
+
+    def unseen(self, folder: Path, settings: SamplingSettings) -> Sequence[int]:
+        """See `PlannerFormat`: where on the plane the robot is, unless a term of the cost asks for that."""
+        if any(term.residual.startswith("position ") for term in settings.cost.values()):
+            return ()
+        return Body(*_model_of(folder)).whereabouts
 
 
 def _model_of(folder: Path) -> tuple[mujoco.MjSpec, float]:

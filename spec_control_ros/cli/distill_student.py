@@ -1,0 +1,121 @@
+"""`spec-control distill` of a planner that is not TD-MPC2: a student alone."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.cli.given_model import robot_of
+from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.model_options import DistillOptions
+from spec_control_ros.cli.terminal import given_command, progress, terminal, track
+from spec_control_ros.core.corrector import NONE
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.executor_settings import HoldPolicy
+from spec_control_ros.core.output import write_text
+from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.core.student import STUDENT, Layers, save_student
+from spec_control_ros.evaluation.cluster import engine_of
+from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.episode_runner import Trial
+from spec_control_ros.evaluation.parallel import Subject, Workers
+from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.training.student_distillation import Lesson, TeachingSubject, distance, distill_student
+from spec_control_ros.training.student_fit import StudentSettings
+from spec_control_ros.world_model.card import Card, folder_card
+from spec_control_ros.world_model.model_folder import ModelFolder
+
+FIRST_HELD_OUT_SEED = 1_000_000
+NO_WAIT_S = 1e-4  # for a plan
+
+
+def distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None:
+    """Train the student of any planner under its robot's configuration; write it and what it does.
+
+    Raises:
+        SpecControlError: the robot's configuration is wrong, or the planner cannot be made; the folder is as it was.
+    """
+    if options.queue_length:
+        raise SettingsError(
+            f"queue_length: got {options.queue_length}, expected none: {folder.path.name} gets a student, which learns "
+            "what its planner does with a plan at every tick"
+        )
+    names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
+    settings = StudentSettings(**{name: getattr(options, name) for name in names})
+    workers, started_s = Workers(engine_of(options.on, options.workers), terminal().print), time.monotonic()
+    robot, kind = robot_of(folder, options.robot), find_format(str(folder_card(folder.path).get("format")))
+    given = read_parameters([options.params] if options.params else [])
+    controller = ControllerSettings.of(merge(robot.parameters(), given), kind.settings)
+    subject = TeachingSubject(robot.environment, folder.path, controller, settings.draws)
+    unseen = kind.unseen(folder.path, controller.planner)
+    student: Layers | None = None
+    own: dict[int, float] = {}  # what the planner returned, by seed
+    ticks = 0
+    with progress(terminal(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        row = bar.add_task(f"{folder.path.name}: lessons", total=settings.rounds * settings.episodes)
+        for step in distill_student(lambda lessons: workers.run(subject, lessons), settings, unseen):
+            if not isinstance(step, tuple):
+                student = step
+                continue
+            lesson, told = step
+            ticks += len(told.actions)
+            own |= {} if lesson.student is not None else {lesson.seed: told.episode_return}
+            bar.advance(row)
+    assert student is not None
+    seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
+    lessons = workers.run(subject, [Lesson(seed, student) for seed in seeds])
+    held_out = [told for _, told in track(lessons, "held out", len(seeds), console=terminal())]
+    card: Card = {
+        "format": "student",
+        "training": {
+            "command": given_command(),
+            "ticks": ticks,
+            "wall_time_s": round(time.monotonic() - started_s),
+            "hardware": hardware_info(),
+            "settings": asdict(settings),
+        },
+        "held_out": {"distance": round(distance(student, held_out), 4)},
+        "evaluation": {"planner": returns_card(sorted(own), [own[seed] for seed in sorted(own)])},
+    }
+    save_student(folder.path / STUDENT, student)
+    if options.returns:
+        first = FIRST_HELD_OUT_SEED + options.held_out
+        seeds = range(first, first + options.returns)
+        trials = [alone("student", controller, seed, epoch) for epoch, seed in enumerate(seeds, start=1)]
+        episodes = workers.run(Subject(robot.environment, folder.path), trials)
+        told_by = {
+            trial.seed: measurement.episode_return
+            for trial, measurement in track(episodes, "alone", len(trials), console=terminal())
+        }
+        card["evaluation"]["alone"] = returns_card(seeds, [told_by[seed] for seed in seeds])
+    write_text((folder.path / STUDENT).with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    terminal().print(
+        f"distance to the planner's actions on held-out episodes: {card['held_out']['distance']}"
+    )
+    for name, measured in card["evaluation"].items():
+        terminal().print(f"{name}: {measured['return_mean']} ± {measured['return_ci95']}")
+    workers.say_unlike_processors()
+
+
+def alone(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> Trial:
+    """An episode that the student drives without any plan."""
+    law = replace(
+        controller.executor, hold=HoldPolicy.STUDENT, plan_wait_s=NO_WAIT_S, wait_for_prefetch=False
+    )
+    return Trial(kind, replace(controller, corrector=NONE, executor=law), seed, epoch, has_planner=False)
+
+
+def returns_card(seeds: Sequence[int], measured: Sequence[float]) -> Card:
+    """What a card tells of episodes."""
+    returns = [round(r, 1) for r in measured]  # the mean is that of the returns that the card shows
+    return {
+        "command": given_command(),
+        "seeds": list(seeds),
+        "returns": returns,
+        "return_mean": round(float(np.mean(returns)), 1),
+        "return_ci95": round(interval(returns) or 0.0, 1),
+    }
