@@ -14,14 +14,12 @@ from spec_control_ros.core.tick_model import Policy, TickModel
 
 
 def no_student(model: TickModel) -> Policy:
-    """For models that have none.
+    """For planners that are not loaded from a folder.
 
     Raises:
         CheckpointError: always.
     """
-    raise CheckpointError(
-        "hold: got student, but this kind of model has no student; choose another hold action"
-    )
+    raise CheckpointError("hold: got student, but this planner has no student; choose another hold action")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def cart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = yaml.safe_load(robot.read_text())
     content["planner"]["planner"]["cost"]["speed"]["target"] = SPEED
     robot.write_text(yaml.safe_dump(content))
-    options = {
+    options: dict[str, Any] = {
         "rounds": 2,
         "episodes": 2,
         "draws": 2,
