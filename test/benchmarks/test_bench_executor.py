@@ -28,7 +28,10 @@ def options(**given: Any) -> BenchExecutorOptions:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"robot": "dog"}, "robot: got 'dog', expected one of cheetah, cheetah_sampling, humanoid"),
+        (
+            {"robot": "dog"},
+            "robot: got 'dog', expected one of cartpole_sampling, cheetah, cheetah_sampling, humanoid",
+        ),
         ({"rates": "50,fast"}, "rates: got '50,fast', expected Hz from 1"),
         ({"rates": "0"}, "rates: got '0'"),
         ({"rates": "5000"}, "rates: got '5000', expected Hz from 1 to 2000"),

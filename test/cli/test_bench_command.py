@@ -27,7 +27,7 @@ def test_modes_that_the_model_has_nothing_for_are_left_out_and_told(tmp_path: Pa
 def test_a_mode_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
     words = ["bench", str(write_robot(tmp_path, time_limit_s=0.5)), "--modes", "replan,student"]
     ended = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "report")])
-    assert "this kind of model has no student" in str(ended.exception)
+    assert "has no policy_student.npz" in str(ended.exception)
 
 
 def test_sweep_compares_every_combination_of_settings(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def test_ctrl_c_that_comes_again_and_again_ends_the_launch_cleanly(
         ({"robot": "humanoid-fly"}, "task: got 'humanoid-fly'"),
         (
             {"robot": "dog"},
-            "robot: got 'dog', expected one of cheetah, cheetah_sampling, humanoid, humanoid_5m",
+            "robot: got 'dog', expected one of cartpole_sampling, cheetah, cheetah_sampling, humanoid, humanoid_5m",
         ),
         ({"robot": "acrobot-swingup_sparse"}, "made for acrobot-swingup, expected acrobot-swingup_sparse"),
     ],
