@@ -79,9 +79,8 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
         for rule in (Rule.TOLERANCE, Rule.EXACT):
             settings = _settings(robot, options, length, rule)
             drafting = _measured(folder, settings, options.threads)
-            # A pass a row: the large model's own mean, or its own sample
-            single = replace(settings, rule=Rule.NONE) if rule is Rule.TOLERANCE else settings
-            alone = _measured(folder, replace(single, draft_rows=1), options.threads)
+            single = replace(settings, rule=Rule.NONE if rule is Rule.TOLERANCE else Rule.SAMPLE)
+            alone = _measured(folder, single, options.threads)
             title = f"{length} rows, {rule.value}"
             for seed in track(range(options.episodes), title, options.episodes, console=console):
                 for planner in (drafting, alone):

@@ -186,6 +186,12 @@ class TrainTransformerOptions:
         "Model folder of a Transformer: train a network that drafts for it, which --export writes there",
         show_default=False,
     )
+    start: Path | None = option(
+        None,
+        "Model folder whose Transformer (with --draft-of: whose draft) the run begins with",
+        "--from",
+        show_default=False,
+    )
     updates: int | None = number(
         None, "Total number of gradient steps [default: the recipe's, or 3000]", low=1
     )

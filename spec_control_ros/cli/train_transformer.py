@@ -31,6 +31,7 @@ def train_transformer(options: TrainTransformerOptions) -> None:
     given = chosen(options, "dataset", "updates", "seed")
     given |= {"world_model": options.world_model} if options.world_model else {}
     given |= {} if options.draft_of is None else {"draft_of": str(options.draft_of)}
+    given |= {} if options.start is None else {"start": str(options.start)}
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     share, console = share_folder(), terminal()

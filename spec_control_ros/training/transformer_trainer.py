@@ -54,6 +54,10 @@ class TransformerTrainerSettings(Checked):
         "",
         "Model folder of a Transformer whose actions this one imitates, to draft for it; empty: the data's",
     )
+    start: str = setting(
+        "",
+        "Model folder whose Transformer, or whose draft for a draft, the run begins with; empty: new weights",
+    )
     precision: Precision = setting(
         Precision.AUTO,
         "Precision of matrix products; auto: bfloat16 where the CPU computes it faster, else float32",
@@ -108,6 +112,8 @@ class TransformerTrainer:
         torch.manual_seed(settings.seed)
         scale = max(float(np.abs(self._data.returns).max()), 1e-6)
         self.network = DecisionTransformer(self._dims(), scale)
+        if settings.start and state is None:
+            self._begin_with(Path(settings.start))
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, weight_decay=1e-4
         )
@@ -176,7 +182,7 @@ class TransformerTrainer:
         network = deepcopy(self.network)
         for parameter in network.parameters():
             parameter.data = parameter.data.half()
-        save_weights(folder / (WEIGHTS if self._target is None else DRAFT_WEIGHTS), network, card)
+        save_weights(folder / self._weights, network, card)
         return measured
 
     def curve(self) -> dict[str, Any]:
@@ -199,6 +205,11 @@ class TransformerTrainer:
             "data_best_tenth": round(self._data.best_tenth, 1),
             "data_highest": round(float(returns.max()), 1),
         }
+
+    @property
+    def _weights(self) -> str:
+        """File of the weights in a model's folder."""
+        return WEIGHTS if self._target is None else DRAFT_WEIGHTS
 
     def close(self) -> None:
         """End the environments and the log."""
@@ -226,6 +237,15 @@ class TransformerTrainer:
                 f"{s.draft_of}: got a world model and a context of {got} to draft for it, expected {expected}"
             )
         return network, float(card.get("asked_return", 0.0))
+
+    def _begin_with(self, folder: Path) -> None:
+        network, _ = load_transformer(folder, self._weights)
+        if network.dims != self.network.dims:
+            raise CheckpointError(f"start: got a network of {network.dims}, expected {self.network.dims}")
+        scale = self.network.return_scale.clone()
+        self.network.load_state_dict(
+            {k: v.float() for k, v in network.state_dict().items()} | {"return_scale": scale}
+        )
 
     def _dims(self) -> TransformerDimensions:
         own = asdict(self._settings.network)

@@ -15,7 +15,7 @@ from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.transformer.draft_length import DraftLength
 from spec_control_ros.transformer.network import TOKENS, DecisionTransformer, KeyValueCache
-from spec_control_ros.transformer.verification import Rule, coupled, within
+from spec_control_ros.transformer.verification import DRAFTLESS, Rule, coupled, within
 
 Rows = Float32[np.ndarray, "row size"]
 
@@ -117,7 +117,7 @@ class TransformerPlanner:
             name, model.obs_dim, model.action_dim, model.latent_dim, length, control_period_s
         )
         self._memory: _Memory | None = None
-        rows = 1 if settings.rule is Rule.NONE else settings.draft_rows
+        rows = 1 if settings.rule in DRAFTLESS else settings.draft_rows
         self.drafts = DraftLength(rows, length, settings.draft_row_cost)
 
     def warm_up(self) -> None:
@@ -236,7 +236,7 @@ class TransformerPlanner:
     ) -> list[np.ndarray]:
         """Fill in the rows as the small network or the policy has them; returns the means that it drafted with."""
         drafted: list[np.ndarray] = []
-        if self._settings.rule is Rule.NONE:
+        if self._settings.rule in DRAFTLESS:
             return [actions[0]] * len(rows)
         for i, row in enumerate(rows):
             drafted.append(self._draft_mean(latents[: row + 1], actions[: row + 1], cache))
@@ -261,4 +261,6 @@ class TransformerPlanner:
         rule = self._settings.rule
         if rule is Rule.EXACT:
             return coupled(drafted, mean, self._std, noise, uniform)
-        return (mean, False) if rule is Rule.NONE else within(drafted, mean, self._tolerance)
+        if rule in DRAFTLESS:
+            return (mean + self._std * noise if rule is Rule.SAMPLE else mean), False
+        return within(drafted, mean, self._tolerance)

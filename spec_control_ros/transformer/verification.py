@@ -14,10 +14,14 @@ from jaxtyping import Float
 class Rule(str, Enum):
     """When a drafted action is accepted."""
 
-    NONE = "none"  # there are no drafts: the large model decodes one row at a time
+    NONE = "none"  # there are no drafts: the large model's mean, one row at a time
+    SAMPLE = "sample"  # there are no drafts: the large model's own sample, one row at a time
     # It is as near to the large model's mean as is said; that mean takes its place else
     TOLERANCE = "tolerance"
     EXACT = "exact"  # what comes out is distributed as the large model's own sample
+
+
+DRAFTLESS = (Rule.NONE, Rule.SAMPLE)
 
 
 def within(

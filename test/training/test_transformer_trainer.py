@@ -178,6 +178,20 @@ def test_a_small_network_learns_to_draft_for_a_large_one(
         trainer(replace(small, network=replace(network, context=3)), tmp_path / "other")
 
 
+def test_a_run_may_begin_with_the_network_of_a_folder(
+    settings: TransformerTrainerSettings, tmp_path: Path
+) -> None:
+    first = trainer(settings, tmp_path / "first")
+    list(first.run())
+    first.export(tmp_path / "model")
+    second = trainer(replace(settings, start=str(tmp_path / "model")), tmp_path / "second")
+    for name, value in first.network.state_dict().items():
+        torch.testing.assert_close(second.network.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+    other = replace(settings, start=str(tmp_path / "model"), network=replace(SMALL, layers=2))
+    with pytest.raises(CheckpointError, match=r"start: got a network of .*layers=1.*, expected .*layers=2"):
+        trainer(other, tmp_path / "third")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

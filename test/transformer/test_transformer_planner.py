@@ -92,6 +92,17 @@ def test_drafts_of_the_large_model_itself_are_all_accepted_and_change_nothing(
     assert itself.drafts.passes == 3
 
 
+def test_exact_drafts_of_the_large_model_itself_are_its_own_samples(
+    network: DecisionTransformer, model: TickModel
+) -> None:
+    sampling = planner(network, model, rule=Rule.SAMPLE)
+    itself = planner(network, model, network, draft_rows=K, rule=Rule.EXACT)
+    same(plans(itself), plans(sampling))
+    assert (itself.drafts.passes, sampling.drafts.passes) == (3, 3 * K)
+    mean = planner(network, model, rule=Rule.NONE)
+    assert not np.allclose(plans(mean)[0].actions, plans(sampling)[0].actions)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 4, 0])
 def test_without_tolerance_every_draft_is_replaced_by_the_action_of_the_large_model(
     network: DecisionTransformer, model: TickModel, rows: int
