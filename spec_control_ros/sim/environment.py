@@ -7,7 +7,9 @@ which returns an environment of dm_control or Gymnasium, or a plant. The kinds b
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dm_control import mujoco, rl
@@ -156,12 +158,37 @@ def _imported(factory: str, *folders: Path) -> Any:
     folders = (*folders, Path.cwd())  # as `python -m` has it
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return getattr(_module(module, folders), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise TaskError(
             f"got {factory!r}, which cannot be imported ({error}); expected package.module:factory, of an installed "
             f"package or of a file in {' or '.join(map(str, folders))}"
         ) from None
+
+
+def _module(name: str, folders: Sequence[Path]) -> ModuleType:
+    """The module of a file in one of the folders, or else what is installed under the name.
+
+    Modules of one name in the folders of several robots are different ones.
+    """
+    file = next((file for folder in folders if (file := folder.resolve() / f"{name}.py").is_file()), None)
+    if file is None:
+        return importlib.import_module(name)
+    key = f"{name} of {file}"
+    if key not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None  # of a .py file there is one
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        under_name = sys.modules.setdefault(name, module)  # where dataclasses look for what they are made of
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            if under_name is module:
+                del sys.modules[name]
+            raise
+        sys.modules[key] = module
+    return sys.modules[key]
 
 
 def _adapted(made: Any, name: str, repeat: int) -> Plant:

@@ -7,8 +7,10 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from cart_robot import write_robot
 from gymnasium.spaces import Box, Dict, Discrete
 
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.errors import TaskError
 from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant, Step
@@ -141,6 +143,20 @@ def test_module_is_found_beside_the_file_and_in_the_working_directory(
     monkeypatch.setattr(sys, "path", list(sys.path))
     for module in ("beside_it", "where_we_are"):
         assert make_env(f"mjcf:robots/body.xml@{module}:raise_links").episode_ticks == 25
+
+
+def test_modules_of_one_name_belong_to_their_own_robots(tmp_path: Path) -> None:
+    ticks = []
+    for name, time_limit_s in (("short", 0.5), ("long", 2.0), ("short_again", 0.5)):
+        (tmp_path / name).mkdir()
+        robot = find_robot(str(write_robot(tmp_path / name, time_limit_s)), tmp_path)
+        ticks.append(make_env(robot.environment).episode_ticks)
+    assert ticks == [5, 20, 5]
+    broken = tmp_path / "short/cart/broken.py"
+    broken.write_text("import nothing_of_that_name")
+    for _ in range(2):
+        with pytest.raises(TaskError, match="which cannot be imported"):
+            make_env(f"mjcf:{broken.with_name('cart.xml')}@broken:drive")
 
 
 def test_package_adds_a_kind_of_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
