@@ -50,7 +50,9 @@ def main(dataset: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     try:
         main(*map(Path, sys.argv[1:]))
-    except (TypeError, SpecControlError) as error:
+    except SpecControlError as error:
         sys.exit(f"dataset_to_bag.py: {error}")

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spec_control_ros.bringup.parameter_files import merge, read_parameters
+from spec_control_ros.bringup.parameter_files import merge
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import find_model, robot_of
+from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.terminal import given_command, progress, terminal, track
@@ -204,7 +204,7 @@ def _controller(robot: Robot, options: CalibrateOptions) -> ControllerSettings:
     Raises:
         SettingsError: a file is no parameter file, or there is no such corrector.
     """
-    parameters = merge(robot.parameters(), read_parameters([options.params] if options.params else []))
+    parameters = parameters_of(robot, options.params)
     return ControllerSettings.of(merge(parameters, {"executor": {"corrector": options.corrector}}))
 
 

@@ -11,10 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.distill_student import alone, distill_student_alone, returns_card
-from spec_control_ros.cli.given_model import find_model, robot_of
+from spec_control_ros.cli.distill_student import (
+    FIRST_HELD_OUT_SEED,
+    alone,
+    distill_student_alone,
+    returns_card,
+    settings_of,
+)
+from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import given_command, progress, terminal, track
@@ -41,9 +46,7 @@ from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, ModelFolder
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
-FIRST_HELD_OUT_SEED = 1_000_000
 OPEN_LOOP = NONE
-NO_WAIT_S = 1e-4  # for a plan
 
 
 def distill(options: DistillOptions) -> None:
@@ -60,8 +63,7 @@ def distill(options: DistillOptions) -> None:
         distill_student_alone(options, folder)
         return
     torch.set_num_threads(1)
-    names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
-    settings = DistillSettings(**{name: getattr(options, name) for name in names})
+    settings = settings_of(DistillSettings, options)
     engine = engine_of(options.on, options.workers)
     started_s, console = time.monotonic(), terminal()
     robot = robot_of(folder, options.robot)
@@ -107,8 +109,7 @@ def distill(options: DistillOptions) -> None:
 
 def _controller(robot: Robot, options: DistillOptions) -> ControllerSettings:
     """As the robot is configured."""
-    given = read_parameters([options.params] if options.params else [])
-    controller = ControllerSettings.of(merge(robot.parameters(), given))
+    controller = ControllerSettings.of(parameters_of(robot, options.params))
     length = options.queue_length or controller.planner.queue_length
     return replace(controller, planner=replace(controller.planner, queue_length=length))
 

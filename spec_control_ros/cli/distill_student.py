@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from typing import TypeVar
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-from spec_control_ros.bringup.parameter_files import merge, read_parameters
-from spec_control_ros.cli.given_model import robot_of
+from spec_control_ros.cli.given_model import parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import given_command, progress, terminal, track
@@ -18,19 +18,27 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.planner_format import find_format
-from spec_control_ros.core.student import STUDENT, Layers, save_student
+from spec_control_ros.core.student import STUDENT, save_student
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.parallel import Subject, Workers
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.training.student_distillation import Lesson, TeachingSubject, distance, distill_student
+from spec_control_ros.training.student_distillation import (
+    Lesson,
+    TeachingSubject,
+    Told,
+    distance,
+    distill_student,
+)
 from spec_control_ros.training.student_fit import StudentSettings
 from spec_control_ros.world_model.card import Card, folder_card
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 FIRST_HELD_OUT_SEED = 1_000_000
 NO_WAIT_S = 1e-4  # for a plan
+
+Settings = TypeVar("Settings", bound=StudentSettings)
 
 
 def distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None:
@@ -44,28 +52,27 @@ def distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None:
             f"queue_length: got {options.queue_length}, expected none: {folder.path.name} gets a student, which learns "
             "what its planner does with a plan at every tick"
         )
-    names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
-    settings = StudentSettings(**{name: getattr(options, name) for name in names})
+    settings = settings_of(StudentSettings, options)
     workers, started_s = Workers(engine_of(options.on, options.workers), terminal().print), time.monotonic()
     robot, kind = robot_of(folder, options.robot), find_format(str(folder_card(folder.path).get("format")))
-    given = read_parameters([options.params] if options.params else [])
-    controller = ControllerSettings.of(merge(robot.parameters(), given), kind.settings)
+    controller = ControllerSettings.of(parameters_of(robot, options.params), kind.settings)
     subject = TeachingSubject(robot.environment, folder.path, controller, settings.draws)
     unseen = kind.unseen(folder.path, controller.planner)
-    student: Layers | None = None
     own: dict[int, float] = {}  # what the planner returned, by seed
     ticks = 0
     with progress(terminal(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
         row = bar.add_task(f"{folder.path.name}: lessons", total=settings.rounds * settings.episodes)
-        for step in distill_student(lambda lessons: workers.run(subject, lessons), settings, unseen):
-            if not isinstance(step, tuple):
-                student = step
-                continue
-            lesson, told = step
-            ticks += len(told.actions)
-            own |= {} if lesson.student is not None else {lesson.seed: told.episode_return}
-            bar.advance(row)
-    assert student is not None
+
+        def teach(lessons: Sequence[Lesson]) -> Iterator[tuple[Lesson, Told]]:
+            nonlocal ticks
+            for lesson, told in workers.run(subject, lessons):
+                ticks += len(told.actions)
+                if lesson.student is None:
+                    own[lesson.seed] = told.episode_return
+                bar.advance(row)
+                yield lesson, told
+
+        student = distill_student(teach, settings, unseen)
     seeds = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out)
     lessons = workers.run(subject, [Lesson(seed, student) for seed in seeds])
     held_out = [told for _, told in track(lessons, "held out", len(seeds), console=terminal())]
@@ -99,6 +106,12 @@ def distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None:
     for name, measured in card["evaluation"].items():
         terminal().print(f"{name}: {measured['return_mean']} ± {measured['return_ci95']}")
     workers.say_unlike_processors()
+
+
+def settings_of(kind: type[Settings], options: DistillOptions) -> Settings:
+    """What is asked of a distillation."""
+    names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
+    return kind(**{name: getattr(options, name) for name in names})
 
 
 def alone(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> Trial:

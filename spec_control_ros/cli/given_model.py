@@ -1,5 +1,8 @@
-"""Finds the TD-MPC2 model that a command's argument names, and its robot."""
+"""Finds the model that a command's argument names, its robot, and the robot's parameters."""
 
+from pathlib import Path
+
+from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.evaluation.fit import task_of
@@ -26,3 +29,12 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
     """
     config = share_folder() / "config"
     return find_robot(name or task_of(folder.path.name, folder_card(folder.path)), config)
+
+
+def parameters_of(robot: Robot, params: Path | None) -> Parameters:
+    """A robot's parameters, which those of the user's file override.
+
+    Raises:
+        SettingsError: a file is no parameter file.
+    """
+    return merge(robot.parameters(), read_parameters([params] if params else []))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.corrector import Corrector
-from spec_control_ros.core.settings import Checked, setting
+from spec_control_ros.core.settings import setting
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
 from spec_control_ros.training.correction_data import (
     PRIOR,
@@ -23,23 +23,18 @@ from spec_control_ros.training.correction_data import (
     GatheredEpisode,
     concatenate,
 )
+from spec_control_ros.training.student_fit import StudentSettings
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model_folder import CORRECTORS, DISTILLED, STUDENT
 
 
 @dataclass(frozen=True, slots=True)
-class DistillSettings(Checked):
-    """Settings of the distillation."""
+class DistillSettings(StudentSettings):
+    """Settings of the distillation of correctors and student."""
 
-    rounds: int = setting(3, "of gathering and fitting", low=1)
-    episodes: int = setting(6, "in each round", low=1)
-    draws: int = setting(2, "of the teacher's search that are averaged", low=1)
     window: int = setting(6, "ticks that the correctors look back", low=1)
-    hidden: int = setting(128, "width of the correctors", low=8)
-    updates: int = setting(3000, "gradient steps in each round", low=1)
     batch: int = setting(256, "ticks in a gradient step", low=1)
     learning_rate: float = setting(1e-3, "of AdamW, falling to zero along a cosine", above=0.0)
-    seed: int = setting(0, "of initial weights and batches, and of the first episode", low=0)
 
 
 @dataclass(frozen=True, slots=True)

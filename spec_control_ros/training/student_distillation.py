@@ -4,7 +4,7 @@ In the first round the planner drives. Later the student of the round before doe
 have done (DAgger, Ross et al., arXiv 1011.0686). The student learns from all of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -105,8 +105,7 @@ class _Teacher:
     def __init__(
         self, planner: Planner, encode: Callable[[np.ndarray], np.ndarray], student: Policy | None, draws: int
     ):
-        self._planner, self._encode, self._student = planner, encode, student
-        self._draws = range(1, draws if isinstance(planner, NoisyPlanner) else 1)
+        self._planner, self._encode, self._student, self._draws = planner, encode, student, draws
         self.spec, self.warm_up, self.reset = planner.spec, planner.warm_up, planner.reset
         self.follow, self.statistics = planner.follow, planner.statistics
         self.latents: list[np.ndarray] = []
@@ -115,10 +114,10 @@ class _Teacher:
     def plan(self, request: PlanRequest) -> Plan:
         """See `core.planner.Planner`."""
         assert request.observation is not None  # the law asks at every tick, and never ahead of time
-        twins = [
-            self._planner.with_seed(draw) for draw in self._draws if isinstance(self._planner, NoisyPlanner)
-        ]
-        others = [twin.plan(request).actions[0] for twin in twins]  # before the plan moves on the warm start
+        others: list[np.ndarray] = []
+        if isinstance(self._planner, NoisyPlanner):  # asked before the plan moves on the warm start
+            twins = (self._planner.with_seed(draw) for draw in range(1, self._draws))
+            others = [twin.plan(request).actions[0] for twin in twins]
         plan = self._planner.plan(request)
         self.latents.append(self._encode(request.observation))
         self.actions.append(np.mean([plan.actions[0], *others], axis=0))
@@ -131,30 +130,25 @@ class _Teacher:
 Teach = Callable[[Sequence[Lesson]], Iterable[tuple[Lesson, Told]]]
 
 
-def distill_student(
-    teach: Teach, settings: StudentSettings, unseen: Sequence[int] = ()
-) -> Iterator[tuple[Lesson, Told] | Layers]:
+def distill_student(teach: Teach, settings: StudentSettings, unseen: Sequence[int] = ()) -> Layers:
     """Teach and fit, round by round.
 
     Args:
         teach: Gives what lessons bring, in any order.
         settings: Settings of the distillation.
         unseen: Components of a latent that the student does not see.
-
-    Yields:
-        What each lesson has brought, as they end, and the student at the end of each round.
     """
     known: dict[int, Told] = {}
     student: Layers | None = None
     for number in range(settings.rounds):
         first = settings.seed + number * settings.episodes
-        for lesson, told in teach([Lesson(first + i, student) for i in range(settings.episodes)]):
-            known[lesson.seed] = told
-            yield lesson, told
+        lessons = [Lesson(first + i, student) for i in range(settings.episodes)]
+        known |= {lesson.seed: told for lesson, told in teach(lessons)}
         parts = [known[seed] for seed in sorted(known)]
         latents, actions = (np.concatenate([getattr(p, n) for p in parts]) for n in ("latents", "actions"))
         student = fit_student(latents, actions, settings, unseen)
-        yield student
+    assert student is not None  # there is a round at least
+    return student
 
 
 def distance(student: Layers, told: Sequence[Told]) -> float:

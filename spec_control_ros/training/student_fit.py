@@ -20,10 +20,10 @@ SMALLEST_DEVIATION = 1e-4  # of a component of the latent, to divide by
 class StudentSettings(Checked):
     """Settings of a student's distillation."""
 
-    rounds: int = setting(3, "of lessons and fitting", low=1)
+    rounds: int = setting(3, "of gathering and fitting", low=1)
     episodes: int = setting(6, "in each round", low=1)
-    draws: int = setting(2, "of the planner's search that are averaged, if it draws noise", low=1)
-    hidden: int = setting(128, "width of both hidden layers", low=8)
+    draws: int = setting(2, "of the teacher's search that are averaged, if it draws noise", low=1)
+    hidden: int = setting(128, "width of the networks", low=8)
     updates: int = setting(3000, "gradient steps in each round", low=1)
     seed: int = setting(0, "of initial weights and batches, and of the first episode", low=0)
 

@@ -122,7 +122,8 @@ def test_any_other_environment_has_the_defaults(name: str, tmp_path: Path) -> No
 def test_unknown_robot_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(
         SettingsError,
-        match=rf"robot: got '{name}', expected one of cartpole_sampling, .*walker_transformer, the path",
+        match=rf"robot: got '{name}', expected one of cartpole_sampling, cheetah, .*"
+        "walker, walker_sampling, walker_transformer, the path",
     ):
         find_robot(name, CONFIG)
 

@@ -51,8 +51,7 @@ def test_student_does_what_the_planner_does_wherever_it_is(cart: Path) -> None:
     for x in (0.0, 50.0):  # which nothing depends on
         slow, right = (model.policy(model.encode(np.array([x, v], np.float32)))[0] for v in (0.2, SPEED))
         assert slow > 0.5
-        assert abs(right) < 0.6
-        assert slow > right + 0.3
+        assert abs(right) < 0.4
 
 
 def test_card_tells_what_the_student_does(cart: Path) -> None:
