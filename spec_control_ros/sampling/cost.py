@@ -86,6 +86,13 @@ KINDS = {
     "joint_velocity": _Kind(_SENSOR.mjSENS_JOINTVEL, _JOINT),  # rad/s or m/s
 }
 
+PLACES = (
+    "position",
+    "offset",
+    "joint",
+    "sensor",
+)  # residuals that may depend on where on the plane the robot is
+
 
 class Cost:
     """The cost of rollouts.

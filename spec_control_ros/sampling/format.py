@@ -13,6 +13,7 @@ from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.student import find_student
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.sampling.body import Body, load_spec
+from spec_control_ros.sampling.cost import PLACES
 from spec_control_ros.sampling.planner import SamplingPlanner, SamplingSettings
 from spec_control_ros.world_model.card import folder_card
 
@@ -53,8 +54,8 @@ class SamplingFormat(PlannerFormat):
         return TickModel(*sizes, encode=lambda obs: obs * scale, policy=student, step=step)
 
     def unseen(self, folder: Path, settings: SamplingSettings) -> Sequence[int]:
-        """See `PlannerFormat`: where on the plane the robot is, unless a term of the cost asks for that."""
-        if any(term.residual.startswith("position ") for term in settings.cost.values()):
+        """See `PlannerFormat`: where on the plane the robot is, unless a term of the cost may ask for that."""
+        if any(term.residual.partition(" ")[0] in PLACES for term in settings.cost.values()):
             return ()
         return Body(*_model_of(folder)).whereabouts
 

@@ -17,7 +17,9 @@ from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.student import STUDENT, read_student, save_student
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.sampling.cost import CostTerm
 from spec_control_ros.sampling.format import SamplingFormat
+from spec_control_ros.sampling.planner import SamplingSettings
 from spec_control_ros.training.student_distillation import Lesson, TeachingSubject
 from spec_control_ros.training.student_fit import StudentSettings, fit_student
 
@@ -100,6 +102,23 @@ def test_student_fits_and_comes_back_from_its_file(tmp_path: Path) -> None:
     assert policy(np.array([5.01, 100.0], np.float32)) == pytest.approx(
         policy(np.array([5.01, -9.0], np.float32))
     )
+
+
+@pytest.mark.parametrize(
+    ("residual", "unseen"),
+    [
+        ("velocity cart x", [X]),
+        ("control", [X]),
+        ("position cart x", []),
+        ("joint x", []),
+        ("sensor place", []),
+    ],
+)
+def test_a_student_sees_where_the_robot_is_if_the_cost_may_ask_for_it(
+    cart: Path, residual: str, unseen: list[int]
+) -> None:
+    settings = SamplingSettings(cost={"term": CostTerm(residual)})
+    assert list(SamplingFormat().unseen(cart.parent / "cart", settings)) == unseen
 
 
 def test_a_queue_length_is_refused(cart: Path) -> None:
