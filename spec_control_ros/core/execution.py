@@ -36,6 +36,10 @@ class Execution:
         self._corrector = corrector
         self._history = FeatureHistory(1 if corrector is None else corrector.window)
 
+    def drop_corrector(self) -> None:
+        """Leave corrections to the plans' own feedback gains from now on."""
+        self._corrector, self._history = None, FeatureHistory(1)
+
     def can_correct(self, row: QueuedAction) -> bool:
         """Whether there is something to correct a row with: a corrector and a prediction, or the plan's own gains."""
         return row.plan.predicts and (self._corrector is not None or row.gain is not None)

@@ -10,6 +10,10 @@ from spec_control_ros.core.tick_monitor import TickReport
 
 STALE_S = 2.0  # without an observation for that long, there is nothing new to tell
 MIN_TICKS = 5  # of a report that is judged
+OUTDATED = (
+    "policy and corrector know another objective: holding with zeros, correcting nothing; distil for the new one and "
+    "start the executor again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def executor_finding(
     why_held: str,
     fault: str | None,
     is_planner_lost: bool,
+    is_policy_outdated: bool,
     control_period_s: float,
     settings: SupervisionSettings,
 ) -> Finding:
@@ -58,6 +63,7 @@ def executor_finding(
         why_held: Reason in words, if it is a hold.
         fault: The latched fault in words.
         is_planner_lost: Whether the planner's heartbeat has stopped.
+        is_policy_outdated: Whether policy and corrector are left out, as they know another objective.
         control_period_s: Control period as configured; 0 if it is not known.
         settings: Limits between the levels.
     """
@@ -70,7 +76,13 @@ def executor_finding(
     if report.silent_s > STALE_S:
         return Finding(Level.STALE, f"no observation for {report.silent_s:.0f} s")
     lost = [Finding(Level.WARN, "the planner is lost: executing the queue")] if is_planner_lost else []
-    findings = [*lost, *_of_rate(report, control_period_s, settings), *_of_mismatch(report, settings)]
+    outdated = [Finding(Level.WARN, OUTDATED)] if is_policy_outdated else []
+    findings = [
+        *lost,
+        *outdated,
+        *_of_rate(report, control_period_s, settings),
+        *_of_mismatch(report, settings),
+    ]
     return max(findings, key=lambda finding: finding.level, default=Finding(Level.OK, "running"))
 
 

@@ -73,6 +73,7 @@ class PlanExecutor:
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)
         self._commands = ActionLimiter(settings, model.action_dim)
         self._is_objective_new = False  # whether no plan has come since it changed
+        self.is_policy_outdated = False  # whether policy and corrector are left out, as they know another one
         self._first_observation_tick = 0  # that plans may be made from, in this epoch
         self._silent_at_s = inf  # when the sensor has been silent for too long
         self.is_stopped = False  # on the way to rest, or there
@@ -116,7 +117,13 @@ class PlanExecutor:
         """Drop what was planned for another objective, and ask for a plan at the next tick.
 
         A plan of an observation up to now that still comes is dropped as well: the planner may not have known yet.
+        Policy and corrector have learnt the old objective, so from now on holds are zeros in the policy's place, and
+        only a plan's own feedback gains correct it.
         """
+        if self.model.policy is not None or self.corrector is not None:
+            self.model, self.corrector = replace(self.model, policy=None), None
+            self._execution.drop_corrector()
+            self.is_policy_outdated = True
         self._queue.clear()
         self._requests.withdraw()
         self._executed = None

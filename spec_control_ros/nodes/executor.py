@@ -19,7 +19,12 @@ from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_factory import make_executor
-from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding, executor_values
+from spec_control_ros.core.executor_health import (
+    OUTDATED,
+    SupervisionSettings,
+    executor_finding,
+    executor_values,
+)
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
@@ -284,6 +289,8 @@ class ExecutorNode(LifecycleProcessNode):
         if any(parameter.name.startswith(PLANNERS) for parameter in message.changed_parameters):
             self.get_logger().info("the planner's objective has changed: its plans are dropped")
             self._give(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()))
+            if self._law.is_policy_outdated:
+                self.get_logger().warning(OUTDATED)
 
     def _on_planner_back(self) -> None:
         self.get_logger().info("the planner is back")
@@ -372,7 +379,14 @@ class ExecutorNode(LifecycleProcessNode):
         report, is_lost = self._monitor.report(time.monotonic()), self._heartbeat.is_lost
         why_held = "" if newest is None else self._why(newest)
         finding = executor_finding(
-            report, newest, why_held, law.fault, is_lost, period_s, self._settings.supervision
+            report,
+            newest,
+            why_held,
+            law.fault,
+            is_lost,
+            law.is_policy_outdated,
+            period_s,
+            self._settings.supervision,
         )
         if law.fault is None and newest is not None and self._is_over(newest):
             finding = Finding(Level.OK, "the episode is over")

@@ -42,7 +42,10 @@ def found(fault: str | None = None, **changes: Any) -> Finding:
     settings = SupervisionSettings(**changes.pop("settings", {}))
     period_s = changes.pop("period_s", PERIOD_S)
     is_lost = changes.pop("is_planner_lost", False)
-    return executor_finding(replace(FINE, **changes), newest, "why", fault, is_lost, period_s, settings)
+    is_outdated = changes.pop("is_policy_outdated", False)
+    return executor_finding(
+        replace(FINE, **changes), newest, "why", fault, is_lost, is_outdated, period_s, settings
+    )
 
 
 def test_good_numbers_are_fine() -> None:
@@ -52,6 +55,11 @@ def test_good_numbers_are_fine() -> None:
 @pytest.mark.parametrize(
     ("changes", "level", "message"),
     [
+        (
+            {"is_policy_outdated": True},
+            Level.WARN,
+            "policy and corrector know another objective: holding with",
+        ),
         ({"period_mean_s": 0.056}, Level.WARN, "ticks come at 17.9 Hz, expected 20.0 Hz"),
         ({"period_mean_s": 0.04}, Level.WARN, "ticks come at 25.0 Hz, expected 20.0 Hz"),
         ({"period_mean_s": 0.1}, Level.ERROR, "ticks come at 10.0 Hz, expected 20.0 Hz"),

@@ -807,6 +807,36 @@ class TestObjectiveChange:
         assert request.reason is Reason.EMPTY
         assert law.receive(plan(0, epoch=2, plan_id=2), 0.06).decision is not None
 
+    def test_policy_that_has_learnt_the_old_objective_holds_no_more(self) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY))
+        law.tick(observation(0), 0.0)
+        np.testing.assert_array_equal(decided(law.poll(9.0)).action, POLICY_ACTION)
+        assert not law.is_policy_outdated
+        law.change_objective()
+        for epoch in (2, 3):  # for good
+            law.tick(observation(0, epoch=epoch), 10.0 * epoch)
+            decision = decided(law.poll(10.0 * epoch + 9.0))
+            assert decision.kind is DecisionKind.HOLD
+            np.testing.assert_array_equal(decision.action, [0.0, 0.0])
+        assert law.is_policy_outdated
+
+    def test_corrector_that_has_learnt_the_old_objective_corrects_no_more(self) -> None:
+        law = executor(corrector=FakeCorrector(0.5))
+        law.tick(observation(0), 0.0)
+        law.change_objective()
+        law.receive(plan(1, plan_id=2), 0.0)
+        law.tick(observation(1), 0.1)
+        law.receive(plan(1, plan_id=3), 0.1)
+        decision = decided(law.tick(observation(2, off=0.5), 0.2))
+        assert said(Outcome(decision)) == (DecisionKind.ACCEPT, Reason.NONE)
+        np.testing.assert_allclose(decision.action, [0.02, 0.0])  # as the plan has it
+        assert law.is_policy_outdated
+
+    def test_nothing_is_outdated_where_nothing_was_learnt(self) -> None:
+        law = PlanExecutor(dataclasses.replace(executor().model, policy=None), executor().gate, None, WAITING)
+        law.change_objective()
+        assert not law.is_policy_outdated
+
 
 def test_stale_rows_take_part_in_an_ensemble() -> None:
     law = executor(dataclasses.replace(WAITING, ensemble=True), dataclasses.replace(GATE, max_steps_ahead=0))
