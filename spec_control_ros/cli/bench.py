@@ -15,7 +15,7 @@ from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.output import file_name, refuse_folder
+from spec_control_ros.core.output import file_name
 from spec_control_ros.evaluation.benchmark import (
     Backend,
     BenchmarkRun,
@@ -54,14 +54,13 @@ def bench(options: BenchOptions) -> int:
     config = share_folder() / "config"
     engine, robot = engine_of(options.on, options.workers), find_robot(options.robot, config)
     folder = find_model(options.model or robot.model)
-    refuse_folder(folder.path if options.card else None)
     kind = "sweep" if isinstance(options, SweepOptions) else "bench"
     report = options.report or Path("results") / f"{kind}-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
     in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
     disturbed = _disturbed(options, subject, report / "episodes", in_process)
     if options.card:
-        refuse_card(in_process)
+        refuse_card(folder.path, in_process)
     workers = Workers(engine, console.print)
     workers.processors.update(m.processor for run in [*in_process, *disturbed] for m in run.measured)
     try:
@@ -91,7 +90,7 @@ def bench(options: BenchOptions) -> int:
     }
     report_result(result, report, options.json, options.csv, console)
     if options.card:
-        write_card(folder, result, console)
+        write_card(folder.path, result, console)
     return 0
 
 

@@ -24,11 +24,11 @@ from spec_control_ros.analysis.benchmark_table import (
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.cli.terminal import plain, progress
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
 from spec_control_ros.evaluation.control_mode import BASELINE, PRIOR
+from spec_control_ros.world_model.card import card_of, folder_card
 from spec_control_ros.world_model.checkpoint import update_card
-from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 CARD_PARTS = {BASELINE: "replan_every_tick", PRIOR: "prior_alone"}
 NAMES = {Backend.PROCESS: "", Backend.ROS: ", ROS", Backend.REALTIME: ", realtime"}
@@ -63,19 +63,22 @@ def report_result(
     )
 
 
-def refuse_card(measured: Sequence[BenchmarkRun]) -> None:
+def refuse_card(folder: Path, measured: Sequence[BenchmarkRun]) -> None:
     """Look whether the card can be written, before anything is measured.
 
     Raises:
-        SettingsError: a mode that the card tells of is not among those measured.
+        SettingsError: a mode that the card tells of is not among those measured, or its folder cannot be written.
+        CheckpointError: the card cannot be read.
     """
+    folder_card(folder)
+    refuse_folder(folder)
     names = {c.mode.name for c in measured}
     if lacking := [mode for mode in CARD_PARTS if mode not in names]:
         raise SettingsError(f"card: mode {lacking[0]} is not among those to measure; add it to --modes")
 
 
-def write_card(folder: ModelFolder, result: dict[str, Any], console: Console) -> None:
-    """Tell in the world model's card what replanning every tick and the prior alone return.
+def write_card(folder: Path, result: dict[str, Any], console: Console) -> None:
+    """Tell in the model's card what replanning every tick and the prior alone (zeros where there is none) return.
 
     Raises:
         CheckpointError: the card cannot be read or written.
@@ -90,8 +93,8 @@ def write_card(folder: ModelFolder, result: dict[str, Any], console: Console) ->
             "return_ci95": round(row["return_ci95"] or 0.0, 1),
             "returns": [round(r, 1) for r in row["returns"]],
         }
-        update_card(folder.path / WEIGHTS, f"evaluation.{part}", value)
-    console.print(f"card: {(folder.path / WEIGHTS).with_suffix('.json')}")
+        update_card(card_of(folder), f"evaluation.{part}", value)
+    console.print(f"card: {card_of(folder)}")
 
 
 class BenchProgress:

@@ -1,6 +1,7 @@
 """A comparison of controllers on the same model and the same seeds, which can be interrupted and continued."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -16,7 +17,6 @@ from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.output import file_name
 from spec_control_ros.core.planner_format import find_format
-from spec_control_ros.core.student import STUDENT as STUDENT_FILE
 from spec_control_ros.evaluation.control_mode import BASELINE, ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -25,7 +25,7 @@ from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, as_row
-from spec_control_ros.world_model.card import CARDS, folder_card
+from spec_control_ros.world_model.card import PLANNER_CARD, card_of, folder_card
 from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, WEIGHTS
 
 NOMINAL = ("", 0.0)  # no disturbance
@@ -211,12 +211,24 @@ def _benchmark_run(
 
 
 def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
-    """Of the weights that take part, so that other weights under the same name are noticed."""
+    """Of the weights that take part, so that other weights under the same name are noticed.
+
+    Of a planner of another kind than TD-MPC2: of all its folder's files, and of the card but for what was measured.
+    """
+    if (card := card_of(model)).name == PLANNER_CARD:
+        told = {name: part for name, part in folder_card(model).items() if name != "evaluation"}
+        files = sorted(f for f in model.iterdir() if f.is_file() and f.suffix != ".json")
+        return {card.name: _digest(json.dumps(told, sort_keys=True).encode())} | {
+            f.name: _digest(f.read_bytes()) for f in files
+        }
     kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
     kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
-    names = [*CARDS[:1], WEIGHTS, STUDENT_FILE, *(f"{kind}.safetensors" for kind in kinds)]
-    files = (model / name for name in names)
-    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest()[:16] for f in files if f.is_file()}
+    files = [model / name for name in (WEIGHTS, *(f"{kind}.safetensors" for kind in kinds))]
+    return {f.name: _digest(f.read_bytes()) for f in files if f.is_file()}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 from spec_control_ros.core.errors import CheckpointError
 
 Card = dict[str, Any]
-CARDS = ("planner.json", "world_model.json")  # of a model's folder, whose `format` names the kind of planner
+PLANNER_CARD = "planner.json"  # of any other planner than TD-MPC2
+CARDS = (PLANNER_CARD, "world_model.json")  # of a model's folder, whose `format` names the kind of planner
 
 NO_TASK = -1  # in place of the index of a multi-task model's task
 NUMBER = (int, float)
@@ -54,7 +55,11 @@ WORLD_MODEL: dict[str, Any] = {
     "source": {"file": str, "sha256": str},
 }
 # Of any other planner's model.
-PLANNER: dict[str, Any] = {"task": str, "control_period_s": NUMBER}
+PLANNER: dict[str, Any] = {
+    "task": str,
+    "control_period_s": NUMBER,
+    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
+}
 # Of a corrector.
 CORRECTOR: dict[str, Any] = {
     "dimensions": dict,
@@ -114,8 +119,12 @@ def folder_card(folder: Path) -> Card:
     Raises:
         CheckpointError: see `load_card`.
     """
-    names = [name for name in CARDS if (folder / name).is_file()]
-    return load_card(folder / (names or CARDS)[0])
+    return load_card(card_of(folder))
+
+
+def card_of(folder: Path) -> Path:
+    """Where the card of a model's folder lies, or should."""
+    return next((path for name in CARDS if (path := folder / name).is_file()), folder / CARDS[0])
 
 
 def check_card(card: Card, name: str) -> None:

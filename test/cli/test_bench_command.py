@@ -30,6 +30,20 @@ def test_a_mode_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
     assert "has no policy_student.npz" in str(ended.exception)
 
 
+def test_card_of_a_planner_of_any_kind_tells_the_returns_and_spoils_no_result(tmp_path: Path) -> None:
+    robot = write_robot(tmp_path, time_limit_s=0.5)
+    words = ["bench", str(robot), "--modes", "replan,prior", "--seeds", "0:2", "--workers", "1", "--card"]
+    words += ["--report", str(tmp_path / "report"), "--json", str(tmp_path / "result.json")]
+    for _ in range(2):  # the second time nothing is left to measure, although the card has changed
+        ended = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert ended.exit_code == 0, ended.output
+    card = json.loads((tmp_path / "cart/planner.json").read_text())
+    assert card["format"] == "sampling"
+    rows = {row["mode"]: row for row in json.loads((tmp_path / "result.json").read_text())["modes"]}
+    for part, mode in (("replan_every_tick", "replan"), ("prior_alone", "prior")):
+        assert card["evaluation"][part]["returns"] == [round(r, 1) for r in rows[mode]["returns"]]
+
+
 def test_sweep_compares_every_combination_of_settings(tmp_path: Path) -> None:
     robot, file = write_robot(tmp_path, time_limit_s=0.5), tmp_path / "result.json"
     words = [

@@ -39,7 +39,10 @@ def weights(small_model: Callable[..., WorldModel], tmp_path: Path) -> Path:
 )
 def test_shipped_card_has_every_part(path: Path) -> None:
     card = load_card(path)
-    assert set(missing(card, contents(card))) <= {"source", "multi_task"}  # of converted models only
+    may_lack = {"source", "multi_task"}  # of converted models only
+    if path.name == "draft.json":  # what only drafts drives no robot
+        may_lack |= {"evaluation.replan_every_tick", "evaluation.prior_alone"}
+    assert set(missing(card, contents(card))) <= may_lack
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*/*.json")), ids=lambda p: f"{p.parent.name}/{p.name}")
