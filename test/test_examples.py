@@ -42,7 +42,8 @@ def test_examples_are_short(path: Path) -> None:
 def test_episode() -> None:
     said = run("episode", 1)
     assert float(said.split()[1]) > 900.0
-    assert "with 42 plans" in said  # 500 ticks, 12 rows a plan
+    # 500 ticks, 12 rows a plan: 42, and a few where the gate rejects, which depends on the processor's rounding
+    assert 42 <= int(said.split("with ")[1].split()[0]) <= 46, said
 
 
 def test_own_planner_balances_the_pole() -> None:
