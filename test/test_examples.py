@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from golden_episodes import processor
 
 import spec_control_ros as sc
 from spec_control_ros.training.bag_episodes import read_episodes
@@ -42,8 +43,8 @@ def test_examples_are_short(path: Path) -> None:
 def test_episode() -> None:
     said = run("episode", 1)
     assert float(said.split()[1]) > 900.0
-    # 500 ticks, 12 rows a plan: 42, and a few where the gate rejects, which depends on the processor's rounding
-    assert 42 <= int(said.split("with ")[1].split()[0]) <= 46, said
+    # 500 ticks, 12 rows a plan; with the rounding of a processor with AMX, the gate rejects two rows
+    assert f"with {44 if 'amx' in processor() else 42} plans" in said
 
 
 def test_own_planner_balances_the_pole() -> None:

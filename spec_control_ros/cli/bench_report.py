@@ -27,7 +27,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
 from spec_control_ros.evaluation.control_mode import BASELINE, PRIOR
-from spec_control_ros.world_model.card import card_of, folder_card
+from spec_control_ros.world_model.card import card_of
 from spec_control_ros.world_model.checkpoint import update_card
 
 CARD_PARTS = {BASELINE: "replan_every_tick", PRIOR: "prior_alone"}
@@ -68,9 +68,7 @@ def refuse_card(folder: Path, measured: Sequence[BenchmarkRun]) -> None:
 
     Raises:
         SettingsError: a mode that the card tells of is not among those measured, or its folder cannot be written.
-        CheckpointError: the card cannot be read.
     """
-    folder_card(folder)
     refuse_folder(folder)
     names = {c.mode.name for c in measured}
     if lacking := [mode for mode in CARD_PARTS if mode not in names]:
