@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.interpolate import CubicSpline
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 Knots = Float64[np.ndarray, "knot action"]
 Rollouts = Callable[[Float64[np.ndarray, "rollout tick action"]], Float64[np.ndarray, "rollout"]]  # costs
@@ -74,7 +77,11 @@ class Spline:
         """The knots of given actions, which are repeated at their end where they are too few."""
         return actions[np.minimum(np.round(self.times).astype(int), len(actions) - 1)]
 
-    def _through(self, values: Float64[np.ndarray, "knot value"]) -> CubicSpline:
+    def _through(self, values: Float64[np.ndarray, "knot value"]) -> "CubicSpline":
+        from scipy.interpolate import (
+            CubicSpline,  # a second; only a planner needs it, others read its settings
+        )
+
         return CubicSpline(self.times, values, bc_type="natural" if len(values) > 2 else "not-a-knot")
 
 

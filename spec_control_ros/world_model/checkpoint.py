@@ -108,7 +108,15 @@ def fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
             raise CheckpointError(f"{path}: tensor {name} holds non-finite values")
     if unknown := sorted(tensors.keys() - expected.keys()):
         raise CheckpointError(f"{path}: unknown tensor {unknown[0]}, expected only {', '.join(expected)}")
-    module.to_empty(device="cpu").load_state_dict(tensors)
+    give(module, tensors)
+
+
+def give(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put copies of `tensors` in the place of a module's own, which may be on the meta device, with its dtypes."""
+    own = module.state_dict()
+    copies = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in tensors.items()}
+    # `to_empty` would import PyTorch's symbolic shapes: two to three seconds of a start.
+    module.load_state_dict(copies, assign=True)
 
 
 def save_world_model(path: Path, model: WorldModel, card: Card) -> None:

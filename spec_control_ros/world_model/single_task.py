@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.world_model.checkpoint import give
 from spec_control_ros.world_model.model import WorldModel
 
 
@@ -47,7 +48,7 @@ def single_task(model: WorldModel, task: int, obs: int, action: int) -> WorldMod
         tensors[name] = torch.cat([half[:action] for half in tensors[name].chunk(2)])
     with torch.device("meta"):
         single = WorldModel(replace(dims, obs=obs, action=action, tasks=0, task_embedding=0))
-    single.to_empty(device="cpu").load_state_dict(tensors)
+    give(single, tensors)
     return single.eval().requires_grad_(False)
 
 

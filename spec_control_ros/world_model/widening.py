@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.world_model.checkpoint import give
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.layers import MLP, Layer
 from spec_control_ros.world_model.model import WorldModel
@@ -41,7 +42,7 @@ def widened(model: WorldModel, dims: Dimensions, seed: int = 0) -> WorldModel:
     for name, head in wide.named_children():
         assert isinstance(head, MLP)
         _widen(tensors, name, head, model.dims, dims, generator)
-    wide.to_empty(device="cpu").load_state_dict(tensors)
+    give(wide, tensors)
     return wide.eval().requires_grad_(False)
 
 

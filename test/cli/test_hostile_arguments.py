@@ -97,7 +97,12 @@ def variants(command: str, values: list[str]) -> list[list[str]]:
     lines, places = [], 0
     for parameter in COMMANDS[command].params:
         if isinstance(parameter, click.Argument) or parameter.param_type_name == "argument":
-            lines += [[*WORDS[command][:places], value, *WORDS[command][places + 1 :]] for value in values]
+            lines += [
+                [*WORDS[command][:places], value, *WORDS[command][places + 1 :]]
+                for value in values
+                if value != "--"
+                or parameter.required  # it stands for none, so the default's work would be done
+            ]
             places += 1
         elif not getattr(parameter, "is_flag", False):
             name = parameter.opts[0]

@@ -13,7 +13,7 @@ import imageio_ffmpeg
 import pytest
 import yaml
 from PIL import Image
-from ros_support import ROBOT, ROOT, SMALL_SEARCH, TASK, Probe, make_model_folder, until
+from ros_support import ROBOT, ROOT, SMALL_SEARCH, TASK, Probe, hang, make_model_folder, until
 from rosbags.highlevel import AnyReader
 from std_msgs.msg import Float64MultiArray
 
@@ -194,7 +194,7 @@ def test_killed_run_leaves_the_robot_safe_the_bag_closed_and_no_process_behind(
     process = run(*words, executor=executor, **ROBOT)
     probe.until(lambda: efforts and efforts[-1].data[0] != 0.0, lambda: process.text)
     (planner,) = process.descendants("nodes.planner ")
-    os.kill(planner, signal.SIGSTOP)  # one that hangs is woken, and ends as well
+    hang(planner)  # one that hangs is woken, and ends as well
     process.send(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.wait_for_no_descendants()

@@ -23,10 +23,12 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.executors import ExternalShutdownException
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
@@ -36,7 +38,6 @@ from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
-from spec_control_ros.ros.node_runner import SteadyPublisher
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.subscriptions import find_topic
 from spec_control_ros.world_model.checkpoint import save_world_model
@@ -225,6 +226,13 @@ class Background:
         self.popen.wait()
 
 
+def hang(pid: int) -> None:
+    """Stop a process, and wait until all its threads stand: only then can it be woken."""
+    os.kill(pid, signal.SIGSTOP)
+    states = Path(f"/proc/{pid}/task")
+    until(lambda: all(" T " in (thread / "stat").read_text() for thread in states.iterdir()), "not stopped")
+
+
 def node_command(name: str, parameters: Mapping[str, Any], *files: Path) -> list[str]:
     """How a node is started by hand; one that is not of the package is named with its own."""
     module = name if "." in name else f"spec_control_ros.nodes.{name}"
@@ -245,6 +253,21 @@ def until(is_true: Callable[[], object], what: str | Callable[[], str] = "", tim
 
 
 # --- A probe on the domain
+
+
+class PatientPublisher(Publisher[Any]):
+    """A publisher that loses nothing: what the middleware gives up on a busy machine is said again."""
+
+    def publish(self, message: Any) -> None:
+        """As rclpy's, until it is out."""
+        until(lambda: self._is_out(message), f"{self.topic_name} takes no message")
+
+    def _is_out(self, message: Any) -> bool:
+        try:
+            super().publish(message)
+        except RCLError:
+            return False
+        return True
 
 
 class Probe:
@@ -326,7 +349,7 @@ class Probe:
         """A publisher; one a topic."""
         if topic not in self._publishers:
             self._publishers[topic] = self.node.create_publisher(
-                kind, topic, qos, publisher_class=SteadyPublisher
+                kind, topic, qos, publisher_class=PatientPublisher
             )
         return self._publishers[topic]
 

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from ros_support import Probe
+from ros_support import PatientPublisher, Probe
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 
 from spec_control_interfaces import msg
 from spec_control_ros.ros.messages import to_joint_state
-from spec_control_ros.ros.node_runner import SteadyPublisher
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.robot_messages import to_imu, to_odometry
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
@@ -42,7 +41,7 @@ class ScriptedRobot:
         self._node = Node(CONTROLLER, context=probe.context)
         probe.spin_too(self._node)
         self._publishers = {
-            topic: self._node.create_publisher(kind, topic, 10, publisher_class=SteadyPublisher)
+            topic: self._node.create_publisher(kind, topic, 10, publisher_class=PatientPublisher)
             for topic, kind in TOPICS.items()
         }
         self._subscription: Any = None
