@@ -5,6 +5,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 "$root/scripts/setup.sh" --quiet
+unset PYTHONDONTWRITEBYTECODE # every start would compile PyTorch's Python anew, which takes seconds
 
 if (($# == 0)); then
     mkdir -p "$root/results"

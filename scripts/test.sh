@@ -9,6 +9,7 @@ if [[ -f .venv/environment.sh ]]; then
     source .venv/environment.sh
 fi
 export PATH=$PWD/.venv/bin:$PATH
+unset PYTHONDONTWRITEBYTECODE # each of several hundred processes would compile its imports anew: seconds, with PyTorch
 
 if (($# == 0)); then
     ruff check .

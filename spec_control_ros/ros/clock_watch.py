@@ -2,8 +2,10 @@
 
 import threading
 import time
+from contextlib import suppress
 from typing import cast
 
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.clock import ROSClock
 from rclpy.executors import Executor
 from rclpy.node import Node
@@ -52,6 +54,8 @@ class ClockWatch:
     def _run(self) -> None:
         while not self._is_over:
             self._look()
+            if self._is_stepped:
+                self._wake_middleware()  # here, because the node may be loading for longer than its lease
             time.sleep(LOOK_S)  # on the monotonic clock, which waits for events are not everywhere
 
     def _look(self) -> None:
@@ -70,12 +74,11 @@ class ClockWatch:
 
     def _wake_middleware(self) -> None:
         """Have something to tell all peers: its thread for events looks at all that is due before it waits again."""
-        self._node.destroy_publisher(self._node.create_publisher(Empty, "_clock_step", 1))
+        with suppress(RCLError):  # then it is tried again at the next look
+            self._node.destroy_publisher(self._node.create_publisher(Empty, "_clock_step", 1))
+            self._is_stepped = False
 
     def _report(self) -> None:
-        if self._is_stepped:
-            self._is_stepped = False
-            self._wake_middleware()
         now_s, clock = time.monotonic(), cast(ROSClock, self._node.get_clock())
         health = self._system.health(now_s)
         if clock.ros_time_is_active:

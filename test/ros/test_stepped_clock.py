@@ -1,6 +1,7 @@
 """The system clock is set, or /clock stops, while nodes run: no command changes, and diagnostics tell."""
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,19 +133,33 @@ def test_run_goes_on_whichever_clock_is_set_and_a_planner_that_hangs_is_still_mi
     assert seconds_until(probe, lambda: "the planner is lost" in executor.text) < 60.0
 
 
-@pytest.mark.slow
-def test_node_with_nothing_to_say_stays_known_after_its_clock_was_set_back(
-    probe: Probe, start: Callable[..., Background], model: Path, make_clock: Callable[[str], SteppedClock]
-) -> None:
-    """The middleware tells others of its node by a thread that waits by the system clock."""
-    clock = make_clock("executor")
-    start("executor", {"model": str(model)}, environment=clock.environment)
-    probe.until(lambda: "executor" in probe.node.get_node_names())
+def stays_known(probe: Probe, node: str, clock: SteppedClock) -> None:
+    """Although its clock is set back: the middleware tells others of it by a thread that waits by the system clock."""
+    probe.until(lambda: node in probe.node.get_node_names())
     probe.spin(1.0)
     clock.step(-3600.0)
     for _ in range(80):  # longer than the participant's lease
         probe.spin(0.1)
-        assert "executor" in probe.node.get_node_names()
+        assert node in probe.node.get_node_names()
+
+
+@pytest.mark.slow
+def test_node_with_nothing_to_say_stays_known_after_its_clock_was_set_back(
+    probe: Probe, start: Callable[..., Background], model: Path, make_clock: Callable[[str], SteppedClock]
+) -> None:
+    clock = make_clock("executor")
+    start("executor", {"model": str(model)}, environment=clock.environment)
+    stays_known(probe, "executor", clock)
+
+
+@pytest.mark.slow
+def test_node_that_loads_for_longer_than_its_lease_stays_known_after_its_clock_was_set_back(
+    probe: Probe, tmp_path: Path, make_clock: Callable[[str], SteppedClock]
+) -> None:
+    clock = make_clock("busy")
+    command = [sys.executable, str(Path(__file__).with_name("busy_node.py"))]
+    with Background(command, tmp_path / "busy.log", {"HOME": str(tmp_path), **clock.environment}):
+        stays_known(probe, "busy", clock)
 
 
 def test_recorded_messages_stay_in_their_order(
