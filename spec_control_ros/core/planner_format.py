@@ -68,6 +68,10 @@ class PlannerFormat:
         """
         raise NotImplementedError
 
+    def weights(self, folder: Path) -> Sequence[Path]:
+        """Files that planner and tick model compute with: results with others are no longer those of this model."""
+        return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix != ".json")
+
     def best_corrector(self, folder: Path) -> str:
         """Name of the corrector that `auto` stands for."""
         return NONE

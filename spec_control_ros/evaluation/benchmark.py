@@ -26,7 +26,7 @@ from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, as_row
 from spec_control_ros.world_model.card import PLANNER_CARD, card_of, folder_card
-from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, WEIGHTS
+from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT
 
 NOMINAL = ("", 0.0)  # no disturbance
 FALL = 0.5  # of the usual return that an episode lacks in which the robot fell
@@ -213,18 +213,18 @@ def _benchmark_run(
 def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     """Of the weights that take part, so that other weights under the same name are noticed.
 
-    Of a planner of another kind than TD-MPC2: of all its folder's files, and of the card but for what was measured.
+    Of a card that holds a planner's settings as well, but for what was measured.
     """
-    if (card := card_of(model)).name == PLANNER_CARD:
-        told = {name: part for name, part in folder_card(model).items() if name != "evaluation"}
-        files = sorted(f for f in model.iterdir() if f.is_file() and f.suffix != ".json")
-        return {card.name: _digest(json.dumps(told, sort_keys=True).encode())} | {
-            f.name: _digest(f.read_bytes()) for f in files
-        }
+    card = folder_card(model)
     kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
     kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
-    files = [model / name for name in (WEIGHTS, *(f"{kind}.safetensors" for kind in kinds))]
-    return {f.name: _digest(f.read_bytes()) for f in files if f.is_file()}
+    files = [*find_format(str(card.get("format"))).weights(model)]
+    files += [model / f"{kind}.safetensors" for kind in kinds]
+    found = {file.name: _digest(file.read_bytes()) for file in files if file.is_file()}
+    if card_of(model).name == PLANNER_CARD:
+        told = {name: part for name, part in card.items() if name != "evaluation"}
+        found[PLANNER_CARD] = _digest(json.dumps(told, sort_keys=True).encode())
+    return found
 
 
 def _digest(content: bytes) -> str:

@@ -1,5 +1,6 @@
 """Decision Transformers among the kinds of planners."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spec_control_ros.transformer.planner import Draft, TransformerPlanner, Tran
 from spec_control_ros.world_model.card import Card, find_folder, load_card
 from spec_control_ros.world_model.checkpoint import load_weights
 from spec_control_ros.world_model.latent_tick_model import tick_model
+from spec_control_ros.world_model.model_folder import WEIGHTS as WORLD_MODEL_WEIGHTS
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 FORMAT = "decision_transformer"
@@ -49,6 +51,10 @@ class TransformerFormat(PlannerFormat):
         """See `PlannerFormat`: the world model's; sets the threads of the whole process."""
         torch.set_num_threads(1)
         return tick_model(world_model_of(folder).world_model()[0])
+
+    def weights(self, folder: Path) -> Sequence[Path]:
+        """See `PlannerFormat`: its own, and the world model's."""
+        return [*super().weights(folder), world_model_of(folder).path / WORLD_MODEL_WEIGHTS]
 
     def load_calibration(self, folder: Path) -> GateCalibration | None:
         """See `PlannerFormat`: the world model's, whose latents and dynamics these are."""

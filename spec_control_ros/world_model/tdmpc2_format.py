@@ -1,5 +1,6 @@
 """TD-MPC2 among the kinds of planners."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.world_model.card import NO_TASK
 from spec_control_ros.world_model.latent_tick_model import tick_model
-from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
 from spec_control_ros.world_model.tick_networks import why_not_native
 
@@ -41,6 +42,10 @@ class TDMPC2Format(PlannerFormat):
         return replace(
             tick_model(ModelFolder(folder).world_model(task_index=_index(task))[0]), warning=warning
         )
+
+    def weights(self, folder: Path) -> Sequence[Path]:
+        """See `PlannerFormat`: not those of correctors and student, of which at most one takes part."""
+        return [folder / WEIGHTS]
 
     def best_corrector(self, folder: Path) -> str:
         """See `PlannerFormat`."""

@@ -15,6 +15,7 @@ from spec_control_ros.evaluation.benchmark import (
     BenchmarkRun,
     RobotConfig,
     benchmark_runs,
+    digests,
     disturbed_rows,
     rows,
 )
@@ -24,6 +25,7 @@ from spec_control_ros.evaluation.parallel import LocalEngine, Subject, Workers
 from spec_control_ros.sampling.planner import SamplingSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance
+from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS
 
@@ -137,6 +139,14 @@ def test_other_weights_are_noticed(
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
     with pytest.raises(BenchmarkError, match="weights"):
         enter("replan")
+
+
+def test_weights_of_the_world_model_beneath_a_transformer_count() -> None:
+    own = find_robot("walker_transformer", CONFIG).parameters()
+    folder = CONFIG.with_name("models") / "walker-transformer"
+    counted = digests(folder, ControllerSettings.of(own, TransformerSettings))
+    own_files = {"planner.json", "planner.safetensors", "draft.safetensors"}
+    assert own_files | {"world_model.safetensors"} == counted.keys()
 
 
 def test_missing_corrector_is_told_before_anything_runs(enter: Callable, model: Path) -> None:
