@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from spec_control_ros.bringup.parameter_files import read_parameters
+from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import HEADER, NODES, Robot, find_robot
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings
@@ -219,3 +219,16 @@ def test_config_holds_values_that_the_settings_allow(nodes: dict[str, Any]) -> N
         for name, values in parameters.items():
             if (node, name) in NESTED:
                 settings_from(NESTED[node, name], values)
+
+
+@pytest.mark.parametrize("name", ["cheetah_sampling", "quadruped_sampling"])
+def test_long_searches_are_for_plants_that_wait(name: str) -> None:
+    robot = find_robot(name, CONFIG)
+    waiting, running = (robot.parameters(mode)["planner"]["planner"] for mode in ("lockstep", "realtime"))
+    assert (waiting["queue_length"], waiting["search"]["iterations"]) == (4, 8)
+    assert (running["queue_length"], running["search"]["iterations"]) == (6, 2)
+    shallow = merge(
+        {"planner": {"planner": waiting}},
+        read_parameters([CONFIG.with_name("benchmarks") / "shallow_search.yaml"]),
+    )
+    assert shallow["planner"]["planner"] == running
