@@ -78,9 +78,8 @@ class Spline:
         return actions[np.minimum(np.round(self.times).astype(int), len(actions) - 1)]
 
     def _through(self, values: Float64[np.ndarray, "knot value"]) -> "CubicSpline":
-        from scipy.interpolate import (
-            CubicSpline,  # a second; only a planner needs it, others read its settings
-        )
+        # Here, because it takes a second and executors read a planner's settings only
+        from scipy.interpolate import CubicSpline
 
         return CubicSpline(self.times, values, bc_type="natural" if len(values) > 2 else "not-a-knot")
 

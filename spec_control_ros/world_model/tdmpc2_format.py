@@ -44,7 +44,7 @@ class TDMPC2Format(PlannerFormat):
         )
 
     def weights(self, folder: Path) -> Sequence[Path]:
-        """See `PlannerFormat`: not those of correctors and student, of which at most one takes part."""
+        """See `PlannerFormat`: not those of correctors and student, which only some controllers use."""
         return [folder / WEIGHTS]
 
     def best_corrector(self, folder: Path) -> str:

@@ -100,8 +100,8 @@ def variants(command: str, values: list[str]) -> list[list[str]]:
             lines += [
                 [*WORDS[command][:places], value, *WORDS[command][places + 1 :]]
                 for value in values
-                if value != "--"
-                or parameter.required  # it stands for none, so the default's work would be done
+                # "--" stands for none: where there is a default, its work would be done
+                if parameter.required or value != "--"
             ]
             places += 1
         elif not getattr(parameter, "is_flag", False):
