@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
+from spec_control_ros.correctors.kinds import DISTILLED
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.model_folder import DISTILLED, WEIGHTS, ModelFolder
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 TASK, OBS, ACTION, LATENT = "cartpole-balance", 5, 1, 16
 

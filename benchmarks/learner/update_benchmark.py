@@ -12,9 +12,10 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.learner_settings import LearnerSettings
-from spec_control_ros.world_model.device import Precision, find_device
+from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.planner_settings import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.world_model.device import Precision
+from spec_control_ros.world_model.planner_settings import PlannerSettings, Precision
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 STARTS = (1, 2, 4, 8)  # robots in a batch
 ROUNDS = 9

@@ -29,7 +29,7 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)

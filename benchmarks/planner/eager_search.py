@@ -12,7 +12,8 @@ from torch import Tensor
 
 from spec_control_ros.world_model.layers import LAYER_NORM_EPS, MLP, SIMNORM_GROUP, Layer, mish
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
-from spec_control_ros.world_model.mppi import Budget, MPPINoise, MPPIResult, MPPISettings, SearchStart
+from spec_control_ros.world_model.mppi import Budget, MPPINoise, MPPIResult
+from spec_control_ros.world_model.planner_settings import MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS, V_MAX, V_MIN, symexp
 
 

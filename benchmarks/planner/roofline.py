@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spec_control_ros.world_model.dimensions import Dimensions
-from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
+from spec_control_ros.world_model.planner_settings import MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS
 
 

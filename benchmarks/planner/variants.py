@@ -12,11 +12,11 @@ from benchmarks.planner.eager_search import EagerSearch
 from benchmarks.planner.roofline import Multiplication, main_products, plan_flop, synchronise
 from benchmarks.spread import spread
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.world_model.device import Precision, is_bf16_fast
+from spec_control_ros.world_model.device import is_bf16_fast
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings, Precision
+from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 HUMANOID = {"obs": 67, "action": 21}  # dm_control's
 OFFICIAL = MPPISettings(iterations=8)  # what the official code takes for so many actions

@@ -26,6 +26,8 @@ from spec_control_ros.cli.terminal import given_command, progress, terminal, tra
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.correctors.dimensions import STUDENT
+from spec_control_ros.correctors.kinds import CORRECTORS
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -43,7 +45,7 @@ from spec_control_ros.training.distillation import distill as distill_networks
 from spec_control_ros.world_model.card import Card, folder_card
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.latent_tick_model import tick_model
-from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT, ModelFolder
+from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 OPEN_LOOP = NONE

@@ -3,38 +3,17 @@
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from spec_control_ros.core.corrector import FeatureHistory, TickFeatures
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.corrector import FeatureHistory
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
 from spec_control_ros.correctors.feature_window import FeatureWindow
 
-Residual = Callable[[FeatureHistory], np.ndarray]  # -> (action,)
 Network = Callable[..., Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class CorrectorDimensions:
-    """Sizes that fix a corrector's tensors."""
-
-    latent: int
-    action: int
-    hidden: int = 128
-    window: int = 6  # ticks of history; 1 for the two-tower corrector
-    layers: int = 2  # of the Transformer
-    heads: int = 4  # of the Transformer
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 1:
-                raise SettingsError(f"corrector dimension {name}: got {value}, expected at least 1")
-        if self.hidden % self.heads:
-            raise SettingsError(f"corrector: hidden {self.hidden} must be a multiple of heads {self.heads}")
 
 
 class LearnedCorrector(nn.Module):
@@ -44,7 +23,6 @@ class LearnedCorrector(nn.Module):
         super().__init__()
         self.dims = dims
         self._traced: Network | None = None
-        self._elsewhere: Residual | None = None
 
     @property
     def window(self) -> int:
@@ -55,12 +33,9 @@ class LearnedCorrector(nn.Module):
         """Residual for the newest row of every window."""
         raise NotImplementedError
 
+    @torch.inference_mode()
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         """Residual for the newest tick of `history`; later changes of the weights count after `train` or `eval`."""
-        return self._residual(history) if self._elsewhere is None else self._elsewhere(history)
-
-    @torch.inference_mode()
-    def _residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         window = FeatureWindow.of(history)
         tensors = (window.observed, window.predicted, window.action, window.steps_ahead, window.is_real)
         if self._traced is None:
@@ -68,20 +43,9 @@ class LearnedCorrector(nn.Module):
             self._traced = to_torchscript(lambda *t: frozen(FeatureWindow(*t)), *tensors)
         return self._traced(*tensors)[0].numpy()
 
-    def warm_up(self) -> None:
-        """Pay now for what the first residual costs more than others."""
-        latent, action = (np.zeros(size, np.float32) for size in (self.dims.latent, self.dims.action))
-        history = FeatureHistory(self.dims.window)
-        history.append(TickFeatures(latent, latent, action, steps_ahead=0))
-        self.residual(history)
-
-    def compute_elsewhere(self, residual: Residual | None) -> None:
-        """Have residuals computed by a compiled copy of this network, until `train` or `eval`."""
-        self._elsewhere = residual
-
     def train(self, mode: bool = True) -> "LearnedCorrector":
         """Switch between training and inference."""
-        self._traced = self._elsewhere = None
+        self._traced = None
         super().train(mode)
         return self
 

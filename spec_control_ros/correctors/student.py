@@ -5,8 +5,9 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from spec_control_ros.core.corrector import FeatureHistory, TickFeatures
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
 from spec_control_ros.correctors.feature_window import FeatureWindow
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.learned_corrector import LearnedCorrector
 from spec_control_ros.correctors.two_tower import tower
 
 

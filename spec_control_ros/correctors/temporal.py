@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
 from spec_control_ros.correctors.feature_window import FeatureWindow
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.learned_corrector import LearnedCorrector
 
 
 class TemporalCorrector(LearnedCorrector):

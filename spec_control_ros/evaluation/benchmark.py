@@ -17,6 +17,8 @@ from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.output import file_name
 from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.correctors.dimensions import STUDENT
+from spec_control_ros.correctors.kinds import CORRECTORS
 from spec_control_ros.evaluation.control_mode import BASELINE, ControlMode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
@@ -26,7 +28,6 @@ from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, as_row
 from spec_control_ros.world_model.card import PLANNER_CARD, card_of, folder_card
-from spec_control_ros.world_model.model_folder import CORRECTORS, STUDENT
 
 NOMINAL = ("", 0.0)  # no disturbance
 FALL = 0.5  # of the usual return that an episode lacks in which the robot fell

@@ -15,7 +15,7 @@ from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)

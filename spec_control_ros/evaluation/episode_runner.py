@@ -19,7 +19,7 @@ from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import folder_card
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import PlannerSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+from spec_control_ros.world_model.mppi import MPPINoise, search, shift_warm_start
+from spec_control_ros.world_model.planner_settings import MPPISettings, Precision
 from spec_control_ros.world_model.planning_model import PlanningModel
 
 FloatArray = NDArray[np.float32]

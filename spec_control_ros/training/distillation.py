@@ -15,7 +15,9 @@ from torch import Tensor
 
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.settings import setting
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.dimensions import STUDENT, CorrectorDimensions
+from spec_control_ros.correctors.kinds import CORRECTORS, DISTILLED
+from spec_control_ros.correctors.learned_corrector import LearnedCorrector
 from spec_control_ros.training.correction_data import (
     PRIOR,
     CorrectionData,
@@ -25,7 +27,6 @@ from spec_control_ros.training.correction_data import (
 )
 from spec_control_ros.training.student_fit import StudentSettings
 from spec_control_ros.world_model.dimensions import Dimensions
-from spec_control_ros.world_model.model_folder import CORRECTORS, DISTILLED, STUDENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner_settings import LearnerSettings
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.layers import MLP
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
+from spec_control_ros.world_model.planner_settings import Precision
 from spec_control_ros.world_model.two_hot import expected_value, soft_cross_entropy
 
 HALF_LOG_2PI = 0.9189385332046727

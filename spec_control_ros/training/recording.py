@@ -26,7 +26,7 @@ from spec_control_ros.training.collector import episode_returns
 from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner_settings import MPPISettings
 
 CHECKPOINT = "checkpoint:"  # before the name of a model whose prior drives, or of a Transformer
 POLICIES = ("planner", "prior", "noisy", "random", f"{CHECKPOINT}MODEL")

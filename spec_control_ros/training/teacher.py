@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search
+from spec_control_ros.world_model.mppi import MPPINoise, search
+from spec_control_ros.world_model.planner_settings import MPPISettings, Precision
 from spec_control_ros.world_model.planning_model import PlanningModel
 
 BATCH = 16  # latents searched from at once

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import Checked, check, setting
 from spec_control_ros.training.learner_settings import LearnerSettings
-from spec_control_ros.world_model.device import Precision
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ from spec_control_ros.transformer.format import DRAFT_WEIGHTS, FORMAT, WEIGHTS, 
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
 from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.checkpoint import save_weights
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.planner_settings import Precision
 
 FREE = ("updates", "evaluation_episodes", "evaluate_every", "save_every")
 STARTS = 1 / 6  # share of ticks at which a plan starts, for a draft

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, OutputError
 from spec_control_ros.core.output import written
 from spec_control_ros.world_model.card import Card, check_card, load_card, with_part
-from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.dimensions import dimensions_of
 from spec_control_ros.world_model.foreign_file import refuse_other_than_weights
 from spec_control_ros.world_model.model import WorldModel
 
@@ -130,17 +130,12 @@ def load_world_model(path: Path, device: torch.device | str = "cpu") -> tuple[Wo
     Raises:
         CheckpointError: see `load_card` and `load_weights`; or the card's dimensions make no model.
     """
-    card = load_card(path)
-    if card.get("format") != "tdmpc2":
-        raise CheckpointError(
-            f"{path.with_suffix('.json')}: format {card.get('format')!r}, expected 'tdmpc2'"
-        )
+    card, name = load_card(path), str(path.with_suffix(".json"))
+    dims = dimensions_of(card, name)
     try:
         with torch.device("meta"):
-            model = WorldModel(Dimensions(**card["dimensions"]))
-    except (KeyError, TypeError, RuntimeError, SettingsError) as error:
-        raise CheckpointError(
-            f"{path.with_suffix('.json')}: dimensions do not make a model ({error})"
-        ) from None
+            model = WorldModel(dims)
+    except RuntimeError as error:  # more than any machine can address
+        raise CheckpointError(f"{name}: dimensions do not make a model ({error})") from None
     load_weights(path, model)
     return model.eval().requires_grad_(False).to(device), card

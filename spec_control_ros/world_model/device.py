@@ -1,23 +1,8 @@
 """The torch device that someone names, and the number formats that it is fast in."""
 
-from enum import Enum
-
 import torch
 
 from spec_control_ros.core.errors import SettingsError
-
-
-class Precision(str, Enum):
-    """What the search's matrix products are computed in; norms, values and statistics are always float32."""
-
-    AUTO = "auto"  # bfloat16 where the hardware multiplies it faster, else float32
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-
-    def dtype(self, device: torch.device) -> torch.dtype:
-        """The format on `device`; the same on every call, so that AUTO is as repeatable as a fixed choice."""
-        is_half = is_bf16_fast(device) if self is Precision.AUTO else self is Precision.BFLOAT16
-        return torch.bfloat16 if is_half else torch.float32
 
 
 def is_bf16_fast(device: torch.device | str = "cpu") -> bool:

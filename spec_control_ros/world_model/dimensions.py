@@ -1,9 +1,10 @@
 """What fixes a world model's tensors: the official sizes, and the dimensions of one model."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import CheckpointError, SettingsError
 
 # Every value estimate averages two members of the ensemble.
 LOWEST = {"tasks": 0, "task_embedding": 0, "has_termination": 0, "q_members": 2}
@@ -27,12 +28,24 @@ class Dimensions:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             lowest = LOWEST.get(name, 1)
+            if not isinstance(value, int):
+                raise SettingsError(f"dimension {name}: got {value!r}, expected a whole number")
             if value < lowest:
                 raise SettingsError(f"dimension {name}: got {value}, expected at least {lowest}")
         if self.latent % 8:
             raise SettingsError(
                 f"dimension latent: got {self.latent}, expected a multiple of 8 (SimNorm groups)"
             )
+
+    @property
+    def encoder_widths(self) -> list[int]:
+        """Widths of the encoder, from what it sees to the latent."""
+        return [self.obs + self.task_embedding, *[self.encoder] * self.encoder_layers, self.latent]
+
+    def head_widths(self, out: int, *, sees_action: bool = True) -> list[int]:
+        """Widths of another head, from the latent, and the action where it sees it, to `out` values."""
+        state = self.latent + self.task_embedding
+        return [state + self.action if sees_action else state, self.hidden, self.hidden, out]
 
     @property
     def size(self) -> str:
@@ -42,6 +55,24 @@ class Dimensions:
         if own == (1024, 1024, 512, 2, 5):
             return "19"
         return next((name for name, sizes in SIZES.items() if tuple(sizes.values()) == own), "custom")
+
+
+def dimensions_of(card: Mapping[str, Any], name: str) -> Dimensions:
+    """The dimensions that a world model's card tells.
+
+    Args:
+        card: The card.
+        name: Name of it, for messages.
+
+    Raises:
+        CheckpointError: it is another planner's card, or they make no model.
+    """
+    if card.get("format") != "tdmpc2":
+        raise CheckpointError(f"{name}: format {card.get('format')!r}, expected 'tdmpc2'")
+    try:
+        return Dimensions(**card["dimensions"])
+    except (KeyError, TypeError, SettingsError) as error:
+        raise CheckpointError(f"{name}: dimensions do not make a model ({error})") from None
 
 
 SIZES: dict[str, dict[str, int]] = {

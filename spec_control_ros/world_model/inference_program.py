@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from torch import Tensor, nn
 
 from spec_control_ros.world_model.native_library import native_library
 
@@ -51,7 +50,7 @@ class _Instruction(ctypes.Structure):
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Slot:
     """Rows in the buffer of a program."""
 
     offset: int
@@ -63,13 +62,13 @@ class _Slot:
         """From a row to the next."""
         return -(-self.width // LANES) * LANES
 
-    def row(self, index: int) -> "_Slot":
+    def row(self, index: int) -> "Slot":
         """One of the rows; -1 is the last."""
-        return _Slot(self.offset + index % self.rows * self.stride, self.width)
+        return Slot(self.offset + index % self.rows * self.stride, self.width)
 
-    def part(self, start: int, width: int) -> "_Slot":
+    def part(self, start: int, width: int) -> "Slot":
         """Some values of a row."""
-        return _Slot(self.offset + start, width)
+        return Slot(self.offset + start, width)
 
 
 class ProgramBuilder:
@@ -85,38 +84,38 @@ class ProgramBuilder:
         self._size = 0
         self._kept: list[np.ndarray] = []  # that steps point to
 
-    def slot(self, width: int, rows: int = 1) -> _Slot:
+    def slot(self, width: int, rows: int = 1) -> Slot:
         """Room for rows."""
-        slot = _Slot(self._size, width, rows)
+        slot = Slot(self._size, width, rows)
         self._size += rows * slot.stride
         return slot
 
-    def linear(self, x: _Slot, weight: Tensor, bias: Tensor) -> _Slot:
+    def linear(self, x: Slot, weight: np.ndarray, bias: np.ndarray) -> Slot:
         """Rows times `weight` (out, in), plus `bias`."""
         out = self.slot(len(bias), x.rows)
         packed = np.zeros((x.width, out.stride), np.float32)
-        packed[:, : out.width] = weight.detach().numpy().T
+        packed[:, : out.width] = weight.T
         self._add(Opcode.LINEAR, x, x, out, packed, self._padded(bias, out.stride))
         return out
 
-    def norm(self, x: _Slot, scale: Tensor, shift: Tensor) -> _Slot:
+    def norm(self, x: Slot, scale: np.ndarray, shift: np.ndarray) -> Slot:
         """Layer norm of every row, whose width is a multiple of LANES."""
         out = self.slot(x.width, x.rows)
         self._add(Opcode.NORM, x, x, out, self._padded(scale, x.width), self._padded(shift, x.width))
         return out
 
-    def activate(self, kind: Opcode, x: _Slot) -> _Slot:
+    def activate(self, kind: Opcode, x: Slot) -> Slot:
         """An activation, in place."""
         self._add(kind, x, x, x)
         return x
 
-    def combine(self, kind: Opcode, x: _Slot, y: _Slot, out: _Slot | None = None) -> _Slot:
+    def combine(self, kind: Opcode, x: Slot, y: Slot, out: Slot | None = None) -> Slot:
         """ADD, MULTIPLY or DIFFERENCE of rows, one by one."""
         out = self.slot(x.width, x.rows) if out is None else out
         self._add(kind, x, y, out)
         return out
 
-    def joined(self, rows: Iterable[_Slot]) -> _Slot:
+    def joined(self, rows: Iterable[Slot]) -> Slot:
         """Single rows, one after the other in one row."""
         rows = list(rows)
         out, start = self.slot(sum(row.width for row in rows)), 0
@@ -125,45 +124,32 @@ class ProgramBuilder:
             start += row.width
         return out
 
-    def length(self, x: _Slot, out: _Slot) -> None:
+    def length(self, x: Slot, out: Slot) -> None:
         """Euclidean norm of a row."""
         self._add(Opcode.LENGTH, x, x, out)
 
-    def attend(self, x: _Slot, first: _Slot, heads: int) -> _Slot:
+    def attend(self, x: Slot, first: Slot, heads: int) -> Slot:
         """Causal attention over rows [query, key, value], of which the one whose index is at `first` is the first."""
         out = self.slot(x.width // 3, x.rows)
-        head = _Slot(x.offset, out.width // heads, x.rows)
+        head = Slot(x.offset, out.width // heads, x.rows)
         self._add(Opcode.ATTEND, head, first, out)
         return out
-
-    def module(self, x: _Slot, module: nn.Module) -> _Slot:
-        """A linear map, a layer norm, SiLU, or several of them one after the other."""
-        if isinstance(module, nn.Sequential):
-            for part in module:
-                x = self.module(x, part)
-            return x
-        if isinstance(module, nn.Linear):
-            return self.linear(x, module.weight, module.bias)
-        if isinstance(module, nn.LayerNorm):
-            return self.norm(x, module.weight, module.bias)
-        assert isinstance(module, nn.SiLU), module
-        return self.activate(Opcode.SILU, x)
 
     def finish(self) -> "_InferenceProgram":
         """The program, ready to run."""
         return _InferenceProgram(self._run, self._steps, self._size, self._kept)
 
-    def _padded(self, values: Tensor, width: int) -> np.ndarray:
+    def _padded(self, values: np.ndarray, width: int) -> np.ndarray:
         padded = np.zeros(width, np.float32)
-        padded[: len(values)] = values.detach().numpy()
+        padded[: len(values)] = values
         return padded
 
     def _add(
         self,
         kind: Opcode,
-        x: _Slot,
-        y: _Slot,
-        out: _Slot,
+        x: Slot,
+        y: Slot,
+        out: Slot,
         weight: np.ndarray | None = None,
         bias: np.ndarray | None = None,
     ) -> None:
@@ -189,7 +175,7 @@ class _InferenceProgram:
             ctypes.c_void_p(self._buffer.ctypes.data),
         )
 
-    def view(self, slot: _Slot) -> np.ndarray:
+    def view(self, slot: Slot) -> np.ndarray:
         """The values at a slot, (rows, width), or (width,) of a single row."""
         rows = self._buffer[slot.offset : slot.offset + slot.rows * slot.stride]
         if slot.rows == 1:

@@ -1,6 +1,7 @@
 """The tick model of a TD-MPC2 world model: encoder, policy prior and latent dynamics, as functions of arrays."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.correctors.learned_corrector import Network, to_torchscript
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.named_weights import NamedWeights
 from spec_control_ros.world_model.native_library import NativeLibraryError
-from spec_control_ros.world_model.tick_networks import Rows, native_mlp
+from spec_control_ros.world_model.tick_networks import Rows, native_tick_model
 
 
 def tick_model(model: WorldModel, task: int | None = None, *, is_native: bool = True) -> TickModel:
@@ -23,28 +25,18 @@ def tick_model(model: WorldModel, task: int | None = None, *, is_native: bool = 
         task: Index of the task in a multi-task model.
         is_native: Whether the networks may be compiled. If not, or if that is impossible, PyTorch computes them.
     """
-    networks = _native_networks(model, task) if is_native else None
+    native = _native(model, task) if is_native else None
     dims = model.dims
-    return TickModel(dims.obs, dims.latent, dims.action, *(networks or _traced_networks(model, task)))
+    return native or TickModel(dims.obs, dims.latent, dims.action, *_traced_networks(model, task))
 
 
 @torch.inference_mode()
-def _native_networks(model: WorldModel, task: int | None) -> tuple[Rows, Rows, Rows] | None:
-    embedding, mask, action = model.embedding(task), model.action_mask(task), model.dims.action
-    factor = 1.0 if mask is None else mask.numpy()
-    try:
-        encode, raw_prior, following = (
-            native_mlp(mlp, embedding) for mlp in (model.encoder, model.prior_head, model.dynamics)
-        )
-    except NativeLibraryError:
-        return None
-    if encode is None or raw_prior is None or following is None:
-        return None
-
-    def prior(latent: np.ndarray) -> np.ndarray:
-        return np.tanh(raw_prior(latent)[:action] * factor)
-
-    return encode, prior, following
+def _native(model: WorldModel, task: int | None) -> TickModel | None:
+    mask, embedding = model.action_mask(task), model.embedding(task).numpy()
+    with suppress(NativeLibraryError):
+        weights = NamedWeights.of_module(model)
+        return native_tick_model(model.dims, weights, embedding, None if mask is None else mask.numpy())
+    return None
 
 
 def _traced_networks(model: WorldModel, task: int | None) -> tuple[Rows, Rows, Rows]:

@@ -48,18 +48,12 @@ class WorldModel(nn.Module):
     def __init__(self, dims: Dimensions, *, dropout: float = 0.01):
         super().__init__()
         self.dims = dims
-        state = dims.latent + dims.task_embedding
-        joint = state + dims.action
-        hidden = [dims.hidden] * 2
-        self.encoder = MLP(
-            [dims.obs + dims.task_embedding, *[dims.encoder] * dims.encoder_layers, dims.latent],
-            last_activation=sim_norm,
-        )
-        self.dynamics = MLP([joint, *hidden, dims.latent], last_activation=sim_norm)
-        self.reward_head = MLP([joint, *hidden, NUM_BINS])
-        self.prior_head = MLP([state, *hidden, 2 * dims.action])
-        self.q_head = MLP([joint, *hidden, NUM_BINS], members=dims.q_members, dropout=dropout)
-        self.termination_head = MLP([state, *hidden, 1]) if dims.has_termination else None
+        self.encoder = MLP(dims.encoder_widths, last_activation=sim_norm)
+        self.dynamics = MLP(dims.head_widths(dims.latent), last_activation=sim_norm)
+        self.reward_head = MLP(dims.head_widths(NUM_BINS))
+        self.prior_head = MLP(dims.head_widths(2 * dims.action, sees_action=False))
+        self.q_head = MLP(dims.head_widths(NUM_BINS), members=dims.q_members, dropout=dropout)
+        self.termination_head = MLP(dims.head_widths(1, sees_action=False)) if dims.has_termination else None
         if dims.tasks:
             self.task_embedding = nn.Parameter(
                 torch.empty(dims.tasks, dims.task_embedding).uniform_(-0.02, 0.02)

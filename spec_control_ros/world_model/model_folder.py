@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from math import inf, nan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from spec_control_ros.core import registry
 from spec_control_ros.core.corrector import AUTO, GROUP, NONE, Corrector, load_corrector
@@ -19,25 +20,21 @@ from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.tick_model import Policy, TickModel
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
-from spec_control_ros.correctors.student import Student
-from spec_control_ros.correctors.temporal import TemporalCorrector
-from spec_control_ros.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.correctors.dimensions import STUDENT, CorrectorDimensions
 from spec_control_ros.world_model.card import NO_TASK, Card, find_folder, load_card, sizes
-from spec_control_ros.world_model.checkpoint import load_weights, load_world_model, save_weights
-from spec_control_ros.world_model.latent_tick_model import tick_model
-from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.dimensions import dimensions_of
+from spec_control_ros.world_model.named_weights import NamedWeights
 from spec_control_ros.world_model.native_library import NativeLibraryError
-from spec_control_ros.world_model.single_task import single_task
-from spec_control_ros.world_model.tick_networks import native_residual
+from spec_control_ros.world_model.tick_networks import NativeCorrector, native_residual, native_tick_model
+
+if TYPE_CHECKING:  # the executor loads a model without PyTorch, whose import takes longer than all the rest
+    import torch
+
+    from spec_control_ros.correctors.learned_corrector import LearnedCorrector
+    from spec_control_ros.world_model.model import WorldModel
 
 WEIGHTS = "world_model.safetensors"
-CORRECTORS: dict[str, type[LearnedCorrector]] = {
-    "temporal": TemporalCorrector,
-    "two_tower": TwoTowerCorrector,
-}
-STUDENT = "student"
-DISTILLED: dict[str, type[LearnedCorrector]] = {**CORRECTORS, STUDENT: Student}
+PLANNERS_OWN = ("reward_head.", "q_head.", "termination_head.")  # weights that a tick needs not
 UNMEASURED = (-inf, 0.0)
 
 
@@ -61,8 +58,8 @@ class ModelFolder:
         return cls(find_folder(name, models))
 
     def world_model(
-        self, device: torch.device | str = "cpu", task_index: int = NO_TASK
-    ) -> tuple[WorldModel, Card]:
+        self, device: "torch.device | str" = "cpu", task_index: int = NO_TASK
+    ) -> "tuple[WorldModel, Card]":
         """The world model of one task in inference mode, and its card.
 
         Of a multi-task model it is the part for that task, with the task's own sizes.
@@ -75,10 +72,14 @@ class ModelFolder:
             CheckpointError: see `checkpoint.load_world_model`.
             SettingsError: a multi-task model does not say for which task, or a single-task one was asked for one.
         """
+        from spec_control_ros.world_model.checkpoint import load_world_model
+
         model, card = load_world_model(self.path / WEIGHTS)
         return self._for_task(model, card, task_index).to(device), card
 
-    def _for_task(self, model: WorldModel, card: Card, task_index: int) -> WorldModel:
+    def _for_task(self, model: "WorldModel", card: Card, task_index: int) -> "WorldModel":
+        from spec_control_ros.world_model.single_task import single_task
+
         tasks = model.dims.tasks
         if not tasks and task_index == NO_TASK:
             return model
@@ -93,6 +94,28 @@ class ModelFolder:
         )  # only of the card's own task; another's observations are taken as long as padded
         obs = model.dims.obs if known is None else known[0]
         return single_task(model, index, obs, int(model.action_masks[index].sum()))
+
+    def tick_model(self, task_index: int = NO_TASK) -> TickModel:
+        """What the executor needs of the world model; PyTorch only has a part in it where it must.
+
+        Args:
+            task_index: Task of a multi-task model; `NO_TASK`: the one that the card names.
+
+        Raises:
+            CheckpointError: see `checkpoint.load_world_model`; what the planner alone needs is not looked at.
+            SettingsError: a multi-task model does not say for which task, or a single-task one was asked for one.
+        """
+        path = self.path / WEIGHTS
+        dims = dimensions_of(self.card(), str(path.with_suffix(".json")))
+        if not dims.tasks and task_index == NO_TASK and (weights := NamedWeights.of_file(path)) is not None:
+            with suppress(NativeLibraryError):
+                if (native := native_tick_model(dims, weights)) is not None:
+                    weights.refuse_others(*PLANNERS_OWN)
+                    return native
+        from spec_control_ros.world_model.latent_tick_model import tick_model
+
+        _use_one_thread()
+        return tick_model(self.world_model(task_index=task_index)[0])
 
     def card(self) -> Card:
         """The world model's card."""
@@ -146,23 +169,56 @@ class ModelFolder:
         """
         return load_corrector(self.best_corrector if name == AUTO else name, self.path, model)
 
-    def learned_corrector(self, name: str, model: TickModel) -> LearnedCorrector:
-        """One of the networks in `DISTILLED`.
+    def named_corrector(self, kind: str, model: TickModel) -> Corrector:
+        """One that `distill` made, for the control loop: as a native program where that is possible.
 
         Raises:
             CheckpointError: there is none of that name, or it does not fit.
         """
-        path = self.weights_of(name)
+        dims, weights = self._corrector_dimensions(kind, model), NamedWeights.of_file(self.weights_of(kind))
+        residual = None
+        if weights is not None:
+            with suppress(NativeLibraryError):
+                residual = native_residual(kind, dims, weights)
+        if residual is None:
+            _use_one_thread()
+            corrector: Corrector = self.learned_corrector(kind, model)
+        else:
+            corrector = NativeCorrector(kind, dims, residual)
+        corrector.residual(dims.first_history())  # which costs more than others
+        return corrector
+
+    def learned_corrector(self, kind: str, model: TickModel) -> "LearnedCorrector":
+        """One of the networks in `correctors.kinds.DISTILLED`.
+
+        Raises:
+            CheckpointError: there is none of that name, or it does not fit.
+        """
+        import torch
+
+        from spec_control_ros.correctors.kinds import DISTILLED
+        from spec_control_ros.world_model.checkpoint import load_weights
+
+        path, dims = self.weights_of(kind), self._corrector_dimensions(kind, model)
+        try:
+            with torch.device("meta"):
+                corrector = DISTILLED[kind](dims)
+        except RuntimeError as error:  # more than any machine can address
+            raise CheckpointError(
+                f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
+            ) from None
+        load_weights(path, corrector)
+        return corrector.eval().requires_grad_(False)
+
+    def _corrector_dimensions(self, kind: str, model: TickModel) -> CorrectorDimensions:
+        path = self.weights_of(kind)
         if not path.exists():
             raise CheckpointError(
                 f"{path}: no such corrector; expected one of {', '.join([NONE, *self.correctors])} for this model"
             )
-        card = load_card(path)
         try:
-            dims = CorrectorDimensions(**card["dimensions"])
-            with torch.device("meta"):
-                corrector = DISTILLED[name](dims)
-        except (KeyError, TypeError, RuntimeError, SettingsError) as error:
+            dims = CorrectorDimensions(**load_card(path)["dimensions"])
+        except (KeyError, TypeError, SettingsError) as error:
             raise CheckpointError(
                 f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
             ) from None
@@ -171,12 +227,7 @@ class ModelFolder:
                 f"{path}: made for latent {dims.latent} and action {dims.action}, expected "
                 f"{model.latent_dim} and {model.action_dim} of the world model beside it"
             )
-        load_weights(path, corrector)
-        corrector.eval().requires_grad_(False)
-        with suppress(NativeLibraryError):  # then PyTorch computes them
-            corrector.compute_elsewhere(native_residual(corrector))
-        corrector.warm_up()
-        return corrector
+        return dims
 
     def student(self, model: TickModel) -> Policy:
         """The policy that was distilled with the correctors.
@@ -188,8 +239,12 @@ class ModelFolder:
             raise CheckpointError(
                 f"{self.path.name}: no student; `spec-control distill {self.path.name} --student-only` makes one"
             )
+        from spec_control_ros.correctors.student import Student
+
+        _use_one_thread()
         student = self.learned_corrector(STUDENT, model)
         assert isinstance(student, Student)
+        student.action(np.zeros(model.latent_dim, np.float32))  # the first one costs more than others
         return student.action
 
     def calibration(self) -> GateCalibration | None:
@@ -207,30 +262,40 @@ class ModelFolder:
             )
         return calibration
 
-    def parts(self, model: WorldModel) -> ExecutorParts:
+    def parts(self, model: "WorldModel") -> ExecutorParts:
         """What an executor takes from this folder.
 
         Raises:
             CheckpointError: a card cannot be read.
         """
+        from spec_control_ros.world_model.latent_tick_model import tick_model
+
         calibration, corrector = self.calibration(), self.best_corrector
         return ExecutorParts(tick_model(model), calibration, self.path, corrector, self.student)
 
-    def save_corrector(self, kind: str, corrector: LearnedCorrector, card: Card) -> None:
+    def save_corrector(self, kind: str, corrector: "LearnedCorrector", card: Card) -> None:
         """Write a corrector and its card."""
+        from spec_control_ros.world_model.checkpoint import save_weights
+
         card = {"format": kind, "dimensions": asdict(corrector.dims), **card}
         save_weights(self.weights_of(kind), corrector, card)
+
+
+def _use_one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # one observation at a time: threads would only add latency
 
 
 def _return(measured: Card) -> tuple[float, float]:
     return float(measured["return_mean"]), float(measured["return_ci95"])
 
 
-def load_two_tower(folder: Path, model: TickModel) -> LearnedCorrector:
-    """The entry point `two_tower`; see `ModelFolder.learned_corrector`."""
-    return ModelFolder(folder).learned_corrector("two_tower", model)
+def load_two_tower(folder: Path, model: TickModel) -> Corrector:
+    """The entry point `two_tower`; see `ModelFolder.named_corrector`."""
+    return ModelFolder(folder).named_corrector("two_tower", model)
 
 
-def load_temporal(folder: Path, model: TickModel) -> LearnedCorrector:
-    """The entry point `temporal`; see `ModelFolder.learned_corrector`."""
-    return ModelFolder(folder).learned_corrector("temporal", model)
+def load_temporal(folder: Path, model: TickModel) -> Corrector:
+    """The entry point `temporal`; see `ModelFolder.named_corrector`."""
+    return ModelFolder(folder).named_corrector("temporal", model)

@@ -7,65 +7,17 @@ comes out, not its first action. Pessimism is from Feng et al. (arXiv 2310.16029
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spec_control_ros.core.errors import PlanningError, SettingsError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.world_model.cuda_graphs import Call, eager_call
 from spec_control_ros.world_model.dimensions import Dimensions
+from spec_control_ros.world_model.planner_settings import MPPISettings, SearchStart
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
-
-
-class SearchStart(str, Enum):
-    """Where the search's mean begins."""
-
-    SHIFTED = "shifted"  # at the last search's mean, or zero: as the official code does
-    # At the policy prior's own trajectory: for models that know little beyond its surroundings
-    PRIOR = "prior"
-
-
-@dataclass(frozen=True, slots=True)
-class MPPISettings:
-    """Settings of the search; the defaults are the official ones."""
-
-    horizon: int = setting(3, "Ticks that the search looks ahead", low=1, high=100)
-    iterations: int = setting(
-        6, "Iterations of the search; the official code takes 8 for 20 actions and more", low=1, high=1000
-    )
-    samples: int = setting(
-        512, "Trajectories per iteration, including those of the policy prior", low=2, high=100_000
-    )
-    prior_samples: int = setting(
-        24, "Number of these that are trajectories of the policy prior", low=0, high=100_000
-    )
-    elites: int = setting(
-        64, "Number of best trajectories that the next iteration is fitted to", low=1, high=100_000
-    )
-    temperature: float = setting(0.5, "Temperature of the elites' weights", above=0.0)
-    start: SearchStart = setting(SearchStart.SHIFTED, "Initial mean of the search")
-    min_std: float = setting(0.05, "Smallest standard deviation of actions", above=0.0)
-    max_std: float = setting(2.0, "Initial and largest standard deviation of actions", above=0.0)
-    discount: float = setting(0.99, "Discount of reward per tick", above=0.0, high=1.0)
-    pessimism: float = setting(
-        0.0,
-        "Share of the two members' difference that is subtracted from their mean value; 0.5: the smaller value",
-        low=0.0,
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        if max(self.elites, self.prior_samples) > self.samples:
-            raise SettingsError(
-                f"elites {self.elites} and prior_samples {self.prior_samples}: expected neither above "
-                f"samples = {self.samples}"
-            )
-        if self.min_std > self.max_std:
-            raise SettingsError(f"min_std: got {self.min_std}, expected at most max_std = {self.max_std}")
 
 
 @dataclass(frozen=True, slots=True)

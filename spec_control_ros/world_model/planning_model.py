@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.layers import MLP, Layer
 from spec_control_ros.world_model.mlp_kernels import LARGEST_WIDTH, TILE, FrozenLayer, MlpKernel, kernel_kind
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
+from spec_control_ros.world_model.planner_settings import Precision
 
 NO_LOGIT = -1e30  # bias of an output that only fills up a width
 

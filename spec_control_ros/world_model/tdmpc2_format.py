@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_factory import ExecutorParts
@@ -13,10 +11,12 @@ from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.world_model.card import NO_TASK
-from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import PlannerSettings
 from spec_control_ros.world_model.tick_networks import why_not_native
+
+if TYPE_CHECKING:
+    from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 
 class TDMPC2Format(PlannerFormat):
@@ -27,21 +27,22 @@ class TDMPC2Format(PlannerFormat):
 
     def load_planner(
         self, folder: Path, settings: Any, resources: PlannerResources, task: int | None = None
-    ) -> TDMPC2Planner:
+    ) -> "TDMPC2Planner":
         """See `PlannerFormat`; sets the threads of the whole process."""
+        import torch
+
+        from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
+
         torch.set_num_threads(resources.threads)
         model, card = ModelFolder(folder).world_model(resources.device, _index(task))
         period_s = float(card.get("control_period_s", 0.0))
         return TDMPC2Planner(model, settings, name=folder.name, control_period_s=period_s)
 
     def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
-        """See `PlannerFormat`; sets the threads of the whole process."""
-        torch.set_num_threads(1)  # one observation at a time: threads would only add latency
+        """See `PlannerFormat`."""
         why = why_not_native()
         warning = f"networks run in PyTorch, several times slower: {why}" if why else ""
-        return replace(
-            tick_model(ModelFolder(folder).world_model(task_index=_index(task))[0]), warning=warning
-        )
+        return replace(ModelFolder(folder).tick_model(_index(task)), warning=warning)
 
     def weights(self, folder: Path) -> Sequence[Path]:
         """See `PlannerFormat`: not those of correctors and student, which only some controllers use."""
@@ -61,6 +62,8 @@ class TDMPC2Format(PlannerFormat):
 
     def check_resources(self, resources: PlannerResources) -> None:
         """See `PlannerFormat`."""
+        import torch
+
         try:
             torch.zeros(1, device=resources.device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:

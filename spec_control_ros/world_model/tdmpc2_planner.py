@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -15,67 +14,25 @@ from torch import Tensor
 
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
-from spec_control_ros.core.plan import MAX_QUEUE_LENGTH, Plan
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
-from spec_control_ros.core.settings import check, setting
 from spec_control_ros.world_model.cuda_graphs import Call, call_on
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import (
     Budget,
     MPPINoise,
     MPPIResult,
-    MPPISettings,
     non_finite,
     search_each,
     shift_warm_start,
 )
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings, Selection
 from spec_control_ros.world_model.planning_model import PlanningModel
 
 WARM_UP_PLANS = 10  # on a GPU; of five members, eight iterations each, all but surely draw all pairs
 # Of a search over several starts: more leave a core's cache, and then take longer than one by one
 ROWS_AT_ONCE = 1024
 Search = Callable[[Tensor, MPPISettings, MPPINoise, Tensor | None, Budget | None], MPPIResult]
-
-
-class Selection(str, Enum):
-    """Which actions of the search make the plan."""
-
-    MEAN = "mean"  # the weighted mean: the low-variance choice
-    ELITE = "elite"  # one elite drawn by its score, as the official code acts
-    PRIOR = "prior"  # none: the policy prior makes every row, and nothing is searched
-
-
-@dataclass(frozen=True, slots=True)
-class PlannerSettings:
-    """Settings of a planner."""
-
-    queue_length: int = setting(
-        6, "Number of actions in a plan (K); the policy prior supplies those past the search's horizon", low=1
-    )
-    selection: Selection = setting(Selection.MEAN, "Which actions of the search make the plan")
-    seed: int = setting(0, "Seed of the search's noise", low=0, high=2**31 - 1)
-    precision: Precision = setting(
-        Precision.AUTO,
-        "Precision of the search's matrix products; auto: bfloat16 where the device computes it faster, else float32",
-    )
-    time_budget_s: float = setting(
-        0.0,
-        "Time for the search, which does the iterations that fit (s); 0: all iterations, however long they take",
-        low=0.0,
-    )
-    min_iterations: int = setting(
-        1, "Iterations of the search that are done whatever the time budget", low=1, high=1000
-    )
-    mppi: MPPISettings = field(default_factory=MPPISettings)
-
-    def __post_init__(self) -> None:
-        check(self)
-        if not self.mppi.horizon <= self.queue_length <= MAX_QUEUE_LENGTH:
-            raise SettingsError(
-                f"queue_length: got {self.queue_length}, expected horizon = {self.mppi.horizon} "
-                f"to {MAX_QUEUE_LENGTH}"
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,31 @@
 """The networks of a tick as native programs: those of the world model that the executor needs, and both correctors.
 
-They give what PyTorch gives but for the order of sums.
+They give what PyTorch gives but for the order of sums, and need none of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from spec_control_ros.core.corrector import FeatureHistory
-from spec_control_ros.correctors.learned_corrector import LearnedCorrector, Residual
-from spec_control_ros.correctors.temporal import Block, TemporalCorrector
-from spec_control_ros.correctors.two_tower import TwoTowerCorrector
+from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
+from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.inference_program import (
     LANES,
     LARGEST_WIDTH,
     LARGEST_WINDOW,
     Opcode,
     ProgramBuilder,
+    Slot,
 )
-from spec_control_ros.world_model.layers import MLP, Layer, sim_norm
+from spec_control_ros.world_model.named_weights import NamedWeights
 from spec_control_ros.world_model.native_library import NativeLibraryError
 
 Rows = Callable[..., np.ndarray]
+Residual = Callable[[FeatureHistory], np.ndarray]  # -> (action,)
+NO_EMBEDDING = np.zeros(0, np.float32)
 
 
 def why_not_native() -> str:
@@ -34,65 +37,132 @@ def why_not_native() -> str:
     return ""
 
 
-def native_mlp(mlp: MLP, embedding: Tensor) -> Rows | None:
+def native_tick_model(
+    dims: Dimensions,
+    weights: NamedWeights,
+    embedding: np.ndarray = NO_EMBEDDING,
+    mask: np.ndarray | None = None,
+) -> TickModel | None:
+    """Encoder, policy prior and dynamics of a world model; None where their widths do not suit.
+
+    Args:
+        dims: Dimensions of the world model.
+        weights: Its weights.
+        embedding: What a multi-task model sees of the task, (task_embedding,).
+        mask: 1 where the task has an actuator, (action,); None: everywhere.
+
+    Raises:
+        NativeLibraryError: there is no library.
+        CheckpointError: a weight is missing, of another shape or not finite.
+    """
+    action = dims.action
+    encode = native_mlp(weights, "encoder.", dims.encoder_widths, embedding, is_last_sim_norm=True)
+    prior_widths = dims.head_widths(2 * action, sees_action=False)
+    raw_prior = native_mlp(weights, "prior_head.", prior_widths, embedding)
+    following = native_mlp(
+        weights, "dynamics.", dims.head_widths(dims.latent), embedding, is_last_sim_norm=True
+    )
+    if encode is None or raw_prior is None or following is None:
+        return None
+    factor = 1.0 if mask is None else mask
+
+    def prior(latent: np.ndarray) -> np.ndarray:
+        return np.tanh(raw_prior(latent)[:action] * factor)
+
+    return TickModel(dims.obs, dims.latent, action, encode, prior, following)
+
+
+def native_mlp(
+    weights: NamedWeights,
+    name: str,
+    widths: Sequence[int],
+    embedding: np.ndarray = NO_EMBEDDING,
+    *,
+    is_last_sim_norm: bool = False,
+) -> Rows | None:
     """The network from a row [first, embedding, others] to its outputs, given as rows first and others.
 
     None where its widths do not suit.
 
+    Args:
+        weights: Weights of a `layers.MLP`.
+        name: What the names of its weights begin with.
+        widths: Widths of the input and of every layer.
+        embedding: Constant part of the input.
+        is_last_sim_norm: Whether the last layer has SimNorm, and not no activation.
+
     Raises:
         NativeLibraryError: there is no library.
+        CheckpointError: a weight is missing, of another shape or not finite.
     """
-    layers = [layer for layer in mlp if isinstance(layer, Layer)]
-    if not all(_suits(len(layer.bias)) for layer in layers if layer.activation is not None):
+    last = len(widths) - 2
+    if not all(_suits(width) for width in widths[1 : None if is_last_sim_norm else -1]):
         return None
     builder = ProgramBuilder()
-    x = joint = builder.slot(layers[0].weight.shape[1])
-    for layer in layers:
-        x = builder.linear(x, layer.weight, layer.bias)
-        if layer.activation is not None:
-            kind = Opcode.SIM_NORM if layer.activation is sim_norm else Opcode.MISH
-            x = builder.activate(kind, builder.norm(x, layer.ln["weight"], layer.ln["bias"]))
+    x = joint = builder.slot(widths[0])
+    for i, width in enumerate(widths[1:]):
+        x = _linear(builder, x, weights, f"{name}{i}", width)
+        if i < last or is_last_sim_norm:
+            kind = Opcode.SIM_NORM if i == last else Opcode.MISH
+            x = builder.activate(kind, _norm(builder, x, weights, f"{name}{i}.ln"))
     program = builder.finish()
     given, out = program.view(joint), program.view(x)
-    constant = embedding.detach().numpy()
 
     def run(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
-        np.concatenate((first, constant, *others), out=given)
+        np.concatenate((first, embedding, *others), out=given)
         program.run()
         return out.copy()
 
     return run
 
 
-def native_residual(corrector: LearnedCorrector) -> Residual | None:
-    """What the corrector's `residual` gives; None where its kind or its widths do not suit.
+@dataclass(frozen=True, slots=True)
+class NativeCorrector:
+    """A `core.corrector.Corrector`."""
+
+    kind: str
+    dims: CorrectorDimensions
+    residual: Residual
+
+    @property
+    def window(self) -> int:
+        """Ticks that it looks back."""
+        return self.dims.window
+
+
+def native_residual(kind: str, dims: CorrectorDimensions, weights: NamedWeights) -> Residual | None:
+    """What the `residual` of a corrector gives; None where its kind or its widths do not suit.
 
     Raises:
         NativeLibraryError: there is no library.
+        CheckpointError: a weight is missing, of another shape or not finite, or there are others.
     """
-    if not _suits(corrector.dims.hidden) or corrector.dims.window > LARGEST_WINDOW:
+    make = {"two_tower": _two_tower, "temporal": _temporal}.get(kind)
+    if make is None or not _suits(dims.hidden) or dims.window > LARGEST_WINDOW:
         return None
-    if isinstance(corrector, TwoTowerCorrector):
-        return _two_tower(corrector)
-    return _temporal(corrector) if isinstance(corrector, TemporalCorrector) else None
+    residual = make(dims, weights)
+    weights.refuse_others()
+    return residual
 
 
-def _two_tower(corrector: TwoTowerCorrector) -> Residual:
-    latent, action = corrector.dims.latent, corrector.dims.action
+def _two_tower(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
+    latent, action, hidden = dims.latent, dims.action, dims.hidden
     builder = ProgramBuilder()
     observed, predicted = builder.slot(latent), builder.slot(latent)
     # [difference, its norm, queued action, steps ahead]
     features = builder.slot(latent + 1 + action + 1)
     difference = builder.combine(Opcode.DIFFERENCE, observed, predicted, features.part(0, latent))
     builder.length(difference, features.part(latent, 1))
-    mismatch = builder.module(features, corrector.mismatch_pathway)
-    towers = (
-        builder.module(observed, corrector.observed_tower),
-        builder.module(predicted, corrector.predicted_tower),
-        mismatch,
-    )
-    gate = builder.activate(Opcode.SIGMOID, builder.module(mismatch, corrector.gate))
-    head = builder.module(builder.module(builder.joined(towers), corrector.trunk), corrector.head)
+
+    def tower(x: Slot, name: str) -> Slot:
+        x = _norm(builder, _linear(builder, x, weights, f"{name}.0", hidden), weights, f"{name}.1")
+        x = _linear(builder, builder.activate(Opcode.SILU, x), weights, f"{name}.3", hidden)
+        return builder.activate(Opcode.SILU, x)
+
+    mismatch = tower(features, "mismatch_pathway")
+    towers = tower(observed, "observed_tower"), tower(predicted, "predicted_tower"), mismatch
+    gate = builder.activate(Opcode.SIGMOID, _linear(builder, mismatch, weights, "gate", action))
+    head = _linear(builder, tower(builder.joined(towers), "trunk"), weights, "head", action)
     out = builder.combine(Opcode.MULTIPLY, gate, head)
     program = builder.finish()
     of_observed, of_predicted, given, residual = map(program.view, (observed, predicted, features, out))
@@ -107,29 +177,34 @@ def _two_tower(corrector: TwoTowerCorrector) -> Residual:
     return run
 
 
-def _temporal(corrector: TemporalCorrector) -> Residual:
-    latent, window, heads = corrector.dims.latent, corrector.dims.window, corrector.dims.heads
+def _temporal(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
+    latent, action, hidden, window = dims.latent, dims.action, dims.hidden, dims.window
     builder = ProgramBuilder()
     # [observed, difference, queued action, steps ahead]
-    tokens = builder.slot(2 * latent + corrector.dims.action + 1, window)
+    tokens = builder.slot(2 * latent + action + 1, window)
     predicted, first = builder.slot(latent, window), builder.slot(1)
     for i in range(window):
         observed, difference = (tokens.row(i).part(start, latent) for start in (0, latent))
         builder.combine(Opcode.DIFFERENCE, observed, predicted.row(i), difference)
-    position = builder.slot(corrector.dims.hidden, window)
-    x = builder.combine(Opcode.ADD, builder.module(tokens, corrector.embed), position)
-    for block in corrector.blocks:
-        assert isinstance(block, Block)
+    position = builder.slot(hidden, window)
+    x = builder.combine(Opcode.ADD, _linear(builder, tokens, weights, "embed", hidden), position)
+    for layer in range(dims.layers):
+        block = f"blocks.{layer}"
+        normed = _norm(builder, x, weights, f"{block}.attention_norm")
         mixed = builder.attend(
-            builder.module(builder.module(x, block.attention_norm), block.qkv), first, heads
+            _linear(builder, normed, weights, f"{block}.qkv", 3 * hidden), first, dims.heads
         )
-        if block is corrector.blocks[-1]:  # from here on no row looks at another, and the newest alone counts
+        if layer == dims.layers - 1:  # from here on no row looks at another, and the newest alone counts
             x, mixed = x.row(-1), mixed.row(-1)
-        x = builder.combine(Opcode.ADD, x, builder.module(mixed, block.out))
-        x = builder.combine(Opcode.ADD, x, builder.module(x, block.mlp))
-    out = builder.module(builder.module(x, corrector.norm), corrector.head)
+        x = builder.combine(Opcode.ADD, x, _linear(builder, mixed, weights, f"{block}.out", hidden))
+        wide = _linear(
+            builder, _norm(builder, x, weights, f"{block}.mlp.0"), weights, f"{block}.mlp.1", 2 * hidden
+        )
+        narrow = _linear(builder, builder.activate(Opcode.SILU, wide), weights, f"{block}.mlp.3", hidden)
+        x = builder.combine(Opcode.ADD, x, narrow)
+    out = _linear(builder, _norm(builder, x, weights, "norm"), weights, "head", action)
     program = builder.finish()
-    program.view(position)[:] = corrector.position.detach().numpy()
+    program.view(position)[:] = weights.take("position", window, hidden)
     given, foreseen, first_row, residual = map(program.view, (tokens, predicted, first, out))
 
     def run(history: FeatureHistory) -> np.ndarray:
@@ -141,6 +216,16 @@ def _temporal(corrector: TemporalCorrector) -> Residual:
         return residual.copy()
 
     return run
+
+
+def _linear(builder: ProgramBuilder, x: Slot, weights: NamedWeights, name: str, out: int) -> Slot:
+    weight, bias = weights.take(f"{name}.weight", out, x.width), weights.take(f"{name}.bias", out)
+    return builder.linear(x, weight, bias)
+
+
+def _norm(builder: ProgramBuilder, x: Slot, weights: NamedWeights, name: str) -> Slot:
+    scale, shift = weights.take(f"{name}.weight", x.width), weights.take(f"{name}.bias", x.width)
+    return builder.norm(x, scale, shift)
 
 
 def _suits(width: int) -> bool:

@@ -10,7 +10,7 @@ from benchmarks.planner import command as module
 from benchmarks.planner.__main__ import app
 from benchmarks.planner.roofline import Multiplication
 from spec_control_ros.cli.main import main
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner_settings import MPPISettings
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.planner.eager_search import EagerSearch
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, SearchStart, search
+from spec_control_ros.world_model.mppi import MPPINoise, search
+from spec_control_ros.world_model.planner_settings import MPPISettings, SearchStart
 from spec_control_ros.world_model.planning_model import PlanningModel
 
 SETTINGS = MPPISettings(iterations=4, samples=64, prior_samples=6, elites=8)

@@ -9,9 +9,9 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.learner_settings import LearnerSettings
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.layers import Layer
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.planner_settings import Precision
 
 HORIZON, BATCH = 3, 16
 

@@ -6,10 +6,9 @@ import pytest
 from benchmarks.planner.roofline import Multiplication, plan_flop
 from benchmarks.planner.variants import EAGER, OURS, PlannerVariant, measure, random_model, variants
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings, Precision
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 SETTINGS = PlannerSettings(
     queue_length=4, mppi=MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)

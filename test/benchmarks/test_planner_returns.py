@@ -10,11 +10,10 @@ from spec_control_ros.core.corrector import NONE
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.checkpoint import save_world_model
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings, Precision
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 PLANNER = PlannerSettings(
     queue_length=3, mppi=MPPISettings(iterations=1, samples=16, prior_samples=2, elites=4)

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.planner.roofline import Multiplication, Product, main_products, plan_flop, plan_products
 from spec_control_ros.world_model.dimensions import Dimensions, official_dimensions
-from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
+from spec_control_ros.world_model.planner_settings import MPPISettings, SearchStart
 from spec_control_ros.world_model.two_hot import NUM_BINS
 
 DIMS = Dimensions(obs=5, action=2, latent=8, encoder=4, encoder_layers=1, hidden=16, q_members=5)

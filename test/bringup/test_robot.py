@@ -19,7 +19,7 @@ from spec_control_ros.sim.command_map import CommandMap, CommandMapSettings
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.robot_bridge import RobotBridgeSettings
 from spec_control_ros.sim.sensors import SensorSettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import PlannerSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHIPPED = ("cheetah", "humanoid", "walker")

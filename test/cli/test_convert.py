@@ -19,8 +19,7 @@ from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.hub import MULTITASK
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 
 
 def invoke(*words: object) -> None:

@@ -23,8 +23,8 @@ from spec_control_ros.transformer.network import DecisionTransformer, Transforme
 from spec_control_ros.transformer.planner import Draft, TransformerPlanner, TransformerSettings
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 CART = """<mujoco><worldbody><body><joint name="x" type="slide"/><geom size=".1"/></body></worldbody>
 <actuator><motor joint="x" ctrlrange="-1 1" ctrllimited="true"/></actuator></mujoco>"""

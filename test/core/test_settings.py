@@ -21,8 +21,7 @@ from spec_control_ros.core.settings import (
     setting,
     settings_from,
 )
-from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings, SearchStart
 
 KINDS = (GateSettings, ExecutorSettings, SupervisionSettings, MPPISettings, PlannerSettings)
 FIELDS = [(kind, spec) for kind in KINDS for spec in dataclasses.fields(kind) if spec.metadata]

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
 from spec_control_ros.correctors.feature_window import FeatureWindow
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.learned_corrector import LearnedCorrector
 from spec_control_ros.correctors.student import Student
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector

@@ -18,8 +18,8 @@ from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 QUEUE = 5
 TICKS = 50

@@ -23,8 +23,7 @@ from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import LocalEngine, Subject, Submit, Workers, answers
 from spec_control_ros.evaluation.processor import processor
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 
 TASK = "cartpole-balance"
 

@@ -37,13 +37,14 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.middleware import middleware_environment
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
+from spec_control_ros.correctors.kinds import CORRECTORS
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.subscriptions import find_topic
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.model_folder import CORRECTORS, WEIGHTS, ModelFolder
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = os.environ.get("XDG_CACHE_HOME") or str(

@@ -15,9 +15,9 @@ from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 SEEDS = {"left": 3, "right": 7}
 SETTINGS = PlannerSettings(queue_length=3, seed=3, mppi=MPPISettings(**SMALL_SEARCH))

@@ -15,9 +15,8 @@ from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
 
 SEED = 5
 

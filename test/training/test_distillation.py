@@ -15,8 +15,7 @@ from spec_control_ros.training.correction_data import CorrectionData, GatheredEp
 from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
 from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 
 SEARCH = MPPISettings(samples=16, prior_samples=4, elites=4, iterations=2)
 CONTROLLER = ControllerSettings(

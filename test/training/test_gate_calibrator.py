@@ -41,8 +41,7 @@ from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import SIMNORM_GROUP
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 from spec_control_ros.world_model.two_hot import expected_value
 
 TASK, REPEAT, TICKS, QUEUE = "cup-catch", 20, 50, 4

@@ -25,7 +25,7 @@ from spec_control_ros.training.trainer_settings import CollectionSettings, Train
 from spec_control_ros.world_model.checkpoint import load_card
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model_folder import WEIGHTS
-from spec_control_ros.world_model.mppi import MPPISettings
+from spec_control_ros.world_model.planner_settings import MPPISettings
 
 SETTINGS = TrainerSettings(
     task="sliders",

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from spec_control_ros.world_model.cuda_graphs import CudaGraphs, Graph, call_on, eager_call
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings
-from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings, TDMPC2Planner
+from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
+from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 SETTINGS = PlannerSettings(
     queue_length=6, mppi=MPPISettings(iterations=3, samples=32, prior_samples=4, elites=8)

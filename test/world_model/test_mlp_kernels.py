@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.mlp_kernels import (
     TILE,
     FrozenLayer,
@@ -17,6 +16,7 @@ from spec_control_ros.world_model.mlp_kernels import (
     TiledMlpKernel,
     kernel_kind,
 )
+from spec_control_ros.world_model.planner_settings import Precision
 from spec_control_ros.world_model.two_hot import NUM_BINS, expected_value
 
 CPU = torch.device("cpu")

@@ -8,15 +8,9 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import (
-    Budget,
-    MPPINoise,
-    MPPIResult,
-    MPPISettings,
-    SearchStart,
-    shift_warm_start,
-)
+from spec_control_ros.world_model.mppi import Budget, MPPINoise, MPPIResult, shift_warm_start
 from spec_control_ros.world_model.mppi import search as search_planning_model
+from spec_control_ros.world_model.planner_settings import MPPISettings, SearchStart
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 
 SETTINGS = MPPISettings(iterations=3, samples=32, prior_samples=6, elites=8)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search, shift_warm_start
+from spec_control_ros.world_model.mppi import MPPINoise, search, shift_warm_start
 from spec_control_ros.world_model.official import load_official
+from spec_control_ros.world_model.planner_settings import MPPISettings
 from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.two_hot import expected_value
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.mlp_kernels import MlpKernel
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.planner_settings import Precision
 from spec_control_ros.world_model.planning_model import PlanningModel, Samples
 from spec_control_ros.world_model.two_hot import expected_value
 

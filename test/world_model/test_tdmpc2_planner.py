@@ -10,16 +10,16 @@ from torch import Tensor
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.mppi import MPPISettings, SearchStart
-from spec_control_ros.world_model.tdmpc2_planner import (
-    PlannedQueue,
+from spec_control_ros.world_model.planner_settings import (
+    MPPISettings,
     PlannerSettings,
+    Precision,
+    SearchStart,
     Selection,
-    TDMPC2Planner,
 )
+from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 SETTINGS = PlannerSettings(
     queue_length=6, mppi=MPPISettings(iterations=2, samples=32, prior_samples=4, elites=8)

@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from spec_control_ros.core.corrector import FeatureHistory, TickFeatures
-from spec_control_ros.correctors.learned_corrector import CorrectorDimensions, LearnedCorrector
+from spec_control_ros.correctors.dimensions import CorrectorDimensions
+from spec_control_ros.correctors.kinds import CORRECTORS
+from spec_control_ros.correctors.learned_corrector import LearnedCorrector
 from spec_control_ros.world_model import inference_program
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import MLP, sim_norm
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.model_folder import CORRECTORS
+from spec_control_ros.world_model.named_weights import NamedWeights
 from spec_control_ros.world_model.native_library import NativeLibraryError, native_library
-from spec_control_ros.world_model.tick_networks import native_mlp, native_residual, why_not_native
+from spec_control_ros.world_model.tick_networks import Residual, native_mlp, native_residual, why_not_native
 
 CLOSE = {"rtol": 1e-4, "atol": 5e-6}
 
@@ -50,7 +52,7 @@ def test_mlp_is_the_models_own(
     mlp = MLP(dims, last_activation=last)
     randomise(mlp)
     first, embedding, action = (rng.standard_normal(n, np.float32) for n in (widths[0] - 4, 3, 1))
-    run = native_mlp(mlp, torch.from_numpy(embedding))
+    run = native_mlp(NamedWeights.of_module(mlp), "", dims, embedding, is_last_sim_norm=last is sim_norm)
     assert run is not None
     for scale in (1.0, 30.0, 1000.0):  # activations saturate
         row = np.concatenate((scale * first, embedding, action))
@@ -75,22 +77,28 @@ def test_without_a_library_pytorch_computes_and_the_reason_is_known(
 
 
 def test_mlp_lets_nan_through(rng: np.random.Generator) -> None:
-    run = native_mlp(MLP((4, 16, 16), last_activation=sim_norm), torch.zeros(0))
+    weights = NamedWeights.of_module(MLP((4, 16, 16), last_activation=sim_norm))
+    run = native_mlp(weights, "", (4, 16, 16), is_last_sim_norm=True)
     assert run is not None
     assert np.isnan(run(np.full(4, np.nan, np.float32))).all()
     assert np.isfinite(run(np.ones(4, np.float32))).all()  # and keeps nothing of it
 
 
 def test_widths_that_do_not_suit_are_left_to_pytorch() -> None:
-    assert native_mlp(MLP((4, 24, 16), last_activation=sim_norm), torch.zeros(0)) is None
-    corrector = CORRECTORS["temporal"](CorrectorDimensions(16, 2, hidden=24))
-    assert native_residual(corrector) is None
+    weights = NamedWeights.of_module(MLP((4, 24, 16), last_activation=sim_norm))
+    assert native_mlp(weights, "", (4, 24, 16), is_last_sim_norm=True) is None
+    dims = CorrectorDimensions(16, 2, hidden=24)
+    assert native_residual("temporal", dims, NamedWeights.of_module(CORRECTORS["temporal"](dims))) is None
 
 
 def corrector_of(kind: str, **dims: int) -> LearnedCorrector:
     corrector = CORRECTORS[kind](CorrectorDimensions(**{"latent": 40, "action": 21, **dims}))
     randomise(corrector)
     return corrector.eval().requires_grad_(False)
+
+
+def native_of(kind: str, corrector: LearnedCorrector) -> Residual | None:
+    return native_residual(kind, corrector.dims, NamedWeights.of_module(corrector))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_residual_is_the_correctors_own_from_an_epochs_first_tick_on(
     kind: str, dims: dict[str, int], rng: np.random.Generator
 ) -> None:
     corrector = corrector_of(kind, **dims)
-    native, history = native_residual(corrector), FeatureHistory(corrector.dims.window)
+    native, history = native_of(kind, corrector), FeatureHistory(corrector.dims.window)
     assert native is not None
     for tick in range(20):
         if tick == 12:
@@ -121,7 +129,7 @@ def test_residual_is_the_correctors_own_from_an_epochs_first_tick_on(
 
 def test_residuals_do_not_change_with_later_ticks(rng: np.random.Generator) -> None:
     corrector = corrector_of("two_tower")
-    native, history = native_residual(corrector), FeatureHistory(1)
+    native, history = native_of("two_tower", corrector), FeatureHistory(1)
     assert native is not None
     kept = []
     for _ in range(2):
@@ -130,13 +138,3 @@ def test_residuals_do_not_change_with_later_ticks(rng: np.random.Generator) -> N
         residual = native(history)
         kept.append((residual, residual.copy()))
     assert all(np.array_equal(residual, copy) for residual, copy in kept)
-
-
-def test_training_takes_the_network_back(rng: np.random.Generator) -> None:
-    corrector = corrector_of("two_tower")
-    history = FeatureHistory(1)
-    history.append(TickFeatures(*rng.standard_normal((2, 40), np.float32), np.zeros(21, np.float32), 0))
-    corrector.compute_elsewhere(lambda _: np.full(21, 9.0, np.float32))
-    assert (corrector.residual(history) == 9.0).all()
-    corrector.train()
-    assert (corrector.residual(history) != 9.0).all()
