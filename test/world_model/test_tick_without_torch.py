@@ -24,7 +24,7 @@ from spec_control_ros.world_model.tick_networks import NativeCorrector
 MODELS = Path(__file__).parents[2] / "models"
 EXECUTOR = """
 import sys
-sys.modules["torch"] = None  # importing it fails
+sys.modules |= dict.fromkeys(("torch", "mujoco", "dm_control", "scipy"))  # importing one of them fails
 import spec_control_ros.nodes.executor
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.ros.tick_model_loading import format_of, model_folder
