@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spec_control_ros.training.collection_policies import BoolArray, FloatArray, StatelessPolicy
+from spec_control_ros.training.collection_policies import BoolArray, CollectionPolicy, FloatArray
 from spec_control_ros.transformer.format import load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer
 from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.model import WorldModel
 
 
-class TransformerPolicy(StatelessPolicy):
+class TransformerPolicy(CollectionPolicy):
     """Takes the mean action; the episodes of all plants begin together.
 
     Args:
