@@ -132,7 +132,7 @@ def test_episodes_that_are_cut_are_recorded_as_far_as_they_went(
     told = list(train(CUT).run())
     assert (told[0].updates, told[0].ticks) == (2, 20)  # four first episodes of five ticks
     recorded = Episodes.open(tmp_path / "run" / "buffer")
-    assert recorded._arrays.length.max() == 5
+    assert recorded.arrays.length.max() == 5
     assert told[-1].evaluation.keys() == {"prior"}  # over whole episodes
 
 
@@ -147,7 +147,7 @@ def test_episodes_that_the_task_ends_make_room_for_the_next_ones(
     train: Callable[..., Trainer], tmp_path: Path
 ) -> None:
     told = list(train(plant=FallingPlant).run())
-    recorded = Episodes.open(tmp_path / "run" / "buffer")._arrays
+    recorded = Episodes.open(tmp_path / "run" / "buffer").arrays
     assert recorded.ended.any()
     assert (recorded.length[recorded.ended] <= 7).all()
     assert recorded.length[~recorded.ended].max() == 7
