@@ -64,6 +64,7 @@ class ReplayBuffer(Episodes):
 
     def __init__(self, spec: TaskSpec, episodes: int, folder: Path | None = None, *, spare: int = 1):
         self._folder, self._spare = folder, spare
+        self.capacity = episodes  # that there is room for
         shapes = {name: (episodes, *shape) for name, shape in array_shapes(spec).items()}
         length, ended = np.zeros(episodes, np.int64), np.zeros(episodes, np.bool_)
         if folder is None:
@@ -75,11 +76,6 @@ class ReplayBuffer(Episodes):
             write_spec(folder, spec)
         super().__init__(spec, EpisodeArrays(**made, length=length, ended=ended))
         self._begun = self._flushed = 0  # episodes so far, and those before the last flush
-
-    @property
-    def capacity(self) -> int:
-        """Episodes that there is room for."""
-        return len(self.arrays.length)
 
     @property
     def is_full(self) -> bool:
@@ -141,15 +137,6 @@ class ReplayBuffer(Episodes):
         slots = self.begin(episodes.obs[:, 0])
         for name in ("obs", "action", "reward", "length", "ended"):
             getattr(self.arrays, name)[slots] = getattr(episodes, name)
-
-    def lengths(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ticks (plant,) of some episodes."""
-        return self.arrays.length[slots].copy()
-
-    def recorded(self, slots: NDArray[np.int64], tick: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """A tick of some episodes: action (plant, action), reward (plant,), and the next obs (plant, obs)."""
-        arrays = self.arrays
-        return arrays.action[slots, tick], arrays.reward[slots, tick], arrays.obs[slots, tick + 1]
 
     def flush(self) -> None:
         """Bring everything to disk, if that is where it is."""
