@@ -25,7 +25,7 @@ from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import State, load_state, save_state
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
-from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
+from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
@@ -119,11 +119,6 @@ class Trainer:
     def best_folder(self) -> Path:
         """Model folder of the weights that evaluated best; there from the first evaluation on."""
         return self._folder / "best"
-
-    def best_model(self) -> WorldModel:
-        """The model with the weights that evaluated best; the live one before the first evaluation."""
-        weights = self.best_folder / WEIGHTS
-        return load_world_model(weights)[0] if weights.exists() else self.model
 
     def _start_from(self, start: ModelFolder) -> None:
         model, card = start.world_model()
