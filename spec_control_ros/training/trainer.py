@@ -17,9 +17,10 @@ from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.collection_policies import CollectionPolicy, PlannerPolicy, PriorPolicy
+from spec_control_ros.training.collector import EVALUATION_SEED, episode_returns
 from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.episodes import Episodes
-from spec_control_ros.training.evaluator import evaluated_returns
 from spec_control_ros.training.expert import demonstrations, find_expert
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
@@ -197,7 +198,7 @@ class Trainer:
         self._losses = {**self._losses, **self._finite(losses)}
 
     def _evaluate(self) -> dict[str, float]:
-        means = evaluated_returns(self._settings, self._pool, self.model)
+        means = self._evaluated_returns()
         value = [*means.values()][-1] if means else math.inf  # where nothing tells, the newest are the best
         if value >= self.best:
             self.best = value
@@ -216,6 +217,25 @@ class Trainer:
             }
             save_world_model(self.best_folder / WEIGHTS, self.model, card)
         return means
+
+    def _evaluated_returns(self) -> dict[str, float]:
+        """Mean returns by who drove: the prior, and the planner if it is wanted; the last one tells what is best.
+
+        Episodes run in the pool's last plants, the same ones every time; without a pool there are none.
+        """
+        s, pool = self._settings, self._pool
+        if pool is None or not s.evaluation_episodes:
+            return {}
+        drivers: dict[str, CollectionPolicy] = {"prior": PriorPolicy(self.model)}
+        if s.evaluate_planner:
+            noise = torch.Generator(self._generator.device).manual_seed(s.seed)
+            drivers["planner"] = PlannerPolicy(self.model, s.planner, noise, is_exploring=False)
+        plants = range(pool.count - s.evaluation_episodes, pool.count)
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + s.evaluation_episodes)
+        return {
+            name: float(episode_returns(pool, plants, seeds, driver).mean())
+            for name, driver in drivers.items()
+        }
 
     def _report(self, returns: Mapping[str, float], evaluation: Mapping[str, float]) -> Progress:
         progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)

@@ -20,9 +20,8 @@ from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.collector import episode_returns
+from spec_control_ros.training.collector import EVALUATION_SEED, episode_returns
 from spec_control_ros.training.episodes import Episodes, TaskSpec
-from spec_control_ros.training.evaluator import FIRST_SEED
 from spec_control_ros.training.recording import listed
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.train_log import Progress, TrainLog
@@ -316,7 +315,7 @@ class TransformerTrainer:
         )
         plants, seeds = range(len(asked)), range(len(asked))
         episodes = self._settings.evaluation_episodes
-        numbers = [FIRST_SEED + seed % episodes for seed in seeds]  # the same starts for every return
+        numbers = [EVALUATION_SEED + seed % episodes for seed in seeds]  # the same starts for every return
         total = episode_returns(self._pool, plants, numbers, policy)
         self.network.train()
         return total
