@@ -170,17 +170,11 @@ def demonstrations(
         SpecControlError: what lies there is damaged.
     """
     if not folder.exists():
-        _record(folder, expert, spec, pool, settings)
+        rng = np.random.default_rng(settings.seed)
+        policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
+        total, plants = settings.expert_episodes, settings.collection.plants
+        first = FIRST_SEED + settings.seed * total
+        with recorded_folder(folder, spec, total, plants) as buffer:
+            for group in groups_of(["expert"], total, plants, first, settings.seed):
+                episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)
     return Episodes.open(folder)
-
-
-def _record(
-    folder: Path, expert: ExpertActor, spec: TaskSpec, pool: PlantPool, settings: TrainerSettings
-) -> None:
-    rng = np.random.default_rng(settings.seed)
-    policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
-    total, plants = settings.expert_episodes, settings.collection.plants
-    first = FIRST_SEED + settings.seed * total
-    with recorded_folder(folder, spec, total, plants) as buffer:
-        for group in groups_of(["expert"], total, plants, first, settings.seed):
-            episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)
