@@ -18,11 +18,15 @@ from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
-from spec_control_ros.training.teacher import Teacher
+from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.mppi import MPPINoise, MPPISettings, search
+from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
+
+TEACHER_BATCH = 16  # latents searched from at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,31 @@ class _Recording:
         if isinstance(self._driver, str):
             return self._prior(newest.observed) - newest.action
         return np.zeros_like(newest.action) if self._driver is None else self._driver.residual(history)
+
+
+class Teacher:
+    """Searches from real latents; what it teaches is the weighted mean, whose noise is least.
+
+    A sampled elite would be a noisy target. Where values are flat, so is the mean of one search: several draws of its
+    noise are averaged.
+    """
+
+    def __init__(
+        self, model: WorldModel, settings: MPPISettings, draws: int, precision: Precision = Precision.FLOAT32
+    ):
+        self._model, self._settings, self._draws = PlanningModel(model, precision=precision), settings, draws
+
+    def actions(self, z: Float32[Tensor, "tick latent"], seed: int) -> Float32[Tensor, "tick action"]:
+        """What to do at each latent; the same seed gives the same actions."""
+        generator = torch.Generator().manual_seed(seed)
+        return torch.stack([self._draw(z, generator) for _ in range(self._draws)]).mean(0)
+
+    def _draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        actions = []
+        for part in z.split(TEACHER_BATCH):
+            noise = MPPINoise.draw(self._settings, self._model.dims, len(part), generator)
+            actions.append(search(self._model, part, self._settings, noise).mean[:, 0].clone())
+        return torch.cat(actions)
 
 
 @dataclass(frozen=True, slots=True)

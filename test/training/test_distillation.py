@@ -11,9 +11,14 @@ from spec_control_ros.correctors.student import Student
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant, make_env
-from spec_control_ros.training.correction_data import CorrectionData, GatheredEpisode, Gathering, concatenate
+from spec_control_ros.training.correction_data import (
+    CorrectionData,
+    GatheredEpisode,
+    Gathering,
+    Teacher,
+    concatenate,
+)
 from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
-from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.mppi import MPPISettings
 from spec_control_ros.world_model.tdmpc2_planner import PlannerSettings
