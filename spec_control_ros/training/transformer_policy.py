@@ -21,14 +21,12 @@ class TransformerPolicy(CollectionPolicy):
         network: The Transformer.
         model: World model whose encoder makes the latents.
         asked: Return (plant,) that is asked for, or (1,) of all of them.
-        context: Ticks before the newest one that it looks at, as far as there is room.
     """
 
-    def __init__(
-        self, network: DecisionTransformer, model: WorldModel, asked: NDArray[np.float64], context: int
-    ):
+    def __init__(self, network: DecisionTransformer, model: WorldModel, asked: NDArray[np.float64]):
         self._network, self._model = network, model
-        self._ticks = min(context + 1, network.dims.context)
+        # Ticks that it looks at, the newest one included: as many as a planner, as far as there is room
+        self._ticks = min(TransformerSettings().context_ticks + 1, network.dims.context)
         self._asked = torch.from_numpy(asked.astype(np.float32))[:, None]
         self._latents: list[Tensor] = []  # of the newest ticks, each (plant, latent)
         self._actions: list[Tensor] = []
@@ -42,7 +40,7 @@ class TransformerPolicy(CollectionPolicy):
         """
         network, card = load_transformer(folder)
         asked = np.array([float(card.get("asked_return", 0.0))])
-        return cls(network, model, asked, TransformerSettings().context_ticks)
+        return cls(network, model, asked)
 
     @torch.inference_mode()
     def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:

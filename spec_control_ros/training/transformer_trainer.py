@@ -29,7 +29,6 @@ from spec_control_ros.training.train_state import load_state, save_state
 from spec_control_ros.training.transformer_policy import TransformerPolicy
 from spec_control_ros.transformer.format import DRAFT_WEIGHTS, FORMAT, WEIGHTS, load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
-from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.checkpoint import save_weights
 from spec_control_ros.world_model.device import Precision
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -310,13 +309,10 @@ class TransformerTrainer:
         return planned, actions
 
     def _returns(self, asked: np.ndarray) -> np.ndarray:
-        policy = TransformerPolicy(
-            self.network.eval(), self._model, asked, TransformerSettings().context_ticks
-        )
-        plants, seeds = range(len(asked)), range(len(asked))
-        episodes = self._settings.evaluation_episodes
-        numbers = [EVALUATION_SEED + seed % episodes for seed in seeds]  # the same starts for every return
-        total = episode_returns(self._pool, plants, numbers, policy)
+        policy = TransformerPolicy(self.network.eval(), self._model, asked)
+        plants, episodes = range(len(asked)), self._settings.evaluation_episodes
+        seeds = [EVALUATION_SEED + plant % episodes for plant in plants]  # the same starts for every return
+        total = episode_returns(self._pool, plants, seeds, policy)
         self.network.train()
         return total
 
