@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.body_state import LARGEST, BaseState, BodyState
-from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.control_plant import SCALAR, ControlPlant
 from spec_control_ros.sim.plant import JointStates
 
 PLANAR = ("rootx", "rootz", "rooty")  # the suite's names for a body that moves in the plane y = 0
-SCALAR = (enums.mjtJoint.mjJNT_HINGE, enums.mjtJoint.mjJNT_SLIDE)
 TRIAL_TICKS = 40
 
 
