@@ -28,6 +28,7 @@ class CollectionPolicy(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
+        return
 
 
 class RandomPolicy(CollectionPolicy):
