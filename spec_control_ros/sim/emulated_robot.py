@@ -51,6 +51,7 @@ class EmulatedRobot:
                     f"{', '.join(self.joints)} in this order"
                 )
         self._stiffness, self._damping = np.array(stiffness), np.array(damping)
+        self.follows_trajectories = bool(stiffness)
         self._follower: TrajectoryFollower | None = None  # of the trajectory that it is following
         self._order = [self.joints.index(name) for name in self._actuators.joints]
         self._from = [self._actuators.joints.index(name) for name in self.joints]
@@ -68,21 +69,14 @@ class EmulatedRobot:
         """Simulated since the last reset."""
         return self._steps * self.step_s
 
-    @property
-    def is_fixed(self) -> bool:
-        """Whether its base cannot move."""
-        return self._body.is_fixed
-
-    @property
-    def task_return(self) -> float:
-        """What dm_control itself has given since the last reset, up to the length of its episodes."""
-        return self._return
-
     def reset(self, seed: int) -> None:
         """Hold the robot in the start pose that `seed` stands for, without effort."""
         self.plant.reset(seed)
         self._control = np.zeros(len(self.joints))
-        self._is_held, self._steps, self._return = True, 0, 0.0
+        self._is_held, self._steps = True, 0
+        self.task_return = (
+            0.0  # what dm_control itself has given since then, up to the length of its episodes
+        )
         self._follower = None
 
     def command(self, efforts: NDArray[np.float64]) -> None:
@@ -112,11 +106,6 @@ class EmulatedRobot:
         follower.take(trajectory, start_s, self.time_s)
         self._follower, self._is_held = follower, False
 
-    @property
-    def follows_trajectories(self) -> bool:
-        """Whether it has stiffness and damping."""
-        return len(self._stiffness) > 0
-
     def _joints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions and velocities (joint,), in the controller's order."""
         model, data = self.plant.physics.model, self.plant.physics.data
@@ -145,7 +134,7 @@ class EmulatedRobot:
             physics.step(taken)
             self._steps += taken
             if taken == until_reward and self._steps <= self._steps_of_episode:
-                self._return += self.plant.reward()
+                self.task_return += self.plant.reward()
             steps -= taken
 
     def state(self) -> BodyState:
