@@ -32,6 +32,7 @@ class ExpertActor(nn.Module):
 
     def __init__(self, obs_dim: int, action_dim: int):
         super().__init__()
+        self.obs_dim, self.action_dim = obs_dim, action_dim
         widths = (obs_dim, HIDDEN, HIDDEN)
         self.hidden = nn.ModuleList(nn.Linear(widths[i], widths[i + 1]) for i in range(HIDDEN_LAYERS))
         self.norm = nn.ModuleList(nn.LayerNorm(HIDDEN, eps=LAYER_NORM_EPS) for _ in range(HIDDEN_LAYERS))
@@ -40,16 +41,6 @@ class ExpertActor(nn.Module):
         self.obs_mean = nn.Buffer(torch.zeros(obs_dim))
         self.obs_var = nn.Buffer(torch.ones(obs_dim))
         self.obs_count = nn.Buffer(torch.zeros(()))
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-        return len(self.obs_mean)
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return self.mean.out_features
 
     @classmethod
     def load(cls, path: Path) -> "ExpertActor":
