@@ -26,15 +26,15 @@ class Collector:
         plants: Numbers of the environments to drive.
         buffer: Buffer for the ticks.
         first_seed: Seed of the first episode; each further episode takes the next seed.
-        round_ticks: Ticks of a round; 0: as long as an episode.
+        round_ticks: Ticks of a round.
     """
 
     def __init__(
-        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, round_ticks: int = 0
+        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, round_ticks: int
     ):
         self._pool, self._plants, self._buffer = pool, np.array(plants), buffer
         self._next_seed = first_seed
-        self._round_ticks = round_ticks or pool.plant.episode_ticks
+        self._round_ticks = round_ticks
         self.is_under_way = False  # a round has begun and not ended
         self._age = 0  # of the round, in ticks
         # Of the episode under way in each plant
