@@ -147,7 +147,9 @@ class Trainer:
             if returns or is_evaluated or self._source.is_save_due:
                 self.save()  # before the next episodes overwrite what an older state tells of
             if returns or is_evaluated:
-                yield self._report(returns, evaluation)
+                progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)
+                self._log.add(progress)
+                yield progress
         self.save()
 
     def save(self) -> None:
@@ -195,7 +197,13 @@ class Trainer:
             batch = self._source.draw()
             shown = None if self._expert is None else self._expert.act(batch.obs).to(device)
             losses |= self._learner.update(batch.to(device), shown)
-        self._losses = {**self._losses, **self._finite(losses)}
+        values = {name: float(value) for name, value in losses.items()}
+        if broken := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise SpecControlError(
+                f"update {self.updates}: {broken[0]} is {values[broken[0]]}; {self._folder / 'state.pt'} is from "
+                "before that. Begin in another folder from the best weights, with a smaller learning rate"
+            )
+        self._losses = {**self._losses, **values}
 
     def _evaluate(self) -> dict[str, float]:
         means = self._evaluated_returns()
@@ -236,18 +244,3 @@ class Trainer:
             name: float(episode_returns(pool, plants, seeds, driver).mean())
             for name, driver in drivers.items()
         }
-
-    def _report(self, returns: Mapping[str, float], evaluation: Mapping[str, float]) -> Progress:
-        progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)
-        self._log.add(progress)
-        return progress
-
-    def _finite(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        values = {name: float(value) for name, value in losses.items()}
-        broken = [name for name, value in values.items() if not math.isfinite(value)]
-        if broken:
-            raise SpecControlError(
-                f"update {self.updates}: {broken[0]} is {values[broken[0]]}; {self._folder / 'state.pt'} is from "
-                "before that. Begin in another folder from the best weights, with a smaller learning rate"
-            )
-        return values
