@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,10 @@ class TransformerTrainer:
         self._spec = TaskSpec.of(settings.task, self._pool.plant)
         self._data = self._windows()
         self._target, self._asked = self._large_network()
+        dims = replace(settings.network, latent=self._model.dims.latent, action=self._model.dims.action)
         torch.manual_seed(settings.seed)
         scale = max(float(np.abs(self._data.returns).max()), 1e-6)
-        self.network = DecisionTransformer(self._dims(), scale)
+        self.network = DecisionTransformer(dims, scale)
         if settings.start and state is None:
             self._begin_with(Path(settings.start))
         self._optimiser = torch.optim.AdamW(
@@ -243,12 +244,6 @@ class TransformerTrainer:
         scale = self.network.return_scale.clone()
         self.network.load_state_dict(
             {k: v.float() for k, v in network.state_dict().items()} | {"return_scale": scale}
-        )
-
-    def _dims(self) -> TransformerDimensions:
-        own = asdict(self._settings.network)
-        return TransformerDimensions(
-            **{**own, "latent": self._model.dims.latent, "action": self._model.dims.action}
         )
 
     def _update(self) -> None:
