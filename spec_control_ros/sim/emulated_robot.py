@@ -116,10 +116,6 @@ class EmulatedRobot:
         low, high = self.plant.physics.model.actuator_ctrlrange.T
         self._control = np.clip(efforts[self._order] / self._actuators.gears, low, high)
 
-    def _follow(self, follower: TrajectoryFollower) -> None:
-        wanted, real = follower.sample(self.time_s), self._joints()
-        self._drive(self._stiffness * (wanted[0] - real[0]) + self._damping * (wanted[1] - real[1]))
-
     def advance(self, steps: int) -> None:
         """Let so many steps of the physics go by under the newest command."""
         if self._is_held:
@@ -127,7 +123,8 @@ class EmulatedRobot:
         physics = self.plant.physics
         while steps > 0:
             if self._follower is not None:
-                self._follow(self._follower)
+                wanted, real = self._follower.sample(self.time_s), self._joints()
+                self._drive(self._stiffness * (wanted[0] - real[0]) + self._damping * (wanted[1] - real[1]))
             until_reward = self._steps_of_reward - self._steps % self._steps_of_reward
             taken = min(steps, until_reward if self._follower is None else 1)
             physics.set_control(self._control)
