@@ -126,17 +126,13 @@ class BodyModel:
     def __init__(self, plant: ControlPlant):
         self._physics = plant.physics
         self.base = find_base(plant.physics)
+        self.is_fixed = not self.base.joints  # so that neither IMU nor odometry is needed
         all_names = plant.joint_states().names
         kept = [i for i, name in enumerate(all_names) if name not in self.base.joints]
         self.joint_names = tuple(all_names[i] for i in kept)
         model = plant.physics.model
         ids = [model.name2id(name, "joint") for name in self.joint_names]
         self._qpos, self._dof = model.jnt_qposadr[ids], model.jnt_dofadr[ids]
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether the root cannot move, so that neither IMU nor odometry is needed."""
-        return not self.base.joints
 
     def read(self) -> BodyState:
         """The body as the physics has it."""
