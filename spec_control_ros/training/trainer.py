@@ -58,13 +58,12 @@ class Trainer:
         self,
         settings: TrainerSettings,
         folder: Path,
-        resources: TrainingResources | None = None,
+        resources: TrainingResources,
         *,
         models: Path = Path("models"),
         make_plant: Callable[[str], Plant] | None = None,
         origin: Mapping[str, Any] | None = None,
     ):
-        resources = resources or TrainingResources()
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
         state = load_state(folder / "state.pt", settings, FREE)
 
