@@ -107,6 +107,9 @@ class Trainer:
             self._source = Collection(settings, self._spec, self._pool, buffer, recorded, drive, self._rng)
         self._losses: Mapping[str, float] = {}  # of the last update
         self.best = -math.inf
+        self.best_folder = (
+            folder / "best"
+        )  # model folder of the weights that evaluated best, once there was one
         if state is not None:
             self._resume(state)
 
@@ -114,11 +117,6 @@ class Trainer:
     def updates(self) -> int:
         """Gradient steps so far."""
         return self._learner.updates
-
-    @property
-    def best_folder(self) -> Path:
-        """Model folder of the weights that evaluated best; there from the first evaluation on."""
-        return self._folder / "best"
 
     def _start_from(self, start: ModelFolder) -> None:
         model, card = start.world_model()

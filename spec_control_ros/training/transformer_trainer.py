@@ -107,6 +107,7 @@ class TransformerTrainer:
         self._spec = TaskSpec.of(settings.task, self._pool.plant)
         self._data = self._windows()
         self._target, self._asked = self._large_network()
+        self._weights = WEIGHTS if self._target is None else DRAFT_WEIGHTS  # their file in a model's folder
         dims = replace(settings.network, latent=self._model.dims.latent, action=self._model.dims.action)
         torch.manual_seed(settings.seed)
         scale = max(float(np.abs(self._data.returns).max()), 1e-6)
@@ -204,11 +205,6 @@ class TransformerTrainer:
             "data_best_tenth": round(self._data.best_tenth, 1),
             "data_highest": round(float(returns.max()), 1),
         }
-
-    @property
-    def _weights(self) -> str:
-        """File of the weights in a model's folder."""
-        return WEIGHTS if self._target is None else DRAFT_WEIGHTS
 
     def close(self) -> None:
         """End the environments and the log."""
