@@ -55,14 +55,10 @@ class EmulatedRobot:
         self._follower: TrajectoryFollower | None = None  # of the trajectory that it is following
         self._order = [self.joints.index(name) for name in self._actuators.joints]
         self._from = [self._actuators.joints.index(name) for name in self.joints]
+        self.step_s = float(plant.physics.timestep())  # of the physics
         self._steps_of_reward = round(plant.control_period_s / plant.action_repeat / self.step_s)
         self._steps_of_episode = round(plant.episode_ticks * plant.control_period_s / self.step_s)
         self.reset(0)
-
-    @property
-    def step_s(self) -> float:
-        """Duration of a step of the physics."""
-        return float(self.plant.physics.timestep())
 
     @property
     def time_s(self) -> float:
