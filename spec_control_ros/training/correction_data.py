@@ -76,7 +76,7 @@ class _Recording:
 
 
 class Teacher:
-    """Searches from real latents; what it teaches is the weighted mean, whose noise is least.
+    """A planner at every tick: it searches from real latents, and teaches the weighted mean, whose noise is least.
 
     A sampled elite would be a noisy target. Where values are flat, so is the mean of one search: several draws of its
     noise are averaged.
