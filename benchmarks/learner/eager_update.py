@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_control_ros.training.episodes import Batch
-from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.training.trainer_settings import LearnerSettings
 from spec_control_ros.world_model.layers import MLP, Layer
 from spec_control_ros.world_model.model import LOG_STD_MAX, LOG_STD_MIN, WorldModel
 from spec_control_ros.world_model.two_hot import BIN_WIDTH, NUM_BINS, V_MAX, V_MIN, symexp, symlog

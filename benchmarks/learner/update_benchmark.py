@@ -11,7 +11,7 @@ from benchmarks.spread import Spread, spread
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner
-from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.training.trainer_settings import LearnerSettings
 from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel

@@ -57,18 +57,15 @@ class PlantBridge:
 
     Args:
         plant: Environment under control.
-        first_epoch: Epoch of the first reset.
         traffic: Decides which messages get through; None: all of them.
         episode_ticks: Ticks after which an episode is cut off; 0: the environment's own length.
     """
 
-    def __init__(
-        self, plant: Plant, first_epoch: int = 1, traffic: Traffic | None = None, episode_ticks: int = 0
-    ):
+    def __init__(self, plant: Plant, traffic: Traffic | None = None, episode_ticks: int = 0):
         self.plant = plant
         self._traffic = traffic or Traffic(NO_FAULTS, plant.control_period_s)
         self._episode_ticks = episode_ticks
-        self._epoch = first_epoch - 1
+        self._epoch = 0
         self._total_ticks = 0
         self._epoch_before = self._epoch  # the newest of a plant that was here before, as far as is known
         self.is_done = True  # no episode is under way

@@ -18,8 +18,10 @@ from spec_control_ros.core.output import VIDEOS, refuse_file, written
 from spec_control_ros.sim.plant import Plant
 
 WIDTH, HEIGHT = 480, 360
-COLOURS = {kind: ImageColor.getrgb(colour) for kind, colour in DECISION_COLOURS.items()}
 GREY = (128, 128, 128)  # of a tick that was missed
+COLOURS: dict[DecisionKind | None, tuple[int, ...]] = {None: GREY} | {
+    kind: ImageColor.getrgb(colour) for kind, colour in DECISION_COLOURS.items()
+}
 TICK_WIDTH, RIBBON_HEIGHT = 4, 12  # pixels of the ribbon
 WEBP = {
     "codec": "libwebp_anim",
@@ -147,15 +149,11 @@ def _overlaid(frame: NDArray[np.uint8], decisions: Sequence[DecisionKind | None]
     """The frame with the newest decision in its head line, and a ribbon of the decisions up to it at its foot."""
     image = Image.fromarray(frame)
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, WIDTH, 22), fill=_colour(decisions[-1]))
+    draw.rectangle((0, 0, WIDTH, 22), fill=COLOURS[decisions[-1]])
     name = decisions[-1].name if decisions[-1] is not None else "MISSED"
     draw.text((8, 3), f"tick {tick}   {name}", fill=(255, 255, 255), font_size=14)
     recent = decisions[-(WIDTH // TICK_WIDTH) :]
     for i, decision in enumerate(recent):
         left = i * TICK_WIDTH
-        draw.rectangle((left, HEIGHT - RIBBON_HEIGHT, left + TICK_WIDTH - 1, HEIGHT), fill=_colour(decision))
+        draw.rectangle((left, HEIGHT - RIBBON_HEIGHT, left + TICK_WIDTH - 1, HEIGHT), fill=COLOURS[decision])
     return image
-
-
-def _colour(decision: DecisionKind | None) -> tuple[int, ...]:
-    return GREY if decision is None else COLOURS[decision]

@@ -6,12 +6,29 @@ from typing import Any
 
 import numpy as np
 from dm_control import mujoco, rl
-from mujoco import MjData, mj_copyData, mj_setConst
+from mujoco import MjData, mj_copyData, mj_id2name, mj_setConst, mjtJoint, mjtObj
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
 from spec_control_ros.sim.plant import JointStates, Step
-from spec_control_ros.sim.scalar_joints import ScalarJoints
+
+SCALAR = (
+    int(mjtJoint.mjJNT_HINGE),
+    int(mjtJoint.mjJNT_SLIDE),
+)  # free and ball joints have no scalar position
+
+
+class ScalarJoints:
+    """Reads the hinges and slides of a model (MjModel) from MuJoCo's state."""
+
+    def __init__(self, model: Any):
+        joints = [j for j in range(model.njnt) if model.jnt_type[j] in SCALAR]
+        self._names = tuple(mj_id2name(model, mjtObj.mjOBJ_JOINT, j) or "" for j in joints)
+        self._qpos, self._qvel = model.jnt_qposadr[joints], model.jnt_dofadr[joints]
+
+    def read(self, data: Any) -> JointStates:
+        """The joints as they are in `data`, a MjData."""
+        return JointStates(self._names, data.qpos[self._qpos].copy(), data.qvel[self._qvel].copy())
 
 
 class ControlPlant:

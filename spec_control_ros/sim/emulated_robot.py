@@ -51,38 +51,28 @@ class EmulatedRobot:
                     f"{', '.join(self.joints)} in this order"
                 )
         self._stiffness, self._damping = np.array(stiffness), np.array(damping)
+        self.follows_trajectories = bool(stiffness)
         self._follower: TrajectoryFollower | None = None  # of the trajectory that it is following
         self._order = [self.joints.index(name) for name in self._actuators.joints]
         self._from = [self._actuators.joints.index(name) for name in self.joints]
+        self.step_s = float(plant.physics.timestep())  # of the physics
         self._steps_of_reward = round(plant.control_period_s / plant.action_repeat / self.step_s)
         self._steps_of_episode = round(plant.episode_ticks * plant.control_period_s / self.step_s)
         self.reset(0)
-
-    @property
-    def step_s(self) -> float:
-        """Duration of a step of the physics."""
-        return float(self.plant.physics.timestep())
 
     @property
     def time_s(self) -> float:
         """Simulated since the last reset."""
         return self._steps * self.step_s
 
-    @property
-    def is_fixed(self) -> bool:
-        """Whether its base cannot move."""
-        return self._body.is_fixed
-
-    @property
-    def task_return(self) -> float:
-        """What dm_control itself has given since the last reset, up to the length of its episodes."""
-        return self._return
-
     def reset(self, seed: int) -> None:
         """Hold the robot in the start pose that `seed` stands for, without effort."""
         self.plant.reset(seed)
         self._control = np.zeros(len(self.joints))
-        self._is_held, self._steps, self._return = True, 0, 0.0
+        self._is_held, self._steps = True, 0
+        self.task_return = (
+            0.0  # what dm_control itself has given since then, up to the length of its episodes
+        )
         self._follower = None
 
     def command(self, efforts: NDArray[np.float64]) -> None:
@@ -112,11 +102,6 @@ class EmulatedRobot:
         follower.take(trajectory, start_s, self.time_s)
         self._follower, self._is_held = follower, False
 
-    @property
-    def follows_trajectories(self) -> bool:
-        """Whether it has stiffness and damping."""
-        return len(self._stiffness) > 0
-
     def _joints(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions and velocities (joint,), in the controller's order."""
         model, data = self.plant.physics.model, self.plant.physics.data
@@ -127,10 +112,6 @@ class EmulatedRobot:
         low, high = self.plant.physics.model.actuator_ctrlrange.T
         self._control = np.clip(efforts[self._order] / self._actuators.gears, low, high)
 
-    def _follow(self, follower: TrajectoryFollower) -> None:
-        wanted, real = follower.sample(self.time_s), self._joints()
-        self._drive(self._stiffness * (wanted[0] - real[0]) + self._damping * (wanted[1] - real[1]))
-
     def advance(self, steps: int) -> None:
         """Let so many steps of the physics go by under the newest command."""
         if self._is_held:
@@ -138,14 +119,15 @@ class EmulatedRobot:
         physics = self.plant.physics
         while steps > 0:
             if self._follower is not None:
-                self._follow(self._follower)
+                wanted, real = self._follower.sample(self.time_s), self._joints()
+                self._drive(self._stiffness * (wanted[0] - real[0]) + self._damping * (wanted[1] - real[1]))
             until_reward = self._steps_of_reward - self._steps % self._steps_of_reward
             taken = min(steps, until_reward if self._follower is None else 1)
             physics.set_control(self._control)
             physics.step(taken)
             self._steps += taken
             if taken == until_reward and self._steps <= self._steps_of_episode:
-                self._return += self.plant.reward()
+                self.task_return += self.plant.reward()
             steps -= taken
 
     def state(self) -> BodyState:

@@ -45,10 +45,11 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
     Raises:
         TaskError: there is no such environment, or it cannot be controlled: no bounds, no end, discrete actions.
     """
-    kind, rest = _kind(name), _rest(name)
-    repeat = action_repeat or DEFAULT_REPEAT.get(_innermost(name), 1)
+    rest = _parts(name)[1]
+    innermost, _ = _parts(name.removeprefix("state:"))
+    repeat = action_repeat or DEFAULT_REPEAT.get(innermost, 1)
     try:
-        return _adapted(_maker(kind, name)(rest), name, repeat)
+        return _adapted(_made(name), name, repeat)
     except TaskError as error:
         told = str(error)
         raise TaskError(told if rest in told else f"environment {name}: {told}") from None
@@ -100,7 +101,7 @@ def python_env(factory: str) -> Any:
 
 def state_env(name: str) -> rl.control.Environment:
     """The environment of a name, whose task observes MuJoCo's state in place of what it observed."""
-    env = _maker(_kind(name), name)(_rest(name))
+    env = _made(name)
     if not isinstance(env, rl.control.Environment):
         raise TaskError(
             f"state:{name}: got a {type(env).__name__}, expected an environment of dm_control or an mjcf file with a "
@@ -115,28 +116,23 @@ def _state(physics: mujoco.Physics) -> dict[str, Any]:
     return {"position": data.qpos.copy(), "velocity": data.qvel.copy(), "activation": data.act.copy()}
 
 
-def _kind(name: str) -> str:
-    return name.partition(":")[0] if ":" in name else "dm_control"
+def _parts(name: str) -> tuple[str, str]:
+    """The kind of an environment, and what its factory is given."""
+    kind, colon, rest = name.partition(":")
+    return (kind if colon else "dm_control"), rest or name
 
 
-def _rest(name: str) -> str:
-    return name.partition(":")[2] or name
-
-
-def _innermost(name: str) -> str:
-    """The kind that `state:` is put before."""
-    return _kind(name.removeprefix("state:"))
-
-
-def _maker(kind: str, name: str) -> Any:
-    found = registry.offered(GROUP)
+def _made(name: str) -> Any:
+    """What the factory of a name's kind makes."""
+    (kind, rest), found = _parts(name), registry.offered(GROUP)
     if kind not in found:
         known = registry.listed(found)
         raise TaskError(f"environment: got {name!r}, expected one of the kinds {known}; {EXAMPLES}")
     try:
-        return registry.load(found[kind], f"environment {name}")
+        make = registry.load(found[kind], f"environment {name}")
     except SettingsError as error:
         raise TaskError(str(error)) from None
+    return make(rest)
 
 
 def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:

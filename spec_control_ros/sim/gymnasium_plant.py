@@ -9,8 +9,8 @@ from gymnasium.spaces import Box, flatdim, flatten
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
+from spec_control_ros.sim.control_plant import ScalarJoints
 from spec_control_ros.sim.plant import JointStates, Step
-from spec_control_ros.sim.scalar_joints import ScalarJoints
 
 
 class GymnasiumPlant:

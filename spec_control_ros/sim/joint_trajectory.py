@@ -91,15 +91,14 @@ class TrajectoryFollower:
         old = self._times_s < takeover_s
         old[: max(0, np.searchsorted(self._times_s, now_s, side="right") - 1)] = False  # is over
         new, (position, velocity) = times_s >= takeover_s, self.sample(takeover_s)
-        is_bridged = times_s[new][0] > takeover_s
-        bridge = (
-            ([takeover_s], [position], [velocity])
-            if is_bridged
-            else ([], position[None][:0], velocity[None][:0])
+        bridge = slice(
+            int(times_s[new][0] > takeover_s)
+        )  # a point to come from, where the trajectory has none
+        self._times_s = np.concatenate([self._times_s[old], [takeover_s][bridge], times_s[new]])
+        self._positions = np.concatenate(
+            [self._positions[old], position[None][bridge], trajectory.positions[new]]
         )
-        self._times_s = np.concatenate([self._times_s[old], bridge[0], times_s[new]])
-        self._positions = np.concatenate([self._positions[old], bridge[1], trajectory.positions[new]])
-        self._velocities = np.concatenate([self._velocities[old], bridge[2], velocities[new]])
+        self._velocities = np.concatenate([self._velocities[old], velocity[None][bridge], velocities[new]])
 
     def sample(self, now_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions and velocities (joint,) that are wanted now."""

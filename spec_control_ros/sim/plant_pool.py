@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,16 +31,6 @@ class _PoolStep:
     is_terminated: NDArray[np.bool_]  # (plant,)
 
 
-class _Workers(Protocol):
-    """Where plants live; each answers by its own number."""
-
-    def call(self, method: str, work: Sequence[tuple[int, Any]]) -> list[Any]:
-        """The answers of plants to a method's argument, in the order of `work`: (number, argument)."""
-
-    def close(self) -> None:
-        """End them."""
-
-
 class PlantPool:
     """Plants by number, 0 to `count` - 1; what they do does not depend on how many processes there are.
 
@@ -58,7 +48,7 @@ class PlantPool:
     def __init__(self, make_plant: MakePlant, count: int, processes: int = 0):
         self.plant, self.count = make_plant(), count  # this plant tells sizes; it is never driven
         processes = min(processes, count)
-        self._workers: _Workers = (
+        self._workers: _Here | _Processes = (
             _Processes(make_plant, count, processes) if processes > 1 else _Here(make_plant, count)
         )
 
@@ -87,10 +77,13 @@ class PlantPool:
 
 
 class _Here:
+    """Plants by number, in this process."""
+
     def __init__(self, make_plant: MakePlant, count: int):
         self._plants = {number: make_plant() for number in range(count)}
 
     def call(self, method: str, work: Sequence[tuple[int, Any]]) -> list[Any]:
+        """The answers of plants to a method's argument, in the order of `work`: (number, argument)."""
         return [getattr(self._plants[number], method)(argument) for number, argument in work]
 
     def close(self) -> None:

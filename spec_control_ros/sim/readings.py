@@ -24,31 +24,22 @@ class Sensor(str, Enum):
 class ReadingFault(Enum):
     """Why a sensor is not believed, or why a message was refused; the value is its name on diagnostics."""
 
-    MISSING = "missing"
-    STALE = "stale"
-    SAME_STAMP = "same_stamp"
-    FROZEN = "frozen"
-    TWO_PUBLISHERS = "two_publishers"
-    SKEWED = "skewed"
-    BAD_MESSAGE = "bad_message"
-    REPEATED_NAME = "repeated_name"
+    meaning: str  # what it is, in words
 
-    @property
-    def meaning(self) -> str:
-        """What it is, in words."""
-        return MEANINGS[self]
+    MISSING = "missing", "not everything was heard yet"
+    STALE = "stale", "no new message"
+    SAME_STAMP = "same_stamp", "messages come, but their stamp stands still"
+    FROZEN = "frozen", "messages come, but their values stand still although the commands change"
+    TWO_PUBLISHERS = "two_publishers", "two publishers give the same values"
+    SKEWED = "skewed", "measured at another time than the others"
+    BAD_MESSAGE = "bad_message", "wrong length, no velocities, not finite, too large, or no unit quaternion"
+    REPEATED_NAME = "repeated_name", "a joint is named twice in one message"
 
-
-MEANINGS = {
-    ReadingFault.MISSING: "not everything was heard yet",
-    ReadingFault.STALE: "no new message",
-    ReadingFault.SAME_STAMP: "messages come, but their stamp stands still",
-    ReadingFault.FROZEN: "messages come, but their values stand still although the commands change",
-    ReadingFault.TWO_PUBLISHERS: "two publishers give the same values",
-    ReadingFault.SKEWED: "measured at another time than the others",
-    ReadingFault.BAD_MESSAGE: "wrong length, no velocities, not finite, too large, or no unit quaternion",
-    ReadingFault.REPEATED_NAME: "a joint is named twice in one message",
-}
+    def __new__(cls, name: str, meaning: str) -> "ReadingFault":
+        """A name and its meaning; the name alone is the value."""
+        fault = object.__new__(cls)
+        fault._value_, fault.meaning = name, meaning
+        return fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From what a robot senses to what the policy sees, by forward kinematics with the task's own MuJoCo model."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from dm_control import mujoco
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.body_state import LARGEST, BaseState, BodyState
-from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.control_plant import SCALAR, ControlPlant
 from spec_control_ros.sim.plant import JointStates
 
 PLANAR = ("rootx", "rootz", "rooty")  # the suite's names for a body that moves in the plane y = 0
-SCALAR = (enums.mjtJoint.mjJNT_HINGE, enums.mjtJoint.mjJNT_SLIDE)
 TRIAL_TICKS = 40
 
 
-class _Base(Protocol):
-    """Reads and writes the root's part of MuJoCo's state."""
+class _Base:
+    """Reads and writes the root's part of MuJoCo's state; this one is of a body that is bolted to the world."""
 
-    joints: frozenset[str]  # that move the root, and so are no joints of the robot's
+    joints: frozenset[str] = frozenset()  # that move the root, and so are no joints of the robot's
 
     def read(self, data: Any) -> BaseState:
         """The root as it is in `data`, whose qpos and qvel count."""
+        return BaseState(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
 
     def write(self, state: BaseState, data: Any) -> None:
         """Set the root's part of qpos and qvel; the rest is left alone."""
 
 
-class _FreeBase:
+class _FreeBase(_Base):
     """A free joint; MuJoCo has its linear velocity in the world's frame, its angular one in the body's.
 
     Args:
@@ -60,7 +60,7 @@ class _FreeBase:
         data.qvel[self._dof : self._dof + 6] = [*state.linear_velocity, *state.angular_velocity]
 
 
-class _PlanarBase:
+class _PlanarBase(_Base):
     """Two slides, x and z, that count from where the model puts the body, and a hinge about y.
 
     Args:
@@ -92,19 +92,6 @@ class _PlanarBase:
         data.qvel[self._dof] = [vx, vz, state.angular_velocity[1]]
 
 
-class _FixedBase:
-    """A body that is bolted to the world."""
-
-    joints: frozenset[str] = frozenset()
-
-    def read(self, data: Any) -> BaseState:
-        """At the origin, at rest."""
-        return BaseState(np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(3), np.zeros(3))
-
-    def write(self, state: BaseState, data: Any) -> None:
-        """Nothing moves."""
-
-
 def find_base(physics: mujoco.Physics) -> _Base:
     """The root of a task's only body.
 
@@ -122,7 +109,7 @@ def find_base(physics: mujoco.Physics) -> _Base:
         )
     if free:
         return _FreeBase(names[free[0]], int(model.jnt_qposadr[free[0]]), int(model.jnt_dofadr[free[0]]))
-    return _PlanarBase(model) if set(PLANAR) <= set(names) else _FixedBase()
+    return _PlanarBase(model) if set(PLANAR) <= set(names) else _Base()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +125,14 @@ class BodyModel:
 
     def __init__(self, plant: ControlPlant):
         self._physics = plant.physics
-        self.base: _Base = find_base(plant.physics)
+        self.base = find_base(plant.physics)
+        self.is_fixed = not self.base.joints  # so that neither IMU nor odometry is needed
         all_names = plant.joint_states().names
         kept = [i for i, name in enumerate(all_names) if name not in self.base.joints]
         self.joint_names = tuple(all_names[i] for i in kept)
         model = plant.physics.model
         ids = [model.name2id(name, "joint") for name in self.joint_names]
         self._qpos, self._dof = model.jnt_qposadr[ids], model.jnt_dofadr[ids]
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether the root cannot move, so that neither IMU nor odometry is needed."""
-        return isinstance(self.base, _FixedBase)
 
     def read(self) -> BodyState:
         """The body as the physics has it."""

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,7 @@ from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, array_shapes
 
 KINDS = {TOPICS[name]: name for name in ("observation", "command", "episode")}
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """What a bag says of an epoch, by tick."""
-
-    observation: dict[int, Any] = field(default_factory=dict)
-    command: dict[int, Any] = field(default_factory=dict)
-    episode: dict[int, Any] = field(default_factory=dict)
+Heard = defaultdict[str, dict[int, Any]]  # what a bag says of an epoch: messages by kind, then by tick
 
 
 def read_episodes(
@@ -45,24 +36,24 @@ def read_episodes(
         SpecControlError: there is no such bag, or its episodes are not of this task.
     """
     bag, misfits = Bag(path), 0
-    robots = defaultdict[str, defaultdict[int, _Heard]](lambda: defaultdict(_Heard))
+    robots = defaultdict[str, defaultdict[int, Heard]](lambda: defaultdict(lambda: defaultdict(dict)))
     for recorded in bag.messages(set(KINDS)):
         if misfit(recorded.message, recorded.type_name.rpartition("/")[2]):
             misfits += 1
             continue
         message = recorded.message
-        heard = getattr(robots[namespace_of(recorded.topic)][message.epoch], KINDS[recorded.type_name])
-        heard.setdefault(message.tick, message)
-    epochs: Mapping[int, _Heard] | None = chosen(path, robots, namespace)
+        heard = robots[namespace_of(recorded.topic)][message.epoch]
+        heard[KINDS[recorded.type_name]].setdefault(message.tick, message)
+    epochs: Mapping[int, Heard] | None = chosen(path, robots, namespace)
     left_out = [*bag.losses, *([f"{misfits} messages of another version than ours"] if misfits else [])]
     episodes = []
     for epoch, heard in sorted((epochs or {}).items()):
         rows = _rows(path, heard, spec)
-        ticks = max(heard.episode, default=0)
+        ticks = max(heard["episode"], default=0)
         if ticks > len(rows) + 1:  # of the very last tick no bag knows where it led to
             left_out.append(f"epoch {epoch}: {ticks - len(rows)} of {ticks} ticks, after a gap")
         if rows:
-            episodes.append((rows, heard.observation[len(rows)].data))
+            episodes.append((rows, heard["observation"][len(rows)].data))
     if not episodes:
         raise SpecControlError(
             f"{path}: got no whole ticks, expected observations, commands and episodes of a robot"
@@ -70,21 +61,22 @@ def read_episodes(
     return _arrays(episodes, spec), left_out
 
 
-def _rows(path: Path, heard: _Heard, spec: TaskSpec) -> list[tuple[Any, Any, float]]:
+def _rows(path: Path, heard: Heard, spec: TaskSpec) -> list[tuple[Any, Any, float]]:
     """Observation, action and reward of every tick up to the first that lacks one."""
     rows: list[tuple[Any, Any, float]] = []
     action: Any = [0.0] * spec.action_dim  # what the plant repeats before there is a command
     missed = 0
+    observations, commands = heard["observation"], heard["command"]
     for tick in range(spec.episode_ticks):
-        after = heard.episode.get(tick + 1)
-        if after is None or tick not in heard.observation or tick + 1 not in heard.observation:
+        after = heard["episode"].get(tick + 1)
+        if after is None or tick not in observations or tick + 1 not in observations:
             break
         if after.missed_ticks == missed:
-            if tick not in heard.command:
+            if tick not in commands:
                 break
-            action = heard.command[tick].action
+            action = commands[tick].action
         missed = after.missed_ticks
-        observation = heard.observation[tick].data
+        observation = observations[tick].data
         got = (len(observation), len(action), after.control_period)
         wanted = (spec.obs_dim, spec.action_dim, spec.control_period_s)
         if got[:2] != wanted[:2] or not np.isclose(got[2], wanted[2]):

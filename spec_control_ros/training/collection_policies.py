@@ -17,30 +17,21 @@ BoolArray = NDArray[np.bool_]
 
 
 class CollectionPolicy(Protocol):
-    """Chooses actions for several plants at once."""
+    """Chooses actions for several plants at once; has no state unless it says so."""
 
     def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:
         """Actions (plant, action) at observations (plant, obs); `is_first` (plant,) where an episode begins."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the rest of the episodes under way depends on."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-
-
-class StatelessPolicy:
-    """Has no state."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Do nothing."""
+        """Go on from what `state_dict` gave."""
+        return
 
 
-class RandomPolicy(StatelessPolicy):
+class RandomPolicy(CollectionPolicy):
     """Uniform actions."""
 
     def __init__(self, action_dim: int, rng: np.random.Generator):
@@ -51,7 +42,7 @@ class RandomPolicy(StatelessPolicy):
         return self._rng.uniform(-1.0, 1.0, (len(obs), self._action_dim)).astype(np.float32)
 
 
-class PriorPolicy(StatelessPolicy):
+class PriorPolicy(CollectionPolicy):
     """The policy prior.
 
     Args:
@@ -150,16 +141,14 @@ class PlannerPolicy:
         if self._mean is not None and not is_first.all():
             warm = shift_warm_start(self._mean, 1)
             warm[torch.from_numpy(is_first).to(warm.device)] = 0.0
-        result = search(self._planning_model(), z, self._settings, noise, warm)
+        planning_model = PlanningModel(self._model, precision=Precision.AUTO)  # made anew: the weights change
+        result = search(planning_model, z, self._settings, noise, warm)
         self._mean = result.mean
         if not self._is_exploring:
             return result.mean[:, 0].clamp(-1.0, 1.0).cpu().numpy()
         action = result.elite[:, 0]
         spread = torch.randn(action.shape, generator=self._generator, device=action.device)
         return (action + result.std[:, 0] * spread).clamp(-1.0, 1.0).cpu().numpy()
-
-    def _planning_model(self) -> PlanningModel:
-        return PlanningModel(self._model, precision=Precision.AUTO)  # made anew: the weights change
 
     def state_dict(self) -> dict[str, Any]:
         """See `CollectionPolicy`."""

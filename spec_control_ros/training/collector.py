@@ -10,6 +10,10 @@ from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import CollectionPolicy, FloatArray
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 
+EVALUATION_SEED = (
+    1_000_000  # first one; benchmarks take those from 0 on; the best weights were not chosen by them
+)
+
 
 class Collector:
     """Steps some plants of a pool together, in rounds.
@@ -22,16 +26,17 @@ class Collector:
         plants: Numbers of the environments to drive.
         buffer: Buffer for the ticks.
         first_seed: Seed of the first episode; each further episode takes the next seed.
-        round_ticks: Ticks of a round; 0: as long as an episode.
+        round_ticks: Ticks of a round.
     """
 
     def __init__(
-        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, round_ticks: int = 0
+        self, pool: PlantPool, plants: range, buffer: ReplayBuffer, first_seed: int, round_ticks: int
     ):
         self._pool, self._plants, self._buffer = pool, np.array(plants), buffer
         self._next_seed = first_seed
-        self._round_ticks = round_ticks or pool.plant.episode_ticks
-        self._is_under_way, self._age = False, 0  # of the round, in ticks
+        self._round_ticks = round_ticks
+        self.is_under_way = False  # a round has begun and not ended
+        self._age = 0  # of the round, in ticks
         # Of the episode under way in each plant
         self._slots = np.zeros(len(plants), np.int64)
         self._seeds = np.zeros(len(plants), np.int64)
@@ -41,22 +46,17 @@ class Collector:
         self._over = np.zeros(0, np.int64)  # plants whose next episode begins with the next tick
         self.ticks = 0  # of all plants together
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether a round has begun and not ended."""
-        return self._is_under_way
-
     def tick(self, policy: CollectionPolicy) -> NDArray[np.float64] | None:
         """Take one tick in every plant.
 
         Returns:
             The round's mean return (plant,) of an episode when it ended with this tick, else None.
         """
-        if not self._is_under_way:
-            self._is_under_way, self._age = True, 0
+        if not self.is_under_way:
+            self.is_under_way, self._age = True, 0
             self._over, self._ended = np.arange(len(self._plants)), [[] for _ in self._plants]
         self._begin_again()
-        action = policy.act(self._obs, is_first=self._buffer.lengths(self._slots) == 0)
+        action = policy.act(self._obs, is_first=self._buffer.arrays.length[self._slots] == 0)
         step = self._pool.step(self._plants, action)
         self._buffer.append(self._slots, action, step.reward, step.obs, step.is_terminated)
         self._obs = step.obs
@@ -66,8 +66,8 @@ class Collector:
         self._over = np.flatnonzero(step.is_last)
         for i in self._over:
             self._ended[i].append(float(self._returns[i]))
-        self._is_under_way = self._age < self._round_ticks and len(self._over) < len(self._plants)
-        if self._is_under_way:
+        self.is_under_way = self._age < self._round_ticks and len(self._over) < len(self._plants)
+        if self.is_under_way:
             return None
         return np.array([np.mean(e or r) for e, r in zip(self._ended, self._returns, strict=True)])
 
@@ -85,7 +85,7 @@ class Collector:
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next ticks depend on, what the buffer holds apart."""
         state: dict[str, Any] = {"next_seed": self._next_seed, "ticks": self.ticks, "slots": None}
-        if self._is_under_way:
+        if self.is_under_way:
             own = {"slots": self._slots.tolist(), "seeds": self._seeds.tolist()}
             state |= {**own, "age": self._age, "ended": self._ended, "over": self._over.tolist()}
         return state
@@ -103,17 +103,17 @@ class Collector:
         self._age, self._ended, self._over = state["age"], state["ended"], np.array(state["over"], np.int64)
         self._obs = self._pool.reset(self._plants, self._seeds)
         self._returns[:] = 0.0
-        self._is_under_way = self._play_again()
+        self.is_under_way = self._play_again()
 
     def _play_again(self) -> bool:
         """Whether the recorded actions lead where they led before."""
-        lengths = self._buffer.lengths(self._slots)
+        arrays, lengths = self._buffer.arrays, self._buffer.arrays.length[self._slots]
         for tick in range(lengths.max()):
             on = np.flatnonzero(lengths > tick)
-            action, reward, recorded = self._buffer.recorded(self._slots[on], tick)
-            self._obs[on] = self._pool.step(self._plants[on], action).obs
-            self._returns[on] += reward
-            if not np.array_equal(self._obs[on], recorded):
+            slots = self._slots[on]
+            self._obs[on] = self._pool.step(self._plants[on], arrays.action[slots, tick]).obs
+            self._returns[on] += arrays.reward[slots, tick]
+            if not np.array_equal(self._obs[on], arrays.obs[slots, tick + 1]):
                 return False
         return True
 

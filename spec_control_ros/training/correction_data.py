@@ -12,16 +12,21 @@ from torch import Tensor
 from spec_control_ros.core.corrector import Corrector, FeatureHistory
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.tick_model import Policy
 from spec_control_ros.correctors.feature_window import FeatureWindow
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
-from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.mppi import MPPINoise, search
+from spec_control_ros.world_model.planner_settings import MPPISettings, Precision
+from spec_control_ros.world_model.planning_model import PlanningModel
 from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
+
+TEACHER_BATCH = 16  # latents searched from at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +59,55 @@ PRIOR = "prior"  # a driver: whatever was queued, do what the policy prior does 
 Driver = Corrector | str | None  # what acts on queued actions; None: nothing does
 
 
-class _ToPrior:
-    """The driver `PRIOR`.
-
-    Args:
-        prior: (latent,) -> (action,).
-    """
-
-    window = 1
-
-    def __init__(self, prior: Callable[[np.ndarray], np.ndarray]):
-        self._prior = prior
-
-    def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
-        """The whole way from the queued action to the prior's."""
-        newest = history.newest
-        return self._prior(newest.observed) - newest.action
-
-
 class _Recording:
-    """A corrector that keeps what it is shown."""
+    """A driver, as a corrector that keeps what it is shown."""
 
-    def __init__(self, inner: Corrector | None, window: int):
-        self._inner, self.window = inner, window
+    def __init__(self, driver: Driver, prior: Policy, window: int):
+        self._driver, self._prior, self.window = driver, prior, window
         self.windows: list[FeatureWindow] = []
 
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
-        """The inner corrector's residual; zero where there is none."""
+        """The driver's residual: the whole way from the queued action to the prior's, or a corrector's, or none."""
         self.windows.append(FeatureWindow.of(history))
-        return np.zeros_like(history.newest.action) if self._inner is None else self._inner.residual(history)
+        newest = history.newest
+        if isinstance(self._driver, str):
+            return self._prior(newest.observed) - newest.action
+        return np.zeros_like(newest.action) if self._driver is None else self._driver.residual(history)
+
+
+class Teacher:
+    """A planner at every tick: it searches from real latents, and teaches the weighted mean, whose noise is least.
+
+    A sampled elite would be a noisy target. Where values are flat, so is the mean of one search: several draws of its
+    noise are averaged.
+    """
+
+    def __init__(
+        self, model: WorldModel, settings: MPPISettings, draws: int, precision: Precision = Precision.FLOAT32
+    ):
+        self._model, self._settings, self._draws = PlanningModel(model, precision=precision), settings, draws
+
+    def actions(self, z: Float32[Tensor, "tick latent"], seed: int) -> Float32[Tensor, "tick action"]:
+        """What to do at each latent; the same seed gives the same actions."""
+        generator = torch.Generator().manual_seed(seed)
+        return torch.stack([self._draw(z, generator) for _ in range(self._draws)]).mean(0)
+
+    def _draw(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        actions = []
+        for part in z.split(TEACHER_BATCH):
+            noise = MPPINoise.draw(self._settings, self._model.dims, len(part), generator)
+            actions.append(search(self._model, part, self._settings, noise).mean[:, 0].clone())
+        return torch.cat(actions)
 
 
 @dataclass(frozen=True, slots=True)
 class GatheredEpisode:
     """An episode to gather; equal ones give equal data."""
 
-    driver: Driver
+    driver: Driver  # that acts on every queued action
     seed: int
+    # Whether to add what the same ticks would have been, had plans begun at other ticks: K times the data for the
+    # teacher's same answers
     with_other_phases: bool = False
 
 
@@ -133,22 +150,10 @@ class Gathering:
         self._planner = TDMPC2Planner(model, controller.planner, control_period_s=plant.control_period_s)
 
     def run(self, trial: GatheredEpisode) -> CorrectionData:
-        """See `episode`."""
-        return self.episode(trial.driver, trial.seed, with_other_phases=trial.with_other_phases)
-
-    def episode(self, driver: Driver, seed: int, *, with_other_phases: bool = False) -> CorrectionData:
-        """The ticks of the episode of `seed`; the same arguments give the same data.
-
-        Args:
-            driver: Corrector that acts on every queued action.
-            seed: Seed of the episode.
-            with_other_phases: Whether to add what the same ticks would have been, had plans begun at other ticks: K
-                times the data for the teacher's same answers.
-        """
-        if isinstance(driver, str):
-            assert self._tick_model.policy is not None  # a world model has one
-            driver = _ToPrior(self._tick_model.policy)
-        recording, latents = _Recording(driver, self._window), list[np.ndarray]()
+        """The ticks of an episode."""
+        assert self._tick_model.policy is not None  # a world model has one
+        recording = _Recording(trial.driver, self._tick_model.policy, self._window)
+        seed, latents = trial.seed, list[np.ndarray]()
 
         def encode(obs: np.ndarray) -> np.ndarray:
             latents.append(self._tick_model.encode(obs))
@@ -168,7 +173,7 @@ class Gathering:
         length = self._controller.planner.queue_length
         is_executed = torch.arange(len(observed)) % length != 0  # a plan's own first row needs no correction
         executed = CorrectionData(_windows(recording.windows), teacher[is_executed])
-        if not with_other_phases:
+        if not trial.with_other_phases:
             return executed
         plans = self._plans_of_every_tick(observed, epoch=seed + 1)
         phases = (_phase(observed, teacher, plans, phase, self._window) for phase in range(1, length))

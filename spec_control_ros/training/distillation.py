@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.settings import setting
@@ -101,17 +100,14 @@ def fit(corrector: LearnedCorrector, data: CorrectionData, settings: DistillSett
     corrector.train().requires_grad_(True)
     for _ in range(settings.updates):
         part = data.rows(torch.randint(len(data), (min(settings.batch, len(data)),), generator=generator))
-        loss = _squared_error(corrector, part).mean()
+        # What is executed is not clipped, to keep its gradient
+        executed = part.window.action[:, -1] + corrector(part.window)
+        loss = (executed - part.teacher).pow(2).sum(-1).mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         schedule.step()
     corrector.eval().requires_grad_(False)
-
-
-def _squared_error(corrector: LearnedCorrector, data: CorrectionData) -> Tensor:
-    """(tick,) squared distance of the corrected action to the teacher's; not clipped, to keep its gradient."""
-    return (data.window.action[:, -1] + corrector(data.window) - data.teacher).pow(2).sum(-1)
 
 
 @torch.inference_mode()

@@ -89,7 +89,7 @@ class Episodes:
     """Episodes of one task."""
 
     def __init__(self, spec: TaskSpec, arrays: EpisodeArrays):
-        self.spec, self._arrays = spec, arrays
+        self.spec, self.arrays = spec, arrays
 
     @classmethod
     def open(cls, folder: Path) -> "Episodes":
@@ -125,14 +125,9 @@ class Episodes:
         return cls(spec, EpisodeArrays(obs, action, reward, length, ended))
 
     @property
-    def arrays(self) -> EpisodeArrays:
-        """The arrays themselves."""
-        return self._arrays
-
-    @property
     def ticks(self) -> int:
         """Ticks that are stored."""
-        return int(self._arrays.length.sum())
+        return int(self.arrays.length.sum())
 
     def check_fits(self, spec: TaskSpec) -> None:
         """Hold the episodes against the task that they are to be used for.
@@ -152,7 +147,7 @@ class Episodes:
         Raises:
             SettingsError: no episode is as long as `horizon` yet.
         """
-        arrays = self._arrays
+        arrays = self.arrays
         begun = np.where(
             arrays.length > 0, arrays.length + 1, 0
         )  # the last one begins where the task has ended

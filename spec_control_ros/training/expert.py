@@ -32,6 +32,7 @@ class ExpertActor(nn.Module):
 
     def __init__(self, obs_dim: int, action_dim: int):
         super().__init__()
+        self.obs_dim, self.action_dim = obs_dim, action_dim
         widths = (obs_dim, HIDDEN, HIDDEN)
         self.hidden = nn.ModuleList(nn.Linear(widths[i], widths[i + 1]) for i in range(HIDDEN_LAYERS))
         self.norm = nn.ModuleList(nn.LayerNorm(HIDDEN, eps=LAYER_NORM_EPS) for _ in range(HIDDEN_LAYERS))
@@ -40,16 +41,6 @@ class ExpertActor(nn.Module):
         self.obs_mean = nn.Buffer(torch.zeros(obs_dim))
         self.obs_var = nn.Buffer(torch.ones(obs_dim))
         self.obs_count = nn.Buffer(torch.zeros(()))
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-        return len(self.obs_mean)
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return self.mean.out_features
 
     @classmethod
     def load(cls, path: Path) -> "ExpertActor":
@@ -170,17 +161,11 @@ def demonstrations(
         SpecControlError: what lies there is damaged.
     """
     if not folder.exists():
-        _record(folder, expert, spec, pool, settings)
+        rng = np.random.default_rng(settings.seed)
+        policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
+        total, plants = settings.expert_episodes, settings.collection.plants
+        first = FIRST_SEED + settings.seed * total
+        with recorded_folder(folder, spec, total, plants) as buffer:
+            for group in groups_of(["expert"], total, plants, first, settings.seed):
+                episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)
     return Episodes.open(folder)
-
-
-def _record(
-    folder: Path, expert: ExpertActor, spec: TaskSpec, pool: PlantPool, settings: TrainerSettings
-) -> None:
-    rng = np.random.default_rng(settings.seed)
-    policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
-    total, plants = settings.expert_episodes, settings.collection.plants
-    first = FIRST_SEED + settings.seed * total
-    with recorded_folder(folder, spec, total, plants) as buffer:
-        for group in groups_of(["expert"], total, plants, first, settings.seed):
-            episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)

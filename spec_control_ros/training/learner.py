@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
-from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.training.trainer_settings import LearnerSettings
 from spec_control_ros.world_model.layers import MLP
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
 from spec_control_ros.world_model.planner_settings import Precision

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.summary import interval
@@ -69,7 +68,8 @@ def make_policy(
         generator = torch.Generator().manual_seed(seed)
         return PlannerPolicy(model, mppi, generator, is_exploring=False)
     if name == "noisy":
-        return NoisyPolicy(_prior_of(model), NOISE, rng)
+        act = torch.inference_mode()(lambda obs: model.prior(model.encode(obs)).mean)
+        return NoisyPolicy(act, NOISE, rng)
     if name == "random":
         return RandomPolicy(model.dims.action, rng)
     return PriorPolicy(model) if name == "prior" else load(name.removeprefix(CHECKPOINT))
@@ -135,11 +135,3 @@ def quality(name: str, returns: NDArray[np.float64], first_seed: int) -> dict[st
         "return_mean": round(float(returns.mean()), 2),
         "return_ci95": None if len(returns) < 2 else round(interval(returns.tolist()) or 0.0, 2),
     }
-
-
-def _prior_of(model: WorldModel) -> Callable[[Tensor], Tensor]:
-    @torch.inference_mode()
-    def act(obs: Tensor) -> Tensor:
-        return model.prior(model.encode(obs)).mean
-
-    return act

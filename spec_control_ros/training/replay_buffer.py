@@ -64,6 +64,7 @@ class ReplayBuffer(Episodes):
 
     def __init__(self, spec: TaskSpec, episodes: int, folder: Path | None = None, *, spare: int = 1):
         self._folder, self._spare = folder, spare
+        self.capacity = episodes  # that there is room for
         shapes = {name: (episodes, *shape) for name, shape in array_shapes(spec).items()}
         length, ended = np.zeros(episodes, np.int64), np.zeros(episodes, np.bool_)
         if folder is None:
@@ -75,11 +76,6 @@ class ReplayBuffer(Episodes):
             write_spec(folder, spec)
         super().__init__(spec, EpisodeArrays(**made, length=length, ended=ended))
         self._begun = self._flushed = 0  # episodes so far, and those before the last flush
-
-    @property
-    def capacity(self) -> int:
-        """Episodes that there is room for."""
-        return len(self._arrays.length)
 
     @property
     def is_full(self) -> bool:
@@ -107,9 +103,9 @@ class ReplayBuffer(Episodes):
             )
         slots = (self._begun + np.arange(count)) % self.capacity
         forgotten = (self._begun + np.arange(count + self._spare)) % self.capacity
-        self._arrays.length[forgotten], self._arrays.ended[forgotten] = 0, False
+        self.arrays.length[forgotten], self.arrays.ended[forgotten] = 0, False
         self._begun += count
-        self._arrays.obs[slots, 0] = first_obs
+        self.arrays.obs[slots, 0] = first_obs
         return slots
 
     def append(
@@ -129,38 +125,24 @@ class ReplayBuffer(Episodes):
             next_obs: (plant, obs).
             is_terminated: (plant,), whether the task ended the episode with this tick.
         """
-        t = self._arrays.length[slots]
-        self._arrays.action[slots, t] = action
-        self._arrays.reward[slots, t] = reward
-        self._arrays.obs[slots, t + 1] = next_obs
-        self._arrays.length[slots] = t + 1
-        self._arrays.ended[slots] = is_terminated
-
-    @property
-    def arrays(self) -> EpisodeArrays:
-        """All that it holds, by slots."""
-        return self._arrays
+        t = self.arrays.length[slots]
+        self.arrays.action[slots, t] = action
+        self.arrays.reward[slots, t] = reward
+        self.arrays.obs[slots, t + 1] = next_obs
+        self.arrays.length[slots] = t + 1
+        self.arrays.ended[slots] = is_terminated
 
     def extend(self, episodes: EpisodeArrays) -> None:
         """Add whole episodes, which lie in the arrays one after the other."""
-        slots, own = self.begin(episodes.obs[:, 0]), self._arrays
+        slots = self.begin(episodes.obs[:, 0])
         for name in ("obs", "action", "reward", "length", "ended"):
-            getattr(own, name)[slots] = getattr(episodes, name)
-
-    def lengths(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ticks (plant,) of some episodes."""
-        return self._arrays.length[slots].copy()
-
-    def recorded(self, slots: NDArray[np.int64], tick: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """A tick of some episodes: action (plant, action), reward (plant,), and the next obs (plant, obs)."""
-        arrays = self._arrays
-        return arrays.action[slots, tick], arrays.reward[slots, tick], arrays.obs[slots, tick + 1]
+            getattr(self.arrays, name)[slots] = getattr(episodes, name)
 
     def flush(self) -> None:
         """Bring everything to disk, if that is where it is."""
         if self._folder is None:
             return
-        arrays = self._arrays
+        arrays = self.arrays
         for array in (arrays.obs, arrays.action, arrays.reward):
             assert isinstance(array, np.memmap)
             array.flush()
@@ -173,7 +155,7 @@ class ReplayBuffer(Episodes):
         """What goes with the arrays on disk; tells nothing of arrays in memory."""
         if self._folder is None:
             return {}
-        arrays = self._arrays
+        arrays = self.arrays
         return {"length": arrays.length.tolist(), "ended": arrays.ended.tolist(), "begun": self._begun}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -189,5 +171,5 @@ class ReplayBuffer(Episodes):
                 f"{self._folder}: the {sum(state['length'])} ticks of this run are gone; put them back, or begin in "
                 "another folder from the best weights of this one"
             )
-        self._arrays.length[:], self._arrays.ended[:] = state["length"], state["ended"]
+        self.arrays.length[:], self.arrays.ended[:] = state["length"], state["ended"]
         self._begun = self._flushed = state["begun"]

@@ -49,12 +49,8 @@ class ReturnWindows:
             )
         self._latents, self._actions = np.concatenate(latents), np.concatenate(actions)
         self._to_go = np.concatenate(to_go).astype(np.float32)
+        self.ticks = len(self._to_go)  # of all episodes
         self.returns: NDArray[np.float64] = np.array(returns)
-
-    @property
-    def ticks(self) -> int:
-        """Ticks of all episodes."""
-        return len(self._to_go)
 
     @property
     def best_tenth(self) -> float:

@@ -17,15 +17,16 @@ from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
+from spec_control_ros.training.collection_policies import CollectionPolicy, PlannerPolicy, PriorPolicy
+from spec_control_ros.training.collector import EVALUATION_SEED, episode_returns
 from spec_control_ros.training.data_sources import Collection, DataSet, drivers, task_spec
 from spec_control_ros.training.episodes import Episodes
-from spec_control_ros.training.evaluator import evaluated_returns
 from spec_control_ros.training.expert import demonstrations, find_expert
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
 from spec_control_ros.training.train_state import State, load_state, save_state
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
-from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
+from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.device import find_device
 from spec_control_ros.world_model.dimensions import official_dimensions
 from spec_control_ros.world_model.model import WorldModel
@@ -57,13 +58,12 @@ class Trainer:
         self,
         settings: TrainerSettings,
         folder: Path,
-        resources: TrainingResources | None = None,
+        resources: TrainingResources,
         *,
         models: Path = Path("models"),
         make_plant: Callable[[str], Plant] | None = None,
         origin: Mapping[str, Any] | None = None,
     ):
-        resources = resources or TrainingResources()
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
         state = load_state(folder / "state.pt", settings, FREE)
 
@@ -107,6 +107,9 @@ class Trainer:
             self._source = Collection(settings, self._spec, self._pool, buffer, recorded, drive, self._rng)
         self._losses: Mapping[str, float] = {}  # of the last update
         self.best = -math.inf
+        self.best_folder = (
+            folder / "best"
+        )  # model folder of the weights that evaluated best, once there was one
         if state is not None:
             self._resume(state)
 
@@ -114,16 +117,6 @@ class Trainer:
     def updates(self) -> int:
         """Gradient steps so far."""
         return self._learner.updates
-
-    @property
-    def best_folder(self) -> Path:
-        """Model folder of the weights that evaluated best; there from the first evaluation on."""
-        return self._folder / "best"
-
-    def best_model(self) -> WorldModel:
-        """The model with the weights that evaluated best; the live one before the first evaluation."""
-        weights = self.best_folder / WEIGHTS
-        return load_world_model(weights)[0] if weights.exists() else self.model
 
     def _start_from(self, start: ModelFolder) -> None:
         model, card = start.world_model()
@@ -151,7 +144,9 @@ class Trainer:
             if returns or is_evaluated or self._source.is_save_due:
                 self.save()  # before the next episodes overwrite what an older state tells of
             if returns or is_evaluated:
-                yield self._report(returns, evaluation)
+                progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)
+                self._log.add(progress)
+                yield progress
         self.save()
 
     def save(self) -> None:
@@ -199,10 +194,16 @@ class Trainer:
             batch = self._source.draw()
             shown = None if self._expert is None else self._expert.act(batch.obs).to(device)
             losses |= self._learner.update(batch.to(device), shown)
-        self._losses = {**self._losses, **self._finite(losses)}
+        values = {name: float(value) for name, value in losses.items()}
+        if broken := [name for name, value in values.items() if not math.isfinite(value)]:
+            raise SpecControlError(
+                f"update {self.updates}: {broken[0]} is {values[broken[0]]}; {self._folder / 'state.pt'} is from "
+                "before that. Begin in another folder from the best weights, with a smaller learning rate"
+            )
+        self._losses = {**self._losses, **values}
 
     def _evaluate(self) -> dict[str, float]:
-        means = evaluated_returns(self._settings, self._pool, self.model)
+        means = self._evaluated_returns()
         value = [*means.values()][-1] if means else math.inf  # where nothing tells, the newest are the best
         if value >= self.best:
             self.best = value
@@ -222,17 +223,21 @@ class Trainer:
             save_world_model(self.best_folder / WEIGHTS, self.model, card)
         return means
 
-    def _report(self, returns: Mapping[str, float], evaluation: Mapping[str, float]) -> Progress:
-        progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)
-        self._log.add(progress)
-        return progress
+    def _evaluated_returns(self) -> dict[str, float]:
+        """Mean returns by who drove: the prior, and the planner if it is wanted; the last one tells what is best.
 
-    def _finite(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        values = {name: float(value) for name, value in losses.items()}
-        broken = [name for name, value in values.items() if not math.isfinite(value)]
-        if broken:
-            raise SpecControlError(
-                f"update {self.updates}: {broken[0]} is {values[broken[0]]}; {self._folder / 'state.pt'} is from "
-                "before that. Begin in another folder from the best weights, with a smaller learning rate"
-            )
-        return values
+        Episodes run in the pool's last plants, the same ones every time; without a pool there are none.
+        """
+        s, pool = self._settings, self._pool
+        if pool is None or not s.evaluation_episodes:
+            return {}
+        drivers: dict[str, CollectionPolicy] = {"prior": PriorPolicy(self.model)}
+        if s.evaluate_planner:
+            noise = torch.Generator(self._generator.device).manual_seed(s.seed)
+            drivers["planner"] = PlannerPolicy(self.model, s.planner, noise, is_exploring=False)
+        plants = range(pool.count - s.evaluation_episodes, pool.count)
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + s.evaluation_episodes)
+        return {
+            name: float(episode_returns(pool, plants, seeds, driver).mean())
+            for name, driver in drivers.items()
+        }

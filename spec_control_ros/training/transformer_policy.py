@@ -7,28 +7,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spec_control_ros.training.collection_policies import BoolArray, FloatArray, StatelessPolicy
+from spec_control_ros.training.collection_policies import BoolArray, CollectionPolicy, FloatArray
 from spec_control_ros.transformer.format import load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer
 from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.model import WorldModel
 
 
-class TransformerPolicy(StatelessPolicy):
+class TransformerPolicy(CollectionPolicy):
     """Takes the mean action; the episodes of all plants begin together.
 
     Args:
         network: The Transformer.
         model: World model whose encoder makes the latents.
         asked: Return (plant,) that is asked for, or (1,) of all of them.
-        context: Ticks before the newest one that it looks at, as far as there is room.
     """
 
-    def __init__(
-        self, network: DecisionTransformer, model: WorldModel, asked: NDArray[np.float64], context: int
-    ):
+    def __init__(self, network: DecisionTransformer, model: WorldModel, asked: NDArray[np.float64]):
         self._network, self._model = network, model
-        self._ticks = min(context + 1, network.dims.context)
+        # Ticks that it looks at, the newest one included: as many as a planner, as far as there is room
+        self._ticks = min(TransformerSettings().context_ticks + 1, network.dims.context)
         self._asked = torch.from_numpy(asked.astype(np.float32))[:, None]
         self._latents: list[Tensor] = []  # of the newest ticks, each (plant, latent)
         self._actions: list[Tensor] = []
@@ -42,7 +40,7 @@ class TransformerPolicy(StatelessPolicy):
         """
         network, card = load_transformer(folder)
         asked = np.array([float(card.get("asked_return", 0.0))])
-        return cls(network, model, asked, TransformerSettings().context_ticks)
+        return cls(network, model, asked)
 
     @torch.inference_mode()
     def act(self, obs: FloatArray, *, is_first: BoolArray) -> FloatArray:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
-from spec_control_ros.training.collector import episode_returns
+from spec_control_ros.training.collector import EVALUATION_SEED, episode_returns
 from spec_control_ros.training.episodes import Episodes, TaskSpec
-from spec_control_ros.training.evaluator import FIRST_SEED
 from spec_control_ros.training.recording import listed
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.train_log import Progress, TrainLog
@@ -30,7 +29,6 @@ from spec_control_ros.training.train_state import load_state, save_state
 from spec_control_ros.training.transformer_policy import TransformerPolicy
 from spec_control_ros.transformer.format import DRAFT_WEIGHTS, FORMAT, WEIGHTS, load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
-from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.checkpoint import save_weights
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.planner_settings import Precision
@@ -109,9 +107,11 @@ class TransformerTrainer:
         self._spec = TaskSpec.of(settings.task, self._pool.plant)
         self._data = self._windows()
         self._target, self._asked = self._large_network()
+        self._weights = WEIGHTS if self._target is None else DRAFT_WEIGHTS  # their file in a model's folder
+        dims = replace(settings.network, latent=self._model.dims.latent, action=self._model.dims.action)
         torch.manual_seed(settings.seed)
         scale = max(float(np.abs(self._data.returns).max()), 1e-6)
-        self.network = DecisionTransformer(self._dims(), scale)
+        self.network = DecisionTransformer(dims, scale)
         if settings.start and state is None:
             self._begin_with(Path(settings.start))
         self._optimiser = torch.optim.AdamW(
@@ -206,11 +206,6 @@ class TransformerTrainer:
             "data_highest": round(float(returns.max()), 1),
         }
 
-    @property
-    def _weights(self) -> str:
-        """File of the weights in a model's folder."""
-        return WEIGHTS if self._target is None else DRAFT_WEIGHTS
-
     def close(self) -> None:
         """End the environments and the log."""
         self._log.close()
@@ -245,12 +240,6 @@ class TransformerTrainer:
         scale = self.network.return_scale.clone()
         self.network.load_state_dict(
             {k: v.float() for k, v in network.state_dict().items()} | {"return_scale": scale}
-        )
-
-    def _dims(self) -> TransformerDimensions:
-        own = asdict(self._settings.network)
-        return TransformerDimensions(
-            **{**own, "latent": self._model.dims.latent, "action": self._model.dims.action}
         )
 
     def _update(self) -> None:
@@ -311,13 +300,10 @@ class TransformerTrainer:
         return planned, actions
 
     def _returns(self, asked: np.ndarray) -> np.ndarray:
-        policy = TransformerPolicy(
-            self.network.eval(), self._model, asked, TransformerSettings().context_ticks
-        )
-        plants, seeds = range(len(asked)), range(len(asked))
-        episodes = self._settings.evaluation_episodes
-        numbers = [FIRST_SEED + seed % episodes for seed in seeds]  # the same starts for every return
-        total = episode_returns(self._pool, plants, numbers, policy)
+        policy = TransformerPolicy(self.network.eval(), self._model, asked)
+        plants, episodes = range(len(asked)), self._settings.evaluation_episodes
+        seeds = [EVALUATION_SEED + plant % episodes for plant in plants]  # the same starts for every return
+        total = episode_returns(self._pool, plants, seeds, policy)
         self.network.train()
         return total
 

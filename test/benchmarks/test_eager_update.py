@@ -8,7 +8,7 @@ from benchmarks.learner.update_benchmark import UpdateBenchmark, spreads
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner
-from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.training.trainer_settings import LearnerSettings
 from spec_control_ros.world_model.layers import Layer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planner_settings import Precision

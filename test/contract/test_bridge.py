@@ -12,10 +12,9 @@ from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
 from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
-from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.schedule import CommandLoss, FaultSchedule, Loss, Reordering
 from spec_control_ros.sim.faults.sensor import Noise
 from spec_control_ros.sim.faults.traffic import Traffic
-from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Loss, Reordering
 
 ZERO = np.zeros(2, np.float32)
 

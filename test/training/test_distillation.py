@@ -11,9 +11,14 @@ from spec_control_ros.correctors.student import Student
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant, make_env
-from spec_control_ros.training.correction_data import CorrectionData, GatheredEpisode, Gathering, concatenate
+from spec_control_ros.training.correction_data import (
+    CorrectionData,
+    GatheredEpisode,
+    Gathering,
+    Teacher,
+    concatenate,
+)
 from spec_control_ros.training.distillation import DistillSettings, Round, distill, fit, new_corrector, score
-from spec_control_ros.training.teacher import Teacher
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
 
@@ -44,7 +49,7 @@ def gathering(model: WorldModel, plant: ControlPlant) -> Gathering:
 
 @pytest.fixture(scope="module")
 def data(gathering: Gathering) -> CorrectionData:
-    return concatenate([gathering.episode(None, seed) for seed in range(2)])
+    return concatenate([gathering.run(GatheredEpisode(None, seed)) for seed in range(2)])
 
 
 def test_data_holds_every_tick_that_a_queued_row_was_executed_at(data: CorrectionData) -> None:
@@ -56,7 +61,7 @@ def test_data_holds_every_tick_that_a_queued_row_was_executed_at(data: Correctio
 
 
 def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: CorrectionData) -> None:
-    again = concatenate([gathering.episode(None, seed) for seed in range(2)])
+    again = concatenate([gathering.run(GatheredEpisode(None, seed)) for seed in range(2)])
     assert torch.equal(again.teacher, data.teacher)
     assert torch.equal(again.window.observed, data.window.observed)
 
@@ -70,8 +75,10 @@ def test_an_untrained_corrector_corrects_nothing(model: WorldModel, data: Correc
 def test_what_is_distilled_is_nearer_to_the_teacher_than_the_queue(
     model: WorldModel, gathering: Gathering, kind: str
 ) -> None:
-    corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.episode(None, 100)
-    data = concatenate([gathering.episode(None, seed, with_other_phases=True) for seed in range(8)])
+    corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.run(GatheredEpisode(None, 100))
+    data = concatenate(
+        [gathering.run(GatheredEpisode(None, seed, with_other_phases=True)) for seed in range(8)]
+    )
     fit(corrector, data, SETTINGS)
     for s in score(corrector, held_out):
         assert s["after"] < 0.8 * s["before"]
@@ -83,7 +90,7 @@ def test_episodes_that_end_early_are_learnt_from(small_model: Callable[..., Worl
     model = small_model(obs=plant.obs_dim, action=plant.action_dim)
     controller = replace(CONTROLLER, action_repeat=0)
     gathering = Gathering(model, plant, controller, Teacher(model, SEARCH, draws=1), SETTINGS.window)
-    parts = [gathering.episode(None, seed, with_other_phases=True) for seed in range(12)]
+    parts = [gathering.run(GatheredEpisode(None, seed, with_other_phases=True)) for seed in range(12)]
     assert len({len(part) for part in parts}) > 1
     everything = concatenate(parts)
     assert len(everything) == len(everything.window.observed) == sum(len(part) for part in parts)
@@ -92,7 +99,7 @@ def test_episodes_that_end_early_are_learnt_from(small_model: Callable[..., Worl
 
 
 def test_other_phases_are_what_the_ticks_would_have_been(gathering: Gathering, data: CorrectionData) -> None:
-    everything = gathering.episode(None, 0, with_other_phases=True)
+    everything = gathering.run(GatheredEpisode(None, 0, with_other_phases=True))
     first = TICKS - -(-TICKS // 4)
     assert torch.equal(everything.window.predicted[:first], data.window.predicted[:first])
     assert len(everything) == 4 * TICKS - sum(-(-(TICKS - phase) // 4) + bool(phase) for phase in range(4))
@@ -111,7 +118,7 @@ def test_a_corrector_changes_the_data_that_it_drives(
 ) -> None:
     corrector = new_corrector("two_tower", model.dims, SETTINGS)
     fit(corrector, data, SETTINGS)
-    further = gathering.episode(corrector, 0)
+    further = gathering.run(GatheredEpisode(corrector, 0))
     first = len(further)
     assert not torch.equal(further.window.observed, data.window.observed[:first])
 

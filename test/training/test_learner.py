@@ -9,7 +9,7 @@ from torch.distributions.transforms import TanhTransform
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.training.episodes import Batch
 from spec_control_ros.training.learner import Learner, log_probability
-from spec_control_ros.training.learner_settings import LearnerSettings
+from spec_control_ros.training.trainer_settings import LearnerSettings
 from spec_control_ros.world_model.model import PolicyPrior, WorldModel
 
 HORIZON, BATCH = 3, 32

@@ -94,10 +94,9 @@ def test_several_episodes_grow_together(buffer: ReplayBuffer) -> None:
     assert buffer.ticks == 6
     assert episodes_of(buffer) == {7.0, 8.0}
     for t in range(3):
-        action, reward, next_obs = buffer.recorded(slots, t)
-        assert action.tolist() == [[t], [t]]
-        assert reward.tolist() == [0.0, 0.0]
-        assert next_obs.tolist() == [[7.0, t + 1], [8.0, t + 1]]
+        assert buffer.arrays.action[slots, t].tolist() == [[t], [t]]
+        assert buffer.arrays.reward[slots, t].tolist() == [0.0, 0.0]
+        assert buffer.arrays.obs[slots, t + 1].tolist() == [[7.0, t + 1], [8.0, t + 1]]
 
 
 def test_more_plants_than_there_is_room_for_are_refused(buffer: ReplayBuffer) -> None:

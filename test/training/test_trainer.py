@@ -22,7 +22,7 @@ from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_log import Progress
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import CollectionSettings, TrainerSettings, TrainingResources
-from spec_control_ros.world_model.checkpoint import load_card
+from spec_control_ros.world_model.checkpoint import load_card, load_world_model
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model_folder import WEIGHTS
 from spec_control_ros.world_model.planner_settings import MPPISettings
@@ -132,7 +132,7 @@ def test_episodes_that_are_cut_are_recorded_as_far_as_they_went(
     told = list(train(CUT).run())
     assert (told[0].updates, told[0].ticks) == (2, 20)  # four first episodes of five ticks
     recorded = Episodes.open(tmp_path / "run" / "buffer")
-    assert recorded._arrays.length.max() == 5
+    assert recorded.arrays.length.max() == 5
     assert told[-1].evaluation.keys() == {"prior"}  # over whole episodes
 
 
@@ -147,7 +147,7 @@ def test_episodes_that_the_task_ends_make_room_for_the_next_ones(
     train: Callable[..., Trainer], tmp_path: Path
 ) -> None:
     told = list(train(plant=FallingPlant).run())
-    recorded = Episodes.open(tmp_path / "run" / "buffer")._arrays
+    recorded = Episodes.open(tmp_path / "run" / "buffer").arrays
     assert recorded.ended.any()
     assert (recorded.length[recorded.ended] <= 7).all()
     assert recorded.length[~recorded.ended].max() == 7
@@ -270,7 +270,7 @@ def test_best_weights_are_a_model_folder_and_leave_the_live_ones_alone(train: Ca
     with torch.no_grad():
         for weight in trainer.model.parameters():
             weight.add_(1.0)
-    best = trainer.best_model()
+    best = load_world_model(trainer.best_folder / WEIGHTS)[0]
     assert best is not trainer.model
     for name, weight in trainer.model.state_dict().items():
         assert torch.equal(weight, live[name] + 1.0), name
@@ -465,7 +465,7 @@ def test_start_from_a_smaller_model_widens_it(train: Callable[..., Trainer]) -> 
 
 def first_actions(trainer: Trainer, obs: torch.Tensor) -> torch.Tensor:
     """Actions of the prior that evaluated best."""
-    model = trainer.best_model()
+    model = load_world_model(trainer.best_folder / WEIGHTS)[0]
     return model.prior(model.encode(obs)).mean
 
 
@@ -483,6 +483,6 @@ def test_start_from_a_model(train: Callable[..., Trainer]) -> None:
     first = train()
     list(first.run())
     begun = train(replace(SETTINGS, start=str(first.best_folder)), "second")
-    for name, weight in first.best_model().state_dict().items():
+    for name, weight in load_world_model(first.best_folder / WEIGHTS)[0].state_dict().items():
         assert torch.equal(begun.model.state_dict()[name], weight), name
     assert set(next(begun.run()).returns) == {"planner", "prior"}

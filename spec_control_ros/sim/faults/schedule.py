@@ -14,7 +14,27 @@ from spec_control_ros.core.settings import settings_from
 from spec_control_ros.core.window import Window
 from spec_control_ros.sim.faults.body import Dropout, Friction, Payload, Push, Saturation
 from spec_control_ros.sim.faults.sensor import Bias, Corruption, Freeze, Jitter, Latency, Noise
-from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Duplication, Loss, Reordering
+
+
+@dataclass(frozen=True, slots=True)
+class Loss(Fault):
+    """Observations do not arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplication(Fault):
+    """Observations arrive twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reordering(Fault):
+    """Observations arrive after the ones that follow them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLoss(Fault):
+    """Commands do not arrive."""
+
 
 KINDS: dict[str, type[Fault]] = {
     "latency": Latency,

@@ -1,5 +1,6 @@
 """Faults of what the sensors say. The observation of a tick comes, under its own tick, but it is not the truth."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -81,7 +82,7 @@ class Freeze(SensorFault):
 
     def begin(self, rng: np.random.Generator) -> Sense:
         """An episode's falsification."""
-        return _Frozen()
+        return _Late(sys.maxsize, None)  # nothing is news any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +129,6 @@ class _Falsified:
         mixed = obs.copy()
         mixed[list(self.fault.indices)] = false[list(self.fault.indices)]
         return mixed
-
-
-@dataclass(slots=True)
-class _Frozen:
-    last: Obs | None = None
-
-    def __call__(self, obs: Obs, is_on: bool) -> Obs:
-        if self.last is None or not is_on:
-            self.last = obs
-        return self.last
 
 
 @dataclass(slots=True)

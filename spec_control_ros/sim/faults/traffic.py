@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.window import Chance
-from spec_control_ros.sim.faults.schedule import FaultSchedule
-from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Duplication, Loss, Reordering
+from spec_control_ros.sim.faults.schedule import CommandLoss, Duplication, FaultSchedule, Loss, Reordering
 
 
 @dataclass(frozen=True, slots=True)

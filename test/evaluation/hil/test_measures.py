@@ -6,7 +6,7 @@ from hil_fakes import PERIOD_S, Run
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.window import Window
 from spec_control_ros.evaluation.hil.measures import EpisodeMeasures, measure_episode, summarise
-from spec_control_ros.sim.faults.traffic_faults import Loss
+from spec_control_ros.sim.faults.schedule import Loss
 
 FAULT = Loss(Window(start_tick=20, duration_ticks=5))
 

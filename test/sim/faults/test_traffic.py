@@ -6,9 +6,8 @@ import pytest
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.window import Window
-from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.schedule import CommandLoss, Duplication, FaultSchedule, Loss, Reordering
 from spec_control_ros.sim.faults.traffic import Delivery, Traffic
-from spec_control_ros.sim.faults.traffic_faults import CommandLoss, Duplication, Loss, Reordering
 
 OBSERVATIONS = [Observation(1, tick, np.zeros(1, np.float32)) for tick in range(6)]
 LATER = Window(start_tick=2, duration_ticks=2)
