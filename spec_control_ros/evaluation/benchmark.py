@@ -128,8 +128,36 @@ def benchmark_runs(
         SettingsError: a parameter is unknown or not allowed.
         BenchmarkError: a file is damaged, or was measured with something else.
     """
-    given = subject, seeds, config, folder, backend, disturbance, faults
-    return [_benchmark_run(mode, *given) for mode in modes]
+    card = folder_card(subject.model)
+    kind = find_format(str(card.get("format"))).settings
+    runs = []
+    for mode in modes:
+        own = config.parameters(subject.task, mode, backend)
+        settings = ControllerSettings.of(own, kind)
+        settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
+        settings = settings.for_delay(mode.delay_ticks)
+        name = _name(mode, disturbance)
+        trials = tuple(
+            Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
+            for epoch, seed in enumerate(seeds, start=1)
+        )
+        configuration = {
+            "task": subject.task,
+            "through": backend.value,
+            "device": subject.device,
+            "weights": digests(subject.model, settings),
+            "gate": card.get(CARD_KEY),
+            "delay_ticks": mode.delay_ticks,
+            "settings": plain(asdict(settings)),
+        }
+        if faults.faults:
+            told = list(map(as_row, faults.faults))
+            configuration["faults"] = {"sizes": list(faults.sizes), "faults": told}
+        path = folder / backend.value / f"{file_name(name)}.jsonl"
+        file = MeasurementFile(path, configuration, Measurement.from_json)
+        robot = config.robot(subject.task)
+        runs.append(BenchmarkRun(mode, backend, robot, own, trials, file, disturbance))
+    return runs
 
 
 def disturbed_rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
@@ -172,42 +200,6 @@ def _name(mode: ControlMode, disturbance: tuple[str, float]) -> str:
 def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
     """The table of what was measured, a row a mode."""
     return summarise({c.mode.name: c.measured for c in measured})
-
-
-def _benchmark_run(
-    mode: ControlMode,
-    subject: Subject,
-    seeds: Sequence[int],
-    config: RobotConfig,
-    folder: Path,
-    backend: Backend,
-    disturbance: tuple[str, float],
-    faults: FaultSchedule,
-) -> BenchmarkRun:
-    own = config.parameters(subject.task, mode, backend)
-    card = folder_card(subject.model)
-    settings = ControllerSettings.of(own, find_format(str(card.get("format"))).settings)
-    settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
-    settings = settings.for_delay(mode.delay_ticks)
-    name = _name(mode, disturbance)
-    trials = tuple(
-        Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
-        for epoch, seed in enumerate(seeds, start=1)
-    )
-    configuration = {
-        "task": subject.task,
-        "through": backend.value,
-        "device": subject.device,
-        "weights": digests(subject.model, settings),
-        "gate": card.get(CARD_KEY),
-        "delay_ticks": mode.delay_ticks,
-        "settings": plain(asdict(settings)),
-    }
-    if faults.faults:
-        configuration["faults"] = {"sizes": list(faults.sizes), "faults": list(map(as_row, faults.faults))}
-    path = folder / backend.value / f"{file_name(name)}.jsonl"
-    file = MeasurementFile(path, configuration, Measurement.from_json)
-    return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file, disturbance)
 
 
 def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
