@@ -1,7 +1,7 @@
 """Forks episodes at ticks that a seed draws."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -209,18 +209,15 @@ def regret_trials(
     if queue_length:
         planner = replace(planner, queue_length=queue_length)
     own = replace(own, planner=planner)
+    episodes = (
+        (seed, name, faults, BEHAVIOURS[index % len(BEHAVIOURS)])
+        for index, seed in enumerate(seeds)
+        for name, faults in disturbances.items()
+    )
     return [
         _RegretTrial(Trial(name or "nominal", own, seed, epoch, faults=faults), name, settings, kind)
-        for epoch, (seed, name, faults, kind) in enumerate(_episodes(seeds, disturbances), start=1)
+        for epoch, (seed, name, faults, kind) in enumerate(episodes, start=1)
     ]
-
-
-def _episodes(
-    seeds: Sequence[int], disturbances: Mapping[str, FaultSchedule]
-) -> Iterator[tuple[int, str, FaultSchedule, DecisionKind]]:
-    for index, seed in enumerate(seeds):
-        for name, faults in disturbances.items():
-            yield seed, name, faults, BEHAVIOURS[index % len(BEHAVIOURS)]
 
 
 def regret_file(
