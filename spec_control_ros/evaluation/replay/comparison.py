@@ -70,11 +70,6 @@ class EpochChange:
         """Whether every bit of every decision, status and command is the same."""
         return self.first_difference is None
 
-    @property
-    def decision_agreement(self) -> float:
-        """Part of the ticks with the recorded decision."""
-        return 1.0 - self.decisions_changed / self.ticks if self.ticks else 1.0
-
 
 def compare(
     recorded: Sequence[ReplayedTick], replayed: Sequence[ReplayedTick], new_plans: int

@@ -12,7 +12,6 @@ import numpy as np
 from spec_control_ros.core.decision import Decision, PlanRequest
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
-from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.comparison import ReplayedTick
@@ -53,7 +52,6 @@ class Replayed:
     answers: dict[int, int] = field(
         default_factory=dict
     )  # by index of the plan's input, that of the request's
-    inputs_without_message: int = 0  # whose observation or plan the bag lacks
     new_plans: Mapping[int, int] = field(default_factory=dict)  # that nobody had made, by epoch
 
     @property
@@ -108,9 +106,8 @@ class Replay:
         """A recorded input with its content; None if this run does not have it."""
         match recorded.kind:
             case InputKind.OBSERVATION:
-                return self._with_content(
-                    recorded, self._recording.observations.get((recorded.epoch, recorded.tick))
-                )
+                content = self._recording.observations.get((recorded.epoch, recorded.tick))
+                return None if content is None else replace(recorded, content=content)
             case InputKind.PLAN:
                 return self._plan(index, recorded)
             case InputKind.PARAMETERS:
@@ -124,23 +121,16 @@ class Replay:
                 return None
         return recorded
 
-    def _with_content(
-        self, recorded: ExecutorInput, content: Observation | Plan | None
-    ) -> ExecutorInput | None:
-        if content is None:
-            self._replayed.inputs_without_message += 1
-            return None
-        return replace(recorded, content=content)
-
     def _plan(self, index: int, recorded: ExecutorInput) -> ExecutorInput | None:
         if self._planner is not None and self._recorded.answers.get(index) not in self._shared:
             return None  # this run has not asked for it
-        plan = self._recording.plan_of(recorded)
-        if plan is not None and self._planner is None:
+        if (plan := self._recording.plan_of(recorded)) is None:
+            return None
+        if self._planner is None:
             self._note_answer(index, recorded.now_s, plan)
-        elif plan is not None and self._planner is not None:
+        else:
             self._planner.follow(plan)
-        return self._with_content(recorded, plan)
+        return replace(recorded, content=plan)
 
     def _act(self, decision: Decision) -> None:
         self._replayed.steps.append(ReplayedTick.of_decision(decision))
