@@ -7,8 +7,6 @@ other goes to a simulated planner. Observations come as they were recorded, what
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from spec_control_ros.core.decision import Decision, PlanRequest
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
@@ -16,7 +14,7 @@ from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.comparison import ReplayedTick
 from spec_control_ros.evaluation.replay.recording import Recording
-from spec_control_ros.evaluation.replay.simulated_planner import SAME_LATENT, Delays, SimulatedPlanner
+from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner, is_same_latent
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ class _Asked:
             return False
         if own.latent is None or other.latent is None:
             return own.latent is other.latent
-        return bool(np.abs(own.latent - other.latent).max(initial=0.0) <= SAME_LATENT)
+        return is_same_latent(own.latent, other.latent)
 
 
 @dataclass(slots=True)
@@ -57,9 +55,8 @@ class Replayed:
     @property
     def delays(self) -> Delays:
         """How long plans took."""
-        return Delays(
-            (a.now_s, a.answered_s - a.now_s) for a in self.asked.values() if a.answered_s is not None
-        )
+        asked = self.asked.values()
+        return sorted((a.now_s, a.answered_s - a.now_s) for a in asked if a.answered_s is not None)
 
 
 class Replay:

@@ -59,7 +59,7 @@ class ReplaySession:
     @cached_property
     def recorded_run(self) -> Replayed:
         """The law with the recorded settings: gives the recorded decisions, and the requests that led to them."""
-        planner = None if self._has_plan_times else self._planner(self.settings, Delays(), uses_recorded=True)
+        planner = None if self._has_plan_times else self._planner(self.settings, (), uses_recorded=True)
         return Replay(self.recording, self._executor(self.settings), planner).run()
 
     def run(
@@ -73,7 +73,7 @@ class ReplaySession:
             fixed: Dotted names of parameters that are as in `settings` to the end, though the run changed them.
         """
         uses_recorded = not plans_again and settings.planner == self.settings.planner
-        delays = Delays() if self.recording.is_lockstep else self.recorded_run.delays
+        delays = () if self.recording.is_lockstep else self.recorded_run.delays
         planner = self._planner(settings, delays, uses_recorded=uses_recorded)
         law = self._executor(settings)
         recorded_run = self.recorded_run if uses_recorded and self._has_plan_times else None
