@@ -17,7 +17,7 @@ from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
 from spec_control_ros.evaluation.replay.recording import Recording
-from spec_control_ros.evaluation.replay.replay import Replay, Replayed
+from spec_control_ros.evaluation.replay.replay import Replay
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, RememberingPlanner, SimulatedPlanner
 from spec_control_ros.world_model.card import folder_card
 
@@ -57,14 +57,14 @@ class ReplaySession:
         return changed(self.settings, given, fixed=NOT_OURS)
 
     @cached_property
-    def recorded_run(self) -> Replayed:
+    def recorded_run(self) -> Replay:
         """The law with the recorded settings: gives the recorded decisions, and the requests that led to them."""
         planner = None if self._has_plan_times else self._planner(self.settings, (), uses_recorded=True)
         return Replay(self.recording, self._executor(self.settings), planner).run()
 
     def run(
         self, settings: ControllerSettings, *, plans_again: bool = False, fixed: Collection[str] = ()
-    ) -> Replayed:
+    ) -> Replay:
         """The law with other settings.
 
         Args:
@@ -79,10 +79,10 @@ class ReplaySession:
         recorded_run = self.recorded_run if uses_recorded and self._has_plan_times else None
         return Replay(self.recording, law, planner, recorded_run, fixed).run()
 
-    def compare(self, replayed: Replayed) -> list[EpochChange]:
+    def compare(self, replayed: Replay) -> list[EpochChange]:
         """What differs from the recorded decisions, epoch by epoch."""
 
-        def of(epoch: int, run: Recording | Replayed) -> list:
+        def of(epoch: int, run: Recording | Replay) -> list:
             return [step for step in run.steps if step.epoch == epoch]
 
         return [
