@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from spec_control_ros.analysis.bag_log import BagLog, EpochLog, RobotLog
 from spec_control_ros.analysis.clock_check import periods, stamp_trouble
-from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.analysis.gap_tracker import counted, ranges
-from spec_control_ros.analysis.run_log import EpisodeRecord
+from spec_control_ros.analysis.run_log import EpisodeRecord, distribution
 from spec_control_ros.core.decision import DecisionKind, Reason
 
 Summary = dict[str, Any]

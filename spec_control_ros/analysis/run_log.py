@@ -1,12 +1,12 @@
 """What a run was like: ticks gathered by epoch, and their summary."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.analysis.tick_table import TickRecord, TickTable
 from spec_control_ros.core.decision import DecisionKind, Reason
 
@@ -135,6 +135,17 @@ class RunLog:
             "losses": self.losses,
             "episodes": [e.summary() for e in self.episodes],
         }
+
+
+def distribution(values: Sequence[float] | NDArray[np.floating]) -> dict[str, float | None]:
+    """Mean, p50, p95 and p99 of those values that are finite; None where there is none."""
+    finite = np.asarray(values, np.float64)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        return {"mean": None, "p50": None, "p95": None, "p99": None}
+    with np.errstate(over="ignore"):  # of a damaged bag
+        p50, p95, p99 = (float(p) for p in np.percentile(finite, (50, 95, 99)))
+        return {"mean": float(finite.mean()), "p50": p50, "p95": p95, "p99": p99}
 
 
 def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -> dict[str, Any]:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from spec_control_ros.analysis.distribution import distribution
-from spec_control_ros.analysis.run_log import steps_of_comparison
+from spec_control_ros.analysis.run_log import distribution, steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
