@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -26,6 +26,7 @@ KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {".mcap": McapFile, ".db3"
 PACKED = ".zstd"
 MAX_RATIO = 1000  # of a file that was compressed as a whole
 MAX_MESSAGE = 2**28  # bytes, once decompressed
+Robot = TypeVar("Robot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,3 +205,29 @@ def _unpacked(file: Path, contents: Contents) -> Iterator[Path]:
         except Damage as error:
             contents.lose(f"{file.name}: what follows {whole.stat().st_size} unpacked bytes: {error}")
         yield whole
+
+
+def namespace_of(topic: str) -> str:
+    """The namespace of one of our topics; empty for the root."""
+    return topic.rpartition("/")[0]
+
+
+def chosen(path: Path, robots: Mapping[str, Robot], namespace: str | None) -> Robot | None:
+    """The robot of a namespace, or the only one; None where there is none.
+
+    Args:
+        path: Path of the bag.
+        robots: Robots in the bag, by namespace.
+        namespace: Namespace, with or without slashes; None if there should be only one robot.
+
+    Raises:
+        SpecControlError: there are several to choose from.
+    """
+    if namespace is not None:
+        robots = {name: robot for name, robot in robots.items() if name.strip("/") == namespace.strip("/")}
+    if len(robots) > 1:
+        raise SpecControlError(
+            f"{path}: got {len(robots)} robots, expected one; choose with --namespace among "
+            f"{', '.join(name or '/' for name in sorted(robots))}"
+        )
+    return next(iter(robots.values()), None)
