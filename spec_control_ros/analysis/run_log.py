@@ -41,30 +41,11 @@ class EpisodeRecord:
         counts = np.bincount(self.ticks.columns["decision"], minlength=len(DecisionKind))
         return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
 
-    def hold_reasons(self) -> dict[str, int]:
-        """Why ticks were held, and how many."""
-        columns = self.ticks.columns
-        counts = np.bincount(
-            columns["reason"][columns["decision"] == DecisionKind.HOLD], minlength=len(Reason)
-        )
-        return {reason.name.lower(): int(counts[reason]) for reason in Reason if counts[reason]}
-
-    def mismatch(self) -> dict[str, Any]:
-        """How far reality was from the prediction, over all ticks and by steps ahead."""
-        columns = self.ticks.columns
-        return {
-            **distribution(columns["mismatch"]),
-            "by_steps_ahead": mismatch_by_steps(columns["mismatch"], compared_steps(columns)),
-        }
-
-    def correction_norm(self) -> dict[str, float | None]:
-        """Size of the residuals, of those ticks that had one."""
-        columns = self.ticks.columns
-        return distribution(columns["correction_norm"][columns["decision"] == DecisionKind.CORRECT])
-
     def summary(self) -> dict[str, Any]:
         """The episode as the JSON report has it."""
         columns = self.ticks.columns
+        kinds, mismatch = columns["decision"], columns["mismatch"]
+        held = np.bincount(columns["reason"][kinds == DecisionKind.HOLD], minlength=len(Reason))
         return {
             "epoch": self.epoch,
             "seed": self.seed,
@@ -73,9 +54,12 @@ class EpisodeRecord:
             "planning_inferences": _last_count(columns["planning_inferences"]),
             "waited_inferences": _last_count(columns["waited_inferences"]),
             "decisions": self.decisions(),
-            "hold_reasons": self.hold_reasons(),
-            "mismatch": self.mismatch(),
-            "correction_norm": self.correction_norm(),
+            "hold_reasons": {reason.name.lower(): int(held[reason]) for reason in Reason if held[reason]},
+            "mismatch": {
+                **distribution(mismatch),
+                "by_steps_ahead": mismatch_by_steps(mismatch, compared_steps(columns)),
+            },
+            "correction_norm": distribution(columns["correction_norm"][kinds == DecisionKind.CORRECT]),
             "latency_s": distribution(columns["latency_s"]),
             "plan_age_s": distribution(columns["plan_age_s"]),
             "commanded_ticks": self.commanded_ticks,

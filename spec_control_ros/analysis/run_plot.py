@@ -40,17 +40,13 @@ def plot_run(log: RunLog, title: str, path: Path) -> Path:
 
 
 def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode: EpisodeRecord) -> None:
-    ticks = episode.in_order
-    x = [t.tick for t in ticks]
+    ticks = episode.ticks.columns
+    x = ticks["tick"]
     mismatch, ribbon, depth, latency = axes
 
-    mismatch.plot(x, [t.mismatch for t in ticks], color="#24292f", linewidth=0.8, label="mismatch")
-    mismatch.plot(
-        x, [t.accept_threshold for t in ticks], color=COLOURS[DecisionKind.ACCEPT], label="accept up to"
-    )
-    mismatch.plot(
-        x, [t.replan_threshold for t in ticks], color=COLOURS[DecisionKind.REPLAN], label="replan above"
-    )
+    mismatch.plot(x, ticks["mismatch"], color="#24292f", linewidth=0.8, label="mismatch")
+    for kind, label in ((DecisionKind.ACCEPT, "accept up to"), (DecisionKind.REPLAN, "replan above")):
+        mismatch.plot(x, ticks[f"{kind.name.lower()}_threshold"], color=COLOURS[kind], label=label)
     mismatch.set_ylabel("mismatch")
     mismatch.set_ylim(bottom=0)
     mismatch.legend(loc="upper right", fontsize="small")
@@ -58,27 +54,22 @@ def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode:
 
     _plot_ribbon(ribbon, episode)
 
-    depth.step(x, [t.queue_depth for t in ticks], where="post", color="#57606a", linewidth=0.8)
+    depth.step(x, ticks["queue_depth"], where="post", color="#57606a", linewidth=0.8)
     depth.set_ylabel("queue depth\n(rows left)")
     depth.set_ylim(bottom=0)
 
-    latency.scatter(
-        x,
-        [max(t.latency_s, 1e-6) * 1e3 for t in ticks],
-        s=4,
-        c=[COLOURS[t.decision] for t in ticks],
-        linewidths=0,
-    )
+    latency_ms = np.maximum(ticks["latency_s"], 1e-6) * 1e3
+    latency.scatter(x, latency_ms, s=4, c=[COLOURS[kind] for kind in ticks["decision"]], linewidths=0)
     latency.set_yscale("log")
     latency.set_ylabel("latency (ms)")
     latency.set_xlabel("tick")
 
 
 def _plot_ribbon(axis: Axes, episode: EpisodeRecord) -> None:
-    last = max(episode.ticks, default=0)
+    ticks = episode.ticks.columns
+    last = int(ticks["tick"].max(initial=0))
     cells = np.full(last + 1, len(COLOURS))
-    for tick, record in episode.ticks.items():
-        cells[tick] = record.decision
+    cells[ticks["tick"]] = ticks["decision"]
     axis.imshow(
         cells[None],
         aspect="auto",
