@@ -40,8 +40,7 @@ class ReplaySession:
         card = folder_card(folder)
         self.recording, self._folder, self._format = recording, folder, find_format(str(card.get("format")))
         self.settings = ControllerSettings.of(_of_this_version(recording), self._format.settings)
-        self._task = None if self.settings.task_index < 0 else self.settings.task_index
-        self._parts = self._format.load_parts(folder, self._task)
+        self._parts = self._format.load_parts(folder, self.settings.task)
         _refuse_misfit(recording, folder.name, self._parts.model, float(card.get("control_period_s", 0.0)))
         self._planners: dict[Any, RememberingPlanner] = {}  # by the planner's settings
 
@@ -105,7 +104,7 @@ class ReplaySession:
             settings.planner,
             RememberingPlanner(
                 lambda: self._format.load_planner(
-                    self._folder, settings.planner, PlannerResources(), self._task
+                    self._folder, settings.planner, PlannerResources(), self.settings.task
                 )
             ),
         )
