@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from math import inf
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
@@ -139,9 +140,7 @@ def is_up(report: PlantReport) -> bool:
 
 def _longest(times_s: Sequence[float | None]) -> float | None:
     """The worst; None, which is never, is worse than any."""
-    return (
-        None if any(t is None for t in times_s) else max((t for t in times_s if t is not None), default=None)
-    )
+    return max(times_s, key=lambda time_s: inf if time_s is None else time_s, default=None)
 
 
 def _plant_time_s(plant: Sequence[PlantReport], decision: DecisionReport, period_s: float) -> float:
