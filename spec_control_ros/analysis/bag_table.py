@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_control_ros.analysis.bag_log import RobotLog
+from spec_control_ros.analysis.tick_table import ROW
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.output import written
 
@@ -86,19 +87,15 @@ def write_csv(folder: Path, reports: Sequence[dict[str, Any]], robots: Sequence[
         writer.writerows(rows)
     with written(ticks) as part, part.open("w", newline="", encoding="utf-8") as file:
         tick_writer = csv.writer(file)
-        for number, (report, robot) in enumerate(zip(reports, robots, strict=True)):
-            for row in _tick_rows(report["bag"], robot, with_header=number == 0):
-                tick_writer.writerow(row)
+        tick_writer.writerow([*TICK_HEADER[:2], *(ROW.names or ()), *TICK_HEADER[2:]])
+        for report, robot in zip(reports, robots, strict=True):
+            tick_writer.writerows(_tick_rows(report["bag"], robot))
     return [epochs, ticks]
 
 
-def _tick_rows(bag: str, robot: RobotLog, with_header: bool) -> Iterator[list[Any]]:
+def _tick_rows(bag: str, robot: RobotLog) -> Iterator[list[Any]]:
     for episode in robot.run.episodes:
         epoch, columns = robot.epochs[episode.epoch], episode.ticks.columns
-        names = columns.dtype.names or ()
-        if with_header:
-            yield [*TICK_HEADER[:2], *names, *TICK_HEADER[2:]]
-            with_header = False
         rewards = {int(r["tick"]): (r["reward"], r["return"]) for r in epoch.rewards.columns}
         times = {int(o["tick"]): (o["stamp_ns"], o["arrival_ns"]) for o in epoch.observations.columns}
         for values in columns.tolist():

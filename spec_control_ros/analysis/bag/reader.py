@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
@@ -45,15 +45,14 @@ def read_metadata(path: Path) -> _Metadata:
             return _Metadata()
         stated = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
         names = dict.fromkeys(Path(name).name for name in stated.get("relative_file_paths") or ())
-        starts = dict(_start(file) for file in stated.get("files") or ())
+        starts = {
+            Path(file["path"]).name: int(file["starting_time"]["nanoseconds_since_epoch"])
+            for file in stated.get("files") or ()
+        }
         count = stated.get("message_count")
     except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError, RecursionError):
         return _Metadata()
     return _Metadata(tuple(names), starts, count if isinstance(count, int) else None)
-
-
-def _start(file: Any) -> tuple[str, int]:
-    return Path(file["path"]).name, int(file["starting_time"]["nanoseconds_since_epoch"])
 
 
 class Recorded(NamedTuple):
@@ -130,9 +129,10 @@ class Bag:
 
     def _raw(self, wanted: Collection[str]) -> Iterator[RawMessage]:
         self._lose_files()
-        yield from in_time_order(
-            Run(start_ns, partial(self._of_file, file, wanted)) for start_ns, file in self._by_start()
-        )
+        starts = self._metadata.starts_ns
+        # A file whose begin is unknown is read along from the beginning.
+        runs = [Run(starts.get(file.name, -1), partial(self._of_file, file, wanted)) for file in self._files]
+        yield from in_time_order(sorted(runs, key=attrgetter("start_ns")))
         known = {*self._contents.definitions, *wanted}
         for topic, type_name in self.topics.items():
             if type_name and self.counts[topic] and type_name not in known:
@@ -142,11 +142,6 @@ class Bag:
         count, found = self._metadata.message_count, self.counts.total()
         if count is not None and count > found and not self._contents.losses:
             self._contents.lose(f"{count - found} of the {count} messages that metadata.yaml counts")
-
-    def _by_start(self) -> list[tuple[int, Path]]:
-        """The files and when each begins, by that; one whose begin is unknown is read along from the beginning."""
-        starts = self._metadata.starts_ns
-        return sorted(((starts.get(file.name, -1), file) for file in self._files), key=itemgetter(0))
 
     def _lose_files(self) -> None:
         missing = [name for name in self._metadata.files if name not in self._present]
