@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
-from spec_control_ros.bringup.robot import Robot, find_robot
+from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
@@ -38,36 +38,6 @@ class Backend(str, Enum):
     PROCESS = "process"  # one process, without ROS; plans come at once, or after a simulated delay
     ROS = "ros"  # the nodes, in lockstep
     REALTIME = "realtime"  # the nodes, with a plant that waits for nobody
-
-
-@dataclass(frozen=True, slots=True)
-class RobotConfig:
-    """The robot and the parameter files that a running system would have."""
-
-    folder: Path
-    params: Path | None = None  # the user's, which wins over the robot's
-    name: str = ""  # of the robot, see `find_robot`; empty: that of the task
-
-    def robot(self, task: str) -> Robot:
-        """The robot that is measured.
-
-        Raises:
-            SettingsError: there is none.
-        """
-        return find_robot(self.name or task, self.folder)
-
-    def parameters(self, task: str, mode: ControlMode, backend: Backend) -> Parameters:
-        """Those of the robot in a mode.
-
-        Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
-
-        Raises:
-            SettingsError: there is no such robot, or a file is no parameter file.
-        """
-        is_realtime = mode.delay_ticks or backend is Backend.REALTIME
-        own = self.robot(task).parameters("realtime" if is_realtime else "lockstep")
-        users = [self.params] if self.params else []
-        return merge(own, read_parameters([*users, mode.file]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +69,31 @@ class BenchmarkRun:
         return [measurement for measurement in found if measurement is not None]
 
 
+def mode_parameters(
+    robot: Robot, mode: ControlMode, backend: Backend, params: Path | None = None
+) -> Parameters:
+    """The parameters that a running system would have: the robot's, over these the user's file, and the mode's.
+
+    Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
+
+    Raises:
+        SettingsError: a file is no parameter file.
+    """
+    is_realtime = mode.delay_ticks or backend is Backend.REALTIME
+    own = robot.parameters("realtime" if is_realtime else "lockstep")
+    return merge(own, read_parameters([*([params] if params else []), mode.file]))
+
+
 def benchmark_runs(
     subject: Subject,
     modes: Sequence[ControlMode],
     seeds: Sequence[int],
-    config: RobotConfig,
+    robot: Robot,
     folder: Path,
     backend: Backend = Backend.PROCESS,
     disturbance: tuple[str, float] = NOMINAL,
     faults: FaultSchedule = NO_FAULTS,
+    params: Path | None = None,
 ) -> list[BenchmarkRun]:
     """The modes with what was measured of them before.
 
@@ -118,11 +104,12 @@ def benchmark_runs(
         subject: Task and model.
         modes: The modes to compare.
         seeds: Seeds of the plant, one episode for each.
-        config: Configuration of the robot; a mode's parameters win.
+        robot: The robot that is measured.
         folder: Folder for all that is measured.
         backend: What the control law runs in.
         disturbance: Name and size of what disturbs the plant.
         faults: Faults of the plant, in one process only.
+        params: The user's parameter file, which wins over the robot's; a mode's parameters win over both.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.
@@ -132,7 +119,7 @@ def benchmark_runs(
     kind = find_format(str(card.get("format"))).settings
     runs = []
     for mode in modes:
-        own = config.parameters(subject.task, mode, backend)
+        own = mode_parameters(robot, mode, backend, params)
         settings = ControllerSettings.of(own, kind)
         settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
         settings = settings.for_delay(mode.delay_ticks)
@@ -155,7 +142,6 @@ def benchmark_runs(
             configuration["faults"] = {"sizes": list(faults.sizes), "faults": told}
         path = folder / backend.value / f"{file_name(name)}.jsonl"
         file = MeasurementFile(path, configuration, Measurement.from_json)
-        robot = config.robot(subject.task)
         runs.append(BenchmarkRun(mode, backend, robot, own, trials, file, disturbance))
     return runs
 
