@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from spec_control_ros.analysis.bag.compression import Damage
-from spec_control_ros.analysis.bag.contents import Contents, RawMessage
+from spec_control_ros.analysis.bag.contents import Contents, RawMessage, Run, in_time_order
 from spec_control_ros.analysis.bag.mcap_records import (
     MAGIC,
     MAX_RECORD,
@@ -28,7 +28,6 @@ from spec_control_ros.analysis.bag.mcap_records import (
     records,
     split,
 )
-from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, time of arrival, time of publication
 LOG_TIME = {Operation.CHUNK: 0, Operation.MESSAGE: 6}  # where it lies in the content

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 
 from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, Damage, decompress, unpack
-from spec_control_ros.analysis.bag.contents import Contents, RawMessage
+from spec_control_ros.analysis.bag.contents import Contents, RawMessage, Run, in_time_order
 from spec_control_ros.analysis.bag.decoder import decode
 from spec_control_ros.analysis.bag.mcap_file import McapFile
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
-from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 from spec_control_ros.core.errors import SpecControlError
 
 MAX_METADATA = 10**6  # bytes
