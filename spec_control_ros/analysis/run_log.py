@@ -38,8 +38,7 @@ class EpisodeRecord:
 
     def decisions(self) -> dict[str, int]:
         """How often each decision was taken."""
-        counts = np.bincount(self.ticks.columns["decision"], minlength=len(DecisionKind))
-        return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
+        return decision_counts(self.ticks.columns["decision"])
 
     def summary(self) -> dict[str, Any]:
         """The episode as the JSON report has it."""
@@ -130,6 +129,12 @@ def distribution(values: Sequence[float] | NDArray[np.floating]) -> dict[str, fl
     with np.errstate(over="ignore"):  # of a damaged bag
         p50, p95, p99 = (float(p) for p in np.percentile(finite, (50, 95, 99)))
         return {"mean": float(finite.mean()), "p50": p50, "p95": p95, "p99": p99}
+
+
+def decision_counts(kinds: Sequence[int] | NDArray[np.integer]) -> dict[str, int]:
+    """How often each kind of decision is among these."""
+    counts = np.bincount(np.asarray(kinds, np.int64), minlength=len(DecisionKind))
+    return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
 
 
 def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -> dict[str, Any]:

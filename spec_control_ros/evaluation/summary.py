@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from spec_control_ros.analysis.run_log import distribution, steps_of_comparison
+from spec_control_ros.analysis.run_log import decision_counts, distribution, steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
@@ -119,6 +119,7 @@ def interval(values: Sequence[float]) -> float | None:
 def _row(mode: str, episodes: Sequence[Measurement]) -> Row:
     returns = [e.episode_return for e in episodes]
     latencies_s = np.concatenate([e.latencies_s for e in episodes])
+    counts = decision_counts(np.concatenate([e.kinds for e in episodes]))
     return {
         "mode": mode,
         "episodes": len(episodes),
@@ -129,7 +130,9 @@ def _row(mode: str, episodes: Sequence[Measurement]) -> Row:
         "planning_inferences_mean": _mean(e.planning_inferences for e in episodes),
         "waited_inferences_mean": _mean(e.waited_inferences for e in episodes),
         "latency_s": distribution(latencies_s),
-        "decisions": _decisions(episodes),  # an episode's, on average
+        "decisions": {
+            kind: count / len(episodes) for kind, count in counts.items()
+        },  # an episode's, on average
         "ticks_mean": _mean(len(e.kinds) for e in episodes),
         "missed_ticks_mean": _mean(e.missed_ticks for e in episodes),
         "returns": returns,
@@ -148,11 +151,6 @@ def _relative(row: Row, baseline: Row) -> Row:
         "relative_planning_inferences": _ratio(row[inferences], baseline[inferences]),
         "relative_latency": _ratio(row["latency_s"]["mean"], baseline["latency_s"]["mean"]),
     }
-
-
-def _decisions(episodes: Sequence[Measurement]) -> dict[str, float]:
-    counts = np.bincount(np.concatenate([e.kinds for e in episodes]), minlength=len(DecisionKind))
-    return {kind.name.lower(): float(counts[kind] / len(episodes)) for kind in DecisionKind}
 
 
 def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:

@@ -4,6 +4,7 @@ from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import inf
 
 import numpy as np
@@ -32,8 +33,7 @@ class RememberingPlanner:
     """Plans nothing twice: one replay after the other asks for much the same."""
 
     def __init__(self, make: Callable[[], Planner]):
-        self._make = make
-        self._planner: Planner | None = None
+        self._planner = cache(make)  # made where it is needed, if ever
         self._made: dict[tuple[object, ...], Plan] = {}
 
     def plan(self, request: PlanRequest, before: Plan | None) -> Plan:
@@ -45,12 +45,11 @@ class RememberingPlanner:
         """
         key = _identity(request, before)
         if key not in self._made:
-            if self._planner is None:
-                self._planner = self._make()
-            self._planner.reset()
+            planner = self._planner()
+            planner.reset()
             if before is not None:
-                self._planner.follow(before)
-            self._made[key] = self._planner.plan(request)
+                planner.follow(before)
+            self._made[key] = planner.plan(request)
         return self._made[key]
 
 
