@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.analysis.tick_table import TickRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,6 @@ class PlantReport:
     heard_at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionReport:
-    """What the executor says that it did."""
-
-    tick: int
-    kind: DecisionKind
-    reason: Reason
-    mismatch: float
-    latency_s: float
-    heard_at_s: float
-
-
 @dataclass(slots=True)
 class EpisodeTrace:
     """One epoch."""
@@ -44,7 +32,9 @@ class EpisodeTrace:
     epoch: int
     seed: int = 0
     plant: list[PlantReport] = field(default_factory=list)  # tick after tick
-    decisions: list[DecisionReport] = field(default_factory=list)  # as they came
+    decisions: list[tuple[float, TickRecord]] = field(
+        default_factory=list
+    )  # as they came, with the time of that
 
     @property
     def number(self) -> int:
@@ -84,15 +74,8 @@ class Trace(RunLog):
         Raises:
             ValueError: its decision or reason is not one of ours.
         """
-        report = DecisionReport(
-            message.tick,
-            DecisionKind(message.decision),
-            Reason(message.reason),
-            message.mismatch,
-            message.latency,
-            self._clock(),
-        )
-        self._trace(message.epoch).decisions.append(report)
+        record = TickRecord.of_status(message)
+        self._trace(message.epoch).decisions.append((self._clock(), record))
         super().add_status(message)
 
     def add_episode(self, message: Any) -> None:

@@ -109,16 +109,16 @@ def episode_row(
 
 def timeline(trace: EpisodeTrace) -> Row:
     """What plant and executor reported, tick by tick."""
-    pairs = list(pairwise(trace.plant))
+    pairs, records = list(pairwise(trace.plant)), [record for _, record in trace.decisions]
     return {
         "tick": [before.tick for before, _ in pairs],
         "reward": [after.reward for _, after in pairs],
         "missed": [after.missed_ticks > before.missed_ticks for before, after in pairs],
-        "decided": [d.tick for d in trace.decisions],
-        "decision": [d.kind.name.lower() for d in trace.decisions],
-        "reason": [d.reason.name.lower() for d in trace.decisions],
-        "mismatch": [d.mismatch if isfinite(d.mismatch) else None for d in trace.decisions],
-        "latency_s": [d.latency_s for d in trace.decisions],
+        "decided": [d.tick for d in records],
+        "decision": [d.decision.name.lower() for d in records],
+        "reason": [d.reason.name.lower() for d in records],
+        "mismatch": [d.mismatch if isfinite(d.mismatch) else None for d in records],
+        "latency_s": [d.latency_s for d in records],
     }
 
 
