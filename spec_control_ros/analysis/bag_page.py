@@ -13,9 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from spec_control_ros.analysis.bag_log import RobotLog
 from spec_control_ros.analysis.bag_table import HEADER, comparison, different_settings, epoch_row, flat
-from spec_control_ros.analysis.bag_timeline import SIDE_COLOURS, Side, overview, timeline
+from spec_control_ros.analysis.bag_timeline import GRID_COLOUR, SIDE_COLOURS, Side, overview, timeline
 from spec_control_ros.analysis.page import write_page
-from spec_control_ros.analysis.panels import GRID_COLOUR
 from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
 from spec_control_ros.core.decision import DECISION_COLOURS
 
