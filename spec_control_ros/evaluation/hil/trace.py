@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,12 @@ class PlantReport:
     missed_ticks: int
     is_done: bool
     heard_at_s: float
+
+
+# Of an `Episode`, in the order of the fields
+plant_values = attrgetter(
+    "tick", "reward", "episode_return", "commanded_ticks", "held_ticks", "missed_ticks", "done"
+)
 
 
 @dataclass(slots=True)
@@ -86,18 +93,7 @@ class Trace(RunLog):
             return
         trace.seed = message.seed
         self.period_s = message.control_period
-        trace.plant.append(
-            PlantReport(
-                message.tick,
-                message.reward,
-                message.episode_return,
-                message.commanded_ticks,
-                message.held_ticks,
-                message.missed_ticks,
-                message.done,
-                self._clock(),
-            )
-        )
+        trace.plant.append(PlantReport(*plant_values(message), self._clock()))
         self.place = (trace.number, message.tick, self.period_s)
 
     def add_command(self, message: Any) -> None:
