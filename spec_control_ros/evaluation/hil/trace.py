@@ -93,7 +93,8 @@ class Trace(RunLog):
             return
         trace.seed = message.seed
         self.period_s = message.control_period
-        trace.plant.append(PlantReport(*plant_values(message), self._clock()))
+        values: tuple[Any, ...] = (*plant_values(message), self._clock())
+        trace.plant.append(PlantReport(*values))
         self.place = (trace.number, message.tick, self.period_s)
 
     def add_command(self, message: Any) -> None:
