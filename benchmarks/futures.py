@@ -26,7 +26,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.gate.gate import GateVerdict
 from spec_control_ros.core.gate.metric import LATENT_METRICS
-from spec_control_ros.evaluation.benchmark import RobotConfig, benchmark_runs
+from spec_control_ros.evaluation.benchmark import benchmark_runs
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.control_mode import ControlMode
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
@@ -76,9 +76,8 @@ def _episodes(robot: str, mode: str, disturb: str, seeds: list[int]) -> tuple[Ga
     faults = disturbance(name, size, make_control_plant(subject.task))
     with TemporaryDirectory() as folder:
         modes = [ControlMode.find(mode, config / "modes")]
-        own = RobotConfig(config, name=robot)
         (run,) = benchmark_runs(
-            subject, modes, seeds, own, Path(folder), disturbance=(name, size), faults=faults
+            subject, modes, seeds, found, Path(folder), disturbance=(name, size), faults=faults
         )
         told = []
         for trial in run.trials:

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.executor_factory import make_executor
-from spec_control_ros.evaluation.benchmark import RobotConfig, benchmark_runs
+from spec_control_ros.evaluation.benchmark import benchmark_runs
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
@@ -67,7 +68,7 @@ def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
         Subject(task, model),
         find_modes([mode], ROOT / "config/modes"),
         [SEED],
-        RobotConfig(ROOT / "config"),
+        find_robot(task, ROOT / "config"),
         scratch,
     )
     trial, folder = benchmark_run.trials[0], ModelFolder(model)

@@ -21,7 +21,7 @@ from benchmarks.executor.memory_growth import MemoryGrowth, MemorySample
 from benchmarks.executor.report import show_compute, show_latency, show_rates, show_soak
 from benchmarks.executor.synthetic_planner import SyntheticPlanner
 from benchmarks.spread import spread
-from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.analysis.run_log import distribution
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.bringup.parent_death import parent_environment
 from spec_control_ros.bringup.robot import find_robot

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from spec_control_ros.analysis.bag.reader import Bag, Recorded
-from spec_control_ros.analysis.bag.robots import chosen, namespace_of
+from spec_control_ros.analysis.bag.reader import Bag, Recorded, chosen, namespace_of
 from spec_control_ros.analysis.clock_check import ClockCheck
-from spec_control_ros.analysis.columnar_buffer import ColumnarBuffer
 from spec_control_ros.analysis.gap_tracker import GapTracker, counted
 from spec_control_ros.analysis.message_check import misfit
 from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.analysis.tick_table import ColumnarBuffer
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.errors import SpecControlError
 

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from markupsafe import Markup
-from numpy.typing import NDArray
 from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from spec_control_ros.analysis.bag_log import RobotLog
 from spec_control_ros.analysis.bag_table import HEADER, comparison, different_settings, epoch_row, flat
-from spec_control_ros.analysis.bag_timeline import SIDE_COLOURS, Side, overview, timeline
+from spec_control_ros.analysis.bag_timeline import GRID_COLOUR, SIDE_COLOURS, Side, overview, timeline
 from spec_control_ros.analysis.page import write_page
-from spec_control_ros.analysis.panels import GRID_COLOUR
 from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
 from spec_control_ros.core.decision import DECISION_COLOURS
 
@@ -42,8 +39,8 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
         if len(robot.run.episodes) > 1
     ]
     figures |= {f"overview-{n}": figure for n, figure in enumerate(overviews)}
-    figures["mismatch"] = mismatch_quantiles(dict(zip(labels, map(_by_steps, robots), strict=True)))
-    figures["latency"] = latencies(dict(zip(labels, map(_latencies_s, robots), strict=True)))
+    figures["mismatch"] = mismatch_quantiles(labels, robots)
+    figures["latency"] = latencies(labels, robots)
     pair = (reports[0], reports[1]) if len(reports) == 2 else None
     return write_page(
         page,
@@ -135,19 +132,16 @@ def _by_steps(robot: RobotLog) -> dict[str, dict[str, Any]]:
     return mismatch_by_steps(mismatch, np.concatenate([compared_steps(columns) for columns in epochs]))
 
 
-def _latencies_s(robot: RobotLog) -> NDArray[np.float64]:
-    return np.concatenate([episode.ticks.columns["latency_s"] for episode in robot.run.episodes])
-
-
 def _json(figure: Figure) -> Markup:
     """Nothing in it may end the script that it lies in."""
     return Markup(str(figure.to_json()).replace("<", "\\u003c"))
 
 
-def mismatch_quantiles(summaries: dict[str, dict[str, Any]]) -> go.Figure:
+def mismatch_quantiles(labels: Sequence[str], robots: Sequence[RobotLog]) -> Figure:
     """Quantiles of the mismatch by how far ahead the plan looked."""
-    figure = go.Figure()
-    for (label, by_steps), colour in zip(summaries.items(), SIDE_COLOURS, strict=False):
+    figure = Figure()
+    for label, robot, colour in zip(labels, robots, SIDE_COLOURS, strict=False):
+        by_steps = _by_steps(robot)
         steps = sorted(by_steps, key=int)
         for name, dash in (("p50", "solid"), ("p95", "dash"), ("p99", "dot")):
             figure.add_scatter(
@@ -163,11 +157,12 @@ def mismatch_quantiles(summaries: dict[str, dict[str, Any]]) -> go.Figure:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def latencies(latencies_s: dict[str, NDArray[np.float64]]) -> go.Figure:
+def latencies(labels: Sequence[str], robots: Sequence[RobotLog]) -> Figure:
     """Part of the ticks that were decided within a time."""
-    figure = go.Figure()
+    figure = Figure()
     parts = np.linspace(0, 1, 501)
-    for (label, values_s), colour in zip(latencies_s.items(), SIDE_COLOURS, strict=False):
+    for label, robot, colour in zip(labels, robots, SIDE_COLOURS, strict=False):
+        values_s = np.concatenate([episode.ticks.columns["latency_s"] for episode in robot.run.episodes])
         values_ms = 1e3 * values_s[np.isfinite(values_s) & (values_s > 0)]
         figure.add_scatter(
             x=np.quantile(values_ms, parts) if len(values_ms) else [],
@@ -183,7 +178,7 @@ def latencies(latencies_s: dict[str, NDArray[np.float64]]) -> go.Figure:
     return _small(figure, "latency (ms)", "ticks (%)")
 
 
-def _small(figure: go.Figure, x: str, y: str) -> go.Figure:
+def _small(figure: Figure, x: str, y: str) -> Figure:
     figure.update_layout(
         height=300,
         margin={"l": 60, "r": 16, "t": 28, "b": 44},

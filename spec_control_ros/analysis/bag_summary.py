@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from spec_control_ros.analysis.bag_log import BagLog, EpochLog, RobotLog
 from spec_control_ros.analysis.clock_check import periods, stamp_trouble
-from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.analysis.gap_tracker import counted, ranges
-from spec_control_ros.analysis.run_log import EpisodeRecord
+from spec_control_ros.analysis.run_log import EpisodeRecord, distribution
 from spec_control_ros.core.decision import DecisionKind, Reason
 
 Summary = dict[str, Any]
@@ -39,7 +38,7 @@ def bag_summary(log: BagLog, robot: RobotLog) -> Summary:
         "duration_s": log.recorder.duration_ns / 1e9,
         "messages": dict(sorted(log.bag.counts.items())),
         "losses": log.losses,
-        "trouble": _trouble(log, robot),
+        "trouble": _trouble(log, robot, epochs),
         "epochs": epochs,
         "all": _all(epochs, robot),
         "parameters": robot.parameters,
@@ -63,13 +62,8 @@ def _epoch_summary(episode: EpisodeRecord, robot: RobotLog) -> Summary:
         "longest_silence_s": float(periods_s.max(initial=0)),
         "gaps": {topic: s.gaps for topic, s in sorted(epoch.sequences.items()) if s.gaps},
         "repeated": {topic: s.repeated for topic, s in sorted(epoch.sequences.items()) if s.repeated},
-        "clock": _stamp_trouble(epoch, robot),
+        "clock": stamp_trouble(observations["tick"], observations["stamp_ns"], is_even=robot.has_even_ticks),
     }
-
-
-def _stamp_trouble(epoch: EpochLog, robot: RobotLog) -> list[str]:
-    columns = epoch.observations.columns
-    return stamp_trouble(columns["tick"], columns["stamp_ns"], is_even=robot.has_even_ticks)
 
 
 def _by_reason(plans: NDArray[np.void]) -> dict[str, int]:
@@ -99,7 +93,7 @@ def _all(epochs: Sequence[Summary], robot: RobotLog) -> Summary:
     }
 
 
-def _trouble(log: BagLog, robot: RobotLog) -> list[str]:
+def _trouble(log: BagLog, robot: RobotLog, epochs: Sequence[Summary]) -> list[str]:
     """What an engineer should look at, in words."""
     told = [what for topic, clock in sorted(log.clocks.items()) for what in clock.trouble(topic)]
     if robot.unknown_statuses:
@@ -107,10 +101,9 @@ def _trouble(log: BagLog, robot: RobotLog) -> list[str]:
             f"{counted(robot.unknown_statuses, 'message')} of status left out: of an unknown decision or reason"
         )
     told += robot.changes
-    for episode in robot.run.episodes:
-        epoch = robot.epochs[episode.epoch]
-        trouble = (*_sequence_trouble(epoch), *_stamp_trouble(epoch, robot))
-        told += [f"epoch {episode.epoch}: {what}" for what in trouble]
+    for epoch in epochs:
+        trouble = (*_sequence_trouble(robot.epochs[epoch["epoch"]]), *epoch["clock"])
+        told += [f"epoch {epoch['epoch']}: {what}" for what in trouble]
     return told[:MAX_TROUBLE] + ([f"and {len(told) - MAX_TROUBLE} more"] if len(told) > MAX_TROUBLE else [])
 
 

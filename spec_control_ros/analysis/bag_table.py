@@ -1,11 +1,12 @@
 """Tables of bags: epochs, two bags side by side, and all ticks as CSV."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from spec_control_ros.analysis.bag_log import RobotLog
+from spec_control_ros.analysis.tick_table import ROW
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.output import written
 
@@ -49,8 +50,8 @@ def epoch_row(epoch: dict[str, Any]) -> list[str]:
 def comparison(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """What both bags are like over all of their epochs: name, first, second, change."""
     rows: list[tuple[str, str, str, str]] = []
-    for name, value_of, digits, unit in MEASURES:
-        a, b = value_of(first), value_of(second)
+    for name, path, scale, per, digits, unit in MEASURES:
+        a, b = (_value(summary, path, scale, per) for summary in (first, second))
         change = f"{100 * (b / a - 1):+.1f} %" if a and b is not None else ""
         told_a, told_b = (_number(v, digits) + (unit if v is not None else "") for v in (a, b))
         rows.append((name, told_a, told_b, change))
@@ -86,19 +87,15 @@ def write_csv(folder: Path, reports: Sequence[dict[str, Any]], robots: Sequence[
         writer.writerows(rows)
     with written(ticks) as part, part.open("w", newline="", encoding="utf-8") as file:
         tick_writer = csv.writer(file)
-        for number, (report, robot) in enumerate(zip(reports, robots, strict=True)):
-            for row in _tick_rows(report["bag"], robot, with_header=number == 0):
-                tick_writer.writerow(row)
+        tick_writer.writerow([*TICK_HEADER[:2], *(ROW.names or ()), *TICK_HEADER[2:]])
+        for report, robot in zip(reports, robots, strict=True):
+            tick_writer.writerows(_tick_rows(report["bag"], robot))
     return [epochs, ticks]
 
 
-def _tick_rows(bag: str, robot: RobotLog, with_header: bool) -> Iterator[list[Any]]:
+def _tick_rows(bag: str, robot: RobotLog) -> Iterator[list[Any]]:
     for episode in robot.run.episodes:
         epoch, columns = robot.epochs[episode.epoch], episode.ticks.columns
-        names = columns.dtype.names or ()
-        if with_header:
-            yield [*TICK_HEADER[:2], *names, *TICK_HEADER[2:]]
-            with_header = False
         rewards = {int(r["tick"]): (r["reward"], r["return"]) for r in epoch.rewards.columns}
         times = {int(o["tick"]): (o["stamp_ns"], o["arrival_ns"]) for o in epoch.observations.columns}
         for values in columns.tolist():
@@ -134,48 +131,34 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _per_tick(name: str) -> Callable[[dict[str, Any]], float | None]:
-    return lambda summary: 100 * summary[name] / summary["ticks"] if summary["ticks"] else None
+def _value(summary: dict[str, Any], path: str, scale: float, per: str) -> float | None:
+    """What lies at a dotted path, by what `per` names if that is anything; None where it is not known."""
+    value: Any = summary
+    for name in path.split("."):
+        value = value[name]
+    of = {"": 1, "ticks": summary["ticks"], "decisions": sum(summary["decisions"].values())}[per]
+    return scale * value / of if value is not None and of else None
 
 
-def _share(kind: DecisionKind) -> Callable[[dict[str, Any]], float | None]:
-    def share(summary: dict[str, Any]) -> float | None:
-        total = sum(summary["decisions"].values())
-        return 100 * summary["decisions"][kind.name.lower()] / total if total else None
-
-    return share
-
-
-def _quantile(name: str, quantile: str, scale: float = 1.0) -> Callable[[dict[str, Any]], float | None]:
-    def value_of(summary: dict[str, Any]) -> float | None:
-        value = summary[name][quantile]
-        return None if value is None else scale * value
-
-    return value_of
-
-
-WORDS = {
-    DecisionKind.ACCEPT: "ticks accepted",
-    DecisionKind.CORRECT: "ticks corrected",
-    DecisionKind.REPLAN: "ticks replanned",
-    DecisionKind.HOLD: "ticks held",
-}
-# name, value, digits, unit
-MEASURES: tuple[tuple[str, Callable[[dict[str, Any]], float | None], int, str], ...] = (
-    ("return (mean)", lambda s: s["return_mean"], 1, ""),
-    ("epochs", lambda s: s["epochs"], 0, ""),
-    ("ticks", lambda s: s["ticks"], 0, ""),
-    ("planning inferences in 100 ticks", _per_tick("planning_inferences"), 1, ""),
-    ("of these waited for, in 100 ticks", _per_tick("waited_inferences"), 1, ""),
-    *((name, _share(kind), 1, " %") for kind, name in WORDS.items()),
-    ("mismatch p50", _quantile("mismatch", "p50"), 3, ""),
-    ("mismatch p95", _quantile("mismatch", "p95"), 3, ""),
-    ("correction norm p50", _quantile("correction_norm", "p50"), 2, ""),
-    ("step latency p50", _quantile("latency_s", "p50", 1e3), 2, " ms"),
-    ("step latency p95", _quantile("latency_s", "p95", 1e3), 2, " ms"),
-    ("step latency p99", _quantile("latency_s", "p99", 1e3), 2, " ms"),
-    ("plan latency p50", _quantile("plan_latency_s", "p50", 1e3), 1, " ms"),
-    ("plan age p50", _quantile("plan_age_s", "p50", 1e3), 1, " ms"),
-    ("missed ticks", lambda s: s["missed_ticks"], 0, ""),
-    ("dropped messages", lambda s: s["dropped"], 0, ""),
+# name, path of the value, scale, what it is a part of, digits, unit
+MEASURES = (
+    ("return (mean)", "return_mean", 1, "", 1, ""),
+    ("epochs", "epochs", 1, "", 0, ""),
+    ("ticks", "ticks", 1, "", 0, ""),
+    ("planning inferences in 100 ticks", "planning_inferences", 100, "ticks", 1, ""),
+    ("of these waited for, in 100 ticks", "waited_inferences", 100, "ticks", 1, ""),
+    ("ticks accepted", "decisions.accept", 100, "decisions", 1, " %"),
+    ("ticks corrected", "decisions.correct", 100, "decisions", 1, " %"),
+    ("ticks replanned", "decisions.replan", 100, "decisions", 1, " %"),
+    ("ticks held", "decisions.hold", 100, "decisions", 1, " %"),
+    ("mismatch p50", "mismatch.p50", 1, "", 3, ""),
+    ("mismatch p95", "mismatch.p95", 1, "", 3, ""),
+    ("correction norm p50", "correction_norm.p50", 1, "", 2, ""),
+    ("step latency p50", "latency_s.p50", 1e3, "", 2, " ms"),
+    ("step latency p95", "latency_s.p95", 1e3, "", 2, " ms"),
+    ("step latency p99", "latency_s.p99", 1e3, "", 2, " ms"),
+    ("plan latency p50", "plan_latency_s.p50", 1e3, "", 1, " ms"),
+    ("plan age p50", "plan_age_s.p50", 1e3, "", 1, " ms"),
+    ("missed ticks", "missed_ticks", 1, "", 0, ""),
+    ("dropped messages", "dropped", 1, "", 0, ""),
 )

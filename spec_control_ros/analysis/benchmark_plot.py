@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from spec_control_ros.analysis.benchmark_table import (
     PAPER,
-    PAPER_LATENCY,
     PAPER_PLANS,
+    PAPER_RATIOS,
     PAPER_RETURNS,
+    RATIOS,
     Row,
     rows_of,
 )
@@ -151,14 +152,12 @@ def _pareto(axes: Axes, rows: list[Row]) -> None:
 
 
 def _changes(axes: Axes, rows: list[Row]) -> None:
-    keys = ("relative_planning_inferences", "relative_latency", "relative_return")
-    names = [f"theirs: {PAPER}"]
-    ratios = [[PAPER_PLANS[1] / PAPER_PLANS[0], PAPER_LATENCY, PAPER_RETURNS[1] / PAPER_RETURNS[0]]]
+    names, ratios = [f"theirs: {PAPER}"], [list(PAPER_RATIOS)]
     for row in _undelayed(_compared(rows)):
         if row["mode"].split(",")[0] != "replan":
             names.append(row["mode"])
             # Returns that are not positive have no ratio.
-            ratios.append([np.nan if row[key] is None else row[key] for key in keys])
+            ratios.append([np.nan if row[key] is None else row[key] for key in RATIOS])
     height, y = 0.26, np.arange(len(names))
     for i, (label, shade) in enumerate(
         (("planning inferences", "#1f6feb"), ("mean step latency", "#8250df"), ("return", "#2ea043"))
@@ -177,9 +176,10 @@ def _changes(axes: Axes, rows: list[Row]) -> None:
 
 def _delay(axes: Axes, rows: list[Row]) -> None:
     by_mode = {row["mode"]: row for row in rows}
-    for stem in dict.fromkeys(DELAYED.fullmatch(row["mode"])[1] for row in _delayed(rows)):  # type: ignore[index]
+    delayed = [(match[1], int(match[2]), row) for row in rows if (match := DELAYED.fullmatch(row["mode"]))]
+    for stem in dict.fromkeys(stem for stem, _, _ in delayed):
         own = [(0, by_mode[stem])] if stem in by_mode else []
-        own += [(int(m[2]), row) for row in rows if (m := DELAYED.fullmatch(row["mode"])) and m[1] == stem]
+        own += [(delay, row) for other, delay, row in delayed if other == stem]
         own.sort(key=lambda pair: pair[0])
         x = [delay for delay, _ in own]
         y = np.array([row["return_mean"] for _, row in own])

@@ -25,7 +25,9 @@ CHANGES_HEADER = ("against replanning every tick", "plans", "mean step latency",
 
 # Lin et al., arXiv 2512.17250, humanoid-walk, 5M model: replanning every tick, then speculating with corrector.
 PAPER = "Lin et al. 2025, humanoid-walk, 5M"
-PAPER_PLANS, PAPER_RETURNS, PAPER_LATENCY = (500.0, 282.0), (935.0, 869.0), 0.75
+PAPER_PLANS, PAPER_RETURNS = (500.0, 282.0), (935.0, 869.0)
+PAPER_RATIOS = (PAPER_PLANS[1] / PAPER_PLANS[0], 0.75, PAPER_RETURNS[1] / PAPER_RETURNS[0])
+RATIOS = ("relative_planning_inferences", "relative_latency", "relative_return")
 
 
 def rows_of(result: Row) -> list[Row]:
@@ -51,8 +53,7 @@ def disturbed(result: Row) -> list[list[str]]:
             row["disturbance"],
             f"{row['size']:g}",
             row["mode"],
-            f"{row['return_mean']:.1f}"
-            + ("" if row["return_ci95"] is None else f" ± {row['return_ci95']:.1f}"),
+            _mean_return(row),
             f"{100.0 * row['fall_rate']:.0f} %",
             f"{row['plans_mean']:.1f}",
             "/".join(f"{count:.0f}" for count in row["decisions"].values()),
@@ -63,19 +64,12 @@ def disturbed(result: Row) -> list[list[str]]:
 
 def changes(result: Row) -> list[list[str]]:
     """Cells under `CHANGES_HEADER`: the paper's figures, then ours; empty without the baseline."""
-    keys = ("relative_planning_inferences", "relative_latency", "relative_return")
     ours = [
-        [row["mode"], *(change(row[key]) for key in keys)]
+        [row["mode"], *(change(row[key]) for key in RATIOS)]
         for row in rows_of(result)
         if row.get("relative_return") is not None and row["mode"].split(",")[0] != "replan"
     ]
-    theirs = [
-        PAPER,
-        change(PAPER_PLANS[1] / PAPER_PLANS[0]),
-        change(PAPER_LATENCY),
-        change(PAPER_RETURNS[1] / PAPER_RETURNS[0]),
-    ]
-    return [theirs, *ours] if ours else []
+    return [[PAPER, *map(change, PAPER_RATIOS)], *ours] if ours else []
 
 
 def change(ratio: float | None) -> str:
@@ -83,20 +77,20 @@ def change(ratio: float | None) -> str:
     return "" if ratio is None else f"{100.0 * (ratio - 1.0):+.1f} %"
 
 
-def _share(kept: Row | None) -> str:
-    return "" if kept is None else f"{100.0 * kept['value']:.0f} ± {100.0 * kept['ci95']:.0f} %"
+def _mean_return(row: Row) -> str:
+    interval = row["return_ci95"]
+    return f"{row['return_mean']:.1f}" + ("" if interval is None else f" ± {interval:.1f}")
 
 
 def _cells(row: Row) -> list[str]:
-    interval, relative = row["return_ci95"], row["relative_return"]
-    decisions = row["decisions"].values()
+    kept, relative = row.get("gain_kept"), row["relative_return"]
     return [
         row["mode"],
-        f"{row['return_mean']:.1f}" + ("" if interval is None else f" ± {interval:.1f}"),
+        _mean_return(row),
         "" if relative is None else f"{100.0 * relative:.1f} %",
-        _share(row.get("gain_kept")),
+        "" if kept is None else f"{100.0 * kept['value']:.0f} ± {100.0 * kept['ci95']:.0f} %",
         f"{row['planning_inferences_mean']:.1f}",
         f"{row['waited_inferences_mean']:.1f}",
         "/".join(f"{1e3 * row['latency_s'][key]:.3g}" for key in ("mean", "p50", "p95", "p99")),
-        "/".join(f"{count:.0f}" for count in decisions),
+        "/".join(f"{count:.0f}" for count in row["decisions"].values()),
     ]

@@ -1,7 +1,8 @@
-"""The verdict on scenarios as one page that needs nothing else."""
+"""The verdict on scenarios as one page that needs nothing else, and as JUnit XML for CI."""
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 import plotly
 import plotly.graph_objects as go
@@ -11,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from spec_control_ros.analysis.page import write_page
 from spec_control_ros.core.decision import DECISION_COLOURS
+from spec_control_ros.core.output import written
 
 Row = dict[str, Any]
 MAX_EPISODES = 4  # with a timeline, of each scenario; more would make the page slow
@@ -156,3 +158,33 @@ def _shade(figure: go.Figure, fault: Row, end_s: float) -> None:
         row=1,
         col=1,
     )
+
+
+def write_junit(result: dict[str, Any], path: Path) -> None:
+    """Write a test suite with a case for each scenario."""
+    scenarios = result["scenarios"]
+    suite = Xml.Element(
+        "testsuite",
+        name="hil",
+        tests=str(len(scenarios)),
+        failures=str(sum(not s["passed"] for s in scenarios)),
+        errors="0",
+        time=f"{sum(s['wall_s'] for s in scenarios):.3f}",
+    )
+    for s in scenarios:
+        case = Xml.SubElement(
+            suite, "testcase", name=s["name"], classname=f"hil.{s['robot']}", time=f"{s['wall_s']:.3f}"
+        )
+        properties = Xml.SubElement(case, "properties")
+        for name, value in (s["measured"] or {}).items():
+            Xml.SubElement(
+                properties, "property", name=name, value="never" if value is None else f"{value:g}"
+            )
+        if s["failures"]:
+            failure = Xml.SubElement(case, "failure", message="; ".join(s["failures"]))
+            failure.text = "\n".join(s["failures"])
+    suites = Xml.Element("testsuites")
+    suites.append(suite)
+    Xml.indent(suites)
+    with written(path) as part:
+        Xml.ElementTree(suites).write(part, encoding="utf-8", xml_declaration=True)

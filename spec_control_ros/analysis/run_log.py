@@ -1,12 +1,12 @@
 """What a run was like: ticks gathered by epoch, and their summary."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.analysis.tick_table import TickRecord, TickTable
 from spec_control_ros.core.decision import DecisionKind, Reason
 
@@ -38,33 +38,13 @@ class EpisodeRecord:
 
     def decisions(self) -> dict[str, int]:
         """How often each decision was taken."""
-        counts = np.bincount(self.ticks.columns["decision"], minlength=len(DecisionKind))
-        return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
-
-    def hold_reasons(self) -> dict[str, int]:
-        """Why ticks were held, and how many."""
-        columns = self.ticks.columns
-        counts = np.bincount(
-            columns["reason"][columns["decision"] == DecisionKind.HOLD], minlength=len(Reason)
-        )
-        return {reason.name.lower(): int(counts[reason]) for reason in Reason if counts[reason]}
-
-    def mismatch(self) -> dict[str, Any]:
-        """How far reality was from the prediction, over all ticks and by steps ahead."""
-        columns = self.ticks.columns
-        return {
-            **distribution(columns["mismatch"]),
-            "by_steps_ahead": mismatch_by_steps(columns["mismatch"], compared_steps(columns)),
-        }
-
-    def correction_norm(self) -> dict[str, float | None]:
-        """Size of the residuals, of those ticks that had one."""
-        columns = self.ticks.columns
-        return distribution(columns["correction_norm"][columns["decision"] == DecisionKind.CORRECT])
+        return decision_counts(self.ticks.columns["decision"])
 
     def summary(self) -> dict[str, Any]:
         """The episode as the JSON report has it."""
         columns = self.ticks.columns
+        kinds, mismatch = columns["decision"], columns["mismatch"]
+        held = np.bincount(columns["reason"][kinds == DecisionKind.HOLD], minlength=len(Reason))
         return {
             "epoch": self.epoch,
             "seed": self.seed,
@@ -73,9 +53,12 @@ class EpisodeRecord:
             "planning_inferences": _last_count(columns["planning_inferences"]),
             "waited_inferences": _last_count(columns["waited_inferences"]),
             "decisions": self.decisions(),
-            "hold_reasons": self.hold_reasons(),
-            "mismatch": self.mismatch(),
-            "correction_norm": self.correction_norm(),
+            "hold_reasons": {reason.name.lower(): int(held[reason]) for reason in Reason if held[reason]},
+            "mismatch": {
+                **distribution(mismatch),
+                "by_steps_ahead": mismatch_by_steps(mismatch, compared_steps(columns)),
+            },
+            "correction_norm": distribution(columns["correction_norm"][kinds == DecisionKind.CORRECT]),
             "latency_s": distribution(columns["latency_s"]),
             "plan_age_s": distribution(columns["plan_age_s"]),
             "commanded_ticks": self.commanded_ticks,
@@ -135,6 +118,23 @@ class RunLog:
             "losses": self.losses,
             "episodes": [e.summary() for e in self.episodes],
         }
+
+
+def distribution(values: Sequence[float] | NDArray[np.floating]) -> dict[str, float | None]:
+    """Mean, p50, p95 and p99 of those values that are finite; None where there is none."""
+    finite = np.asarray(values, np.float64)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        return {"mean": None, "p50": None, "p95": None, "p99": None}
+    with np.errstate(over="ignore"):  # of a damaged bag
+        p50, p95, p99 = (float(p) for p in np.percentile(finite, (50, 95, 99)))
+        return {"mean": float(finite.mean()), "p50": p50, "p95": p95, "p99": p99}
+
+
+def decision_counts(kinds: Sequence[int] | NDArray[np.integer]) -> dict[str, int]:
+    """How often each kind of decision is among these."""
+    counts = np.bincount(np.asarray(kinds, np.int64), minlength=len(DecisionKind))
+    return {kind.name.lower(): int(counts[kind]) for kind in DecisionKind}
 
 
 def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -> dict[str, Any]:

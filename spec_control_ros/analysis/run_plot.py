@@ -1,5 +1,6 @@
-"""A picture of a run: what the controller saw and did at every tick."""
+"""Pictures of a run: what the controller saw and did at every tick, and what it would have done otherwise."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,17 +40,13 @@ def plot_run(log: RunLog, title: str, path: Path) -> Path:
 
 
 def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode: EpisodeRecord) -> None:
-    ticks = episode.in_order
-    x = [t.tick for t in ticks]
+    ticks = episode.ticks.columns
+    x = ticks["tick"]
     mismatch, ribbon, depth, latency = axes
 
-    mismatch.plot(x, [t.mismatch for t in ticks], color="#24292f", linewidth=0.8, label="mismatch")
-    mismatch.plot(
-        x, [t.accept_threshold for t in ticks], color=COLOURS[DecisionKind.ACCEPT], label="accept up to"
-    )
-    mismatch.plot(
-        x, [t.replan_threshold for t in ticks], color=COLOURS[DecisionKind.REPLAN], label="replan above"
-    )
+    mismatch.plot(x, ticks["mismatch"], color="#24292f", linewidth=0.8, label="mismatch")
+    for kind, label in ((DecisionKind.ACCEPT, "accept up to"), (DecisionKind.REPLAN, "replan above")):
+        mismatch.plot(x, ticks[f"{kind.name.lower()}_threshold"], color=COLOURS[kind], label=label)
     mismatch.set_ylabel("mismatch")
     mismatch.set_ylim(bottom=0)
     mismatch.legend(loc="upper right", fontsize="small")
@@ -57,27 +54,22 @@ def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode:
 
     _plot_ribbon(ribbon, episode)
 
-    depth.step(x, [t.queue_depth for t in ticks], where="post", color="#57606a", linewidth=0.8)
+    depth.step(x, ticks["queue_depth"], where="post", color="#57606a", linewidth=0.8)
     depth.set_ylabel("queue depth\n(rows left)")
     depth.set_ylim(bottom=0)
 
-    latency.scatter(
-        x,
-        [max(t.latency_s, 1e-6) * 1e3 for t in ticks],
-        s=4,
-        c=[COLOURS[t.decision] for t in ticks],
-        linewidths=0,
-    )
+    latency_ms = np.maximum(ticks["latency_s"], 1e-6) * 1e3
+    latency.scatter(x, latency_ms, s=4, c=[COLOURS[kind] for kind in ticks["decision"]], linewidths=0)
     latency.set_yscale("log")
     latency.set_ylabel("latency (ms)")
     latency.set_xlabel("tick")
 
 
 def _plot_ribbon(axis: Axes, episode: EpisodeRecord) -> None:
-    last = max(episode.ticks, default=0)
+    ticks = episode.ticks.columns
+    last = int(ticks["tick"].max(initial=0))
     cells = np.full(last + 1, len(COLOURS))
-    for tick, record in episode.ticks.items():
-        cells[tick] = record.decision
+    cells[ticks["tick"]] = ticks["decision"]
     axis.imshow(
         cells[None],
         aspect="auto",
@@ -89,3 +81,38 @@ def _plot_ribbon(axis: Axes, episode: EpisodeRecord) -> None:
     )
     axis.set_yticks([])
     axis.set_ylabel("decision", rotation=0, ha="right", va="center")
+
+
+def plot_sweep(
+    name: str,
+    values: Sequence[str],
+    plans: Sequence[int],
+    agreement: Sequence[float],
+    recorded_plans: int,
+    path: Path,
+) -> None:
+    """Write a PNG with planning inferences and decision agreement against the values of a setting."""
+    x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
+    figure = new_figure(9.0, 5.0)
+    plans_axis = figure.subplots()
+    agreement_axis = plans_axis.twinx()
+    plans_axis.plot(x, plans, "o-", color=COLOURS[DecisionKind.REPLAN], label="planning inferences")
+    plans_axis.axhline(recorded_plans, color="#57606a", linestyle=":", label="as recorded")
+    agreement_axis.plot(
+        x, [100 * a for a in agreement], "s--", color=COLOURS[DecisionKind.ACCEPT], label="agreement"
+    )
+    if x == list(range(len(values))):
+        plans_axis.set_xticks(x, values)
+    plans_axis.set(xlabel=name, ylabel="planning inferences", ylim=(0, None))
+    agreement_axis.set(ylabel="ticks with the recorded decision (%)", ylim=(0, 102))
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle("Replayed on the recorded observations")
+    save(figure, path)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

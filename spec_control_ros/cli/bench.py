@@ -16,14 +16,7 @@ from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name
-from spec_control_ros.evaluation.benchmark import (
-    Backend,
-    BenchmarkRun,
-    RobotConfig,
-    benchmark_runs,
-    disturbed_rows,
-    rows,
-)
+from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, benchmark_runs, disturbed_rows, rows
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.control_mode import (
     BASELINE,
@@ -108,12 +101,11 @@ def _contenders(
     modes = find_modes(names, config / "modes")
     modes += grid_modes(options.set, folder / "settings") if isinstance(options, SweepOptions) else []
     seeds = parse_seeds(options.seeds, options.episodes)
-    robot = RobotConfig(config, options.params, options.robot)
-    runner = subject.runner()
+    robot, runner = find_robot(options.robot, config), subject.runner()
 
     def prepared(mode: ControlMode) -> BenchmarkRun | None:
         try:
-            (found,) = benchmark_runs(subject, [mode], seeds, robot, folder)
+            (found,) = benchmark_runs(subject, [mode], seeds, robot, folder, params=options.params)
             runner.check(found.trials[0])
         except (CheckpointError, SettingsError) as error:
             if options.modes or mode.name == BASELINE:
@@ -127,7 +119,8 @@ def _contenders(
     if ways:
         refuse_for_ros(seeds)
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
-    return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, robot, folder, way)]
+    given = subject, real, seeds, robot, folder
+    return in_process, [c for way in ways for c in benchmark_runs(*given, way, params=options.params)]
 
 
 def _disturbed(
@@ -139,14 +132,14 @@ def _disturbed(
     texts = list(SIZES) if options.disturb == "all" else [options.disturb]
     plant, modes = make_control_plant(subject.task), [c.mode for c in nominal]
     seeds = [trial.seed for trial in nominal[0].trials]
-    robot = RobotConfig(share_folder() / "config", options.params, options.robot)
+    robot = find_robot(options.robot, share_folder() / "config")
     given = subject, modes, seeds, robot, folder, Backend.PROCESS
     return [
         run
         for name, sizes in map(parse_disturbance, texts)
         for size in sizes
         if size
-        for run in benchmark_runs(*given, (name, size), disturbance(name, size, plant))
+        for run in benchmark_runs(*given, (name, size), disturbance(name, size, plant), options.params)
     ]
 
 

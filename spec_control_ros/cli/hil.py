@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spec_control_ros.analysis.hil_junit import write_junit
-from spec_control_ros.analysis.hil_page import write_hil_page
+from spec_control_ros.analysis.hil_page import write_hil_page, write_junit
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes

@@ -5,7 +5,7 @@ from collections import Counter
 from rich.console import Console
 
 from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
-from spec_control_ros.analysis.distribution import distribution
+from spec_control_ros.analysis.run_log import distribution
 from spec_control_ros.cli.run_options import PublishOptions
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.decision import DecisionKind

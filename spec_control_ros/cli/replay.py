@@ -189,7 +189,7 @@ def _plot(
     sweep: Sweep, points: Sequence[dict[str, Any]], changes: Sequence[EpochChange], path: Path | None
 ) -> None:
     if path is not None:
-        from spec_control_ros.analysis.sweep_plot import plot_sweep  # a second, for pictures only
+        from spec_control_ros.analysis.run_plot import plot_sweep  # a second, for pictures only
 
         plot_sweep(
             sweep.name,

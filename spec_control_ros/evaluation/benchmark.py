@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
-from spec_control_ros.bringup.robot import Robot, find_robot
+from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
@@ -39,36 +39,6 @@ class Backend(str, Enum):
     PROCESS = "process"  # one process, without ROS; plans come at once, or after a simulated delay
     ROS = "ros"  # the nodes, in lockstep
     REALTIME = "realtime"  # the nodes, with a plant that waits for nobody
-
-
-@dataclass(frozen=True, slots=True)
-class RobotConfig:
-    """The robot and the parameter files that a running system would have."""
-
-    folder: Path
-    params: Path | None = None  # the user's, which wins over the robot's
-    name: str = ""  # of the robot, see `find_robot`; empty: that of the task
-
-    def robot(self, task: str) -> Robot:
-        """The robot that is measured.
-
-        Raises:
-            SettingsError: there is none.
-        """
-        return find_robot(self.name or task, self.folder)
-
-    def parameters(self, task: str, mode: ControlMode, backend: Backend) -> Parameters:
-        """Those of the robot in a mode.
-
-        Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
-
-        Raises:
-            SettingsError: there is no such robot, or a file is no parameter file.
-        """
-        is_realtime = mode.delay_ticks or backend is Backend.REALTIME
-        own = self.robot(task).parameters("realtime" if is_realtime else "lockstep")
-        users = [self.params] if self.params else []
-        return merge(own, read_parameters([*users, mode.file]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +70,31 @@ class BenchmarkRun:
         return [measurement for measurement in found if measurement is not None]
 
 
+def mode_parameters(
+    robot: Robot, mode: ControlMode, backend: Backend, params: Path | None = None
+) -> Parameters:
+    """The parameters that a running system would have: the robot's, over these the user's file, and the mode's.
+
+    Where plans are given a time to take, nobody waits for them: then these are the parameters of a run in realtime.
+
+    Raises:
+        SettingsError: a file is no parameter file.
+    """
+    is_realtime = mode.delay_ticks or backend is Backend.REALTIME
+    own = robot.parameters("realtime" if is_realtime else "lockstep")
+    return merge(own, read_parameters([*([params] if params else []), mode.file]))
+
+
 def benchmark_runs(
     subject: Subject,
     modes: Sequence[ControlMode],
     seeds: Sequence[int],
-    config: RobotConfig,
+    robot: Robot,
     folder: Path,
     backend: Backend = Backend.PROCESS,
     disturbance: tuple[str, float] = NOMINAL,
     faults: FaultSchedule = NO_FAULTS,
+    params: Path | None = None,
 ) -> list[BenchmarkRun]:
     """The modes with what was measured of them before.
 
@@ -119,18 +105,46 @@ def benchmark_runs(
         subject: Task and model.
         modes: The modes to compare.
         seeds: Seeds of the plant, one episode for each.
-        config: Configuration of the robot; a mode's parameters win.
+        robot: The robot that is measured.
         folder: Folder for all that is measured.
         backend: What the control law runs in.
         disturbance: Name and size of what disturbs the plant.
         faults: Faults of the plant, in one process only.
+        params: The user's parameter file, which wins over the robot's; a mode's parameters win over both.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.
         BenchmarkError: a file is damaged, or was measured with something else.
     """
-    given = subject, seeds, config, folder, backend, disturbance, faults
-    return [_benchmark_run(mode, *given) for mode in modes]
+    card = folder_card(subject.model)
+    kind = find_format(str(card.get("format"))).settings
+    runs = []
+    for mode in modes:
+        own = mode_parameters(robot, mode, backend, params)
+        settings = ControllerSettings.of(own, kind)
+        settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
+        settings = settings.for_delay(mode.delay_ticks)
+        name = _name(mode, disturbance)
+        trials = tuple(
+            Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
+            for epoch, seed in enumerate(seeds, start=1)
+        )
+        configuration = {
+            "task": subject.task,
+            "through": backend.value,
+            "device": subject.device,
+            "weights": digests(subject.model, settings),
+            "gate": card.get(CARD_KEY),
+            "delay_ticks": mode.delay_ticks,
+            "settings": plain(asdict(settings)),
+        }
+        if faults.faults:
+            told = list(map(as_row, faults.faults))
+            configuration["faults"] = {"sizes": list(faults.sizes), "faults": told}
+        path = folder / backend.value / f"{file_name(name)}.jsonl"
+        file = MeasurementFile(path, configuration, Measurement.from_json)
+        runs.append(BenchmarkRun(mode, backend, robot, own, trials, file, disturbance))
+    return runs
 
 
 def disturbed_rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
@@ -173,42 +187,6 @@ def _name(mode: ControlMode, disturbance: tuple[str, float]) -> str:
 def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
     """The table of what was measured, a row a mode."""
     return summarise({c.mode.name: c.measured for c in measured})
-
-
-def _benchmark_run(
-    mode: ControlMode,
-    subject: Subject,
-    seeds: Sequence[int],
-    config: RobotConfig,
-    folder: Path,
-    backend: Backend,
-    disturbance: tuple[str, float],
-    faults: FaultSchedule,
-) -> BenchmarkRun:
-    own = config.parameters(subject.task, mode, backend)
-    card = folder_card(subject.model)
-    settings = ControllerSettings.of(own, find_format(str(card.get("format"))).settings)
-    settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
-    settings = settings.for_delay(mode.delay_ticks)
-    name = _name(mode, disturbance)
-    trials = tuple(
-        Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
-        for epoch, seed in enumerate(seeds, start=1)
-    )
-    configuration = {
-        "task": subject.task,
-        "through": backend.value,
-        "device": subject.device,
-        "weights": digests(subject.model, settings),
-        "gate": card.get(CARD_KEY),
-        "delay_ticks": mode.delay_ticks,
-        "settings": plain(asdict(settings)),
-    }
-    if faults.faults:
-        configuration["faults"] = {"sizes": list(faults.sizes), "faults": list(map(as_row, faults.faults))}
-    path = folder / backend.value / f"{file_name(name)}.jsonl"
-    file = MeasurementFile(path, configuration, Measurement.from_json)
-    return BenchmarkRun(mode, backend, config.robot(subject.task), own, trials, file, disturbance)
 
 
 def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:

@@ -33,6 +33,11 @@ class ControllerSettings(Checked):
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
 
+    @property
+    def task(self) -> int | None:
+        """Index of the task of a multi-task model; None: the one that its card names."""
+        return None if self.task_index < 0 else self.task_index
+
     def configured(self, parts: ExecutorParts) -> ExecutorParts:
         """What an executor takes from a model, configured as these settings say."""
         return replace(parts, corrector=self.corrector, gate=self.gate, settings=self.executor)

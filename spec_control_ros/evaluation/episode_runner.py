@@ -52,7 +52,7 @@ class EpisodeRunner:
         self._task, self._folder, self._device, self._card = task, model, device, folder_card(model)
         self._format = find_format(str(self._card.get("format")))
         self._env = cache(make_env)
-        self._parts = cache(lambda task_index: self._format.load_parts(model, _task(task_index)))
+        self._parts = cache(lambda task: self._format.load_parts(model, task))
         self._planner = cache(self._warm_planner)
 
     def check(self, trial: Trial) -> None:
@@ -62,13 +62,13 @@ class EpisodeRunner:
             SpecControlError: something of it is missing or does not fit; nothing has run.
         """
         repeat, index = trial.settings.action_repeat, trial.settings.task_index
-        own = self._parts(index).model
+        own = self._parts(trial.settings.task).model
         lengths = own.obs_dim, own.action_dim
         env = fitting_env(self._env, self._folder.name, self._card, self._task, repeat, index, lengths)
         law = self._executor(trial)
         if trial.delay_ticks or not trial.has_planner:
             check_waits(law, env.control_period_s)
-        self._planner(trial.settings.planner, trial.settings.task_index)
+        self._planner(trial.settings.planner, trial.settings.task)
 
     def run(self, trial: Trial) -> Measurement:
         """Measure an episode."""
@@ -85,18 +85,14 @@ class EpisodeRunner:
             plant = FaultyPlant(plant, trial.faults)
         planner = None
         if trial.has_planner:
-            planner = self._planner(trial.settings.planner, trial.settings.task_index)
+            planner = self._planner(trial.settings.planner, trial.settings.task)
         return plant, self._executor(trial), planner
 
     def _executor(self, trial: Trial) -> PlanExecutor:
-        return make_executor(trial.settings.configured(self._parts(trial.settings.task_index)))
+        return make_executor(trial.settings.configured(self._parts(trial.settings.task)))
 
-    def _warm_planner(self, settings: PlannerSettings, task_index: int) -> Planner:
+    def _warm_planner(self, settings: PlannerSettings, task: int | None) -> Planner:
         resources = PlannerResources(self._device)
-        planner = self._format.load_planner(self._folder, settings, resources, _task(task_index))
+        planner = self._format.load_planner(self._folder, settings, resources, task)
         planner.warm_up()
         return planner
-
-
-def _task(index: int) -> int | None:
-    return None if index < 0 else index

@@ -124,12 +124,9 @@ def task_of(name: str, card: Card) -> str:
 
 
 def _is_same_task(own: str, task: str) -> bool:
-    if own.startswith(STATE) != task.startswith(STATE):
-        return False
-    return is_same(*(_without_folder(name.removeprefix(STATE)) for name in (own, task)))
-
-
-def _without_folder(task: str) -> str:
-    """A MuJoCo file is the same wherever it lies."""
-    kind, _, rest = task.partition(":")
-    return f"mjcf:{PurePath(rest).name}" if kind == "mjcf" else task
+    """Whether both observe and do the same; a MuJoCo file is the same wherever it lies."""
+    names = []
+    for name in (own, task):
+        kind, _, rest = name.removeprefix(STATE).partition(":")
+        names.append(f"mjcf:{PurePath(rest).name}" if kind == "mjcf" else name.removeprefix(STATE))
+    return own.startswith(STATE) == task.startswith(STATE) and is_same(*names)

@@ -8,9 +8,7 @@ from pathlib import Path
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.executor_factory import ExecutorParts
-from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -26,22 +24,14 @@ class _LoadedPlanner:
     """
 
     def __init__(self, planner: Planner, load_parts: Callable[[], ExecutorParts]):
-        self._planner, self._load_parts = planner, load_parts
-        self.spec = planner.spec
-        self.warm_up, self.reset, self.statistics = planner.warm_up, planner.reset, planner.statistics
+        self._load_parts, self.spec = load_parts, planner.spec
+        self.plan, self.follow, self.reset = planner.plan, planner.follow, planner.reset
+        self.warm_up, self.statistics = planner.warm_up, planner.statistics
 
     @cached_property
     def parts(self) -> ExecutorParts:
         """What `make_executor` takes from the model, configured as its robot is."""
         return self._load_parts()
-
-    def plan(self, request: PlanRequest) -> Plan:
-        """See `core.planner.Planner`."""
-        return self._planner.plan(request)
-
-    def follow(self, plan: Plan) -> None:
-        """See `core.planner.Planner`."""
-        self._planner.follow(plan)
 
 
 def load_planner(

@@ -55,16 +55,11 @@ class Subject:
         return EpisodeRunner(self.task, self.model, self.device)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What became of a trial."""
-
-    found: Any  # the result, or the SpecControlError that there was instead
-    processor: str
-
-
+Answer = tuple[
+    Any, str
+]  # a trial's result, or the SpecControlError that there was instead; and the processor
 Shards = Sequence[Sequence[Any]]
-Submit = Callable[[Shards], list["Future[list[_Answer]]"]]  # runs `answers` of each shard
+Submit = Callable[[Shards], list["Future[list[Answer]]"]]  # runs `answers` of each shard
 
 
 class Engine(Protocol):
@@ -119,18 +114,18 @@ class Workers:
         )
 
     def _ended(
-        self, jobs: Mapping["Future[list[_Answer]]", Sequence[Given]], lost: list[Sequence[Given]]
+        self, jobs: Mapping["Future[list[Answer]]", Sequence[Given]], lost: list[Sequence[Given]]
     ) -> Iterator[tuple[Given, Any]]:
         """The results of shards as they end; those whose worker died become `lost`."""
         for job in as_completed(jobs):
             if isinstance(job.exception(), self._engine.losses):
                 lost.append(jobs[job])
                 continue
-            for trial, answer in zip(jobs[job], job.result(), strict=True):
-                if isinstance(answer.found, SpecControlError):
-                    raise answer.found
-                self.processors[answer.processor] += 1
-                yield trial, answer.found
+            for trial, (found, where) in zip(jobs[job], job.result(), strict=True):
+                if isinstance(found, SpecControlError):
+                    raise found
+                self.processors[where] += 1
+                yield trial, found
 
     def say_unlike_processors(self) -> None:
         """Say it where not all trials ran on processors of one kind."""
@@ -167,7 +162,7 @@ class LocalEngine:
         os.environ.update(parent_environment())
         context = multiprocessing.get_context("spawn")  # a fork would share torch's threads and locks
 
-        def submit(shards: Shards) -> list["Future[list[_Answer]]"]:
+        def submit(shards: Shards) -> list["Future[list[Answer]]"]:
             pools.append(ProcessPoolExecutor(self._count(len(shards)), context, _begin))
             return [pools[-1].submit(answers, subject, shard) for shard in shards]
 
@@ -184,16 +179,16 @@ class LocalEngine:
         return min(self.workers or (os.cpu_count() or 2) // 2, jobs)
 
 
-def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[_Answer]:
+def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[Answer]:
     """What a worker does: run a shard's trials."""
-    return [_answer(subject, trial) for trial in trials]
 
+    def answer(trial: Any) -> Answer:
+        try:
+            return runner_of(subject).run(trial), processor()
+        except SpecControlError as error:
+            return error, processor()
 
-def _answer(subject: AnySubject[Any, Any], trial: Any) -> _Answer:
-    try:
-        return _Answer(runner_of(subject).run(trial), processor())
-    except SpecControlError as error:
-        return _Answer(error, processor())
+    return [answer(trial) for trial in trials]
 
 
 @lru_cache(maxsize=1)

@@ -15,8 +15,7 @@ LIBRARIES = ("torch", "numpy", "mujoco")
 
 def cpu_name() -> str:
     """The processor's name."""
-    found = re.search(r"^model name\s*: (.*)$", _cpu_info(), re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
+    return _told("model name") or platform.processor() or platform.machine()
 
 
 @cache
@@ -26,13 +25,15 @@ def processor() -> str:
     It holds the name of the processor, the vector instructions that torch uses, and a digest of all vector
     instructions and of the versions of the libraries.
     """
-    found = re.search(r"^flags\s*: (.*)$", _cpu_info(), re.MULTILINE)
-    flags = sorted({flag for flag in (found[1] if found else "").split() if flag.startswith(VECTORS)})
+    flags = sorted({flag for flag in _told("flags").split() if flag.startswith(VECTORS)})
     versions = [f"{library} {version(library)}" for library in LIBRARIES]
     digest = hashlib.sha256(" ".join([*flags, *versions]).encode()).hexdigest()[:8]
     return f"{cpu_name()} ({torch.backends.cpu.get_cpu_capability()}), torch {torch.__version__}, {digest}"
 
 
-def _cpu_info() -> str:
+def _told(name: str) -> str:
+    """What the system tells of the first processor; empty where it does not."""
     file = Path("/proc/cpuinfo")
-    return file.read_text() if file.exists() else ""
+    text = file.read_text() if file.exists() else ""
+    found = re.search(rf"^{name}\s*: (.*)$", text, re.MULTILINE)
+    return found[1] if found else ""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from spec_control_ros.analysis.run_log import steps_of_comparison
+from spec_control_ros.analysis.run_log import decision_counts, distribution, steps_of_comparison
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
@@ -24,18 +24,16 @@ def summarise(measured: Mapping[str, Sequence[Measurement]]) -> list[Row]:
     Args:
         measured: Episodes by mode; all modes over the same seeds in the same order.
     """
-    baseline = measured.get(BASELINE)
-    rows = [_row(mode, episodes, baseline) for mode, episodes in measured.items()]
+    rows = [_row(mode, episodes) for mode, episodes in measured.items()]
+    baseline = next((row for row in rows if row["mode"] == BASELINE), None)
     planless = max(
-        (row for row in rows if row["mode"] in PLANLESS),
-        key=lambda row: float(row["return_mean"]),
-        default=None,
+        (row for row in rows if row["mode"] in PLANLESS), key=lambda row: row["return_mean"], default=None
     )
-    if baseline is not None and planless is not None:
+    if baseline is not None:
         for row in rows:
-            row["gain_kept"] = gain_kept(
-                row["returns"], [e.episode_return for e in baseline], planless["returns"]
-            )
+            row |= _relative(row, baseline)
+            if planless is not None:
+                row["gain_kept"] = gain_kept(row["returns"], baseline["returns"], planless["returns"])
     return rows
 
 
@@ -118,10 +116,11 @@ def interval(values: Sequence[float]) -> float | None:
     return float(stats.t.ppf(0.5 + 0.5 * CONFIDENCE, len(values) - 1) * stats.sem(values))
 
 
-def _row(mode: str, episodes: Sequence[Measurement], baseline: Sequence[Measurement] | None) -> Row:
+def _row(mode: str, episodes: Sequence[Measurement]) -> Row:
     returns = [e.episode_return for e in episodes]
     latencies_s = np.concatenate([e.latencies_s for e in episodes])
-    row: Row = {
+    counts = decision_counts(np.concatenate([e.kinds for e in episodes]))
+    return {
         "mode": mode,
         "episodes": len(episodes),
         "return_mean": float(np.mean(returns)),
@@ -130,42 +129,28 @@ def _row(mode: str, episodes: Sequence[Measurement], baseline: Sequence[Measurem
         "gain_kept": None,
         "planning_inferences_mean": _mean(e.planning_inferences for e in episodes),
         "waited_inferences_mean": _mean(e.waited_inferences for e in episodes),
-        "latency_s": _latency(latencies_s),
-        "decisions": _decisions(episodes),  # an episode's, on average
+        "latency_s": distribution(latencies_s),
+        "decisions": {
+            kind: count / len(episodes) for kind, count in counts.items()
+        },  # an episode's, on average
         "ticks_mean": _mean(len(e.kinds) for e in episodes),
         "missed_ticks_mean": _mean(e.missed_ticks for e in episodes),
         "returns": returns,
         "latency_percentiles_s": np.percentile(latencies_s, np.arange(101)).tolist(),
         "mismatch_by_steps_ahead": _mismatch(episodes),
     }
-    if baseline is not None:
-        reference = _row_of_baseline(baseline)
-        differences = [own - e.episode_return for own, e in zip(returns, baseline, strict=True)]
-        row |= {
-            "relative_return": _ratio(row["return_mean"], reference["return"]),
-            "return_difference_ci95": interval(differences),  # of the same seeds' differences
-            "relative_planning_inferences": _ratio(row["planning_inferences_mean"], reference["inferences"]),
-            "relative_latency": _ratio(row["latency_s"]["mean"], reference["latency_s"]),
-        }
-    return row
 
 
-def _row_of_baseline(episodes: Sequence[Measurement]) -> dict[str, float]:
+def _relative(row: Row, baseline: Row) -> Row:
+    """What a row is beside that of replanning on the same seeds."""
+    inferences = "planning_inferences_mean"
+    differences = [own - other for own, other in zip(row["returns"], baseline["returns"], strict=True)]
     return {
-        "return": _mean(e.episode_return for e in episodes),
-        "inferences": _mean(e.planning_inferences for e in episodes),
-        "latency_s": float(np.mean(np.concatenate([e.latencies_s for e in episodes]))),
+        "relative_return": _ratio(row["return_mean"], baseline["return_mean"]),
+        "return_difference_ci95": interval(differences),
+        "relative_planning_inferences": _ratio(row[inferences], baseline[inferences]),
+        "relative_latency": _ratio(row["latency_s"]["mean"], baseline["latency_s"]["mean"]),
     }
-
-
-def _latency(latencies_s: NDArray[np.float64]) -> dict[str, float]:
-    p50, p95, p99 = np.percentile(latencies_s, [50, 95, 99])
-    return {"mean": float(np.mean(latencies_s)), "p50": float(p50), "p95": float(p95), "p99": float(p99)}
-
-
-def _decisions(episodes: Sequence[Measurement]) -> dict[str, float]:
-    counts = np.bincount(np.concatenate([e.kinds for e in episodes]), minlength=len(DecisionKind))
-    return {kind.name.lower(): float(counts[kind] / len(episodes)) for kind in DecisionKind}
 
 
 def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:

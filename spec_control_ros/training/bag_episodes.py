@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spec_control_ros.analysis.bag.reader import Bag
-from spec_control_ros.analysis.bag.robots import chosen, namespace_of
+from spec_control_ros.analysis.bag.reader import Bag, chosen, namespace_of
 from spec_control_ros.analysis.message_check import misfit
 from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import SpecControlError

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_control_ros.analysis.columnar_buffer import FIRST_ROWS
-from spec_control_ros.analysis.tick_table import TickRecord, TickTable
+from spec_control_ros.analysis.tick_table import FIRST_ROWS, TickRecord, TickTable
 from spec_control_ros.core.decision import STATUS_FIELDS, DecisionKind, Reason
 
 

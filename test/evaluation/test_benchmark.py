@@ -13,10 +13,10 @@ from spec_control_ros.core.errors import BenchmarkError, CheckpointError, Misfit
 from spec_control_ros.evaluation.benchmark import (
     Backend,
     BenchmarkRun,
-    RobotConfig,
     benchmark_runs,
     digests,
     disturbed_rows,
+    mode_parameters,
     rows,
 )
 from spec_control_ros.evaluation.control_mode import find_modes
@@ -50,7 +50,7 @@ def enter(model: Path, tmp_path: Path) -> Callable[..., list[BenchmarkRun]]:
         params = tmp_path / "params.yaml"
         write_parameters(params, PARAMETERS)
         return benchmark_runs(
-            Subject(TASK, model), modes, seeds, RobotConfig(CONFIG, params), tmp_path / folder
+            Subject(TASK, model), modes, seeds, find_robot(TASK, CONFIG), tmp_path / folder, params=params
         )
 
     return enter
@@ -190,16 +190,18 @@ def test_wrong_parameter_is_refused_with_its_name(model: Path, tmp_path: Path) -
     wrong = tmp_path / "wrong.yaml"
     write_parameters(wrong, {"executor": {"gate": {"acept": 0.1}}})
     modes = find_modes(["replan"], CONFIG / "modes")
+    robot = find_robot(TASK, CONFIG)
     with pytest.raises(SettingsError, match=r"gate\.acept: unknown"):
-        benchmark_runs(Subject(TASK, model), modes, [0], RobotConfig(CONFIG, wrong), tmp_path)
+        benchmark_runs(Subject(TASK, model), modes, [0], robot, tmp_path, params=wrong)
 
 
 def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> None:
-    config, (mode, delayed) = RobotConfig(CONFIG), find_modes(["two_tower", "two_tower_d1"], CONFIG / "modes")
+    robot = find_robot("walker-walk", CONFIG)
+    mode, delayed = find_modes(["two_tower", "two_tower_d1"], CONFIG / "modes")
     own = find_robot("walker", CONFIG).parameters()["planner"]["planner"]
-    assert config.parameters("walker-walk", mode, Backend.PROCESS)["planner"]["planner"] == own
+    assert mode_parameters(robot, mode, Backend.PROCESS)["planner"]["planner"] == own
     at_once, later, real = (
-        config.parameters("walker-walk", m, backend)["executor"]
+        mode_parameters(robot, m, backend)["executor"]
         for m, backend in ((mode, Backend.ROS), (delayed, Backend.PROCESS), (mode, Backend.REALTIME))
     )
     assert at_once["corrector"] == later["corrector"] == real["corrector"] == "two_tower"
@@ -222,7 +224,7 @@ def test_queue_is_as_long_as_the_delay_needs(
     name: str, queue_length: int, steps_ahead: int, prefetch: bool
 ) -> None:
     (mode,) = find_modes([name], CONFIG / "modes")
-    own = RobotConfig(CONFIG).parameters("walker-walk", mode, Backend.PROCESS)
+    own = mode_parameters(find_robot("walker-walk", CONFIG), mode, Backend.PROCESS)
     sized = ControllerSettings.of(own).for_delay(mode.delay_ticks)
     assert sized.planner.queue_length == queue_length
     assert (sized.gate.max_steps_ahead, sized.executor.prefetch) == (steps_ahead, prefetch)
@@ -230,7 +232,7 @@ def test_queue_is_as_long_as_the_delay_needs(
 
 def test_search_that_is_too_short_for_a_queue_is_lengthened_with_it() -> None:
     (mode,) = find_modes(["pipelined_d12"], CONFIG / "modes")
-    own = RobotConfig(CONFIG, name="walker_sampling").parameters("", mode, Backend.PROCESS)
+    own = mode_parameters(find_robot("walker_sampling", CONFIG), mode, Backend.PROCESS)
     sized = ControllerSettings.of(own, SamplingSettings).for_delay(12)
     assert (sized.planner.queue_length, sized.planner.search.horizon) == (24, 24)
 
@@ -250,13 +252,14 @@ def test_disturbed_runs_are_measured_beside_the_nominal_ones(
 ) -> None:
     plant = make_control_plant(TASK)
     nominal, modes = enter("replan", "open_loop_6", seeds=(0, 1)), find_modes(["replan"], CONFIG / "modes")
-    config, subject = RobotConfig(CONFIG, tmp_path / "params.yaml"), Subject(TASK, model)
+    robot, subject = find_robot(TASK, CONFIG), Subject(TASK, model)
     pushed = benchmark_runs(
         subject,
         modes,
         (0, 1),
-        config,
+        robot,
         tmp_path / "results",
+        params=tmp_path / "params.yaml",
         disturbance=("push", 9.0),
         faults=disturbance("push", 9.0, plant),
     )

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.corrector import NONE
-from spec_control_ros.evaluation.benchmark import RobotConfig, benchmark_runs
+from spec_control_ros.evaluation.benchmark import benchmark_runs
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.parallel import Subject
@@ -21,12 +22,12 @@ SEEDS = (0, 1)
 def test_correctors_return_more_than_open_loop_and_nearly_as_much_as_replanning(
     task: str, tmp_path: Path
 ) -> None:
-    model, config = ROOT / "models" / task, RobotConfig(ROOT / "config")
+    model, robot = ROOT / "models" / task, find_robot(task, ROOT / "config")
     runner = EpisodeRunner(task, model)
     returns = {
         benchmark_run.mode.name: np.mean([runner.run(trial).episode_return for trial in benchmark_run.trials])
         for benchmark_run in benchmark_runs(
-            Subject(task, model), find_modes(MODES, ROOT / "config" / "modes"), SEEDS, config, tmp_path
+            Subject(task, model), find_modes(MODES, ROOT / "config" / "modes"), SEEDS, robot, tmp_path
         )
     }
     assert returns["replan"] > 800

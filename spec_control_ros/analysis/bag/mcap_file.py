@@ -7,7 +7,6 @@ import struct
 from array import array
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from spec_control_ros.analysis.bag.compression import Damage
-from spec_control_ros.analysis.bag.contents import Contents, RawMessage
+from spec_control_ros.analysis.bag.contents import Contents, RawMessage, Run, in_time_order
 from spec_control_ros.analysis.bag.mcap_records import (
     MAGIC,
     MAX_RECORD,
@@ -29,18 +28,10 @@ from spec_control_ros.analysis.bag.mcap_records import (
     records,
     split,
 )
-from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, time of arrival, time of publication
 LOG_TIME = {Operation.CHUNK: 0, Operation.MESSAGE: 6}  # where it lies in the content
 FOOTER = struct.Struct("<BQQQI8s")  # operation, length, begin of the summary, its offsets, checksum, magic
-
-
-@dataclass(frozen=True, slots=True)
-class _Channel:
-    topic: str
-    type_name: str
-    encoding: str
 
 
 class McapFile:
@@ -50,7 +41,7 @@ class McapFile:
         self._path, self._contents = path, contents
         self._size = path.stat().st_size
         self._schemas: dict[int, str] = {}
-        self._channels: dict[int, _Channel] = {}
+        self._channels: dict[int, tuple[str, str, str]] = {}  # topic, type, encoding
         self._found = self._unknown = 0
         self._is_summarised = False  # schemas and channels are all known before the first message
         self._stated: int | None = None  # messages, as the file's own statistics have it
@@ -93,32 +84,33 @@ class McapFile:
     def _define_ahead(self, file: BinaryIO, record: Record) -> None:
         """Take in schemas and channels before any message; what is damaged in a chunk is told when that is read."""
         try:
-            content = record.content(file)
-            inside = [(record.operation, content)]
-            if record.operation == Operation.CHUNK:
-                inside = list(split(chunk_data(content, is_cut=record.is_cut)))
-            for operation, fields in inside:
+            for operation, fields in list(_inside(file, record)):
                 self._define(operation, fields)
         except Damage as error:
             if record.operation != Operation.CHUNK:
                 self._lose(f"the record at byte {record.offset}: {error}")
 
     def _define(self, operation: int, content: bytes) -> None:
+        fields = Fields(content)
         if operation == Operation.SCHEMA:
-            self._add_schema(Fields(content))
+            number, name, encoding = fields.number(2), fields.text(), fields.text()
+            definition = encoding, fields.text()
+            self._schemas.setdefault(number, name)
+            self._contents.definitions.setdefault(name, definition)
         elif operation == Operation.CHANNEL:
-            self._add_channel(Fields(content))
+            number, schema = fields.number(2), fields.number(2)
+            type_name = self._schemas.get(schema, f"schema {schema}") if schema else ""
+            topic, encoding = fields.text(), fields.text()
+            self._channels.setdefault(number, (topic, type_name, encoding))
+            self._contents.topics.setdefault(topic, type_name)
         elif operation == Operation.STATISTICS:
-            self._stated = Fields(content).number(8)
+            self._stated = fields.number(8)
 
     def _read(self, file: BinaryIO, offset: int, wanted: Collection[str]) -> Iterator[RawMessage]:
         """The messages of a chunk by log time, or a message alone."""
         record, found = record_at(file, offset, self._size), list[RawMessage]()
         try:
-            inside = iter([(record.operation, record.content(file))])
-            if record.operation == Operation.CHUNK:
-                inside = split(chunk_data(record.content(file), is_cut=record.is_cut))
-            for operation, content in inside:
+            for operation, content in _inside(file, record):
                 if operation == Operation.MESSAGE and (message := self._message(content, wanted)) is not None:
                     found.append(message)
         except Damage as error:
@@ -128,27 +120,14 @@ class McapFile:
     def _message(self, content: bytes, wanted: Collection[str]) -> RawMessage | None:
         channel_id, _, time_ns, _ = MESSAGE.unpack(bytes_at(content, 0, MESSAGE.size))
         self._found += 1
-        channel = self._channels.get(channel_id)
-        if channel is None:
+        if channel_id not in self._channels:
             self._unknown += 1
             return None
-        self._contents.counts[channel.topic] += 1
-        if channel.type_name not in wanted or channel.encoding != "cdr":
+        topic, type_name, encoding = self._channels[channel_id]
+        self._contents.counts[topic] += 1
+        if type_name not in wanted or encoding != "cdr":
             return None
-        return RawMessage(channel.topic, channel.type_name, time_ns, content[MESSAGE.size :])
-
-    def _add_schema(self, fields: "Fields") -> None:
-        number, name, encoding = fields.number(2), fields.text(), fields.text()
-        definition = encoding, fields.text()
-        self._schemas.setdefault(number, name)
-        self._contents.definitions.setdefault(name, definition)
-
-    def _add_channel(self, fields: "Fields") -> None:
-        number, schema = fields.number(2), fields.number(2)
-        name = self._schemas.get(schema, f"schema {schema}") if schema else ""
-        channel = _Channel(fields.text(), name, fields.text())
-        self._channels.setdefault(number, channel)
-        self._contents.topics.setdefault(channel.topic, channel.type_name)
+        return RawMessage(topic, type_name, time_ns, content[MESSAGE.size :])
 
     def _lose(self, what: str) -> None:
         self._contents.lose(f"{self._path.name}: {what}")
@@ -158,3 +137,12 @@ def _start(file: BinaryIO, record: Record) -> int:
     """The first log time of a chunk, or the log time of a message."""
     at = LOG_TIME[Operation(record.operation)]
     return int.from_bytes(record.content(file, at + 8)[at:], "little")
+
+
+def _inside(file: BinaryIO, record: Record) -> Iterator[tuple[int, bytes]]:
+    """Operations and contents of the records of a chunk, or of a record alone."""
+    content = record.content(file)
+    if record.operation == Operation.CHUNK:
+        yield from split(chunk_data(content, is_cut=record.is_cut))
+    else:
+        yield record.operation, content

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spec_control_ros.analysis.bag.reader import Bag
-from spec_control_ros.analysis.bag.robots import chosen, namespace_of
+from spec_control_ros.analysis.bag.reader import Bag, chosen, namespace_of
 from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.observation import Observation

@@ -2,23 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
 from spec_control_ros.analysis.bag.compression import ZSTD_MAGIC, Damage, decompress, unpack
-from spec_control_ros.analysis.bag.contents import Contents, RawMessage
+from spec_control_ros.analysis.bag.contents import Contents, RawMessage, Run, in_time_order
 from spec_control_ros.analysis.bag.decoder import decode
 from spec_control_ros.analysis.bag.mcap_file import McapFile
 from spec_control_ros.analysis.bag.sqlite_file import SqliteFile
-from spec_control_ros.analysis.bag.time_order import Run, in_time_order
 from spec_control_ros.core.errors import SpecControlError
 
 MAX_METADATA = 10**6  # bytes
@@ -26,6 +25,7 @@ KINDS: dict[str, type[McapFile] | type[SqliteFile]] = {".mcap": McapFile, ".db3"
 PACKED = ".zstd"
 MAX_RATIO = 1000  # of a file that was compressed as a whole
 MAX_MESSAGE = 2**28  # bytes, once decompressed
+Robot = TypeVar("Robot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,14 @@ def read_metadata(path: Path) -> _Metadata:
             return _Metadata()
         stated = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
         names = dict.fromkeys(Path(name).name for name in stated.get("relative_file_paths") or ())
-        starts = dict(_start(file) for file in stated.get("files") or ())
+        starts = {
+            Path(file["path"]).name: int(file["starting_time"]["nanoseconds_since_epoch"])
+            for file in stated.get("files") or ()
+        }
         count = stated.get("message_count")
     except (OSError, yaml.YAMLError, LookupError, AttributeError, TypeError, ValueError, RecursionError):
         return _Metadata()
     return _Metadata(tuple(names), starts, count if isinstance(count, int) else None)
-
-
-def _start(file: Any) -> tuple[str, int]:
-    return Path(file["path"]).name, int(file["starting_time"]["nanoseconds_since_epoch"])
 
 
 class Recorded(NamedTuple):
@@ -129,9 +128,10 @@ class Bag:
 
     def _raw(self, wanted: Collection[str]) -> Iterator[RawMessage]:
         self._lose_files()
-        yield from in_time_order(
-            Run(start_ns, partial(self._of_file, file, wanted)) for start_ns, file in self._by_start()
-        )
+        starts = self._metadata.starts_ns
+        # A file whose begin is unknown is read along from the beginning.
+        runs = [Run(starts.get(file.name, -1), partial(self._of_file, file, wanted)) for file in self._files]
+        yield from in_time_order(sorted(runs, key=attrgetter("start_ns")))
         known = {*self._contents.definitions, *wanted}
         for topic, type_name in self.topics.items():
             if type_name and self.counts[topic] and type_name not in known:
@@ -141,11 +141,6 @@ class Bag:
         count, found = self._metadata.message_count, self.counts.total()
         if count is not None and count > found and not self._contents.losses:
             self._contents.lose(f"{count - found} of the {count} messages that metadata.yaml counts")
-
-    def _by_start(self) -> list[tuple[int, Path]]:
-        """The files and when each begins, by that; one whose begin is unknown is read along from the beginning."""
-        starts = self._metadata.starts_ns
-        return sorted(((starts.get(file.name, -1), file) for file in self._files), key=itemgetter(0))
 
     def _lose_files(self) -> None:
         missing = [name for name in self._metadata.files if name not in self._present]
@@ -204,3 +199,29 @@ def _unpacked(file: Path, contents: Contents) -> Iterator[Path]:
         except Damage as error:
             contents.lose(f"{file.name}: what follows {whole.stat().st_size} unpacked bytes: {error}")
         yield whole
+
+
+def namespace_of(topic: str) -> str:
+    """The namespace of one of our topics; empty for the root."""
+    return topic.rpartition("/")[0]
+
+
+def chosen(path: Path, robots: Mapping[str, Robot], namespace: str | None) -> Robot | None:
+    """The robot of a namespace, or the only one; None where there is none.
+
+    Args:
+        path: Path of the bag.
+        robots: Robots in the bag, by namespace.
+        namespace: Namespace, with or without slashes; None if there should be only one robot.
+
+    Raises:
+        SpecControlError: there are several to choose from.
+    """
+    if namespace is not None:
+        robots = {name: robot for name, robot in robots.items() if name.strip("/") == namespace.strip("/")}
+    if len(robots) > 1:
+        raise SpecControlError(
+            f"{path}: got {len(robots)} robots, expected one; choose with --namespace among "
+            f"{', '.join(name or '/' for name in sorted(robots))}"
+        )
+    return next(iter(robots.values()), None)

@@ -2,31 +2,14 @@
 
 import io
 from collections import defaultdict
-from typing import Any, Protocol
+from typing import Any
 
 from rosbags.rosbag2.storage_mcap import McapWriter, PendingChunk
 from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 
-class _StoredFile(Protocol):
-    """What is written of a bag's file, and how to get back to it."""
-
-    @property
-    def is_flushed(self) -> bool:
-        """Whether all that was given to it is in the file."""
-
-    def flush(self) -> None:
-        """Hand everything to the operating system, in a form that can be read."""
-
-    def restore(self) -> None:
-        """After a failed write: take back what came after the last flush."""
-
-    def finish(self) -> None:
-        """Prepare for the end."""
-
-
-def stored_file(storage: Any) -> _StoredFile:
-    """The file of a storage of `rosbags`."""
+def stored_file(storage: Any) -> "_McapFile | _SqliteFile":
+    """What is written of the file of a storage of `rosbags`, and how to get back to it."""
     return _McapFile(storage) if isinstance(storage, McapWriter) else _SqliteFile(storage)
 
 
@@ -39,16 +22,19 @@ class _McapFile:
 
     @property
     def is_flushed(self) -> bool:
+        """Whether all that was given to it is in the file."""
         if is_flushed := not self._storage.chunk.msgs:
             self._note()
         return is_flushed
 
     def flush(self) -> None:
+        """Hand everything to the operating system, in a form that can be read."""
         if self._storage.chunk.msgs:
             self._storage.close_chunk()
         self._note()
 
     def restore(self) -> None:
+        """After a failed write: take back what came after the last flush."""
         storage = self._storage
         storage.bio.seek(self._end)
         storage.bio.truncate()
@@ -56,7 +42,7 @@ class _McapFile:
         storage.channel_stats = dict.fromkeys(storage.channel_stats, 0) | self._stats
 
     def finish(self) -> None:
-        """Nothing is missing."""
+        """Prepare for the end; nothing is missing."""
 
     def _note(self) -> None:
         self._end, self._stats = self._storage.bio.tell(), dict(self._storage.channel_stats)

@@ -4,10 +4,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from math import inf
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
-from spec_control_ros.evaluation.hil.trace import DecisionReport, EpisodeTrace, PlantReport, Trace
+from spec_control_ros.evaluation.hil.trace import EpisodeTrace, PlantReport, Trace
 
 UP_REWARD = 0.2  # of a tick, of at most 2: a body on its feet gets more, one that lies gets less
 SETTLED_TICKS = 10  # that something must last to count: a fall, being up, being in control
@@ -81,10 +82,10 @@ def measure_episode(
     ends = [first if end is None else end for first, end in bounds]
     end = max(ends, default=0)
     hold_s = None
-    for decision in trace.decisions:
-        at_s = decision.tick * period_s if is_lockstep else _plant_time_s(trace.plant, decision, period_s)
+    for heard_at_s, decided in trace.decisions:
+        at_s = decided.tick * period_s if is_lockstep else _plant_time_s(trace.plant, heard_at_s, period_s)
         is_consequence = start * period_s <= at_s <= end * period_s + HOLD_GRACE_S
-        if decision.kind is DecisionKind.HOLD and is_consequence:
+        if decided.decision is DecisionKind.HOLD and is_consequence:
             hold_s = at_s - start * period_s
             break
     return EpisodeMeasures(
@@ -139,15 +140,13 @@ def is_up(report: PlantReport) -> bool:
 
 def _longest(times_s: Sequence[float | None]) -> float | None:
     """The worst; None, which is never, is worse than any."""
-    return (
-        None if any(t is None for t in times_s) else max((t for t in times_s if t is not None), default=None)
-    )
+    return max(times_s, key=lambda time_s: inf if time_s is None else time_s, default=None)
 
 
-def _plant_time_s(plant: Sequence[PlantReport], decision: DecisionReport, period_s: float) -> float:
-    """The plant's time when a decision was heard of, by the clock since the plant's last report."""
-    index = max(0, bisect_right(plant, decision.heard_at_s, key=lambda report: report.heard_at_s) - 1)
-    return plant[index].tick * period_s + max(0.0, decision.heard_at_s - plant[index].heard_at_s)
+def _plant_time_s(plant: Sequence[PlantReport], heard_at_s: float, period_s: float) -> float:
+    """The plant's time when something was heard of, by the clock since the plant's last report."""
+    index = max(0, bisect_right(plant, heard_at_s, key=lambda report: report.heard_at_s) - 1)
+    return plant[index].tick * period_s + max(0.0, heard_at_s - plant[index].heard_at_s)
 
 
 def _is_fallen(plant: Sequence[PlantReport], start: int) -> bool:
@@ -192,7 +191,7 @@ def _time_to_recover_s(plants: Sequence[Sequence[PlantReport]], end: int, period
 
 def _stale_commands(trace: EpisodeTrace) -> int:
     """Ticks that the plant took a command for, though no decision of this epoch and tick was ever reported."""
-    decided = {decision.tick for decision in trace.decisions}
+    decided = {record.tick for _, record in trace.decisions}
     count = 0
     for before, after in pairwise(trace.plant):
         own = after.commanded_ticks + after.held_ticks - before.commanded_ticks - before.held_ticks

@@ -1,7 +1,7 @@
 """A scenario: what is run, what goes wrong meanwhile, and what must come out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -22,52 +22,22 @@ ALWAYS = {
     "unfinished_episodes_max": 0.0,
 }
 ALL = "all"
+Limits = Mapping[str, float]  # bounds by `MEASURE_min` and `MEASURE_max`
 
 
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    """A bound of one measure."""
-
-    measure: str
-    bound: float
-    is_highest: bool  # else lowest
-
-    @property
-    def name(self) -> str:
-        """As a scenario's file has it."""
-        return f"{self.measure}_{'max' if self.is_highest else 'min'}"
-
-    def objection(self, measures: Measures) -> str | None:
-        """Why the measures do not keep to it, for people; None if they do."""
-        value = measures.as_dict()[self.measure]
-        if value is None:
-            return f"{self.measure}: never, expected {'at most' if self.is_highest else 'at least'} {self.bound:g}"
-        if self.is_highest and value > self.bound:
-            return f"{self.measure}: got {value:g}, expected at most {self.bound:g}"
-        if not self.is_highest and value < self.bound:
-            return f"{self.measure}: got {value:g}, expected at least {self.bound:g}"
-        return None
+def objections(limits: Limits, measures: Measures) -> list[str]:
+    """Why measures do not keep to limits, for people; none: they do."""
+    told = []
+    for name, bound in limits.items():
+        measure, _, end = name.rpartition("_")
+        value, most = measures.as_dict()[measure], "at most" if end == "max" else "at least"
+        if value is None or (value > bound if end == "max" else value < bound):
+            got = "never" if value is None else f"got {value:g}"
+            told.append(f"{measure}: {got}, expected {most} {bound:g}")
+    return told
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """All limits of a scenario."""
-
-    limits: tuple[_Limit, ...]
-
-    def objections(self, measures: Measures) -> list[str]:
-        """Why the measures are not good enough, for people; none: they are."""
-        return [objection for limit in self.limits if (objection := limit.objection(measures)) is not None]
-
-    def as_dict(self) -> dict[str, float]:
-        """As a scenario's file has them."""
-        return {limit.name: limit.bound for limit in self.limits}
-
-
-NO_LIMITS = _Limits(())
-
-
-def limits_from(values: Any) -> _Limits:
+def limits_from(values: Any) -> Limits:
     """The limits that a scenario's file tells, `MEASURE_min` and `MEASURE_max`, with those that hold for all.
 
     Raises:
@@ -75,7 +45,7 @@ def limits_from(values: Any) -> _Limits:
     """
     if not isinstance(values, Mapping):
         raise SettingsError(f"limits: got {values!r}, expected bounds by name, as in `return_min: 100`")
-    limits = []
+    limits: dict[str, float] = {}
     for name, bound in (ALWAYS | dict(values)).items():
         measure, _, end = str(name).rpartition("_")
         if end not in ("min", "max") or measure not in MEASURES:
@@ -84,8 +54,8 @@ def limits_from(values: Any) -> _Limits:
             )
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not isfinite(bound):
             raise SettingsError(f"limits.{name}: got {bound!r}, expected a finite number")
-        limits.append(_Limit(measure, float(bound), end == "max"))
-    return _Limits(tuple(limits))
+        limits[name] = float(bound)
+    return limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +75,7 @@ class Scenario:
     params: Mapping[str, Any] | None = None  # by node; they win over the robot's and the mode's
     schedule: FaultSchedule = NO_FAULTS
     faults: Any = None  # the schedule as the file tells it
-    limits: _Limits = NO_LIMITS
+    limits: Limits = field(default_factory=dict)
 
     def arguments(self) -> dict[str, str]:
         """What `bringup.system.processes` is to be told, files left aside."""

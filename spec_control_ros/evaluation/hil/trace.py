@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.analysis.tick_table import TickRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,10 @@ class PlantReport:
     heard_at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionReport:
-    """What the executor says that it did."""
-
-    tick: int
-    kind: DecisionKind
-    reason: Reason
-    mismatch: float
-    latency_s: float
-    heard_at_s: float
+# Of an `Episode`, in the order of the fields
+plant_values = attrgetter(
+    "tick", "reward", "episode_return", "commanded_ticks", "held_ticks", "missed_ticks", "done"
+)
 
 
 @dataclass(slots=True)
@@ -44,7 +39,9 @@ class EpisodeTrace:
     epoch: int
     seed: int = 0
     plant: list[PlantReport] = field(default_factory=list)  # tick after tick
-    decisions: list[DecisionReport] = field(default_factory=list)  # as they came
+    decisions: list[tuple[float, TickRecord]] = field(
+        default_factory=list
+    )  # as they came, with the time of that
 
     @property
     def number(self) -> int:
@@ -84,15 +81,8 @@ class Trace(RunLog):
         Raises:
             ValueError: its decision or reason is not one of ours.
         """
-        report = DecisionReport(
-            message.tick,
-            DecisionKind(message.decision),
-            Reason(message.reason),
-            message.mismatch,
-            message.latency,
-            self._clock(),
-        )
-        self._trace(message.epoch).decisions.append(report)
+        record = TickRecord.of_status(message)
+        self._trace(message.epoch).decisions.append((self._clock(), record))
         super().add_status(message)
 
     def add_episode(self, message: Any) -> None:
@@ -103,18 +93,8 @@ class Trace(RunLog):
             return
         trace.seed = message.seed
         self.period_s = message.control_period
-        trace.plant.append(
-            PlantReport(
-                message.tick,
-                message.reward,
-                message.episode_return,
-                message.commanded_ticks,
-                message.held_ticks,
-                message.missed_ticks,
-                message.done,
-                self._clock(),
-            )
-        )
+        values: tuple[Any, ...] = (*plant_values(message), self._clock())
+        trace.plant.append(PlantReport(*values))
         self.place = (trace.number, message.tick, self.period_s)
 
     def add_command(self, message: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.evaluation.hil.measures import EpisodeMeasures, Measures, measure_episode, summarise
-from spec_control_ros.evaluation.hil.scenario import Scenario
+from spec_control_ros.evaluation.hil.scenario import Scenario, objections
 from spec_control_ros.evaluation.hil.trace import EpisodeTrace, Trace
 from spec_control_ros.sim.faults.schedule import KINDS, as_row
 
@@ -38,7 +38,7 @@ class ScenarioVerdict:
         return {
             "name": s.name,
             "passed": self.has_passed,
-            "limits": s.limits.as_dict(),
+            "limits": dict(s.limits),
             "measured": None if self.measures is None else self.measures.as_dict(),
             "failures": list(self.objections),
             "description": s.description,
@@ -64,9 +64,9 @@ def judge(
     wall_s: float = 0.0,
 ) -> ScenarioVerdict:
     """Hold what was heard of a run against the scenario's limits."""
-    objections = [] if error is None else [str(error)]
+    why = [] if error is None else [str(error)]
     if not trace.traces:
-        return ScenarioVerdict(scenario, None, (*objections, "not a single episode was begun"), wall_s=wall_s)
+        return ScenarioVerdict(scenario, None, (*why, "not a single episode was begun"), wall_s=wall_s)
     period_s = trace.period_s or USUAL_PERIOD_S
     episodes, rows = [], []
     for number, episode in enumerate(trace.traces, start=1):
@@ -84,8 +84,8 @@ def judge(
         episodes.append(measured)
         rows.append(episode_row(episode, measured, faults, period_s))
     measures = summarise(episodes, trace, scenario.episodes, restarts)
-    objections += scenario.limits.objections(measures)
-    return ScenarioVerdict(scenario, measures, tuple(objections), tuple(rows), wall_s)
+    why += objections(scenario.limits, measures)
+    return ScenarioVerdict(scenario, measures, tuple(why), tuple(rows), wall_s)
 
 
 def episode_row(
@@ -109,16 +109,16 @@ def episode_row(
 
 def timeline(trace: EpisodeTrace) -> Row:
     """What plant and executor reported, tick by tick."""
-    pairs = list(pairwise(trace.plant))
+    pairs, records = list(pairwise(trace.plant)), [record for _, record in trace.decisions]
     return {
         "tick": [before.tick for before, _ in pairs],
         "reward": [after.reward for _, after in pairs],
         "missed": [after.missed_ticks > before.missed_ticks for before, after in pairs],
-        "decided": [d.tick for d in trace.decisions],
-        "decision": [d.kind.name.lower() for d in trace.decisions],
-        "reason": [d.reason.name.lower() for d in trace.decisions],
-        "mismatch": [d.mismatch if isfinite(d.mismatch) else None for d in trace.decisions],
-        "latency_s": [d.latency_s for d in trace.decisions],
+        "decided": [d.tick for d in records],
+        "decision": [d.decision.name.lower() for d in records],
+        "reason": [d.reason.name.lower() for d in records],
+        "mismatch": [d.mismatch if isfinite(d.mismatch) else None for d in records],
+        "latency_s": [d.latency_s for d in records],
     }
 
 

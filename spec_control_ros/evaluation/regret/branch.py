@@ -1,6 +1,7 @@
 """An episode that can be copied between two ticks, to live on in several branches."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,7 @@ class ForcedGate(Gate):
             self._ticks -= 1
         if row.steps_ahead > self.settings.max_steps_ahead:
             kind = DecisionKind.REPLAN
-        return GateVerdict(
-            kind, verdict.reason, verdict.mismatch, verdict.accept_threshold, verdict.replan_threshold
-        )
+        return replace(verdict, kind=kind)
 
 
 class Branch:

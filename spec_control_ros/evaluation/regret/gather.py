@@ -1,7 +1,7 @@
 """Forks episodes at ticks that a seed draws."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.gate.calibration import CARD_KEY
-from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner import NoisyPlanner, Planner
+from spec_control_ros.core.planner import NoisyPlanner
 from spec_control_ros.core.planner_format import find_format
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.benchmark import digests, plain
@@ -26,7 +25,6 @@ from spec_control_ros.evaluation.regret.predictors import predictors
 from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, RegretEpisode, TickRecord
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.schedule import FaultSchedule, as_row
-from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import folder_card
 
 BEHAVIOURS = (DecisionKind.ACCEPT, DecisionKind.CORRECT)  # of the episodes, one after the other
@@ -109,25 +107,19 @@ class RegretRunner:
     def run(self, trial: _RegretTrial) -> RegretEpisode:
         """Fork one episode, and live through it once with a plan at every tick."""
         own, settings = trial.trial, trial.settings
-        plant, executor, planner = self._episodes.parts(own)
-        assert planner is not None
-        reference = _begin(own, plant, executor.fresh(), planner, DecisionKind.REPLAN)
-        reference_return = reference.run(plant.episode_ticks)
-        length = reference.tick
-        kind = trial.behaviour if executor.corrector is not None else DecisionKind.ACCEPT
-        # Another wrapper: the episodes of a disturbed plant are numbered.
-        plant, executor, planner = self._episodes.parts(own)
-        assert planner is not None
-        gate = executor.gate
-        branch = _begin(own, plant, executor, planner, kind)
+        reference = self._begin(own, DecisionKind.REPLAN)
+        reference_return = reference.run(reference.plant.episode_ticks)
+        can_correct = reference.executor.corrector is not None
+        kind = trial.behaviour if can_correct else DecisionKind.ACCEPT
+        branch = self._begin(own, kind)
         rng = np.random.default_rng([own.seed, own.epoch])
-        chance = settings.ticks / plant.episode_ticks
+        chance = settings.ticks / branch.plant.episode_ticks
         found = []
         while not branch.is_over:
             is_drawn = rng.random() < chance
             before = branch.fork() if is_drawn else None
             branch.step()
-            if before is not None and (record := _forked(before, branch, gate, settings)) is not None:
+            if before is not None and (record := _forked(before, branch, settings)) is not None:
                 found.append(record)
         return RegretEpisode(
             own.seed,
@@ -135,19 +127,21 @@ class RegretRunner:
             int(kind),
             trial.disturbance,
             reference_return,
-            length,
+            reference.tick,
             tuple(found),
             processor(),
         )
 
+    def _begin(self, trial: Trial, kind: DecisionKind) -> Branch:
+        """An episode at its start, anew also where the plant numbers its episodes."""
+        plant, executor, planner = self._episodes.parts(trial)
+        assert planner is not None
+        executor.gate = ForcedGate(executor.gate, kind)
+        planner.reset()
+        return Branch(plant, executor, planner, plant.reset(trial.seed), trial.epoch)
 
-def _begin(own: Trial, plant: Plant, executor: PlanExecutor, planner: Planner, kind: DecisionKind) -> Branch:
-    executor.gate = ForcedGate(executor.gate, kind)
-    planner.reset()
-    return Branch(plant, executor, planner, plant.reset(own.seed), own.epoch)
 
-
-def _forked(before: Branch, after: Branch, gate: Gate, settings: RegretSettings) -> TickRecord | None:
+def _forked(before: Branch, after: Branch, settings: RegretSettings) -> TickRecord | None:
     """The tick between two states of an episode, lived through again; None where no row was queued for it."""
     forced = after.executor.gate
     assert isinstance(forced, ForcedGate)
@@ -174,7 +168,9 @@ def _forked(before: Branch, after: Branch, gate: Gate, settings: RegretSettings)
     if CORRECT in returns:
         metrics["corrector_norm"] = correction_norm
     metrics["plan_distance"] = float(np.sqrt(np.mean((replanned - row.action) ** 2)))
-    own = gate.changed(gate.settings).judge(observed, row, can_correct=CORRECT in returns)
+    own = Gate(forced.settings, forced.calibration, forced.model).judge(
+        observed, row, can_correct=CORRECT in returns
+    )
     age = row.tick - row.plan.observation_tick
     return TickRecord(before.tick, age, int(own.kind), returns, metrics)
 
@@ -209,18 +205,15 @@ def regret_trials(
     if queue_length:
         planner = replace(planner, queue_length=queue_length)
     own = replace(own, planner=planner)
+    episodes = (
+        (seed, name, faults, BEHAVIOURS[index % len(BEHAVIOURS)])
+        for index, seed in enumerate(seeds)
+        for name, faults in disturbances.items()
+    )
     return [
         _RegretTrial(Trial(name or "nominal", own, seed, epoch, faults=faults), name, settings, kind)
-        for epoch, (seed, name, faults, kind) in enumerate(_episodes(seeds, disturbances), start=1)
+        for epoch, (seed, name, faults, kind) in enumerate(episodes, start=1)
     ]
-
-
-def _episodes(
-    seeds: Sequence[int], disturbances: Mapping[str, FaultSchedule]
-) -> Iterator[tuple[int, str, FaultSchedule, DecisionKind]]:
-    for index, seed in enumerate(seeds):
-        for name, faults in disturbances.items():
-            yield seed, name, faults, BEHAVIOURS[index % len(BEHAVIOURS)]
 
 
 def regret_file(

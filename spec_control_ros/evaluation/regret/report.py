@@ -114,22 +114,16 @@ def reliability(losses: Losses, metric: str) -> list[tuple[float, float, int]]:
 
 def decision_rows(losses: Losses) -> list[dict[str, Any]]:
     """Regret of every branch where the robot's own gate accepts, corrects and replans."""
-    rows = []
-    for kind in (DecisionKind.ACCEPT, DecisionKind.CORRECT, DecisionKind.REPLAN):
-        ticks = [t for t in losses.ticks if t.decision == kind]
-        if ticks:
-            rows.append({"decision": kind.name.lower(), "ticks": len(ticks), **_means(ticks)})
-    return rows
+    kinds, ticks = (DecisionKind.ACCEPT, DecisionKind.CORRECT, DecisionKind.REPLAN), losses.ticks
+    groups = ((kind.name.lower(), [t for t in ticks if t.decision == kind]) for kind in kinds)
+    return [{"decision": name, "ticks": len(own), **_means(own)} for name, own in groups if own]
 
 
 def age_rows(losses: Losses) -> list[dict[str, Any]]:
     """Regret of every branch by the age of the row."""
     ticks = losses.ticks
-    return [
-        {"age": int(age), "ticks": len(own), **_means(own)}
-        for age in np.unique(losses.ages)
-        for own in ([t for t in ticks if t.age == age],)
-    ]
+    groups = ((int(age), [t for t in ticks if t.age == age]) for age in np.unique(losses.ages))
+    return [{"age": age, "ticks": len(own), **_means(own)} for age, own in groups]
 
 
 def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:

@@ -33,7 +33,6 @@ def auroc_interval(
     scores: Float[np.ndarray, "tick"],
     is_positive: Bool[np.ndarray, "tick"],
     episodes: Int[np.ndarray, "tick"],
-    seed: int = 0,
 ) -> tuple[float, float] | None:
     """The 95 % percentile interval of a bootstrap over episodes, whose ticks are not independent of each other.
 
@@ -41,12 +40,11 @@ def auroc_interval(
         scores: What predicts.
         is_positive: What is to be predicted.
         episodes: Number of the episode that each tick is of; fewer than two have no interval.
-        seed: Seed of the draws.
     """
     by_episode = [np.flatnonzero(episodes == e) for e in np.unique(episodes)]
     if len(by_episode) < 2:
         return None
-    rng, drawn = np.random.default_rng(seed), []
+    rng, drawn = np.random.default_rng(0), []
     for _ in range(BOOTSTRAPS):
         ticks = np.concatenate([by_episode[i] for i in rng.integers(len(by_episode), size=len(by_episode))])
         if (value := auroc(scores[ticks], is_positive[ticks])) is not None:

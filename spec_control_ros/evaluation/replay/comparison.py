@@ -1,6 +1,5 @@
 """What a replay decides otherwise than the recorded run did."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import zip_longest
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.analysis.run_log import decision_counts
 from spec_control_ros.analysis.tick_table import TickRecord
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason
 
@@ -70,11 +70,6 @@ class EpochChange:
         """Whether every bit of every decision, status and command is the same."""
         return self.first_difference is None
 
-    @property
-    def decision_agreement(self) -> float:
-        """Part of the ticks with the recorded decision."""
-        return 1.0 - self.decisions_changed / self.ticks if self.ticks else 1.0
-
 
 def compare(
     recorded: Sequence[ReplayedTick], replayed: Sequence[ReplayedTick], new_plans: int
@@ -104,8 +99,8 @@ def compare(
         waited_inferences=_count(replayed, "waited_inferences"),
         recorded_waited_inferences=_count(recorded, "waited_inferences"),
         new_plans=new_plans,
-        decisions=_decisions(after),
-        recorded_decisions=_decisions(before),
+        decisions=decision_counts([step.record.decision for step in after.values()]),
+        recorded_decisions=decision_counts([step.record.decision for step in before.values()]),
         first_difference=_first_difference(recorded, replayed),
     )
 
@@ -135,8 +130,3 @@ def _kind(step: ReplayedTick | None) -> DecisionKind | None:
 
 def _count(steps: Sequence[ReplayedTick], name: str) -> int:
     return max((getattr(step.record, name) for step in steps), default=0)
-
-
-def _decisions(by_tick: dict[int, ReplayedTick]) -> dict[str, int]:
-    counts = Counter(step.record.decision for step in by_tick.values())
-    return {kind.name.lower(): counts[kind] for kind in DecisionKind}

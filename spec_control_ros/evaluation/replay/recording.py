@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.analysis.bag.reader import Bag, Recorded
-from spec_control_ros.analysis.bag.robots import chosen, namespace_of
+from spec_control_ros.analysis.bag.reader import Bag, Recorded, chosen, namespace_of
 from spec_control_ros.bringup.parameter_files import Parameters, nested
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.decision import Reason

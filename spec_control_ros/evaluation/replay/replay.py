@@ -5,19 +5,16 @@ other goes to a simulated planner. Observations come as they were recorded, what
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from spec_control_ros.core.decision import Decision, PlanRequest
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
-from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.replay.comparison import ReplayedTick
 from spec_control_ros.evaluation.replay.recording import Recording
-from spec_control_ros.evaluation.replay.simulated_planner import SAME_LATENT, Delays, SimulatedPlanner
+from spec_control_ros.evaluation.replay.simulated_planner import Delays, SimulatedPlanner, is_same_latent
 
 
 @dataclass(slots=True)
@@ -41,27 +38,7 @@ class _Asked:
             return False
         if own.latent is None or other.latent is None:
             return own.latent is other.latent
-        return bool(np.abs(own.latent - other.latent).max(initial=0.0) <= SAME_LATENT)
-
-
-@dataclass(slots=True)
-class Replayed:
-    """What the law made of the inputs."""
-
-    steps: list[ReplayedTick] = field(default_factory=list)
-    asked: dict[int, _Asked] = field(default_factory=dict)  # by index of the input that led to it
-    answers: dict[int, int] = field(
-        default_factory=dict
-    )  # by index of the plan's input, that of the request's
-    inputs_without_message: int = 0  # whose observation or plan the bag lacks
-    new_plans: Mapping[int, int] = field(default_factory=dict)  # that nobody had made, by epoch
-
-    @property
-    def delays(self) -> Delays:
-        """How long plans took."""
-        return Delays(
-            (a.now_s, a.answered_s - a.now_s) for a in self.asked.values() if a.answered_s is not None
-        )
+        return is_same_latent(own.latent, other.latent)
 
 
 class Replay:
@@ -71,7 +48,7 @@ class Replay:
         recording: The recording whose inputs the law is given.
         law: A law that has seen nothing yet.
         planner: Planner for requests that the recorded run did not make; None: there are none.
-        recorded_run: A run with the recorded settings; requests that are made again are answered as they were there.
+        recorded_run: Pass with the recorded settings; requests that are made again are answered as they were there.
         fixed: Dotted names of parameters that keep the law's values, whatever was recorded of their changes.
     """
 
@@ -80,37 +57,48 @@ class Replay:
         recording: Recording,
         law: PlanExecutor,
         planner: SimulatedPlanner | None = None,
-        recorded_run: Replayed | None = None,
+        recorded_run: "Replay | None" = None,
         fixed: Collection[str] = (),
     ):
         self._recording, self._planner, self._fixed = recording, planner, fixed
         self._driver = ExecutorDriver(law, self._act, self._ask)
-        self._recorded = Replayed() if recorded_run is None else recorded_run
+        self._recorded_asked: Mapping[int, _Asked] = {} if recorded_run is None else recorded_run.asked
+        self._recorded_answers: Mapping[int, int] = {} if recorded_run is None else recorded_run.answers
         self._shared: set[int] = set()  # inputs that led to the recorded request again
         self._index: int | None = None  # of the recorded input that is given; None: it is a new plan
         self._latest: _Asked | None = None
         self._is_latest_shared = True
-        self._replayed = Replayed()
+        self.steps: list[ReplayedTick] = []
+        self.asked: dict[int, _Asked] = {}  # by index of the input that led to it
+        self.answers: dict[int, int] = {}  # by index of the plan's input, that of the request's
 
-    def run(self) -> Replayed:
-        """All decisions, first to last."""
+    @property
+    def new_plans(self) -> Mapping[int, int]:
+        """Plans that nobody had made, by epoch."""
+        return {} if self._planner is None else self._planner.new_plans
+
+    @property
+    def delays(self) -> Delays:
+        """How long plans took."""
+        asked = self.asked.values()
+        return sorted((a.now_s, a.answered_s - a.now_s) for a in asked if a.answered_s is not None)
+
+    def run(self) -> "Replay":
+        """Give all inputs, first to last; returns this pass."""
         for index, recorded in enumerate(self._recording.inputs):
             self._receive_new_plans(recorded.now_s, is_now_over=False)
             self._index = index
             if (given := self._input(index, recorded)) is not None:
                 self._driver.give(given)
             self._receive_new_plans(recorded.now_s, is_now_over=True)
-        if self._planner is not None:
-            self._replayed.new_plans = self._planner.new_plans
-        return self._replayed
+        return self
 
     def _input(self, index: int, recorded: ExecutorInput) -> ExecutorInput | None:
         """A recorded input with its content; None if this run does not have it."""
         match recorded.kind:
             case InputKind.OBSERVATION:
-                return self._with_content(
-                    recorded, self._recording.observations.get((recorded.epoch, recorded.tick))
-                )
+                content = self._recording.observations.get((recorded.epoch, recorded.tick))
+                return None if content is None else replace(recorded, content=content)
             case InputKind.PLAN:
                 return self._plan(index, recorded)
             case InputKind.PARAMETERS:
@@ -124,26 +112,19 @@ class Replay:
                 return None
         return recorded
 
-    def _with_content(
-        self, recorded: ExecutorInput, content: Observation | Plan | None
-    ) -> ExecutorInput | None:
-        if content is None:
-            self._replayed.inputs_without_message += 1
-            return None
-        return replace(recorded, content=content)
-
     def _plan(self, index: int, recorded: ExecutorInput) -> ExecutorInput | None:
-        if self._planner is not None and self._recorded.answers.get(index) not in self._shared:
+        if self._planner is not None and self._recorded_answers.get(index) not in self._shared:
             return None  # this run has not asked for it
-        plan = self._recording.plan_of(recorded)
-        if plan is not None and self._planner is None:
+        if (plan := self._recording.plan_of(recorded)) is None:
+            return None
+        if self._planner is None:
             self._note_answer(index, recorded.now_s, plan)
-        elif plan is not None and self._planner is not None:
+        else:
             self._planner.follow(plan)
-        return self._with_content(recorded, plan)
+        return replace(recorded, content=plan)
 
     def _act(self, decision: Decision) -> None:
-        self._replayed.steps.append(ReplayedTick.of_decision(decision))
+        self.steps.append(ReplayedTick.of_decision(decision))
 
     def _ask(self, request: PlanRequest, now_s: float) -> None:
         index = self._index
@@ -151,10 +132,10 @@ class Replay:
             self._latest.superseded_s = now_s
         self._latest = _Asked(request, now_s)
         if index is not None:
-            self._replayed.asked[index] = self._latest
+            self.asked[index] = self._latest
         if self._planner is None:
             return
-        recorded = None if index is None else self._recorded.asked.get(index)
+        recorded = None if index is None else self._recorded_asked.get(index)
         self._is_latest_shared = recorded is not None and recorded.is_same_as(request)
         if index is None or recorded is None or not self._is_latest_shared:
             self._planner.ask(request, now_s)
@@ -176,8 +157,8 @@ class Replay:
                 self._driver.give(ExecutorInput.plan(plan, due_s))
 
     def _note_answer(self, index: int, now_s: float, plan: Plan) -> None:
-        for asked_at, asked in reversed(self._replayed.asked.items()):
+        for asked_at, asked in reversed(self.asked.items()):
             if asked.is_answered_by(plan):
-                self._replayed.answers[index] = asked_at
+                self.answers[index] = asked_at
                 asked.answered_s = now_s if asked.answered_s is None else asked.answered_s
                 return

@@ -17,7 +17,7 @@ from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
 from spec_control_ros.evaluation.replay.recording import Recording
-from spec_control_ros.evaluation.replay.replay import Replay, Replayed
+from spec_control_ros.evaluation.replay.replay import Replay
 from spec_control_ros.evaluation.replay.simulated_planner import Delays, RememberingPlanner, SimulatedPlanner
 from spec_control_ros.world_model.card import folder_card
 
@@ -40,8 +40,7 @@ class ReplaySession:
         card = folder_card(folder)
         self.recording, self._folder, self._format = recording, folder, find_format(str(card.get("format")))
         self.settings = ControllerSettings.of(_of_this_version(recording), self._format.settings)
-        self._task = None if self.settings.task_index < 0 else self.settings.task_index
-        self._parts = self._format.load_parts(folder, self._task)
+        self._parts = self._format.load_parts(folder, self.settings.task)
         _refuse_misfit(recording, folder.name, self._parts.model, float(card.get("control_period_s", 0.0)))
         self._planners: dict[Any, RememberingPlanner] = {}  # by the planner's settings
 
@@ -57,14 +56,14 @@ class ReplaySession:
         return changed(self.settings, given, fixed=NOT_OURS)
 
     @cached_property
-    def recorded_run(self) -> Replayed:
+    def recorded_run(self) -> Replay:
         """The law with the recorded settings: gives the recorded decisions, and the requests that led to them."""
-        planner = None if self._has_plan_times else self._planner(self.settings, Delays(), uses_recorded=True)
+        planner = None if self._has_plan_times else self._planner(self.settings, (), uses_recorded=True)
         return Replay(self.recording, self._executor(self.settings), planner).run()
 
     def run(
         self, settings: ControllerSettings, *, plans_again: bool = False, fixed: Collection[str] = ()
-    ) -> Replayed:
+    ) -> Replay:
         """The law with other settings.
 
         Args:
@@ -73,16 +72,16 @@ class ReplaySession:
             fixed: Dotted names of parameters that are as in `settings` to the end, though the run changed them.
         """
         uses_recorded = not plans_again and settings.planner == self.settings.planner
-        delays = Delays() if self.recording.is_lockstep else self.recorded_run.delays
+        delays = () if self.recording.is_lockstep else self.recorded_run.delays
         planner = self._planner(settings, delays, uses_recorded=uses_recorded)
         law = self._executor(settings)
         recorded_run = self.recorded_run if uses_recorded and self._has_plan_times else None
         return Replay(self.recording, law, planner, recorded_run, fixed).run()
 
-    def compare(self, replayed: Replayed) -> list[EpochChange]:
+    def compare(self, replayed: Replay) -> list[EpochChange]:
         """What differs from the recorded decisions, epoch by epoch."""
 
-        def of(epoch: int, run: Recording | Replayed) -> list:
+        def of(epoch: int, run: Recording | Replay) -> list:
             return [step for step in run.steps if step.epoch == epoch]
 
         return [
@@ -105,7 +104,7 @@ class ReplaySession:
             settings.planner,
             RememberingPlanner(
                 lambda: self._format.load_planner(
-                    self._folder, settings.planner, PlannerResources(), self._task
+                    self._folder, settings.planner, PlannerResources(), self.settings.task
                 )
             ),
         )

@@ -2,8 +2,9 @@
 
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import inf
 
 import numpy as np
@@ -16,31 +17,23 @@ from spec_control_ros.core.planner import Planner
 SAME_LATENT = 1e-4  # largest difference of a component: between machines, the last bits of a float differ
 
 
-class Delays:
-    """How long a plan takes: as long as the recorded one that was asked for at about the same time.
+Delays = Sequence[
+    tuple[float, float]
+]  # when plans were asked for, in order, and how long each took; in seconds
 
-    Args:
-        recorded: Times at which plans were asked for, and how long each took, both in seconds.
-    """
 
-    def __init__(self, recorded: Iterable[tuple[float, float]] = ()):
-        self._recorded = sorted(recorded)
-
-    def at(self, now_s: float) -> float:
-        """Seconds; 0 where no plan was recorded, and in lockstep, where plans take no time that anybody notices."""
-        if not self._recorded:
-            return 0.0
-        index = bisect(self._recorded, (now_s, inf))
-        around = self._recorded[max(0, index - 1) : index + 1]
-        return min(around, key=lambda asked: abs(asked[0] - now_s))[1]
+def delay_at(now_s: float, delays: Delays) -> float:
+    """How long a plan takes: as long as the one that was asked for at about the same time; 0 where none was."""
+    index = bisect(delays, (now_s, inf))
+    around = delays[max(0, index - 1) : index + 1]
+    return min(around, key=lambda asked: abs(asked[0] - now_s), default=(now_s, 0.0))[1]
 
 
 class RememberingPlanner:
     """Plans nothing twice: one replay after the other asks for much the same."""
 
     def __init__(self, make: Callable[[], Planner]):
-        self._make = make
-        self._planner: Planner | None = None
+        self._planner = cache(make)  # made where it is needed, if ever
         self._made: dict[tuple[object, ...], Plan] = {}
 
     def plan(self, request: PlanRequest, before: Plan | None) -> Plan:
@@ -52,12 +45,11 @@ class RememberingPlanner:
         """
         key = _identity(request, before)
         if key not in self._made:
-            if self._planner is None:
-                self._planner = self._make()
-            self._planner.reset()
+            planner = self._planner()
+            planner.reset()
             if before is not None:
-                self._planner.follow(before)
-            self._made[key] = self._planner.plan(request)
+                planner.follow(before)
+            self._made[key] = planner.plan(request)
         return self._made[key]
 
 
@@ -76,7 +68,7 @@ class SimulatedPlanner:
     Args:
         recorded: Recorded plans, whose ids new ones follow.
         planner: Planner for plans that nobody has made.
-        delays: Delays of plans.
+        delays: Delays of recorded plans; none in lockstep, where plans take no time that anybody notices.
         uses_recorded: Whether recorded plans may answer, where they were made from just what is asked.
     """
 
@@ -104,7 +96,7 @@ class SimulatedPlanner:
         """
         self.supersede(now_s)
         start_s = max(now_s, not_before_s, self._busy_until_s)
-        self._jobs.append(_Job(request, start_s, max(start_s, now_s + self._delays.at(now_s))))
+        self._jobs.append(_Job(request, start_s, max(start_s, now_s + delay_at(now_s, self._delays))))
 
     def supersede(self, now_s: float) -> None:
         """A later request has come: what has not been begun never will be."""
@@ -131,7 +123,7 @@ class SimulatedPlanner:
     def _recorded_plan(self, request: PlanRequest) -> Plan | None:
         """The recorded plan that was made from what the request says to plan from."""
         for plan in self._recorded.get((request.epoch, request.tick, request.start_tick), ()):
-            if request.latent is None or _is_same(plan.latents[0], request.latent):
+            if request.latent is None or is_same_latent(plan.latents[0], request.latent):
                 return plan
         return None
 
@@ -153,5 +145,6 @@ def _identity(request: PlanRequest, before: Plan | None) -> tuple[object, ...]:
     return request.epoch, request.tick, request.start_tick, request.is_prefetch, planned_from.tobytes(), past
 
 
-def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+def is_same_latent(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two latents differ by no more than machines do."""
     return a.shape == b.shape and bool(np.abs(a - b).max(initial=0.0) <= SAME_LATENT)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.session import ReplaySession
 
 MAX_POINTS = 1000
@@ -44,26 +43,21 @@ class Sweep:
         return cls(name, tuple(f"{point:.6g}" for point in points))
 
 
-def _point(value: str, changes: list[EpochChange]) -> dict[str, Any]:
-    """What one value comes to, over all epochs, with the names of the report."""
-    ticks = max(1, sum(c.ticks for c in changes))
-    return {
-        "value": value,
-        "planning_inferences": sum(c.planning_inferences for c in changes),
-        "waited_inferences": sum(c.waited_inferences for c in changes),
-        "decision_agreement": 1.0 - sum(c.decisions_changed for c in changes) / ticks,
-        "command_agreement": 1.0 - sum(c.commands_changed for c in changes) / ticks,
-        "first_divergence_ticks": [c.first_divergence_tick for c in changes],  # by epoch
-    }
-
-
 def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The points of a sweep, one after the other; every value is checked before the first is run.
+    """What each value comes to over all epochs, one after the other; all are checked before the first is run.
 
     Raises:
         SettingsError: the setting is unknown, or a value is not allowed.
     """
     settings = [session.changed({**given, sweep.name: value}) for value in sweep.values]
     for value, changed in zip(sweep.values, settings, strict=True):
-        replayed = session.run(changed, fixed=(*given, sweep.name))
-        yield _point(value, session.compare(replayed))
+        changes = session.compare(session.run(changed, fixed=(*given, sweep.name)))
+        ticks = max(1, sum(c.ticks for c in changes))
+        yield {
+            "value": value,
+            "planning_inferences": sum(c.planning_inferences for c in changes),
+            "waited_inferences": sum(c.waited_inferences for c in changes),
+            "decision_agreement": 1.0 - sum(c.decisions_changed for c in changes) / ticks,
+            "command_agreement": 1.0 - sum(c.commands_changed for c in changes) / ticks,
+            "first_divergence_ticks": [c.first_divergence_tick for c in changes],  # by epoch
+        }

@@ -43,7 +43,7 @@ def test_file_tells_what_is_run_and_what_must_come_out(tmp_path: Path) -> None:
     }
     assert scenario.parameters() == {"executor": {"hold": "last"}, "sim_bridge": {"episode_ticks": 80}}
     assert scenario.schedule.faults == (Noise(std=0.3),)
-    assert scenario.limits.as_dict() == {**ALWAYS, "return_min": 10.0, "time_to_hold_s_max": 0.5}
+    assert scenario.limits == {**ALWAYS, "return_min": 10.0, "time_to_hold_s_max": 0.5}
 
 
 def test_emulated_robot_has_episodes_as_short(tmp_path: Path) -> None:
@@ -115,4 +115,4 @@ def test_scenarios_are_found_by_name_file_and_folder(tmp_path: Path) -> None:
 def test_shipped_scenarios_can_be_read_and_say_what_they_are(path: Path) -> None:
     scenario = read_scenario(path, CONFIG)
     assert scenario.description
-    assert scenario.limits.as_dict().keys() > ALWAYS.keys()
+    assert scenario.limits.keys() > ALWAYS.keys()

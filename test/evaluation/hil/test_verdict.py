@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from hil_fakes import Run
 
-from spec_control_ros.analysis.hil_junit import write_junit
-from spec_control_ros.analysis.hil_page import write_hil_page
+from spec_control_ros.analysis.hil_page import write_hil_page, write_junit
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.evaluation.hil.scenario import Scenario, scenario_from
 from spec_control_ros.evaluation.hil.verdict import judge
