@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge
@@ -191,7 +190,7 @@ def _gather(
 ) -> list[GatedEpisode]:
     """The episodes that the thresholds are fitted to, with a bar as long as it will likely take."""
     episodes: list[GatedEpisode] = []
-    with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+    with progress(console) as bar:
         row = bar.add_task(f"{name}: nominal operation", total=settings.episodes)
         for episodes, expected in gather(operation, settings, FIRST_SEED):
             bar.update(row, completed=len(episodes), total=expected)

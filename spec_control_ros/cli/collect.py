@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
@@ -147,10 +146,9 @@ def _record(
     total = sum(group.episodes for group in groups)
     returns: dict[Group, NDArray[np.float64]] = {}
     early: dict[Group, EpisodeArrays] = {}  # whose turn has not come
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         recorded_folder(folder, spec, total, subject.plants) as buffer,
-        progress(console, *columns) as bar,
+        progress(console) as bar,
         closing(workers.run(subject, groups)) as found,
     ):
         row, turn = bar.add_task("episodes", total=total), iter(groups)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import Robot
@@ -76,7 +75,7 @@ def distill(options: DistillOptions) -> None:
     shipped = CORRECTORS if options.student_only else ()
     finished = [folder.learned_corrector(kind, tick_model(model)) for kind in shipped]
     last: Round | None = None
-    with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+    with progress(console) as bar:
         row = bar.add_task(f"{folder.path.name}: gathering", total=settings.rounds * settings.episodes)
         for last in distill_networks(partial(workers.run, subject), model.dims, settings, finished):
             bar.advance(row, last is None)

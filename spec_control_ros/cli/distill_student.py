@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import TypeVar
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from spec_control_ros.cli.given_model import parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
@@ -60,7 +59,7 @@ def distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None:
     unseen = kind.unseen(folder.path, controller.planner)
     own: dict[int, float] = {}  # what the planner returned, by seed
     ticks = 0
-    with progress(terminal(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+    with progress(terminal()) as bar:
         row = bar.add_task(f"{folder.path.name}: lessons", total=settings.rounds * settings.episodes)
 
         def teach(lessons: Sequence[Lesson]) -> Iterator[tuple[Lesson, Told]]:

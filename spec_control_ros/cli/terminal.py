@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, ProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import track as rich_track
 from rich.text import Text
 
@@ -39,8 +46,9 @@ def track(
 
 
 def progress(console: Console, *columns: ProgressColumn, speed_estimate_period_s: float = 30.0) -> Progress:
-    """Bars, each with its description in front."""
+    """Bars, each with its description in front; without columns, they tell how much is done and what time is left."""
     description = TextColumn("{task.description}", markup=False)
+    columns = columns or (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(description, *columns, console=console, speed_estimate_period=speed_estimate_period_s)
 
 

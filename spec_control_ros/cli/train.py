@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColumn
+from rich.progress import Task
 
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
@@ -143,8 +143,7 @@ def follow(
     console: Console,
 ) -> None:
     """Run it with a bar of progress, and tell what it reports."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
+    with progress(console, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task(settings.task, total=settings.updates, completed=trainer.updates)
         has_told_time = False
 

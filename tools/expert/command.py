@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import interruption, progress, terminal
@@ -103,8 +102,7 @@ def follow(
     trainer: ExpertTrainer, ticks: int, should_stop: Callable[[], bool], log: "ExpertLog", console: Console
 ) -> None:
     """Run it with a bar of progress, and log what it reports."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
+    with progress(console, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task("", total=ticks, completed=trainer.ticks)
         for told in trainer.run(should_stop):
             log.add(told)
