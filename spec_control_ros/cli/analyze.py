@@ -15,7 +15,7 @@ from spec_control_ros.analysis.bag_log import BagLog, RobotLog
 from spec_control_ros.analysis.bag_summary import bag_summary
 from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
 from spec_control_ros.cli.bench_options import AnalyzeOptions
-from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.cli.terminal import right, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_all, write_text
 
@@ -80,15 +80,14 @@ def _print(report: dict[str, Any], console: Console) -> None:
 
 def _table(report: dict[str, Any]) -> Table:
     seconds, messages = report["duration_s"], sum(report["messages"].values())
+    headers = ("epoch", "return", "ticks", "plans", "decisions", "mismatch", "step ms", "plan ms", "lost")
     table = Table(
+        *right(*headers, no_wrap=True),
         title=f"{report['bag']}: {seconds:.0f} s, {messages} messages",
         caption="decisions: accept/correct/replan/hold; mismatch: p50/p95; step: p50/p99; lost: missed ticks/dropped",
         box=SIMPLE,
         padding=(0, 0, 0, 1),
     )
-    for column in ("epoch", "return", "ticks", "plans", "decisions", "mismatch", "step ms", "plan ms"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("lost", justify="right", no_wrap=True)
     for epoch in report["epochs"][:MAX_EPOCHS]:
         cells = dict(zip(HEADER, epoch_row(epoch), strict=True))
         table.add_row(
@@ -104,9 +103,8 @@ def _table(report: dict[str, Any]) -> Table:
 
 
 def _print_comparison(reports: list[dict[str, Any]], console: Console) -> None:
-    table = Table(title="side by side, all epochs")
-    for column in ("", *(report["bag"] for report in reports), "change"):
-        table.add_column(column, justify="right" if column else "left")
+    bags = (report["bag"] for report in reports)
+    table = Table("", *right(*bags, "change"), title="side by side, all epochs")
     for row in comparison(*(report["all"] for report in reports)):
         table.add_row(*row)
     console.print(table)

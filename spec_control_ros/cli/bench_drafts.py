@@ -13,7 +13,7 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchDraftsOptions
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.terminal import right, terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import CheckpointError, SettingsError
@@ -159,12 +159,9 @@ def _row(length: int, rule: Rule, drafting: _Measured, alone: _Measured) -> dict
 
 
 def _table() -> Table:
-    table = Table(
-        title=f"passes in {TICKS} ticks, time of a plan and return, with drafts / one row at a time"
-    )
-    for column in ("rows", "rule", "passes", "ms a plan", "return", "rows a pass", "expected", "acceptance"):
-        table.add_column(column, justify="right")
-    return table
+    title = f"passes in {TICKS} ticks, time of a plan and return, with drafts / one row at a time"
+    headers = ("rows", "rule", "passes", "ms a plan", "return", "rows a pass", "expected", "acceptance")
+    return Table(*right(*headers), title=title)
 
 
 def _cells(row: dict[str, Any], drafting: _Measured) -> Sequence[str]:

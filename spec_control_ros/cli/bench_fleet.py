@@ -18,7 +18,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.terminal import right, terminal, track
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fleet import Fleet
 from spec_control_ros.core.output import write_all, write_text
@@ -49,12 +49,11 @@ def bench_fleet(options: BenchFleetOptions) -> None:
     )
     rows: list[dict[str, Any]] = []
     table = Table(
+        *right("robots", "p50 ms", "p99 ms", "late", "refused", "plans/s", "fewest"),
         box=SIMPLE,
         title=f"{options.robot}, a request every {load.every_ticks} ticks of {period_s:g} s, {options.precision}",
         caption=f"late: after {load.lead_ticks} ticks, or never; fewest: plans of the robot that got the fewest",
     )
-    for column in ("robots", "p50 ms", "p99 ms", "late", "refused", "plans/s", "fewest"):
-        table.add_column(column, justify="right")
     for count in track(counts, "fleets", len(counts), console=console, transient=True):
         synthetic = SyntheticRobots(fleet, robots[:count], load)
         rows.append(row := synthetic.run())

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from spec_control_ros.analysis.benchmark_page import write_benchmark_page
 from spec_control_ros.analysis.benchmark_table import (
@@ -22,7 +22,7 @@ from spec_control_ros.analysis.benchmark_table import (
     table,
 )
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.cli.terminal import plain, progress
+from spec_control_ros.cli.terminal import plain, progress, right
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
@@ -39,9 +39,8 @@ def report_result(
 ) -> None:
     """Print the table; write the page, `benchmark.json` and `benchmark.csv` into `folder`, and the files asked for."""
     title = f"{result['task']}, model {result['model']}, {result['modes'][0]['episodes']} episodes"
-    cells = Table(title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0))
-    for index, name in enumerate(HEADER):
-        cells.add_column(name, justify="right" if index else "left", no_wrap=True)
+    columns = (Column(HEADER[0], no_wrap=True), *right(*HEADER[1:], no_wrap=True))
+    cells = Table(*columns, title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in table(result):
         cells.add_row(*row)
     console.print(cells)

@@ -16,7 +16,7 @@ from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import CalibrateOptions
-from spec_control_ros.cli.terminal import given_command, progress, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
@@ -238,9 +238,8 @@ def _verified(verification: Verification, seeds: range) -> dict[str, Any]:
 
 
 def _thresholds(calibration: GateCalibration, metric: Metric, ticks: Sequence[int]) -> Table:
-    table = Table(title=f"thresholds of {metric.value}, by the age of the prediction")
-    for column in ("age", "nominal ticks", "usual", "accept up to", "replan above"):
-        table.add_column(column, justify="right")
+    headers = right("age", "nominal ticks", "usual", "accept up to", "replan above")
+    table = Table(*headers, title=f"thresholds of {metric.value}, by the age of the prediction")
     columns = (
         calibration.by_age(metric, rate)
         for rate in (0.5, calibration.correction_rate, calibration.false_alarm_rate)
@@ -251,9 +250,8 @@ def _thresholds(calibration: GateCalibration, metric: Metric, ticks: Sequence[in
 
 
 def _modes(verifications: Sequence[Verification]) -> Table:
-    table = Table(title=f"verified on {len(verifications[0].returns)} further episodes")
-    for column in ("mode", "return", "plans", "false alarms", "corrected", "false alarms by age"):
-        table.add_column(column, justify="right")
+    headers = right("mode", "return", "plans", "false alarms", "corrected", "false alarms by age")
+    table = Table(*headers, title=f"verified on {len(verifications[0].returns)} further episodes")
     for v in verifications:
         half = interval(v.returns)
         table.add_row(

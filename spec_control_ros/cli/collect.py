@@ -19,7 +19,7 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.model_options import CollectOptions
-from spec_control_ros.cli.terminal import given_command, progress, terminal
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal
 from spec_control_ros.core.output import file_name, refuse_folder, write_text
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -193,10 +193,7 @@ def _histogram(returns: Mapping[str, Sequence[float]]) -> Table:
     everything = np.concatenate(list(returns.values()))
     edges = np.histogram_bin_edges(everything, BINS)
     counts = np.array([np.histogram(values, edges)[0] for values in returns.values()])
-    table = Table(title=f"returns of {len(everything)} episodes")
-    for column in ("return", *returns, "all"):
-        table.add_column(column, justify="right")
-    table.add_column()
+    table = Table(*right("return", *returns, "all"), "", title=f"returns of {len(everything)} episodes")
     for low, high, own in zip(edges, edges[1:], counts.T, strict=False):
         bar = "█" * round(BAR * own.sum() / counts.sum(0).max())
         table.add_row(f"{low:.0f} to {high:.0f}", *map(str, own), str(own.sum()), bar)

@@ -21,7 +21,7 @@ from spec_control_ros.cli.distill_student import (
 from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
-from spec_control_ros.cli.terminal import given_command, progress, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.core.planner_format import find_format
@@ -147,9 +147,8 @@ def _trial(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> 
 
 
 def _errors(kind: str, scores: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title=f"{kind}: squared error to the teacher, held out")
-    for column in ("steps ahead", "ticks", "queued", "corrected", "removed"):
-        table.add_column(column, justify="right")
+    columns = right("steps ahead", "ticks", "queued", "corrected", "removed")
+    table = Table(*columns, title=f"{kind}: squared error to the teacher, held out")
     for s in scores:
         removed = f"{1.0 - s['after'] / s['before']:.0%}" if s["before"] else ""
         table.add_row(
@@ -159,9 +158,8 @@ def _errors(kind: str, scores: Sequence[dict[str, Any]]) -> Table:
 
 
 def _returns(queue_length: int, cards: dict[str, Card]) -> Table:
-    table = Table(title=f"closed loop, a plan every {queue_length} ticks")
-    for column in ("corrector", "episodes", "return"):
-        table.add_column(column, justify="right")
+    columns = right("corrector", "episodes", "return")
+    table = Table(*columns, title=f"closed loop, a plan every {queue_length} ticks")
     for kind, card in cards.items():
         mean, half = card["return_mean"], card["return_ci95"]
         table.add_row(kind, str(len(card["seeds"])), f"{mean:.1f} ± {half:.1f}")

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from spec_control_ros.analysis.hil_junit import write_junit
@@ -24,7 +24,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import HilOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import coloured, terminal
+from spec_control_ros.cli.terminal import coloured, right, terminal
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import refuse_file, write_all, write_text
 from spec_control_ros.evaluation.cluster import engine_of
@@ -185,16 +185,10 @@ def _word(verdict: ScenarioVerdict) -> Text:
 
 def _table(verdicts: Sequence[ScenarioVerdict]) -> Table:
     caption = "hold: time from the fault to a hold; recover: from its end to being in control"
-    table = Table(title="hardware in the loop", caption=caption)
-    for column, justify in (
-        ("scenario", "left"),
-        ("verdict", "left"),
-        ("return", "right"),
-        ("falls", "right"),
-    ):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for column in ("held", "missed", "gap s", "hold s", "recover s"):
-        table.add_column(column, justify="right")
+    columns = [Column(header, no_wrap=True) for header in ("scenario", "verdict")]
+    columns += right("return", "falls", no_wrap=True)
+    columns += right("held", "missed", "gap s", "hold s", "recover s")
+    table = Table(*columns, title="hardware in the loop", caption=caption)
     for verdict in verdicts:
         m = verdict.measures
         cells = [""] * 7

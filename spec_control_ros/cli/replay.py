@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.terminal import right, terminal, track
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.replay.comparison import EpochChange
@@ -152,11 +152,9 @@ def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Conso
 
 def _table(changes: Sequence[EpochChange]) -> Table:
     caption = "recorded → replayed; decisions: accept / correct / replan / hold"
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)  # fits into 80 columns
-    for column in ("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick"):
-        table.add_column(column, justify="right")
-    for column in ("plans", "waited\nfor", "decisions"):
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = right("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick")
+    columns += right("plans", "waited\nfor", "decisions", no_wrap=True)
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)  # fits into 80 columns
     for c in changes:
         table.add_row(
             *map(str, (c.epoch, c.ticks, c.decisions_changed, c.commands_changed)),
@@ -169,9 +167,8 @@ def _table(changes: Sequence[EpochChange]) -> Table:
 
 
 def _show_sweep(sweep: Sweep, points: Sequence[dict[str, Any]], console: Console) -> None:
-    table = Table(title=sweep.name)
-    for column in ("value", "plans", "waited for", "same decisions", "same commands", "differs from tick"):
-        table.add_column(column, justify="right")
+    columns = right("value", "plans", "waited for", "same decisions", "same commands", "differs from tick")
+    table = Table(*columns, title=sweep.name)
     for p in points:
         ticks = ("-" if tick is None else str(tick) for tick in p["first_divergence_ticks"])
         table.add_row(

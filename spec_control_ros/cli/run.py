@@ -17,7 +17,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.cli.terminal import right, terminal
 from spec_control_ros.core.output import write_all, write_text
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
@@ -133,12 +133,10 @@ def _report(
 
 def _table(report: dict[str, Any]) -> Table:
     table = Table(
-        title=f"{report['task']}, {report['mode']}", caption="decisions: accept / correct / replan / hold"
+        *right("seed", "return", "ticks", "plans", "missed", "dropped", "decisions", "p50/p99 ms"),
+        title=f"{report['task']}, {report['mode']}",
+        caption="decisions: accept / correct / replan / hold",
     )
-    for column in ("seed", "return", "ticks", "plans", "missed", "dropped"):
-        table.add_column(column, justify="right")
-    table.add_column("decisions", justify="right")
-    table.add_column("p50/p99 ms", justify="right")
     for e in report["episodes"]:
         p50, p99 = (e["latency_s"][k] for k in ("p50", "p99"))
         table.add_row(

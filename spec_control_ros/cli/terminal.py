@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import track as rich_track
+from rich.table import Column
 from rich.text import Text
 
 Item = TypeVar("Item")
@@ -55,6 +56,11 @@ def progress(console: Console, *columns: ProgressColumn, speed_estimate_period_s
 def plain(template: str) -> TextColumn:
     """A column of a bar, filled with fields of its task."""
     return TextColumn(template, markup=False)
+
+
+def right(*headers: str, no_wrap: bool = False) -> list[Column]:
+    """Columns of a table whose cells stand at the right, as numbers do."""
+    return [Column(header, justify="right", no_wrap=no_wrap) for header in headers]
 
 
 def coloured(is_good: bool, text: str) -> Text:

@@ -13,7 +13,7 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import TrainTransformerOptions
-from spec_control_ros.cli.terminal import given_command, interruption, terminal
+from spec_control_ros.cli.terminal import given_command, interruption, right, terminal
 from spec_control_ros.cli.train import chosen, deadline, follow, settings_of_recipe
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
@@ -60,9 +60,8 @@ def train_transformer(options: TrainTransformerOptions) -> None:
 
 def _curve(measured: Mapping[str, Any]) -> Table:
     best, highest, mean = (measured[f"data_{name}"] for name in ("best_tenth", "highest", "mean"))
-    table = Table(title=f"the data returns {mean} on average, its best tenth {best}, at most {highest}")
-    for column in ("asked", "episodes", "return"):
-        table.add_column(column, justify="right")
+    title = f"the data returns {mean} on average, its best tenth {best}, at most {highest}"
+    table = Table(*right("asked", "episodes", "return"), title=title)
     for row in measured["curve"]:
         half = row["return_ci95"]
         told = f"{row['return_mean']}" + ("" if half is None else f" ± {half}")
