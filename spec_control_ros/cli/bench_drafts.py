@@ -1,6 +1,5 @@
 """`spec-control bench-drafts`: speculative decoding beside the same Transformer one row at a time."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +12,13 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchDraftsOptions
-from spec_control_ros.cli.terminal import right, terminal, track
+from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.output import write_text
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.settings import settings_from
@@ -88,8 +86,7 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
             rows.append(_row(length, rule, drafting, alone))
             table.add_row(*_cells(rows[-1], drafting))
     console.print(table)
-    if options.json is not None:
-        write_text(options.json, json.dumps({"rows": rows}, indent=2) + "\n")
+    write_json(options.json, {"rows": rows})
 
 
 def _env(robot: Robot, folder: Path) -> Plant:

@@ -1,6 +1,5 @@
 """`spec-control bench-fleet`: how many robots one planner serves."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +17,10 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import right, terminal, track
+from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fleet import Fleet
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.output import write_all
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
@@ -67,7 +66,11 @@ def bench_fleet(options: BenchFleetOptions) -> None:
         table,
         "batches against one at a time: " + ", ".join(f"{n}: {x:.2f}" for n, x in batch_speedup.items()),
     )
-    _write(options, {"fleet": rows, "batch_speedup": batch_speedup}, LIMIT_TICKS * period_s)
+    title = f"{options.robot}, {options.precision}"
+    write_all(
+        lambda: write_json(options.json, {"fleet": rows, "batch_speedup": batch_speedup}, indent=1),
+        lambda: plot_fleet(rows, LIMIT_TICKS * period_s, title, options.plot),
+    )
 
 
 def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, Fleet, Sequence[str]]:
@@ -104,19 +107,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (str(row["robots"]), *times, str(row["late"]), str(row["refused"]), f"{row['plans_per_s']:.1f}")
 
 
-def _write(options: BenchFleetOptions, result: dict[str, Any], limit_s: float) -> None:
-    steps = []
-    if (json_file := options.json) is not None:
-        steps.append(lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"))
-    if (plot := options.plot) is not None:
-        steps.append(
-            lambda: plot_fleet(result["fleet"], limit_s, f"{options.robot}, {options.precision}", plot)
-        )
-    write_all(*steps)
-
-
-def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path) -> Path:
-    """Write the times from request to plan over the number of robots as a PNG file; returns it."""
+def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path | None) -> None:
+    """Write the times from request to plan over the number of robots as a PNG file; None: none is asked for."""
+    if file is None:
+        return
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
     robots = [int(row["robots"]) for row in rows]
@@ -128,4 +122,4 @@ def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, fi
     axes.set_xticks(robots, [str(count) for count in robots])
     axes.minorticks_off()
     axes.legend()
-    return save(figure, file)
+    save(figure, file)

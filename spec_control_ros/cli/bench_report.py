@@ -1,6 +1,5 @@
 """What becomes of a benchmark's result: terminal, files, the model's card."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,7 @@ from spec_control_ros.analysis.benchmark_table import (
     table,
 )
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.cli.terminal import plain, progress, right
+from spec_control_ros.cli.terminal import plain, progress, right, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
@@ -51,13 +50,14 @@ def report_result(
         console.print(cells)
     if conclusion := result.get("verdict"):
         console.print(conclusion["text"])
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     lists = ("returns", "latency_percentiles_s", "mismatch_by_steps_ahead")
     rows = pd.json_normalize(rows_of(result)).drop(columns=list(lists)).to_csv(index=False)
-    told = [(file, text) for file in (folder / "benchmark.json", json_file) if file is not None]
-    told += [(file, rows) for file in (folder / "benchmark.csv", csv_file) if file is not None]
     write_all(
-        *(partial(write_text, file, content) for file, content in told),
+        *(
+            partial(write_json, file, result, indent=1, allow_nan=False)
+            for file in (folder / "benchmark.json", json_file)
+        ),
+        *(partial(write_text, file, rows) for file in (folder / "benchmark.csv", csv_file) if file),
         lambda: console.print(f"report: {write_benchmark_page(result, folder)}"),
     )
 

@@ -1,6 +1,5 @@
 """`spec-control collect`: episodes of several policies as one data set."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.model_options import CollectOptions
-from spec_control_ros.cli.terminal import given_command, progress, right, terminal
-from spec_control_ros.core.output import file_name, refuse_folder, write_text
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, write_json
+from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
@@ -80,8 +79,7 @@ def collect(options: CollectOptions) -> None:
     command = given_command()
     about = {"command": command, "model": folder.path.name, "policies": recorded}
     write_spec(data, spec, about)
-    if options.json is not None:
-        write_text(options.json, json.dumps(about, indent=2) + "\n")
+    write_json(options.json, about)
     console.print(_histogram({own["policy"]: own["returns"] for own in recorded}))
     for own in recorded:
         half = own["return_ci95"]

@@ -1,6 +1,5 @@
 """`spec-control distill` of a planner that is not TD-MPC2: a student alone."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -11,11 +10,10 @@ import numpy as np
 from spec_control_ros.cli.given_model import parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
-from spec_control_ros.cli.terminal import given_command, progress, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, terminal, track, write_json
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import HoldPolicy
-from spec_control_ros.core.output import write_text
 from spec_control_ros.core.planner_format import find_format
 from spec_control_ros.core.student import STUDENT, save_student
 from spec_control_ros.evaluation.cluster import engine_of
@@ -98,7 +96,7 @@ def distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None:
             for trial, measurement in track(episodes, "alone", len(trials), console=terminal())
         }
         card["evaluation"]["alone"] = returns_card(seeds, [told_by[seed] for seed in seeds])
-    write_text((folder.path / STUDENT).with_suffix(".json"), json.dumps(card, indent=2) + "\n")
+    write_json((folder.path / STUDENT).with_suffix(".json"), card)
     terminal().print(
         f"distance to the planner's actions on held-out episodes: {card['held_out']['distance']}"
     )

@@ -1,6 +1,5 @@
 """`spec-control hil`: scenarios with faults through the real nodes, and a verdict."""
 
-import json
 import os
 import sys
 import tempfile
@@ -24,9 +23,9 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import HilOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import coloured, right, terminal
+from spec_control_ros.cli.terminal import coloured, right, terminal, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
-from spec_control_ros.core.output import refuse_file, write_all, write_text
+from spec_control_ros.core.output import refuse_file, write_all
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
@@ -109,7 +108,7 @@ def _hil(options: HilOptions, html: Path, json_file: Path, junit: Path) -> int:
     console.print(_table(verdicts))
     workers.say_unlike_processors()
     write_all(
-        lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"),
+        lambda: write_json(json_file, result, indent=1),
         lambda: write_junit(result, junit),
         lambda: write_hil_page(result, html),
     )

@@ -1,6 +1,5 @@
 """`spec-control regret`: what accepting, correcting and replanning cost, and what predicts it."""
 
-import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,9 @@ from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.terminal import given_command, terminal, track
+from spec_control_ros.cli.terminal import given_command, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.output import file_name, write_all, write_text
+from spec_control_ros.core.output import file_name, write_all
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.parallel import Workers
@@ -128,12 +127,14 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
         fronts,
     )
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     command = given_command()
     legend = (
         f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon."
     )
     write_all(
-        *(partial(write_text, path, text) for path in (folder / "regret.json", options.json) if path),
+        *(
+            partial(write_json, path, result, indent=1, allow_nan=False)
+            for path in (folder / "regret.json", options.json)
+        ),
         lambda: console.print(f"report: {write_regret_page(task, command, legend, tables, curves, folder)}"),
     )

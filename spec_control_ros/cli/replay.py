@@ -1,9 +1,7 @@
 """`spec-control replay`: what a recorded run would have decided with other settings."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.cli.terminal import right, terminal, track
+from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.output import write_all
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
@@ -81,12 +79,7 @@ def replay(options: ReplayOptions) -> None:
     _show(report, changes, console)
     if sweep is not None:
         _show_sweep(sweep, points, console)
-    steps: list[Callable[[], object]] = []
-    if sweep is not None and options.plot is not None:
-        steps.append(partial(_plot, sweep, points, changes, options.plot))
-    if options.json is not None:
-        steps.append(partial(write_text, options.json, json.dumps(report, indent=2) + "\n"))
-    write_all(*steps)
+    write_all(lambda: _plot(sweep, points, changes, options.plot), lambda: write_json(options.json, report))
 
 
 def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
@@ -183,9 +176,9 @@ def _show_sweep(sweep: Sweep, points: Sequence[dict[str, Any]], console: Console
 
 
 def _plot(
-    sweep: Sweep, points: Sequence[dict[str, Any]], changes: Sequence[EpochChange], path: Path | None
+    sweep: Sweep | None, points: Sequence[dict[str, Any]], changes: Sequence[EpochChange], path: Path | None
 ) -> None:
-    if path is not None:
+    if sweep is not None and path is not None:
         from spec_control_ros.analysis.sweep_plot import plot_sweep  # a second, for pictures only
 
         plot_sweep(

@@ -1,6 +1,5 @@
 """`spec-control run`: the whole system on this machine, without ROS's launch."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -17,8 +16,8 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import right, terminal
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.cli.terminal import right, terminal, write_json
+from spec_control_ros.core.output import write_all
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 
@@ -120,7 +119,7 @@ def _report(
     title = f"{values['task']}, {values['mode']}, corrector {values['corrector']}"
     steps: list[Callable[[], None]] = []
     if json_file is not None:
-        steps.append(lambda: tell("report", write_text(json_file, json.dumps(report, indent=2) + "\n")))
+        steps.append(lambda: tell("report", write_json(json_file, report)))
     if plot_file is not None and log.episodes:
         from spec_control_ros.analysis.run_plot import plot_run  # a second, for pictures only
 

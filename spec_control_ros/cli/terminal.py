@@ -1,10 +1,12 @@
 """What commands write to the terminal: plain text, whatever it holds. A style is given beside it, never inside."""
 
+import json
 import shlex
 import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
@@ -22,6 +24,8 @@ from rich.progress import track as rich_track
 from rich.table import Column
 from rich.text import Text
 
+from spec_control_ros.core.output import write_text
+
 Item = TypeVar("Item")
 
 
@@ -37,6 +41,15 @@ def terminal(width: int | None = None) -> Console:
 def given_command() -> str:
     """The command that runs, as one types it; for records of what made a file."""
     return shlex.join(["spec-control", *sys.argv[1:]])
+
+
+def write_json(file: Path | None, content: object, *, indent: int = 2, allow_nan: bool = True) -> Path | None:
+    """Write a JSON file, as `--json` names it; None: none is asked for. Returns it.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    return file and write_text(file, json.dumps(content, indent=indent, allow_nan=allow_nan) + "\n")
 
 
 def track(
