@@ -13,7 +13,7 @@ from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import given_command, terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name
 from spec_control_ros.evaluation.benchmark import (
@@ -38,8 +38,6 @@ from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance
-
-INTERRUPTED = 130
 
 
 def bench(options: BenchOptions) -> int:

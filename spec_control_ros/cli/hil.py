@@ -23,7 +23,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import HilOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import coloured, right, terminal, write_json
+from spec_control_ros.cli.terminal import INTERRUPTED, coloured, right, terminal, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import refuse_file, write_all
 from spec_control_ros.evaluation.cluster import engine_of
@@ -34,7 +34,7 @@ from spec_control_ros.evaluation.parallel import Workers
 from spec_control_ros.ros.monitor import Monitor
 
 PIPED_WIDTH = 120  # characters
-PASSED, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+PASSED, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,11 @@ from rich.console import Console
 from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
 from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.cli.run_options import PublishOptions
-from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.node_runner import spinning
 from spec_control_ros.ros.observation_player import RATES, ObservationPlayer, Played
-
-INTERRUPTED = 130
 
 
 def publish(options: PublishOptions) -> int:

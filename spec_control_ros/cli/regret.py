@@ -12,7 +12,7 @@ from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.terminal import given_command, terminal, track, write_json
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all
 from spec_control_ros.core.settings import settings_from
@@ -42,7 +42,6 @@ from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
 from spec_control_ros.sim.faults.schedule import NO_FAULTS
 
-INTERRUPTED = 130
 EPISODES = 4
 LEGEND = (
     "Regret: what a branch returned less than replanning from the same state. Replanning's own is against the better "

@@ -16,12 +16,11 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import right, terminal, write_json
+from spec_control_ros.cli.terminal import INTERRUPTED, right, terminal, write_json
 from spec_control_ros.core.output import write_all
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 
-INTERRUPTED = 130
 STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
 
 

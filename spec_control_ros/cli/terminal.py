@@ -26,6 +26,7 @@ from rich.text import Text
 
 from spec_control_ros.core.output import write_text
 
+INTERRUPTED = 130  # exit code, as shells have it
 Item = TypeVar("Item")
 
 

@@ -15,7 +15,7 @@ from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import TrainOptions
-from spec_control_ros.cli.terminal import given_command, interruption, progress, terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, interruption, progress, terminal
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.core.settings import settings_from
@@ -70,7 +70,7 @@ def train(options: TrainOptions) -> None:
         if trainer.updates < settings.updates:
             console.print(f"saved; the same command continues from update {trainer.updates}")
         if asked.is_set():
-            raise SystemExit(130)
+            raise SystemExit(INTERRUPTED)
         if options.export is not None:
             export_best(trainer, options.export, console)
     except OSError as error:

@@ -13,7 +13,7 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import TrainTransformerOptions
-from spec_control_ros.cli.terminal import given_command, interruption, right, terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, interruption, right, terminal
 from spec_control_ros.cli.train import chosen, deadline, follow, settings_of_recipe
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
@@ -48,7 +48,7 @@ def train_transformer(options: TrainTransformerOptions) -> None:
         if trainer.updates < settings.updates:
             console.print(f"saved; the same command continues from update {trainer.updates}")
         if asked.is_set():
-            raise SystemExit(130)
+            raise SystemExit(INTERRUPTED)
         if options.export is not None:
             with console.status("measuring returns"):
                 measured = trainer.export(options.export)

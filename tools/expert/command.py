@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import interruption, progress, terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, interruption, progress, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text, written
 from spec_control_ros.evaluation.summary import interval
@@ -91,7 +91,7 @@ def drive(
     if trainer.ticks < settings.ticks:
         console.print(f"saved at tick {trainer.ticks}; the same command continues from there")
     if asked.is_set():
-        raise SystemExit(130)
+        raise SystemExit(INTERRUPTED)
     if trainer.best_path.exists():
         write_expert(trainer, settings, out, log, console)
     else:
