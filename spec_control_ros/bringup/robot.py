@@ -15,6 +15,7 @@ from spec_control_ros.bringup.parameter_files import (
     write_parameters,
 )
 from spec_control_ros.bringup.ros_yaml import RosLoader
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name
@@ -77,17 +78,18 @@ class Robot:
         return {node: dict(plant if node in PLANTS else of_model) for node in NODES}
 
 
-def find_robot(name: str, config: Path) -> Robot:
+def find_robot(name: str, config: Path | None = None) -> Robot:
     """A shipped robot by its name, one of a file, or an environment with a shipped robot's settings or the defaults.
 
     Args:
         name: `humanoid`, the path of a robot file, or an environment such as `gymnasium:HalfCheetah-v5`;
             `humanoid-stand` has the settings of the shipped robot with that body.
-        config: Folder of the parameter files.
+        config: Folder of the parameter files; None: that of the installation.
 
     Raises:
         SettingsError: there is no such robot, or its file says what it may not.
     """
+    config = config or share_folder() / "config"
     shipped = {path.stem: path for path in sorted((config / "robots").glob("*.yaml"))}
     if name in shipped:
         return _read(shipped[name], config)

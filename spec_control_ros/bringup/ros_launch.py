@@ -31,7 +31,6 @@ from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import (
     ARGUMENTS,
     Process,
@@ -109,8 +108,7 @@ def hil_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[Action]:
     require_messages()
     _shut_down_at_sigterm(context)
-    config = share_folder() / "config"
-    robot = find_robot(LaunchConfiguration("robot").perform(context), config)
+    robot = find_robot(LaunchConfiguration("robot").perform(context))
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in ARGUMENTS}
     if not given["namespace"].startswith("/"):  # that of PushRosNamespace comes before
         pushed = context.launch_configurations.get("ros_namespace", "")
@@ -121,7 +119,7 @@ def _start(context: LaunchContext) -> list[Action]:
         [] if folder is None else ["rosbag2_recorder" if _has_rosbag2(given["storage"]) else "recorder"]
     )
     is_respawned = given["respawn_planner"] == "true"
-    environment = {**parent_environment(), **new_system(), **discovery_environment(os.environ, config)}
+    environment = {**parent_environment(), **new_system(), **discovery_environment(os.environ, robot.config)}
     nodes = {
         process.executable: _node(
             process, environment, respawn=is_respawned and process.executable == "planner"

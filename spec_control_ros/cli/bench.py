@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
 from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
@@ -49,21 +48,21 @@ def bench(options: BenchOptions) -> int:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
-    config = share_folder() / "config"
-    engine, robot = engine_of(options.on, options.workers), find_robot(options.robot, config)
+    engine, robot = engine_of(options.on, options.workers), find_robot(options.robot)
     folder = find_model(options.model or robot.model)
     kind = "sweep" if isinstance(options, SweepOptions) else "bench"
     report = options.report or Path("results") / f"{kind}-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
-    in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
-    disturbed = _disturbed(options, subject, report / "episodes", in_process)
+    config, episodes = RobotConfig(robot.config, options.params, options.robot), report / "episodes"
+    in_process, through_nodes = _contenders(options, subject, config, episodes, console)
+    simulated = [*in_process, *_disturbed(options, subject, config, episodes, in_process)]
     if options.card:
         refuse_card(folder.path, in_process)
     workers = Workers(engine, console.print)
-    workers.processors.update(m.processor for run in [*in_process, *disturbed] for m in run.measured)
+    workers.processors.update(m.processor for run in simulated for m in run.measured)
     try:
-        with BenchProgress([*in_process, *disturbed, *through_nodes], console) as progress:
-            _measure(subject, [*in_process, *disturbed], workers, progress)
+        with BenchProgress([*simulated, *through_nodes], console) as progress:
+            _measure(subject, simulated, workers, progress)
             _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues the benchmark")
@@ -81,7 +80,7 @@ def bench(options: BenchOptions) -> int:
             t.value: rows([c for c in through_nodes if c.backend is t])
             for t in (Backend.ROS, Backend.REALTIME)
         },
-        "disturbed": disturbed_rows([*in_process, *disturbed]),
+        "disturbed": disturbed_rows(simulated),
         "seeds": [trial.seed for trial in in_process[0].trials],
         "command": given_command(),
         "machine": hardware_info(),
@@ -93,25 +92,23 @@ def bench(options: BenchOptions) -> int:
 
 
 def _contenders(
-    options: BenchOptions, subject: Subject, folder: Path, console: Console
+    options: BenchOptions, subject: Subject, config: RobotConfig, folder: Path, console: Console
 ) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
     """The modes in one process and through the nodes, each one checked before any is run.
 
     Raises:
         SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have.
     """
-    config = share_folder() / "config"
     names = options.modes.split(",") if options.modes else []
     names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
-    modes = find_modes(names, config / "modes")
+    modes = find_modes(names, config.folder / "modes")
     modes += grid_modes(options.set, folder / "settings") if isinstance(options, SweepOptions) else []
     seeds = parse_seeds(options.seeds, options.episodes)
-    robot = RobotConfig(config, options.params, options.robot)
     runner = subject.runner()
 
     def prepared(mode: ControlMode) -> BenchmarkRun | None:
         try:
-            (found,) = benchmark_runs(subject, [mode], seeds, robot, folder)
+            (found,) = benchmark_runs(subject, [mode], seeds, config, folder)
             runner.check(found.trials[0])
         except (CheckpointError, SettingsError) as error:
             if options.modes or mode.name == BASELINE:
@@ -125,11 +122,11 @@ def _contenders(
     if ways:
         refuse_for_ros(seeds)
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
-    return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, robot, folder, way)]
+    return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, config, folder, way)]
 
 
 def _disturbed(
-    options: BenchOptions, subject: Subject, folder: Path, nominal: list[BenchmarkRun]
+    options: BenchOptions, subject: Subject, config: RobotConfig, folder: Path, nominal: list[BenchmarkRun]
 ) -> list[BenchmarkRun]:
     """The modes that can run, once more for every disturbance and size asked for."""
     if not options.disturb:
@@ -137,8 +134,7 @@ def _disturbed(
     texts = list(SIZES) if options.disturb == "all" else [options.disturb]
     plant, modes = make_control_plant(subject.task), [c.mode for c in nominal]
     seeds = [trial.seed for trial in nominal[0].trials]
-    robot = RobotConfig(share_folder() / "config", options.params, options.robot)
-    given = subject, modes, seeds, robot, folder, Backend.PROCESS
+    given = subject, modes, seeds, config, folder, Backend.PROCESS
     return [
         run
         for name, sizes in map(parse_disturbance, texts)

@@ -10,7 +10,6 @@ import numpy as np
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import Robot, find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchDraftsOptions
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.corrector import NONE
@@ -68,7 +67,7 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
     Raises:
         SpecControlError: there is no such model or robot, it is no Transformer, or the two do not fit.
     """
-    robot = find_robot(options.robot, share_folder() / "config")
+    robot = find_robot(options.robot)
     folder, console = model_folder(options.model or robot.model), terminal()
     env, lengths = _env(robot, folder), _lengths(options.queue_lengths)
     rows: list[dict[str, Any]] = []

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
@@ -74,7 +73,7 @@ def bench_fleet(options: BenchFleetOptions) -> None:
 
 
 def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, Fleet, Sequence[str]]:
-    robot = find_robot(options.robot, share_folder() / "config")
+    robot = find_robot(options.robot)
     folder = find_model(robot.model).path
     kind = find_format(str(folder_card(folder).get("format")))
     controller = ControllerSettings.of(robot.parameters("realtime"), kind.settings)

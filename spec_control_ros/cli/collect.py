@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.model_options import CollectOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, write_json
@@ -59,7 +58,7 @@ def collect(options: CollectOptions) -> None:
     refuse_folder(data)
     workers = Workers(engine_of(options.on, options.workers), terminal().print)
     names, console = policy_names(options.policy), terminal()
-    robot = find_robot(options.task, share_folder() / "config")
+    robot = find_robot(options.task)
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
     controller = ControllerSettings.of(robot.parameters())
     if bags := listed(options.bag):

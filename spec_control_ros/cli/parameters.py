@@ -2,7 +2,6 @@
 
 from spec_control_ros.bringup.parameter_files import parameter_text
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import SettingsError
 
 
@@ -14,5 +13,4 @@ def print_parameters(robot: str, mode: str, *, has_hardware: bool) -> None:
     """
     if mode not in ("lockstep", "realtime"):
         raise SettingsError(f"mode: got {mode!r}, expected lockstep or realtime")
-    config = share_folder() / "config"
-    print(parameter_text(find_robot(robot, config).parameters(mode, has_hardware=has_hardware)), end="")
+    print(parameter_text(find_robot(robot).parameters(mode, has_hardware=has_hardware)), end="")

@@ -9,7 +9,6 @@ from rich.table import Table
 from spec_control_ros.analysis.regret_page import roc, write_regret_page
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import RegretOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal, track, write_json
@@ -59,7 +58,7 @@ def regret(options: RegretOptions) -> int:
     engine = engine_of(options.on, options.workers)
     forks = {name: getattr(options, name) for name in ("ticks", "commit", "horizon", "draws")}
     settings = settings_from(RegretSettings, forks)
-    robot, console = find_robot(options.robot, share_folder() / "config"), terminal()
+    robot, console = find_robot(options.robot), terminal()
     subject = RegretSubject(robot.environment, find_model(options.model or robot.model).path)
     disturbances = {NOMINAL: NO_FAULTS}
     if options.disturb:

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
@@ -34,10 +33,9 @@ def run(options: RunOptions) -> int:
         name: _word(value) for name, value in asdict(options).items() if name not in ("robot", "json", "plot")
     }
     values = {a.name: a.default for a in ARGUMENTS} | given
-    config, logs = share_folder() / "config", new_log_folder()
-    robot = find_robot(options.robot, config)
+    logs, robot = new_log_folder(), find_robot(options.robot)
     system = processes(robot, given, logs)
-    faults = fault_file(values["faults"], config)
+    faults = fault_file(values["faults"], robot.config)
     log = Trace()
     disturbance = Disturbance(NO_FAULTS if faults is None else read_faults(faults), log)
     if (bag := bag_folder(values["record"])) is not None:

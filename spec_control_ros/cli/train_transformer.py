@@ -35,7 +35,7 @@ def train_transformer(options: TrainTransformerOptions) -> None:
     torch.set_num_threads(options.threads)
     keep_freed_memory()
     share, console = share_folder(), terminal()
-    robot = find_robot(options.task, share / "config")
+    robot = find_robot(options.task)
     default = TransformerTrainerSettings(world_model=robot.model)
     told = default if options.recipe is None else settings_of_recipe(options.recipe, default)
     settings = replace(told, task=robot.environment, **given)
