@@ -1,15 +1,19 @@
 """`spec-control bench`: controllers compared on the same model and seeds."""
 
+import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.system import Process, processes
 from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
-from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal
@@ -32,6 +36,7 @@ from spec_control_ros.evaluation.control_mode import (
     find_modes,
     grid_modes,
 )
+from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject, Workers
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
@@ -97,7 +102,8 @@ def _contenders(
     """The modes in one process and through the nodes, each one checked before any is run.
 
     Raises:
-        SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have.
+        SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have, or a running
+            system cannot take the seeds.
     """
     names = options.modes.split(",") if options.modes else []
     names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
@@ -119,8 +125,9 @@ def _contenders(
 
     in_process = [found for mode in modes if (found := prepared(mode)) is not None]
     ways = [Backend.ROS] * options.ros + [Backend.REALTIME] * options.realtime
-    if ways:
-        refuse_for_ros(seeds)
+    if ways and list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
+        got = ",".join(map(str, seeds))
+        raise SettingsError(f"seeds: got {got}, expected consecutive ones with --ros or --realtime")
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
     return in_process, [c for way in ways for c in benchmark_runs(subject, real, seeds, config, folder, way)]
 
@@ -156,7 +163,39 @@ def _measure(
 
 
 def _measure_through_ros(subject: Subject, measured: list[BenchmarkRun], progress: BenchProgress) -> None:
-    for run in measured:
-        if run.missing:
-            measure_through_ros(subject, run, progress.watch(run), progress.console.print)
-            progress.show(run)
+    """Run the episodes of each mode as one system, and keep them once all are over.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; all processes are ended.
+        SpecControlError: a process died.
+        BenchmarkError: a tick went unreported.
+    """
+    missing = [run for run in measured if run.missing]
+    if missing:  # a benchmark in one process needs no ROS
+        from spec_control_ros.cli.system import new_log_folder, run_system
+    for run in missing:
+        log = RunLog()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{run.mode.name}.yaml"
+            write_parameters(file, run.parameters)
+            logs = new_log_folder()
+            system = _system(subject, run, file, logs)
+            watch = partial(progress.watch, run, log)
+            if not run_system(system, log, logs, watch=watch, say=progress.console.print):
+                raise KeyboardInterrupt
+        for measurement in [Measurement.of_record(record) for record in log.episodes]:
+            run.file.add(measurement)
+        progress.show(run)
+
+
+def _system(subject: Subject, run: BenchmarkRun, file: Path, logs: Path) -> list[Process]:
+    given = {
+        "model": str(subject.model),
+        "device": subject.device,
+        "mode": "realtime" if run.backend is Backend.REALTIME else "lockstep",
+        "episodes": str(len(run.trials)),
+        "seed": str(run.trials[0].seed),
+        "params": str(file),
+    }
+    system = processes(run.robot, given, logs)
+    return [process for process in system if run.mode.has_planner or process.executable != "planner"]

@@ -1,6 +1,6 @@
 """What becomes of a benchmark's result: terminal, files, the model's card."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,9 +121,9 @@ class BenchProgress:
         """Show what is measured of a mode."""
         self._update(benchmark_run, [m.episode_return for m in benchmark_run.measured])
 
-    def watch(self, benchmark_run: BenchmarkRun) -> Callable[[RunLog], None]:
-        """Shows what a running system has done of a mode."""
-        return lambda log: self._update(benchmark_run, [e.episode_return for e in log.episodes if e.is_done])
+    def watch(self, benchmark_run: BenchmarkRun, log: RunLog) -> None:
+        """Show what a running system has done of a mode."""
+        self._update(benchmark_run, [e.episode_return for e in log.episodes if e.is_done])
 
     def _update(self, benchmark_run: BenchmarkRun, returns: list[float]) -> None:
         mean = f"return {sum(returns) / len(returns):.1f}" if returns else ""
