@@ -61,19 +61,20 @@ def _options(
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
 
 
-def _add(options: type, module: str, name: str = "") -> None:
+def _add(options: type, module: str, function: str = "", name: str = "") -> None:
     """Add the command of a module: a dataclass's fields are its options, and the class's docstring is its help.
 
-    It is named like the module where it has no name of its own.
+    The function is named like the module, and the command like the function, where no other name is given.
     """
+    function = function or module
 
     def command(**given: Any) -> None:
-        run = getattr(import_module(f"spec_control_ros.cli.{module}"), module)
+        run = getattr(import_module(f"spec_control_ros.cli.{module}"), function)
         raise typer.Exit(run(options(**given)) or 0)
 
     command.__signature__ = command_signature(options)  # type: ignore[attr-defined]
     command.__doc__ = options.__doc__
-    app.command(name or module.replace("_", "-"))(command)
+    app.command(name or function.replace("_", "-"))(command)
 
 
 _add(RunOptions, "run")
@@ -122,11 +123,11 @@ def download(
 
 _add(TrainOptions, "train")
 _add(CollectOptions, "collect")
-_add(TrainTransformerOptions, "train_transformer")
+_add(TrainTransformerOptions, "train", "train_transformer")
 _add(DistillOptions, "distill")
 _add(CalibrateOptions, "calibrate")
 _add(BenchOptions, "bench")
-_add(SweepOptions, "bench", "sweep")
+_add(SweepOptions, "bench", name="sweep")
 _add(BenchDraftsOptions, "bench_drafts")
 _add(RegretOptions, "regret")
 _add(AnalyzeOptions, "analyze")
