@@ -5,8 +5,10 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from spec_control_ros.cli.convert import find_task, write_model
+from spec_control_ros.cli.model_options import DownloadOptions
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.fit import refuse_misfit
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
@@ -17,22 +19,22 @@ from spec_control_ros.world_model.official import load_official
 from spec_control_ros.world_model.single_task import single_task
 
 
-def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
-    """Fetch the checkpoint of `task`, verify it and write a model folder.
+def download(options: DownloadOptions, hub: HfApi | None = None) -> None:
+    """Fetch the checkpoint of a task, verify it and write a model folder; a multi-task model is reduced to the task.
 
     Args:
-        hub: Client of the Hugging Face hub.
-        task: Task of the dm_control suite.
-        size: Size of a multi-task model, which is reduced to `task`; empty: the single-task model.
-        seed: Seed of the single-task model.
-        folder: Model folder to write.
+        options: Task, size or seed, and folder.
+        hub: Client of the Hugging Face hub; None: of the public one.
 
     Raises:
         TaskError: dm_control has no such task.
         SettingsError: the multi-task models do not know the task.
         SpecControlError: see `hub.fetch`.
-        CheckpointError: `folder` holds a model already, or the checkpoint cannot be read.
+        CheckpointError: the folder holds a model already, or the checkpoint cannot be read.
     """
+    task, size = options.task, options.size
+    folder = options.folder or Path("official") / task
+    refuse_folder(folder)
     plant, name = make_control_plant(task), official_name(task)
     if (folder / WEIGHTS).exists():
         raise CheckpointError(f"{folder}: holds a model already; remove it, or give another --folder")
@@ -40,7 +42,8 @@ def download(hub: HfApi, task: str, size: str, seed: int, folder: Path) -> None:
         raise SettingsError(
             f"size: no multi-task model was trained on {name}, expected one of {', '.join(MULTITASK)}"
         )
-    file = fetch(hub, f"multitask/mt30-{size}M.pt" if size else f"dmcontrol/{name}-{seed}.pt")
+    path = f"multitask/mt30-{size}M.pt" if size else f"dmcontrol/{name}-{options.seed}.pt"
+    file = fetch(hub or HfApi(token=False), path)
     terminal().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified")
     source = {"file": f"{REPOSITORY}/{file.name}", "commit": file.commit, "sha256": file.sha256}
     card = {"control_period_s": plant.control_period_s, "source": source}

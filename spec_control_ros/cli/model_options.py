@@ -48,6 +48,18 @@ class ConvertOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadOptions:
+    """Download an official TD-MPC2 checkpoint from the Hugging Face hub, verify it, and convert it."""
+
+    task: str = argument("Task of the dm_control suite, such as humanoid-walk")
+    size: str = option(
+        "", "Size of the multi-task model: 1, 5, 19, 48 or 317 [default: the single-task model]"
+    )
+    seed: int = number(1, "Seed of the single-task checkpoint: 1, 2 or 3", low=1)
+    folder: Path | None = option(None, "Model folder to write [default: official/TASK]")
+
+
+@dataclass(frozen=True, slots=True)
 class CollectOptions:
     """Record a data set of mixed quality from several policies, and print a histogram of its returns."""
 

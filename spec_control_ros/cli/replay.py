@@ -1,7 +1,7 @@
 """`spec-control replay`: what a recorded run would have decided with other settings."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from spec_control_ros.cli.run_options import ReplayOptions
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
-from spec_control_ros.core.output import write_all
+from spec_control_ros.core.output import PICTURES, refuse_file, write_all
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
@@ -23,20 +24,6 @@ CAVEAT = (
     "The observations are the recorded ones, whatever is commanded: from the first differing command of an epoch on, "
     "the plant would have moved differently, and what is told of later ticks is no prediction."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayOptions:
-    """What the user asks for."""
-
-    bag: Path
-    model: str  # empty: the recorded one
-    namespace: str | None
-    given: dict[str, str]  # settings that differ, by dotted name
-    has_plans_again: bool
-    sweep: str  # empty: none
-    json: Path | None
-    plot: Path | None  # of the sweep
 
 
 def given_settings(words: Sequence[str]) -> dict[str, str]:
@@ -62,20 +49,23 @@ def replay(options: ReplayOptions) -> None:
     Raises:
         SpecControlError: bag, model or settings are not there or not as they should be.
     """
+    refuse_file(options.plot, PICTURES)
+    given = given_settings(options.settings.args)
     torch.set_num_threads(1)  # as the executor has it; so that the same bag gives the same bytes
-    _refuse_files(options)
+    if options.plot is not None and not options.sweep:
+        raise SettingsError("plot: got a file without --sweep; the plot shows a sweep")
     console, sweep = terminal(), Sweep.parse(options.sweep) if options.sweep else None
     recording = read_recording(options.bag, options.namespace)
     session = _session(recording, options)
-    settings = session.changed(options.given)
+    settings = session.changed(given)
     reproduced = session.compare(session.recorded_run)
-    replayed = session.run(settings, plans_again=options.has_plans_again, fixed=tuple(options.given))
+    replayed = session.run(settings, plans_again=options.plan_again, fixed=tuple(given))
     changes = session.compare(replayed)
     points: list[dict[str, Any]] = []
     if sweep is not None:
-        runs = run_sweep(session, sweep, options.given)
+        runs = run_sweep(session, sweep, given)
         points = list(track(runs, sweep.name, len(sweep.values), console=console, transient=True))
-    report = _report(options, recording, reproduced, changes, sweep, points)
+    report = _report(options, given, recording, reproduced, changes, sweep, points)
     _show(report, changes, console)
     if sweep is not None:
         _show_sweep(sweep, points, console)
@@ -92,13 +82,9 @@ def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
     return ReplaySession(recording, model_folder(model))
 
 
-def _refuse_files(options: ReplayOptions) -> None:
-    if options.plot is not None and not options.sweep:
-        raise SettingsError("plot: got a file without --sweep; the plot shows a sweep")
-
-
 def _report(
     options: ReplayOptions,
+    given: dict[str, str],
     recording: Recording,
     reproduced: Sequence[EpochChange],
     changes: Sequence[EpochChange],
@@ -112,8 +98,8 @@ def _report(
         "mode": "lockstep" if recording.is_lockstep else "realtime",
         "inputs": "told" if recording.are_inputs_told else "inferred",
         "losses": recording.losses,
-        "settings": options.given,
-        "plans_again": options.has_plans_again,
+        "settings": given,
+        "plans_again": options.plan_again,
         "reproduced": all(change.is_identical for change in reproduced),
         "not_reproduced": {str(c.epoch): c.first_difference for c in reproduced if not c.is_identical},
         "note": CAVEAT,
