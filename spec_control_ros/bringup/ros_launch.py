@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -26,7 +27,7 @@ from launch.utilities.signal_management import AsyncSafeSignalManager
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, logging
-from spec_control_ros.bringup.identity import NameLock, new_system, system_lock
+from spec_control_ros.bringup.identity import new_system, system_lock
 from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
@@ -47,7 +48,7 @@ from spec_control_ros.core.errors import SpecControlError
 
 PACKAGE = "spec_control_ros"
 REFUSED = 2  # exit code of a node whose settings are wrong
-_locks: list[NameLock] = []  # of the systems that this process has launched, until it ends
+_locks: list[ExitStack] = []  # of the systems that this process has launched, until it ends
 ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
 
 
