@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_control_ros.cli.options import (
+    MAX_PROCESSES,
     Corrector,
     DrivenRobot,
     Json,
     Model,
     On,
     Params,
-    PlantProcesses,
     QueueLength,
     RecordedNamespace,
     Robot,
@@ -168,7 +168,9 @@ class TrainOptions:
     device: str = option("cpu", "Torch device")
     precision: str = option("auto", "Precision of matrix products: auto, float32 or bfloat16")
     threads: Threads = 1
-    processes: PlantProcesses = 0
+    processes: int = option(
+        0, "Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
+    )
     compile: bool = option(True, "Compile the losses; needs g++, and takes a minute once")
     memory: bool = option(
         False, "Keep the replay buffer in memory only; a continued run fills it again", "--memory"
