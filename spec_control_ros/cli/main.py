@@ -10,26 +10,8 @@ import typer
 
 from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
-from spec_control_ros.cli.bench_options import (
-    AnalyzeOptions,
-    BenchDraftsOptions,
-    BenchFleetOptions,
-    BenchOptions,
-    HilOptions,
-    RegretOptions,
-    SweepOptions,
-)
-from spec_control_ros.cli.model_options import (
-    CalibrateOptions,
-    CollectOptions,
-    ConvertOptions,
-    DistillOptions,
-    DownloadOptions,
-    TrainOptions,
-    TrainTransformerOptions,
-)
+from spec_control_ros.cli import bench_options, model_options, run_options
 from spec_control_ros.cli.options import command_signature
-from spec_control_ros.cli.run_options import ParametersOptions, PublishOptions, ReplayOptions, RunOptions
 from spec_control_ros.core.errors import SpecControlError
 
 app = typer.Typer(
@@ -77,28 +59,24 @@ def _add(options: type, module: str, function: str = "", name: str = "", **conte
     app.command(name or function.replace("_", "-"), context_settings=context)(command)
 
 
-_add(RunOptions, "run")
-
-
-_add(ParametersOptions, "parameters")
-_add(ConvertOptions, "convert")
-
-_add(DownloadOptions, "download")
-_add(TrainOptions, "train")
-_add(CollectOptions, "collect")
-_add(TrainTransformerOptions, "train", "train_transformer")
-_add(DistillOptions, "distill")
-_add(CalibrateOptions, "calibrate")
-_add(BenchOptions, "bench")
-_add(SweepOptions, "bench", name="sweep")
-_add(BenchDraftsOptions, "bench_drafts")
-_add(RegretOptions, "regret")
-_add(AnalyzeOptions, "analyze")
-_add(BenchFleetOptions, "bench_fleet")
-_add(HilOptions, "hil")
-
-_add(ReplayOptions, "replay", allow_extra_args=True, ignore_unknown_options=True)
-_add(PublishOptions, "publish")
+_add(run_options.RunOptions, "run")
+_add(run_options.ParametersOptions, "parameters")
+_add(model_options.ConvertOptions, "convert")
+_add(model_options.DownloadOptions, "download")
+_add(model_options.TrainOptions, "train")
+_add(model_options.CollectOptions, "collect")
+_add(model_options.TrainTransformerOptions, "train", "train_transformer")
+_add(model_options.DistillOptions, "distill")
+_add(model_options.CalibrateOptions, "calibrate")
+_add(bench_options.BenchOptions, "bench")
+_add(bench_options.SweepOptions, "bench", name="sweep")
+_add(bench_options.BenchDraftsOptions, "bench_drafts")
+_add(bench_options.RegretOptions, "regret")
+_add(bench_options.AnalyzeOptions, "analyze")
+_add(bench_options.BenchFleetOptions, "bench_fleet")
+_add(bench_options.HilOptions, "hil")
+_add(run_options.ReplayOptions, "replay", allow_extra_args=True, ignore_unknown_options=True)
+_add(run_options.PublishOptions, "publish")
 
 
 def main(command: Callable[[], object] | None = None) -> None:
