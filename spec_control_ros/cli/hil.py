@@ -55,12 +55,36 @@ class _HilSubject:
         Raises:
             KeyboardInterrupt: it was interrupted.
         """
-        say = _console().print if self.is_watched else lambda text: None
-        say(f"{scenario.name}: {scenario.description}")
-        verdict = run_scenario(scenario, lambda text: say(f"    {text}"), self.namespace)
-        if verdict is None:
+        tell = _console().print if self.is_watched else lambda text: None
+        tell(f"{scenario.name}: {scenario.description}")
+        trace, begun_s = Trace(), time.monotonic()
+        disturbance = Disturbance(scenario.schedule, trace)
+        error: SpecControlError | None = None
+
+        def say(text: str) -> None:
+            tell(f"    {text}")
+
+        with tempfile.TemporaryDirectory() as folder:
+            given = scenario.arguments() | _files(scenario, Path(folder)) | {"namespace": self.namespace}
+            logs = new_log_folder().with_suffix(f".{scenario.name}")
+            system = processes(scenario.robot, given, logs)
+            try:
+                is_whole = run_system(
+                    system,
+                    trace,
+                    logs,
+                    watch=_progress(trace, say),
+                    say=say,
+                    respawn=disturbance.crashes_planner,
+                    monitor=partial(Monitor, hears_commands=True),
+                    disturb=disturbance.applied,
+                )
+            except SpecControlError as caught:
+                is_whole, error = True, caught
+        if not is_whole:
             raise KeyboardInterrupt
-        return verdict
+        wall_s = time.monotonic() - begun_s
+        return judge(scenario, trace, restarts=disturbance.restarts, error=error, wall_s=wall_s)
 
 
 def hil(options: HilOptions) -> int:
@@ -120,36 +144,6 @@ def _console() -> Console:
     console = terminal()
     # A log has no width that a table had to fit
     return console if console.is_terminal else terminal(width=PIPED_WIDTH)
-
-
-def run_scenario(
-    scenario: Scenario, say: Callable[[str], None], namespace: str = ""
-) -> ScenarioVerdict | None:
-    """Run a scenario's system to its end; None: it was interrupted."""
-    trace, begun_s = Trace(), time.monotonic()
-    disturbance = Disturbance(scenario.schedule, trace)
-    error: SpecControlError | None = None
-    with tempfile.TemporaryDirectory() as folder:
-        given = scenario.arguments() | _files(scenario, Path(folder)) | {"namespace": namespace}
-        logs = new_log_folder().with_suffix(f".{scenario.name}")
-        system = processes(scenario.robot, given, logs)
-        try:
-            is_whole = run_system(
-                system,
-                trace,
-                logs,
-                watch=_progress(trace, say),
-                say=say,
-                respawn=disturbance.crashes_planner,
-                monitor=partial(Monitor, hears_commands=True),
-                disturb=disturbance.applied,
-            )
-        except SpecControlError as caught:
-            is_whole, error = True, caught
-    if not is_whole:
-        return None
-    wall_s = time.monotonic() - begun_s
-    return judge(scenario, trace, restarts=disturbance.restarts, error=error, wall_s=wall_s)
 
 
 def _files(scenario: Scenario, folder: Path) -> dict[str, str]:
