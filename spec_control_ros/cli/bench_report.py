@@ -21,7 +21,7 @@ from spec_control_ros.analysis.benchmark_table import (
     table,
 )
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.cli.terminal import plain, progress, right, write_json
+from spec_control_ros.cli.terminal import progress, right, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
@@ -99,7 +99,7 @@ class BenchProgress:
 
     def __init__(self, measured: Sequence[BenchmarkRun], console: Console):
         self.console = console
-        columns = (BarColumn(), MofNCompleteColumn(), plain("{task.fields[mean]}"), TimeElapsedColumn())
+        columns = (BarColumn(), MofNCompleteColumn(), "{task.fields[mean]}", TimeElapsedColumn())
         self._progress = progress(console, *columns)
         self._bars = {
             (c.backend, c.name): self._progress.add_task(

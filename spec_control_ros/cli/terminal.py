@@ -12,14 +12,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from rich.progress import track as rich_track
 from rich.table import Column
 from rich.text import Text
@@ -60,16 +53,17 @@ def track(
     return rich_track(items, escape(description), total, console=console, transient=transient)
 
 
-def progress(console: Console, *columns: ProgressColumn, speed_estimate_period_s: float = 30.0) -> Progress:
-    """Bars, each with its description in front; without columns, they tell how much is done and what time is left."""
-    description = TextColumn("{task.description}", markup=False)
+def progress(
+    console: Console, *columns: ProgressColumn | str, speed_estimate_period_s: float = 30.0
+) -> Progress:
+    """Bars, each with its description in front; without columns, they tell how much is done and what time is left.
+
+    A column of text is filled with fields of the bar's task; `console` prints it as it is.
+    """
     columns = columns or (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(description, *columns, console=console, speed_estimate_period=speed_estimate_period_s)
-
-
-def plain(template: str) -> TextColumn:
-    """A column of a bar, filled with fields of its task."""
-    return TextColumn(template, markup=False)
+    return Progress(
+        "{task.description}", *columns, console=console, speed_estimate_period=speed_estimate_period_s
+    )
 
 
 def right(*headers: str, no_wrap: bool = False) -> list[Column]:
