@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +21,7 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import HilOptions
-from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
+from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import INTERRUPTED, coloured, right, terminal, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import refuse_file, write_all
@@ -31,7 +30,6 @@ from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, r
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
 from spec_control_ros.evaluation.parallel import Workers
-from spec_control_ros.ros.monitor import Monitor
 
 PIPED_WIDTH = 120  # characters
 PASSED, FAILED, WRONG_USAGE = 0, 1, 2
@@ -58,7 +56,6 @@ class _HilSubject:
         tell = _console().print if self.is_watched else lambda text: None
         tell(f"{scenario.name}: {scenario.description}")
         trace, begun_s = Trace(), time.monotonic()
-        disturbance = Disturbance(scenario.schedule, trace)
         error: SpecControlError | None = None
 
         def say(text: str) -> None:
@@ -75,16 +72,15 @@ class _HilSubject:
                     logs,
                     watch=_progress(trace, say),
                     say=say,
-                    respawn=disturbance.crashes_planner,
-                    monitor=partial(Monitor, hears_commands=True),
-                    disturb=disturbance.applied,
+                    faults=scenario.schedule,
+                    hears_commands=True,
                 )
             except SpecControlError as caught:
                 is_whole, error = True, caught
         if not is_whole:
             raise KeyboardInterrupt
         wall_s = time.monotonic() - begun_s
-        return judge(scenario, trace, restarts=disturbance.restarts, error=error, wall_s=wall_s)
+        return judge(scenario, trace, restarts=trace.restarts, error=error, wall_s=wall_s)
 
 
 def hil(options: HilOptions) -> int:

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
-from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
+from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import INTERRUPTED, right, terminal, write_json
 from spec_control_ros.core.output import write_all
 from spec_control_ros.evaluation.hil.trace import Trace
@@ -29,15 +28,11 @@ def run(options: RunOptions) -> int:
     Raises:
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
-    given = {
-        name: _word(value) for name, value in asdict(options).items() if name not in ("robot", "json", "plot")
-    }
-    values = {a.name: a.default for a in ARGUMENTS} | given
+    values = {a.name: _word(getattr(options, a.name)) for a in ARGUMENTS}
     logs, robot = new_log_folder(), find_robot(options.robot)
-    system = processes(robot, given, logs)
-    faults = fault_file(values["faults"], robot.config)
-    log = Trace()
-    disturbance = Disturbance(NO_FAULTS if faults is None else read_faults(faults), log)
+    system = processes(robot, values, logs)
+    faults, log = fault_file(options.faults, robot.config), Trace()
+    schedule = NO_FAULTS if faults is None else read_faults(faults)
     if (bag := bag_folder(values["record"])) is not None:
         system.insert(0, recorder(bag, values))
     console = terminal()
@@ -48,8 +43,8 @@ def run(options: RunOptions) -> int:
         logs,
         watch=_live_line(log, console),
         say=console.print,
-        respawn=values["respawn_planner"] == "true" or disturbance.crashes_planner,
-        disturb=disturbance.applied,
+        respawn=options.respawn_planner,
+        faults=schedule,
     )
     _report(
         log,

@@ -5,13 +5,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from rclpy.node import Node
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.identity import system_lock
@@ -31,7 +28,7 @@ from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.sim.environment import make_control_plant, make_env
-from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes
@@ -53,8 +50,8 @@ def run_system(
     watch: Callable[[], None],
     say: Callable[[str], None],
     respawn: bool = False,
-    monitor: Callable[[Any, str, str], Node] = Monitor,
-    disturb: Callable[[Supervisor], AbstractContextManager[None]] = lambda _: nullcontext(),
+    faults: FaultSchedule = NO_FAULTS,
+    hears_commands: bool = False,
 ) -> bool:
     """Start the processes, fill `log` until the bridge is done, and end them all, whatever happens.
 
@@ -66,9 +63,9 @@ def run_system(
         logs: Folder for their output.
         watch: Called about ten times a second.
         say: Called with messages that the user should see at once.
-        respawn: Whether to restart a planner that died.
-        monitor: Makes the node that fills `log`, from an identity and a namespace.
-        disturb: Context that is entered once the processes have started, and left before they are ended.
+        respawn: Whether to restart a planner that died; one that is to crash is restarted in any case.
+        faults: Schedule whose process faults happen while all processes run, if `log` tells where the plant is.
+        hears_commands: Whether `log` looks at every command.
 
     Raises:
         SpecControlError: the model does not fit what it is to drive; then nothing has been started.
@@ -77,14 +74,18 @@ def run_system(
     """
     _check_model(system)
     supervisor, namespace = Supervisor(logs, environment()), system[0].namespace
+    respawn = respawn or any(isinstance(fault, Crash) for fault in faults.faults)
     try:
         with (
             system_lock(namespace),
-            spinning(lambda: monitor(log, supervisor.system, namespace)) as (_, spin),
+            spinning(lambda: Monitor(log, supervisor.system, namespace, hears_commands=hears_commands)) as (
+                _,
+                spin,
+            ),
         ):
             for process in heard(system, "monitor"):
                 supervisor.start(process)
-            with disturb(supervisor):
+            with _disturbed(supervisor, faults, log) if isinstance(log, Trace) else nullcontext():
                 while not _is_over(supervisor, log, say, respawn=respawn):
                     _take_in(spin)
                     watch()
@@ -95,6 +96,7 @@ def run_system(
     finally:
         supervisor.stop()
         log.losses += _losses(supervisor)
+        log.restarts = sum(child.restarts for child in supervisor.children)
     return True
 
 
@@ -176,37 +178,12 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-class Disturbance:
-    """The process faults of a schedule, applied to a running system.
+@contextmanager
+def _disturbed(supervisor: Supervisor, schedule: FaultSchedule, trace: Trace) -> Iterator[None]:
+    """Apply the process faults of a schedule; kinds that others apply are ignored."""
 
-    Args:
-        schedule: Schedule of faults; kinds that others apply are ignored.
-        trace: Tells the present episode and tick.
-    """
+    def faults_of(episode: int) -> list[tuple[int, ProcessFault]]:
+        return [(i, f) for i, f in schedule.of_episode(episode) if isinstance(f, ProcessFault)]
 
-    def __init__(self, schedule: FaultSchedule, trace: Trace):
-        self._schedule, self._trace = schedule, trace
-        self._supervisor: Supervisor | None = None
-
-    @property
-    def crashes_planner(self) -> bool:
-        """Whether the planner has to be started again."""
-        return any(isinstance(fault, Crash) for fault in self._schedule.faults)
-
-    @property
-    def restarts(self) -> int:
-        """Of all processes, so far."""
-        return sum(child.restarts for child in self._supervisor.children) if self._supervisor else 0
-
-    @contextmanager
-    def applied(self, supervisor: Supervisor) -> Iterator[None]:
-        """Disturb the supervisor's processes."""
-        self._supervisor = supervisor
-        injector = ProcessFaultInjector(
-            self._faults_of, supervisor.send, lambda: self._trace.place, self._schedule.seed
-        )
-        with injecting(injector):
-            yield
-
-    def _faults_of(self, episode: int) -> list[tuple[int, ProcessFault]]:
-        return [(i, f) for i, f in self._schedule.of_episode(episode) if isinstance(f, ProcessFault)]
+    with injecting(ProcessFaultInjector(faults_of, supervisor.send, lambda: trace.place, schedule.seed)):
+        yield
