@@ -29,10 +29,10 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
     return find_robot(name or task_of(folder.path.name, folder_card(folder.path)))
 
 
-def parameters_of(robot: Robot, params: Path | None) -> Parameters:
-    """A robot's parameters, which those of the user's file override.
+def parameters_of(robot: Robot, params: Path | None, mode: str = "") -> Parameters:
+    """A robot's parameters in a mode, or in both, which those of the user's file override.
 
     Raises:
         SettingsError: a file is no parameter file.
     """
-    return merge(robot.parameters(), read_parameters([params] if params else []))
+    return merge(robot.parameters(mode), read_parameters([params] if params else []))

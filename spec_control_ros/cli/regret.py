@@ -7,10 +7,9 @@ from pathlib import Path
 from rich.table import Table
 
 from spec_control_ros.analysis.regret_page import roc, write_regret_page
-from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.cli.bench_options import RegretOptions
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.given_model import find_model, parameters_of
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all
@@ -65,20 +64,17 @@ def regret(options: RegretOptions) -> int:
         name, sizes = parse_disturbance(options.disturb)
         plant = make_control_plant(robot.environment)
         disturbances |= {f"{name}:{size:g}": disturbance(name, size, plant) for size in sizes}
-    parameters = merge(
-        robot.parameters("lockstep"), read_parameters([options.params] if options.params else [])
-    )
-    episodes = (
-        EPISODES if options.episodes is None and not set(":,") & set(options.seeds) else options.episodes
-    )
-    seeds = parse_seeds(options.seeds, episodes)
+    parameters = parameters_of(robot, options.params, "lockstep")
+    are_listed = bool(set(":,") & set(options.seeds))
+    default = None if are_listed else EPISODES
+    seeds = parse_seeds(options.seeds, default if options.episodes is None else options.episodes)
     trials = regret_trials(subject, parameters, seeds, disturbances, settings, options.queue_length)
     report = options.report or Path("results") / f"regret-{file_name(options.robot.removesuffix('.yaml'))}"
     file = regret_file(subject, trials, report)
-    missing = [t for t in trials if file.get(t.trial.seed, t.trial.epoch) is None]
+    kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
+    missing = [trial for trial, episode in zip(trials, kept, strict=True) if episode is None]
     if missing:
         subject.runner().check(missing[0])
-    kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
     workers = Workers(engine, console.print)
     workers.processors.update(episode.processor for episode in kept if episode is not None)
     try:
