@@ -62,7 +62,7 @@ def _add(options: type, module: str, function: str = "", name: str = "", **conte
 _add(run_options.RunOptions, "run")
 _add(run_options.ParametersOptions, "parameters")
 _add(model_options.ConvertOptions, "convert")
-_add(model_options.DownloadOptions, "download")
+_add(model_options.DownloadOptions, "convert", "download")
 _add(model_options.TrainOptions, "train")
 _add(model_options.CollectOptions, "collect")
 _add(model_options.TrainTransformerOptions, "train", "train_transformer")

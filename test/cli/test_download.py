@@ -13,8 +13,7 @@ from huggingface_hub import HfApi
 from official_checkpoint import official_keys, write
 from typer.testing import CliRunner
 
-from spec_control_ros.cli.convert import convert
-from spec_control_ros.cli.download import download
+from spec_control_ros.cli.convert import convert, download
 from spec_control_ros.cli.main import app
 from spec_control_ros.cli.model_options import ConvertOptions, DownloadOptions
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError, TaskError
