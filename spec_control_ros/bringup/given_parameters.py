@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from spec_control_ros.bringup.parameter_files import Section, read_file
-from spec_control_ros.bringup.ros_yaml import RosLoader
+from spec_control_ros.bringup.yaml_file import RosLoader
 from spec_control_ros.core.errors import SettingsError
 
 OPTIONS = {"--params-file": "--params-file", "-p": "-p", "--param": "-p"}

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from spec_control_ros.bringup.ros_yaml import RosLoader
-from spec_control_ros.bringup.yaml_file import read_yaml
+from spec_control_ros.bringup.yaml_file import RosLoader, read_yaml
 from spec_control_ros.core.errors import SettingsError
 
 NODES = (

@@ -14,9 +14,8 @@ from spec_control_ros.bringup.parameter_files import (
     read_parameters,
     write_parameters,
 )
-from spec_control_ros.bringup.ros_yaml import RosLoader
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.bringup.yaml_file import read_yaml
+from spec_control_ros.bringup.yaml_file import RosLoader, read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name
 
