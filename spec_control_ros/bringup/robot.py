@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,8 @@ class Robot:
             SettingsError: the file that robots share in this mode cannot be read.
         """
         shared = read_parameters([self.config / f"{mode}.yaml"]) if mode else {}
-        applied = [mode, *(["hardware"] if has_hardware else [])]
-        merged = merge(shared, self._header())
-        for part in (self.sections, *(self.variants.get(variant, {}) for variant in applied)):
-            merged = merge(merged, part)
-        return merged
+        variants = [self.variants.get(name, {}) for name in (mode, "hardware" if has_hardware else "")]
+        return reduce(merge, (shared, self._header(), self.sections, *variants))
 
     def write(self, folder: Path, mode: str, *, has_hardware: bool) -> Path:
         """Write `parameters` as a parameter file of ROS into a folder, which is made if need be; returns the file."""
@@ -90,30 +88,21 @@ def find_robot(name: str, config: Path | None = None) -> Robot:
     """
     config = config or share_folder() / "config"
     shipped = {path.stem: path for path in sorted((config / "robots").glob("*.yaml"))}
-    if name in shipped:
-        return _read(shipped[name], config)
-    if Path(name).is_file():
-        return _read(Path(name), config)
+    if name in shipped or Path(name).is_file():
+        return _read(shipped.get(name, Path(name)), config)
     if not re.fullmatch(r"\w+:.+|\w+[-_][\w-]+", name):
         raise SettingsError(
             f"robot: got {name!r}, expected one of {', '.join(shipped)}, the path of a robot file, or an environment "
             "as walker-walk or gymnasium:HalfCheetah-v5"
         )
-    return _with_environment(
-        name.removeprefix(SUITE), [_read(path, config) for path in shipped.values()], config
-    )
-
-
-def _with_environment(environment: str, shipped: list[Robot], config: Path) -> Robot:
-    for robot in shipped:
-        if _body(robot.environment) == _body(environment):
-            is_own = environment.replace("_", "-") == robot.environment
-            return (
-                robot
-                if is_own
-                else replace(robot, name=environment, environment=environment, model=environment)
-            )
-    return Robot(environment, environment, environment, config)
+    environment = name.removeprefix(SUITE)
+    robots = [_read(path, config) for path in shipped.values()]
+    robot = next((robot for robot in robots if _body(robot.environment) == _body(environment)), None)
+    if robot is None:
+        return Robot(environment, environment, environment, config)
+    if environment.replace("_", "-") == robot.environment:
+        return robot
+    return replace(robot, name=environment, environment=environment, model=environment)
 
 
 def _body(environment: str) -> str:
