@@ -31,7 +31,7 @@ from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
-LOOK_S = 0.1  # between two looks at how it goes
+LOOK_S = 0.1  # between two looks at how it goes; after each message they would take longer than the messages
 RESTARTS = 5  # of a planner that dies again and again
 
 
@@ -87,9 +87,9 @@ def run_system(
                 supervisor.start(process)
             with _disturbed(supervisor, faults, log) if isinstance(log, Trace) else nullcontext():
                 while not _is_over(supervisor, log, say, respawn=respawn):
-                    _take_in(spin)
+                    _take_in(spin, LOOK_S)
                     watch()
-            _settle(spin, log)
+            _take_in(spin, SETTLE_S, lambda: bool(log.episodes and log.episodes[-1].is_complete))
     except KeyboardInterrupt:
         say("interrupted: ending all processes")
         return False
@@ -112,10 +112,10 @@ def _check_model(system: Sequence[Process]) -> None:
     settings_from(PlantSettings, own).env(make_env if bridge.executable == BRIDGES[0] else make_control_plant)
 
 
-def _take_in(spin: NodeRunner) -> None:
-    """Hear messages for a while; looking at the whole log after each would take longer than they do."""
-    end = time.monotonic() + LOOK_S
-    while (left := end - time.monotonic()) > 0:
+def _take_in(spin: NodeRunner, seconds: float, is_done: Callable[[], bool] = lambda: False) -> None:
+    """Hear messages for a while, or until it is done."""
+    end = time.monotonic() + seconds
+    while not is_done() and (left := end - time.monotonic()) > 0:
         spin(left)
 
 
@@ -162,12 +162,6 @@ def _losses(supervisor: Supervisor) -> list[str]:
 def _how(child: Child) -> str:
     code = child.popen.returncode
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _settle(spin: NodeRunner, log: RunLog) -> None:
-    end = time.monotonic() + SETTLE_S
-    while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
-        spin(left)
 
 
 def environment() -> dict[str, str]:
