@@ -36,7 +36,9 @@ def bench_fleet(options: BenchFleetOptions) -> None:
     """
     counts, console = _counts(options.robots), terminal()
     controller, fleet, robots = _fleet(options, max(*counts, options.batch))
-    console.print(f"{hardware_info()}; batches " + _exactness(fleet.check_batches(options.batch)))
+    is_exact = fleet.check_batches(options.batch)
+    exactness = "change no bit" if is_exact else "would change bits, so plans are made one at a time"
+    console.print(f"{hardware_info()}; batches {exactness}")
     executor, period_s = controller.executor, fleet.spec.control_period_s
     load = FleetLoad(
         fleet.spec.queue_length,
@@ -56,7 +58,8 @@ def bench_fleet(options: BenchFleetOptions) -> None:
         synthetic = SyntheticRobots(fleet, robots[:count], load)
         rows.append(row := synthetic.run())
         fewest = min(map(len, synthetic.waited_s.values()))
-        table.add_row(*_cells(row), str(fewest))
+        cells = (row["robots"], f"{1e3 * row['p50_s']:.1f}", f"{1e3 * row['p99_s']:.1f}", row["late"])
+        table.add_row(*map(str, cells), str(row["refused"]), f"{row['plans_per_s']:.1f}", str(fewest))
     sizes = [count for count in counts if 1 < count <= options.batch] or [options.batch]
     rounds = speedups(fleet, robots, sizes, options.rounds)
     found = list(track(rounds, "batches", options.rounds, console=console, transient=True))
@@ -95,15 +98,6 @@ def _counts(text: str) -> list[int]:
     if not counts or not all(1 <= count <= 1024 for count in counts):
         raise SettingsError(f"robots: got {text!r}, expected numbers from 1 to 1024, as in 1,2,4")
     return counts
-
-
-def _exactness(is_exact: bool) -> str:
-    return "change no bit" if is_exact else "would change bits, so plans are made one at a time"
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    times = (f"{1e3 * row['p50_s']:.1f}", f"{1e3 * row['p99_s']:.1f}")
-    return (str(row["robots"]), *times, str(row["late"]), str(row["refused"]), f"{row['plans_per_s']:.1f}")
 
 
 def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path | None) -> None:

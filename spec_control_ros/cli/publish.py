@@ -4,7 +4,7 @@ from collections import Counter
 
 from rich.console import Console
 
-from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
+from spec_control_ros.analysis.bag.observations import read_observations
 from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.cli.run_options import PublishOptions
 from spec_control_ros.cli.terminal import INTERRUPTED, terminal
@@ -23,25 +23,21 @@ def publish(options: PublishOptions) -> int:
     if options.rate not in RATES:
         raise SettingsError(f"rate: got {options.rate!r}, expected one of {', '.join(RATES)}")
     sensed = read_observations(options.bag, options.namespace)
+    shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
     try:
-        played = _play(options, sensed)
+        with spinning(lambda: ObservationPlayer(sensed, options.to_namespace)) as (player, spin):
+            played = player.play(
+                spin,
+                options.rate,
+                speed=options.speed,
+                epoch_shift=shift,
+                start_timeout_s=options.start_timeout,
+                answer_timeout_s=options.answer_timeout,
+            )
     except KeyboardInterrupt:
         return INTERRUPTED
     _report(played, terminal())
     return 0
-
-
-def _play(options: PublishOptions, sensed: list[SensedObservation]) -> Played:
-    shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
-    with spinning(lambda: ObservationPlayer(sensed, options.to_namespace)) as (player, spin):
-        return player.play(
-            spin,
-            options.rate,
-            speed=options.speed,
-            epoch_shift=shift,
-            start_timeout_s=options.start_timeout,
-            answer_timeout_s=options.answer_timeout,
-        )
 
 
 def _report(played: Played, console: Console) -> None:
