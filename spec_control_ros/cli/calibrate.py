@@ -39,7 +39,7 @@ from spec_control_ros.training.gate_calibrator import (
     verify,
 )
 from spec_control_ros.world_model.checkpoint import update_card
-from spec_control_ros.world_model.model_folder import WEIGHTS
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 3_000_000  # of nobody else's episodes
 MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
@@ -66,10 +66,8 @@ def calibrate(options: CalibrateOptions) -> None:
     started_s, console = time.monotonic(), terminal()
     folder = find_model(options.model)
     refuse_folder(folder.path)
-    robot = robot_of(folder, options.robot)
-    controller = _controller(robot, options)
-    world_model, plant = controller.model_and_env(folder, robot.environment)
-    operation = CalibrationRollouts(folder, world_model, plant, controller)
+    robot, controller = _robot(folder, options)
+    operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)
     held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + settings.held_out)
@@ -112,12 +110,11 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     refuse_folder(folder.path)
     if (calibration := folder.calibration()) is None:
         raise SpecControlError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
-    robot = robot_of(folder, options.robot)
-    controller = _controller(robot, options)
+    robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
     found = candidates(losses, controller.gate.metric)
-    planner = replace(controller.planner, queue_length=len(found[0].replan) - 1)
-    controller = replace(controller, planner=planner)
+    length = len(found[0].replan) - 1
+    controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
     replanning, *rows = _tried(operation, calibration, found, seeds, console)
@@ -197,14 +194,15 @@ def _gather(
     return episodes
 
 
-def _controller(robot: Robot, options: CalibrateOptions) -> ControllerSettings:
-    """As the robot is configured.
+def _robot(folder: ModelFolder, options: CalibrateOptions) -> tuple[Robot, ControllerSettings]:
+    """The robot, and its controller as it is configured.
 
     Raises:
-        SettingsError: a file is no parameter file, or there is no such corrector.
+        SettingsError: there is no such robot, a file is no parameter file, or there is no such corrector.
     """
-    parameters = parameters_of(robot, options.params)
-    return ControllerSettings.of(merge(parameters, {"executor": {"corrector": options.corrector}}))
+    robot = robot_of(folder, options.robot)
+    parameters = merge(parameters_of(robot, options.params), {"executor": {"corrector": options.corrector}})
+    return robot, ControllerSettings.of(parameters)
 
 
 def _verify(
