@@ -161,13 +161,10 @@ def _sections(content: Any, prefix: str) -> Parameters:
         if not isinstance(values, Mapping) or not values:
             raise SettingsError(f"{prefix}{node}: got {values!r}, expected parameters by name")
         named = flat(values, where=f"{prefix}{node}: ")
-        for name, value in named.items():
-            if value is None or value == {}:
-                raise SettingsError(f"{prefix}{node}: {name}: got nothing, expected a value")
-            if name in NOT_IN_SECTIONS:
-                raise SettingsError(
-                    f"{prefix}{node}: {name}: not for a section; the top of the file has {', '.join(HEADER)}, and "
-                    "what one run is told is an argument of `spec-control run` or the launch file"
-                )
+        if misplaced := [name for name in named if name in NOT_IN_SECTIONS]:
+            raise SettingsError(
+                f"{prefix}{node}: {misplaced[0]}: not for a section; the top of the file has {', '.join(HEADER)}, and "
+                "what one run is told is an argument of `spec-control run` or the launch file"
+            )
         found[node] = nested(named)
     return found
