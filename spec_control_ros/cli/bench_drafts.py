@@ -11,6 +11,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.cli.bench_options import BenchDraftsOptions
+from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
@@ -69,7 +70,8 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
     """
     robot = find_robot(options.robot)
     folder, console = model_folder(options.model or robot.model), terminal()
-    env, lengths = _env(robot, folder), _lengths(options.queue_lengths)
+    env = _env(robot, folder)
+    lengths = whole_numbers("queue_lengths", options.queue_lengths, "numbers such as 6,12")
     rows: list[dict[str, Any]] = []
     table = _table()
     for length in lengths:
@@ -96,13 +98,6 @@ def _env(robot: Robot, folder: Path) -> Plant:
             "`spec-control train-transformer` makes it"
         )
     return fitting_env(make_env, folder.name, card, robot.environment, robot.action_repeat)
-
-
-def _lengths(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise SettingsError(f"queue_lengths: got {text!r}, expected numbers such as 6,12") from None
 
 
 def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule) -> TransformerSettings:

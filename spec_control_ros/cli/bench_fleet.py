@@ -16,8 +16,8 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
+from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
-from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fleet import Fleet
 from spec_control_ros.core.output import write_all
 from spec_control_ros.core.planner_format import PlannerResources, find_format
@@ -34,7 +34,8 @@ def bench_fleet(options: BenchFleetOptions) -> None:
     Raises:
         SpecControlError: an argument is wrong or the model is missing; nothing was measured.
     """
-    counts, console = _counts(options.robots), terminal()
+    expected, console = "numbers from 1 to 1024, as in 1,2,4", terminal()
+    counts = whole_numbers("robots", options.robots, expected, range(1, 1025))
     controller, fleet, robots = _fleet(options, max(*counts, options.batch))
     is_exact = fleet.check_batches(options.batch)
     exactness = "change no bit" if is_exact else "would change bits, so plans are made one at a time"
@@ -88,16 +89,6 @@ def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, 
     load = partial(kind.load_planner, folder, resources=resources)
     seeds: dict[str, int | None] = {robot: seed for seed, robot in enumerate(robots)}
     return controller, Fleet(load, replace(controller.planner, **given), seeds), robots
-
-
-def _counts(text: str) -> list[int]:
-    try:
-        counts = [int(word) for word in text.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or not all(1 <= count <= 1024 for count in counts):
-        raise SettingsError(f"robots: got {text!r}, expected numbers from 1 to 1024, as in 1,2,4")
-    return counts
 
 
 def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path | None) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from huggingface_hub import HfApi
 
 from spec_control_ros.cli.model_options import ConvertOptions, DownloadOptions
+from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError
 from spec_control_ros.core.output import refuse_folder
@@ -40,11 +41,8 @@ def convert(options: ConvertOptions) -> None:
     """
     refuse_folder(options.folder)
     checkpoint = options.checkpoint
-    try:
-        dims = [int(word) for word in options.action_dims.split(",")] if options.action_dims else None
-    except ValueError:
-        got = options.action_dims
-        raise SettingsError(f"action-dims: got {got!r}, expected whole numbers as in 6,6,2") from None
+    words = options.action_dims
+    dims = whole_numbers("action-dims", words, "whole numbers as in 6,6,2") if words else None
     plant = make_env(options.task)
     model = load_official(checkpoint, dims)
     source = {"file": checkpoint.name, "sha256": sha256(checkpoint.read_bytes()).hexdigest()}

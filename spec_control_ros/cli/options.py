@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
@@ -62,6 +63,21 @@ def file_to_write(help: str) -> Any:
 def folder_to_write(help: str) -> Any:
     """A field that takes a folder; one that cannot be written is refused at once."""
     return option(None, help, callback=_refusing(refuse_folder))
+
+
+def whole_numbers(name: str, text: str, expected: str, allowed: range | None = None) -> list[int]:
+    """Numbers that are separated by commas, as an option of that name has them.
+
+    Raises:
+        SettingsError: they are no whole numbers, or one is not allowed.
+    """
+    try:
+        numbers = [int(word) for word in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or (allowed is not None and not all(number in allowed for number in numbers)):
+        raise SettingsError(f"{name}: got {text!r}, expected {expected}")
+    return numbers
 
 
 def command_signature(options: Any) -> Signature:
