@@ -75,8 +75,7 @@ def collect(options: CollectOptions) -> None:
         seed = FIRST_SEED + options.seed * options.episodes * len(names)
         groups = groups_of(names, options.episodes, plants, seed, options.seed)
         recorded = _record(subject, groups, spec, data, workers, console)
-    command = given_command()
-    about = {"command": command, "model": folder.path.name, "policies": recorded}
+    about = {"command": given_command(), "model": folder.path.name, "policies": recorded}
     write_spec(data, spec, about)
     write_json(options.json, about)
     console.print(_histogram({own["policy"]: own["returns"] for own in recorded}))

@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-from rich.console import Console
-
 from spec_control_ros.analysis.bag.observations import read_observations
 from spec_control_ros.analysis.distribution import distribution
 from spec_control_ros.cli.run_options import PublishOptions
@@ -11,7 +9,7 @@ from spec_control_ros.cli.terminal import INTERRUPTED, terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.node_runner import spinning
-from spec_control_ros.ros.observation_player import RATES, ObservationPlayer, Played
+from spec_control_ros.ros.observation_player import RATES, ObservationPlayer
 
 
 def publish(options: PublishOptions) -> int:
@@ -36,11 +34,7 @@ def publish(options: PublishOptions) -> int:
             )
     except KeyboardInterrupt:
         return INTERRUPTED
-    _report(played, terminal())
-    return 0
-
-
-def _report(played: Played, console: Console) -> None:
+    console = terminal()
     counts = Counter(played.decisions)
     mix = ", ".join(f"{kind.name.lower()} {counts[kind]}" for kind in DecisionKind)
     console.print(f"{played.published} observations, {len(played.decisions)} answered: {mix}")
@@ -48,3 +42,4 @@ def _report(played: Played, console: Console) -> None:
         took = distribution(played.latencies_s)
         p50, p99 = (1e3 * (took[name] or 0.0) for name in ("p50", "p99"))
         console.print(f"from observation to command: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    return 0

@@ -56,7 +56,12 @@ def replay(options: ReplayOptions) -> None:
         raise SettingsError("plot: got a file without --sweep; the plot shows a sweep")
     console, sweep = terminal(), Sweep.parse(options.sweep) if options.sweep else None
     recording = read_recording(options.bag, options.namespace)
-    session = _session(recording, options)
+    if not (model := options.model or recording.model):
+        raise SpecControlError(
+            f"{options.bag}: does not say which model drove it (topic `parameters`); give it with --model, and "
+            "settings that were not the defaults by name"
+        )
+    session = ReplaySession(recording, model_folder(model))
     settings = session.changed(given)
     reproduced = session.compare(session.recorded_run)
     replayed = session.run(settings, plans_again=options.plan_again, fixed=tuple(given))
@@ -70,16 +75,6 @@ def replay(options: ReplayOptions) -> None:
     if sweep is not None:
         _show_sweep(sweep, points, console)
     write_all(lambda: _plot(sweep, points, changes, options.plot), lambda: write_json(options.json, report))
-
-
-def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
-    model = options.model or recording.model
-    if not model:
-        raise SpecControlError(
-            f"{options.bag}: does not say which model drove it (topic `parameters`); give it with --model, and "
-            "settings that were not the defaults by name"
-        )
-    return ReplaySession(recording, model_folder(model))
 
 
 def _report(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import new_log_folder, run_system
@@ -33,10 +33,10 @@ def run(options: RunOptions) -> int:
     system = processes(robot, values, logs)
     faults, log = fault_file(options.faults, robot.config), Trace()
     schedule = NO_FAULTS if faults is None else read_faults(faults)
-    if (bag := bag_folder(values["record"])) is not None:
+    if (bag := bag_folder(options.record)) is not None:
         system.insert(0, recorder(bag, values))
     console = terminal()
-    console.print(f"{robot.name}: {robot.environment}, {values['mode']}, logs in {logs}")
+    console.print(f"{robot.name}: {robot.environment}, {options.mode}, logs in {logs}")
     is_whole = run_system(
         system,
         log,
@@ -46,13 +46,7 @@ def run(options: RunOptions) -> int:
         respawn=options.respawn_planner,
         faults=schedule,
     )
-    _report(
-        log,
-        console,
-        values | {"task": robot.environment, "model": values["model"] or robot.model},
-        options.json,
-        options.plot,
-    )
+    _report(log, console, options, robot)
     if not is_whole:
         return INTERRUPTED
     return 1 if log.losses else 0
@@ -93,10 +87,8 @@ def _line(log: RunLog) -> str:
     )
 
 
-def _report(
-    log: RunLog, console: Console, values: dict[str, str], json_file: Path | None, plot_file: Path | None
-) -> None:
-    report = log.report(values["task"], values["model"], values["mode"])
+def _report(log: RunLog, console: Console, options: RunOptions, robot: Robot) -> None:
+    report = log.report(robot.environment, options.model or robot.model, options.mode)
     console.print(_table(report))
     for e in report["episodes"]:
         for reason, count in e["hold_reasons"].items():
@@ -108,16 +100,16 @@ def _report(
     def tell(name: str, path: object) -> None:
         console.print(f"{name}: {path}")
 
-    title = f"{values['task']}, {values['mode']}, corrector {values['corrector']}"
+    title = f"{robot.environment}, {options.mode}, corrector {options.corrector}"
     steps: list[Callable[[], None]] = []
-    if json_file is not None:
-        steps.append(lambda: tell("report", write_json(json_file, report)))
-    if plot_file is not None and log.episodes:
+    if options.json is not None:
+        steps.append(lambda: tell("report", write_json(options.json, report)))
+    if (plot_file := options.plot) is not None and log.episodes:
         from spec_control_ros.analysis.run_plot import plot_run  # a second, for pictures only
 
         steps.append(lambda: tell("plot", plot_run(log, title, plot_file)))
-    if values["video"] and Path(values["video"]).is_file():
-        steps.append(lambda: tell("video", values["video"]))
+    if options.video and Path(options.video).is_file():
+        steps.append(lambda: tell("video", options.video))
     write_all(*steps)
     sys.stdout.flush()
 

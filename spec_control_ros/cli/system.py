@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from spec_control_ros.analysis.run_log import RunLog
@@ -74,15 +75,10 @@ def run_system(
     """
     _check_model(system)
     supervisor, namespace = Supervisor(logs, environment()), system[0].namespace
+    monitor = partial(Monitor, log, supervisor.system, namespace, hears_commands=hears_commands)
     respawn = respawn or any(isinstance(fault, Crash) for fault in faults.faults)
     try:
-        with (
-            system_lock(namespace),
-            spinning(lambda: Monitor(log, supervisor.system, namespace, hears_commands=hears_commands)) as (
-                _,
-                spin,
-            ),
-        ):
+        with system_lock(namespace), spinning(monitor) as (_, spin):
             for process in heard(system, "monitor"):
                 supervisor.start(process)
             with _disturbed(supervisor, faults, log) if isinstance(log, Trace) else nullcontext():
