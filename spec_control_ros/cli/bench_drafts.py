@@ -31,7 +31,7 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.transformer.draft_length import expected_length
 from spec_control_ros.transformer.format import FORMAT, TransformerFormat
-from spec_control_ros.transformer.planner import TransformerPlanner, TransformerSettings
+from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.transformer.verification import Rule
 from spec_control_ros.world_model.card import folder_card
 
@@ -41,7 +41,9 @@ TICKS = 500  # that passes are told for
 class _Measured:
     """A planner, the time of its plans, and the returns of its episodes."""
 
-    def __init__(self, planner: TransformerPlanner):
+    def __init__(self, folder: Path, settings: TransformerSettings, threads: int):
+        planner = TransformerFormat().load_planner(folder, settings, PlannerResources(threads=threads))
+        planner.warm_up()
         self._planner, self.spec, self.drafts = planner, planner.spec, planner.drafts
         self.times_s: list[float] = []
         self.returns: list[float] = []
@@ -73,13 +75,15 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
     env = _env(robot, folder)
     lengths = whole_numbers("queue_lengths", options.queue_lengths, "numbers such as 6,12")
     rows: list[dict[str, Any]] = []
-    table = _table()
+    headers = ("rows", "rule", "passes", "ms a plan", "return", "rows a pass", "expected", "acceptance")
+    told = f"passes in {TICKS} ticks, time of a plan and return, with drafts / one row at a time"
+    table = Table(*right(*headers), title=told)
     for length in lengths:
         for rule in (Rule.TOLERANCE, Rule.EXACT):
             settings = _settings(robot, options, length, rule)
-            drafting = _measured(folder, settings, options.threads)
+            drafting = _Measured(folder, settings, options.threads)
             single = replace(settings, rule=Rule.NONE if rule is Rule.TOLERANCE else Rule.SAMPLE)
-            alone = _measured(folder, single, options.threads)
+            alone = _Measured(folder, single, options.threads)
             title = f"{length} rows, {rule.value}"
             for seed in track(range(options.episodes), title, options.episodes, console=console):
                 for planner in (drafting, alone):
@@ -113,12 +117,6 @@ def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule
     return settings_from(TransformerSettings, {**own, **given})
 
 
-def _measured(folder: Path, settings: TransformerSettings, threads: int) -> _Measured:
-    planner = TransformerFormat().load_planner(folder, settings, PlannerResources(threads=threads))
-    planner.warm_up()
-    return _Measured(planner)
-
-
 def _run(env: Plant, folder: Path, planner: _Measured, seed: int) -> None:
     """An episode whose every queued row is executed as it is."""
     executor = make_executor(
@@ -147,12 +145,6 @@ def _row(length: int, rule: Rule, drafting: _Measured, alone: _Measured) -> dict
         "accepted_length": drafting.drafts.rows / drafting.drafts.passes,
         "acceptance_by_position": drafting.drafts.by_position,
     }
-
-
-def _table() -> Table:
-    title = f"passes in {TICKS} ticks, time of a plan and return, with drafts / one row at a time"
-    headers = ("rows", "rule", "passes", "ms a plan", "return", "rows a pass", "expected", "acceptance")
-    return Table(*right(*headers), title=title)
 
 
 def _cells(row: dict[str, Any], drafting: _Measured) -> Sequence[str]:
