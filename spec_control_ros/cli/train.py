@@ -68,7 +68,10 @@ def train(options: TrainOptions) -> None:
         with closing(trainer):
             _follow(trainer, settings, deadline_s, console)
         if options.export is not None:
-            _export_best(trainer, options.export, console)
+            if not trainer.best_folder.exists():
+                raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
+            shutil.copytree(trainer.best_folder, options.export, dirs_exist_ok=True)
+            console.print(f"best weights: {options.export}")
     except OSError as error:
         raise SpecControlError(
             f"{error.filename or folder}: {error.strerror}; the same command continues from the last save"
@@ -112,18 +115,6 @@ def _chosen(options: object, *names: str) -> dict[str, Any]:
 def _deadline(minutes: float | None) -> float:
     """Monotonic time at which a run ends (s)."""
     return float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
-
-
-def _export_best(trainer: Trainer, folder: Path, console: Console) -> None:
-    """Copy the weights that evaluated best, and their card.
-
-    Raises:
-        SettingsError: there are none yet.
-    """
-    if not trainer.best_folder.exists():
-        raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
-    shutil.copytree(trainer.best_folder, folder, dirs_exist_ok=True)
-    console.print(f"best weights: {folder}")
 
 
 def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
