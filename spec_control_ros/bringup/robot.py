@@ -131,8 +131,11 @@ def _robot(path: Path, content: Any, config: Path) -> Robot:
         if type(value) is not HEADER[key] or value in ("", "dm_control:"):
             kind = "text" if HEADER[key] is str else "a whole number"
             raise SettingsError(f"{key}: got {value!r}, expected {kind}")
-    environment = _environment(header.pop("environment"), path.absolute().parent)
-    model = _model(header.pop("model", environment), path.absolute().parent)
+    folder = path.absolute().parent
+    environment = _environment(header.pop("environment"), folder)
+    model = header.pop("model", environment)
+    model_path = folder / Path(model).expanduser()
+    model = str(model_path) if model_path.is_dir() else model
     variants = {key: _sections(content[key], f"{key}: ") for key in VARIANTS if key in content}
     own = _sections({key: content[key] for key in NODES if key in content}, "")
     return Robot(path.stem, environment, model, config, **header, sections=own, variants=variants)
@@ -144,11 +147,6 @@ def _environment(name: str, folder: Path) -> str:
         return f"state:{_environment(name.removeprefix('state:'), folder)}"
     kind, colon, rest = name.removeprefix(SUITE).partition(":")
     return f"mjcf:{folder / Path(rest).expanduser()}" if kind == "mjcf" else kind + colon + rest
-
-
-def _model(name: str, folder: Path) -> str:
-    path = folder / Path(name).expanduser()
-    return str(path) if path.is_dir() else name
 
 
 def _sections(content: Any, prefix: str) -> Parameters:

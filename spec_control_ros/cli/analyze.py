@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.bag.reader import Bag
-from spec_control_ros.analysis.bag_log import BagLog, RobotLog
+from spec_control_ros.analysis.bag_log import BagLog
 from spec_control_ros.analysis.bag_summary import bag_summary
 from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
 from spec_control_ros.cli.bench_options import AnalyzeOptions
@@ -35,12 +35,6 @@ def analyze(options: AnalyzeOptions) -> None:
         _print(report, console)
     if len(reports) == 2:
         _print_comparison(reports, console)
-    _write(options, reports, robots, console)
-
-
-def _write(
-    options: AnalyzeOptions, reports: list[dict[str, Any]], robots: list[RobotLog], console: Console
-) -> None:
     report = reports[0] if len(reports) == 1 else {"bags": reports}
 
     def tell(*files: Path | None) -> None:

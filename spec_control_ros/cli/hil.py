@@ -85,19 +85,19 @@ class _HilSubject:
 
 def hil(options: HilOptions) -> int:
     """Run scenarios, each on a machine of its own or one by one, and write the reports; returns the exit code."""
-    report = options.report
-    html, json_file = options.html or report / "hil.html", options.json or report / "hil.json"
-    junit = options.junit or report / "hil.xml"
     try:
-        for file in (html, json_file, junit):
-            refuse_file(file, makes_folder=True)
-        return _hil(options, html, json_file, junit)
+        return _hil(options)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
 
 
-def _hil(options: HilOptions, html: Path, json_file: Path, junit: Path) -> int:
+def _hil(options: HilOptions) -> int:
+    report = options.report
+    html, json_file = options.html or report / "hil.html", options.json or report / "hil.json"
+    junit = options.junit or report / "hil.xml"
+    for file in (html, json_file, junit):
+        refuse_file(file, makes_folder=True)
     engine = engine_of(options.on, 1)
     config = share_folder() / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(options.scenarios, config)]
