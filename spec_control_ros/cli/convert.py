@@ -11,19 +11,11 @@ from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.fit import refuse_misfit
-from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import NO_TASK, Card
 from spec_control_ros.world_model.checkpoint import save_world_model
-from spec_control_ros.world_model.hub import (
-    MULTITASK,
-    MULTITASK_SIZES,
-    REPOSITORY,
-    HubFile,
-    fetch,
-    official_name,
-)
+from spec_control_ros.world_model.hub import MULTITASK, MULTITASK_SIZES, REPOSITORY, fetch, official_name
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
 from spec_control_ros.world_model.official import load_official
@@ -135,15 +127,11 @@ def download(options: DownloadOptions, hub: HfApi | None = None) -> None:
     terminal().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified")
     source = {"file": f"{REPOSITORY}/{file.name}", "commit": file.commit, "sha256": file.sha256}
     card = {"control_period_s": plant.control_period_s, "source": source}
-    write_model(_read(file, plant), folder, task, card)
-
-
-def _read(file: HubFile, plant: ControlPlant) -> WorldModel:
-    if file.name.startswith("dmcontrol/"):
-        model = load_official(file.path)
+    # Of the action masks of a multi-task model, which older files lack, only this task's counts.
+    model = load_official(file.path, [plant.action_dim] * len(MULTITASK) if size else None)
+    if size:
+        index = _find_task(file.name, model, plant, plant.task)
+        model = single_task(model, index, plant.obs_dim, plant.action_dim)
+    else:
         refuse_misfit(file.name, (model.dims.obs, model.dims.action), {}, plant, plant.task)
-        return model
-    # Of the action masks, which older files lack, only this task's counts.
-    model = load_official(file.path, [plant.action_dim] * len(MULTITASK))
-    index = _find_task(file.name, model, plant, plant.task)
-    return single_task(model, index, plant.obs_dim, plant.action_dim)
+    write_model(model, folder, task, card)
