@@ -23,19 +23,14 @@ def new_system() -> dict[str, str]:
     return {SYSTEM: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"}
 
 
-def ros_domain() -> int:
-    """The ROS domain that processes join by the environment."""
-    text = os.environ.get("ROS_DOMAIN_ID", "")
-    return int(text) if text.isdecimal() else 0
-
-
 def system_lock(namespace: str) -> ExitStack:
-    """The right to start a system in a namespace of this domain.
+    """The right to start a system in a namespace of the ROS domain that processes join by the environment.
 
     Raises:
         ConflictError: another one of this machine has it.
     """
-    return lock_names(ros_domain(), [f"{namespace.rstrip('/')}/{WHOLE}"])
+    domain = os.environ.get("ROS_DOMAIN_ID", "")
+    return lock_names(int(domain) if domain.isdecimal() else 0, [f"{namespace.rstrip('/')}/{WHOLE}"])
 
 
 def lock_names(domain: int, names: Iterable[str]) -> ExitStack:
