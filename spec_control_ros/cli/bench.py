@@ -11,7 +11,7 @@ from rich.console import Console
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.system import Process, processes
+from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
 from spec_control_ros.cli.given_model import find_model
@@ -179,23 +179,19 @@ def _measure_through_ros(subject: Subject, measured: list[BenchmarkRun], progres
             file = Path(folder) / f"{run.mode.name}.yaml"
             write_parameters(file, run.parameters)
             logs = new_log_folder()
-            system = _system(subject, run, file, logs)
+            given = {
+                "model": str(subject.model),
+                "device": subject.device,
+                "mode": "realtime" if run.backend is Backend.REALTIME else "lockstep",
+                "episodes": str(len(run.trials)),
+                "seed": str(run.trials[0].seed),
+                "params": str(file),
+            }
+            system = processes(run.robot, given, logs)
+            system = [p for p in system if run.mode.has_planner or p.executable != "planner"]
             watch = partial(progress.watch, run, log)
             if not run_system(system, log, logs, watch=watch, say=progress.console.print):
                 raise KeyboardInterrupt
         for measurement in [Measurement.of_record(record) for record in log.episodes]:
             run.file.add(measurement)
         progress.show(run)
-
-
-def _system(subject: Subject, run: BenchmarkRun, file: Path, logs: Path) -> list[Process]:
-    given = {
-        "model": str(subject.model),
-        "device": subject.device,
-        "mode": "realtime" if run.backend is Backend.REALTIME else "lockstep",
-        "episodes": str(len(run.trials)),
-        "seed": str(run.trials[0].seed),
-        "params": str(file),
-    }
-    system = processes(run.robot, given, logs)
-    return [process for process in system if run.mode.has_planner or process.executable != "planner"]

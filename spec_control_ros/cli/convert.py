@@ -38,10 +38,13 @@ def convert(options: ConvertOptions) -> None:
     plant = make_env(options.task)
     model = load_official(checkpoint, dims)
     source = {"file": checkpoint.name, "sha256": sha256(checkpoint.read_bytes()).hexdigest()}
-    card = {"control_period_s": options.control_period or plant.control_period_s, "source": source}
+    card: Card = {"control_period_s": options.control_period or plant.control_period_s, "source": source}
     if model.dims.tasks:
-        model, part = _of_task(checkpoint.name, model, plant, options)
-        card |= part
+        index = _find_task(checkpoint.name, model, plant, options.task, options.task_index)
+        if options.single_task:
+            model = single_task(model, index, plant.obs_dim, plant.action_dim)
+        else:
+            card["multi_task"] = {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}
     else:
         if options.task_index != NO_TASK:
             raise SettingsError(
@@ -49,14 +52,6 @@ def convert(options: ConvertOptions) -> None:
             )
         refuse_misfit(checkpoint.name, (model.dims.obs, model.dims.action), {}, plant, options.task)
     write_model(model, options.folder, options.task, card)
-
-
-def _of_task(name: str, model: WorldModel, plant: Plant, options: ConvertOptions) -> tuple[WorldModel, Card]:
-    """The multi-task model, or its part for the task, and what its card tells of that."""
-    index = _find_task(name, model, plant, options.task, options.task_index)
-    if options.single_task:
-        return single_task(model, index, plant.obs_dim, plant.action_dim), {}
-    return model, {"multi_task": {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}}
 
 
 def _find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index: int = NO_TASK) -> int:

@@ -51,7 +51,6 @@ from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 FIRST_HELD_OUT_SEED = 1_000_000
 NO_WAIT_S = 1e-4  # for a plan
-OPEN_LOOP = NONE
 
 Settings = TypeVar("Settings", bound=StudentSettings)
 
@@ -112,11 +111,11 @@ def distill(options: DistillOptions) -> None:
         folder.save_corrector(kind, corrector, measured)
     if options.returns:
         opened = replace(controller, gate=open_gate(controller.gate))
-        kinds = (OPEN_LOOP, *last.networks)
+        kinds = (NONE, *last.networks)
         cards = _returns(workers, Subject(robot.environment, folder.path), opened, kinds, options)
         for kind in last.networks:
             own = {"alone" if kind == STUDENT else "corrected": cards[kind]}
-            update_card(folder.weights_of(kind), "evaluation", {"open_loop": cards[OPEN_LOOP]} | own)
+            update_card(folder.weights_of(kind), "evaluation", {"open_loop": cards[NONE]} | own)
         console.print(_table(length, cards))
     workers.say_unlike_processors()
 
