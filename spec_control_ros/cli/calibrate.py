@@ -118,7 +118,10 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
     replanning, *rows = _tried(operation, calibration, found, seeds, console)
-    console.print(_candidates([replanning, *rows]))
+    table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
+    for i, row in enumerate([replanning, *rows]):
+        table.add_row(str(i) if i else "replanning", *map(str, row.values()))
+    console.print(table)
     best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
     measured = {
         "command": given_command(),
@@ -175,13 +178,6 @@ def cheapest(rows: Sequence[Mapping[str, Any]], least: float) -> int:
     return min(kept, key=lambda i: rows[i]["planning_inferences_mean"])
 
 
-def _candidates(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
-    for i, row in enumerate(rows):
-        table.add_row(str(i) if i else "replanning", *map(str, row.values()))
-    return table
-
-
 def _gather(
     operation: CalibrationRollouts, settings: CalibrationSettings, name: str, console: Console
 ) -> list[GatedEpisode]:
@@ -219,8 +215,7 @@ def _verify(
     ]
 
 
-def _verified(verification: Verification, seeds: range) -> dict[str, Any]:
-    v = verification
+def _verified(v: Verification, seeds: range) -> dict[str, Any]:
     return {
         "mode": v.mode,
         "seeds": [seeds.start, seeds.stop - 1],

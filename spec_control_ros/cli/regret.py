@@ -112,16 +112,14 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         for row in rows:
             cells.add_row(*("" if value is None else str(value) for value in row.values()))
         console.print(cells)
-    fronts = {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics}
     curves = (
         {
             name: [((i + 0.5) / BINS, share) for i, (_, share, _) in enumerate(reliability(losses, name))]
             for name in losses.metrics
         },
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
-        fronts,
+        {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics},
     )
-    command = given_command()
     legend = (
         f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon."
     )
@@ -130,5 +128,7 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
             partial(write_json, path, result, indent=1, allow_nan=False)
             for path in (folder / "regret.json", options.json)
         ),
-        lambda: console.print(f"report: {write_regret_page(task, command, legend, tables, curves, folder)}"),
+        lambda: console.print(
+            f"report: {write_regret_page(task, given_command(), legend, tables, curves, folder)}"
+        ),
     )
