@@ -12,7 +12,7 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.cli.bench_options import BenchDraftsOptions
 from spec_control_ros.cli.options import whole_numbers
-from spec_control_ros.cli.terminal import right, terminal, track, write_json
+from spec_control_ros.cli.terminal import right, terminal, track, with_interval, write_json
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import CheckpointError, SettingsError
@@ -148,7 +148,7 @@ def _row(length: int, rule: Rule, drafting: _Measured, alone: _Measured) -> dict
 
 
 def _cells(row: dict[str, Any], drafting: _Measured) -> Sequence[str]:
-    drafts, half = drafting.drafts, row["return_ci95"]
+    drafts = drafting.drafts
     acceptance = float(drafts.accepted.sum() / drafts.examined.sum())
     expected = expected_length(acceptance, round(drafts.drafted / drafts.passes))
     return (
@@ -156,7 +156,7 @@ def _cells(row: dict[str, Any], drafting: _Measured) -> Sequence[str]:
         row["rule"],
         f"{row['passes']:.0f} / {row['passes_one_by_one']:.0f}",
         f"{1e3 * row['plan_time_s']:.2f} / {1e3 * row['plan_time_one_by_one_s']:.2f}",
-        f"{row['return_mean']:.0f}{'' if half is None else f' ± {half:.0f}'} / {row['return_one_by_one_mean']:.0f}",
+        f"{with_interval(row['return_mean'], row['return_ci95'], '.0f')} / {row['return_one_by_one_mean']:.0f}",
         f"{row['accepted_length']:.2f}",
         f"{expected:.2f}",
         f"{acceptance:.0%}",

@@ -16,7 +16,7 @@ from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import CalibrateOptions
-from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, with_interval
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
@@ -246,10 +246,9 @@ def _modes(verifications: Sequence[Verification]) -> Table:
     headers = right("mode", "return", "plans", "false alarms", "corrected", "false alarms by age")
     table = Table(*headers, title=f"verified on {len(verifications[0].returns)} further episodes")
     for v in verifications:
-        half = interval(v.returns)
         table.add_row(
             v.mode,
-            f"{np.mean(v.returns):.1f}" + (f" ± {half:.1f}" if half is not None else ""),
+            with_interval(float(np.mean(v.returns)), interval(v.returns)),
             f"{np.mean(v.planning_inferences):.1f}",
             f"{v.false_alarm_rate:.2%}",
             f"{v.correction_rate:.1%}",

@@ -17,7 +17,7 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.model_options import CollectOptions
-from spec_control_ros.cli.terminal import given_command, progress, right, terminal, write_json
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, with_interval, write_json
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -80,10 +80,7 @@ def collect(options: CollectOptions) -> None:
     write_json(options.json, about)
     console.print(_histogram({own["policy"]: own["returns"] for own in recorded}))
     for own in recorded:
-        half = own["return_ci95"]
-        console.print(
-            f"{own['policy']}: {own['return_mean']:.1f}" + ("" if half is None else f" ± {half:.1f}")
-        )
+        console.print(f"{own['policy']}: {with_interval(own['return_mean'], own['return_ci95'])}")
 
 
 @dataclass(frozen=True, slots=True)

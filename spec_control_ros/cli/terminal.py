@@ -66,6 +66,11 @@ def progress(
     )
 
 
+def with_interval(mean: float, half: float | None, form: str = ".1f") -> str:
+    """A mean, and half of its interval if there is one."""
+    return f"{mean:{form}}" + ("" if half is None else f" ± {half:{form}}")
+
+
 def right(*headers: str, no_wrap: bool = False) -> list[Column]:
     """Columns of a table whose cells stand at the right, as numbers do."""
     return [Column(header, justify="right", no_wrap=no_wrap) for header in headers]
