@@ -121,7 +121,12 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     Raises:
         SpecControlError: see `run_system`.
     """
-    _refuse_fault(log, supervisor)
+    # Nobody is there to clear a latched fault, so a run would hold to its end.
+    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
+        executor = next(child for child in supervisor.children if child.name == "executor")
+        raise SpecControlError(
+            f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}"
+        )
     for child in supervisor.ended():
         if child.name in BRIDGES and child.popen.returncode in (0, INCOMPLETE_EXIT_CODE):
             return True
@@ -134,15 +139,6 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
         say(f"planner died with {_how(child)}: starting it again")
         supervisor.restart(child)
     return False
-
-
-def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
-    """Nobody is there to clear a latched fault, so a run would hold to its end."""
-    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
-        executor = next(child for child in supervisor.children if child.name == "executor")
-        raise SpecControlError(
-            f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}"
-        )
 
 
 def _losses(supervisor: Supervisor) -> list[str]:
