@@ -102,7 +102,7 @@ def test_there_is_no_ros(environment: Path) -> None:
 
 
 def test_commands_that_run_no_nodes_are_there(environment: Path) -> None:
-    modules = ("train", "distill", "calibrate", "bench", "convert", "download", "analyze", "replay")
+    modules = ("train", "distill", "calibrate", "bench", "convert", "analyze", "replay")
     code = "; ".join(f"import spec_control_ros.cli.{module}" for module in modules)
     done = run(environment, "python", "-c", code)
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,7 @@ from benchmarks.spread import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.cli.given_model import find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.terminal import terminal, track, with_interval
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.control_mode import BASELINE
@@ -127,8 +127,7 @@ def _returns(
 
 
 def _mean(values: list[float]) -> str:
-    half = interval(values)
-    return f"{np.mean(values):.1f}" + (f" ± {half:.1f}" if half is not None else "")
+    return with_interval(float(np.mean(values)), interval(values))
 
 
 def _table(result: dict[str, Any]) -> Table:

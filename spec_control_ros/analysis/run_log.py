@@ -75,6 +75,7 @@ class RunLog:
     def __init__(self) -> None:
         self._episodes: dict[int, EpisodeRecord] = {}
         self.losses: list[str] = []  # what should have been kept of the run and was not, in words
+        self.restarts = 0  # of the run's processes
 
     def episode(self, epoch: int) -> EpisodeRecord:
         """The record of an epoch, begun if need be."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from spec_control_ros.bringup.parameter_files import Section, read_file
-from spec_control_ros.bringup.ros_yaml import RosLoader
+from spec_control_ros.bringup.yaml_file import RosLoader
 from spec_control_ros.core.errors import SettingsError
 
 OPTIONS = {"--params-file": "--params-file", "-p": "-p", "--param": "-p"}
@@ -23,65 +23,55 @@ class Given:
     source: str  # path of the file, or -p
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """What the words of a process give to a node.
+def given_to(node: str, kind: str, words: Sequence[str]) -> tuple[dict[str, Given], list[str]]:
+    """What a process's command line gives to a node, and the sections that no node of the system heeds.
 
     Args:
-        words: Words of the command line, as in `sys.argv`.
         node: Fully qualified name of the node, as in `/left/executor`.
         kind: Default name of the node.
+        words: Words of the command line, as in `sys.argv`.
+
+    Returns:
+        Values by dotted name, where whoever comes later wins, whatever form a section's key has; and sections, with
+        their files.
+
+    Raises:
+        SettingsError: a file cannot be read, or a file or a -p is not for this node.
     """
+    given: dict[str, Given] = {}
+    strangers: list[str] = []
+    for option, word in _options(words):
+        if option == "-p":
+            sections, source = [_rule(word, node)], "-p"
+        else:
+            file = read_file(Path(word))
+            sections, source = file.sections_for(node, kind), word
+            ignored = [section.key for section in file.strangers if not section.matches(node)]
+            strangers += [f"{file.path}: section {key}" for key in ignored]
+        for section in sections:
+            given |= {name: Given(value, source) for name, value in section.values.items()}
+    return given, strangers
 
-    words: Sequence[str]
-    node: str
-    kind: str
 
-    def given(self) -> dict[str, Given]:
-        """By dotted name; whoever comes later wins, whatever form a section's key has.
+def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    is_for_ros, rest = False, iter(words)
+    for word in rest:
+        if word in ("--ros-args", "--"):
+            is_for_ros = word == "--ros-args"
+        elif is_for_ros and word in OPTIONS:
+            yield OPTIONS[word], next(rest, "")
 
-        Raises:
-            SettingsError: a file cannot be read, or a file or a -p is not for this node.
-        """
-        found: dict[str, Given] = {}
-        for option, word in self._options():
-            sections = [self._rule(word)] if option == "-p" else self._file(word)
-            for section in sections:
-                source = "-p" if option == "-p" else word
-                found |= {name: Given(value, source) for name, value in section.values.items()}
-        return found
 
-    def strangers(self) -> list[str]:
-        """Sections that neither this node nor any other of the system heeds, with their files."""
-        files = [read_file(Path(word)) for option, word in self._options() if option == "--params-file"]
-        return [
-            f"{file.path}: section {section.key}"
-            for file in files
-            for section in file.strangers
-            if not section.matches(self.node)
-        ]
-
-    def _options(self) -> Iterator[tuple[str, str]]:
-        is_for_ros, words = False, iter(self.words)
-        for word in words:
-            if word in ("--ros-args", "--"):
-                is_for_ros = word == "--ros-args"
-            elif is_for_ros and word in OPTIONS:
-                yield OPTIONS[word], next(words, "")
-
-    def _file(self, word: str) -> list[Section]:
-        return read_file(Path(word)).sections_for(self.node, self.kind)
-
-    def _rule(self, word: str) -> Section:
-        """Of `name:=value` or `node:name:=value`."""
-        left, _, text = word.partition(":=")
-        node, _, name = left.rpartition(":")
-        section = Section(node or "/**", {name: yaml.load(text, RosLoader)})
-        if not section.matches(self.node):
-            raise SettingsError(
-                f"-p {word}: got a value for {node}, but this node is {self.node}; expected `-p {name}:=...`"
-            )
-        return section
+def _rule(word: str, node: str) -> Section:
+    """Of `name:=value` or `node:name:=value`."""
+    left, _, text = word.partition(":=")
+    meant, _, name = left.rpartition(":")
+    section = Section(meant or "/**", {name: yaml.load(text, RosLoader)})
+    if not section.matches(node):
+        raise SettingsError(
+            f"-p {word}: got a value for {meant}, but this node is {node}; expected `-p {name}:=...`"
+        )
+    return section
 
 
 def told(given: dict[str, Given]) -> str:

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,23 +23,18 @@ def new_system() -> dict[str, str]:
     return {SYSTEM: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"}
 
 
-def ros_domain() -> int:
-    """The ROS domain that processes join by the environment."""
-    text = os.environ.get("ROS_DOMAIN_ID", "")
-    return int(text) if text.isdecimal() else 0
-
-
-def system_lock(namespace: str) -> "NameLock":
-    """The right to start a system in a namespace of this domain.
+def system_lock(namespace: str) -> ExitStack:
+    """The right to start a system in a namespace of the ROS domain that processes join by the environment.
 
     Raises:
         ConflictError: another one of this machine has it.
     """
-    return NameLock(ros_domain(), [f"{namespace.rstrip('/')}/{WHOLE}"])
+    domain = os.environ.get("ROS_DOMAIN_ID", "")
+    return lock_names(int(domain) if domain.isdecimal() else 0, [f"{namespace.rstrip('/')}/{WHOLE}"])
 
 
-class NameLock:
-    """Names that this process alone has, among those of this machine that can hear each other.
+def lock_names(domain: int, names: Iterable[str]) -> ExitStack:
+    """Names that this process alone has until it closes them, among those of this machine that can hear each other.
 
     The kernel keeps it, as sockets without a file: it is exact however slowly nodes discover each other, a process that
     hangs keeps its names, and one that is gone, killed or not, has none. Elsewhere than on Linux it holds nothing.
@@ -46,27 +42,10 @@ class NameLock:
     Raises:
         ConflictError: somebody else has one of them; says who.
     """
-
-    def __init__(self, domain: int, names: Iterable[str]):
-        self._sockets: list[socket.socket] = []
-        try:
-            for name in sorted(names if sys.platform == "linux" else ()):  # all in one order: one of two wins
-                self._sockets.append(_bound(domain, name))
-        except ConflictError:
-            self.release()
-            raise
-
-    def __enter__(self) -> "NameLock":
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Give the names up."""
-        for held in self._sockets:
-            held.close()
-        self._sockets = []
+    with ExitStack() as held:
+        for name in sorted(names if sys.platform == "linux" else ()):  # all in one order: one of two wins
+            held.enter_context(_bound(domain, name))
+        return held.pop_all()
 
 
 def process_in_words(pid: int) -> str:

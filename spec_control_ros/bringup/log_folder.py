@@ -23,17 +23,11 @@ def ensure_log_folder() -> str:
     that; empty where all is well.
     """
     wanted = log_folder(os.environ)
-    if _is_writable(wanted):
-        return ""
-    instead = Path(tempfile.mkdtemp(prefix="ros_log_"))
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=wanted):
+            return ""
+    except OSError:
+        instead = Path(tempfile.mkdtemp(prefix="ros_log_"))
     os.environ[LOG_DIR] = str(instead)
     return f"{wanted} cannot be written: logs go to {instead} ({LOG_DIR} names another folder)"
-
-
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False

@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-RANGE, PROFILES, IMPLEMENTATION = (
-    "ROS_AUTOMATIC_DISCOVERY_RANGE",
-    "FASTDDS_DEFAULT_PROFILES_FILE",
-    "RMW_IMPLEMENTATION",
-)
-FAST_DDS = "rmw_fastrtps_cpp"
-OPEN, THIS_MACHINE = (
-    "fastdds.xml",
-    "fastdds_this_machine.xml",
-)  # our profiles, in the folder of the configuration
+RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+PROFILES = "FASTDDS_DEFAULT_PROFILES_FILE"
+IMPLEMENTATION, FAST_DDS = "RMW_IMPLEMENTATION", "rmw_fastrtps_cpp"
+OPEN, THIS_MACHINE = "fastdds.xml", "fastdds_this_machine.xml"  # our profiles, in the configuration's folder
 # That nodes take to find each other: with our profiles on one machine; else, where what a network loses is sent again
 # with the next heartbeat, which Fast DDS gives every 3 s.
 QUICK_S, SLOW_S = 0.6, 5.0

@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from spec_control_ros.bringup.ros_yaml import RosLoader
-from spec_control_ros.bringup.yaml_file import read_yaml
+from spec_control_ros.bringup.yaml_file import RosLoader, read_yaml
 from spec_control_ros.core.errors import SettingsError
 
 NODES = (
@@ -165,12 +164,15 @@ def flat(values: Mapping[str, Any], prefix: str = "", where: str = "") -> dict[s
     """Nested mappings as dotted names.
 
     Raises:
-        SettingsError: a name is there twice, dotted and nested: one of the values would be lost without a word.
+        SettingsError: a name has no value, or is there twice, dotted and nested: one of the values would be lost
+            without a word.
     """
     made: dict[str, Any] = {}
     for name, value in values.items():
-        is_leaf = not isinstance(value, Mapping) or not value
-        added = {prefix + name: value} if is_leaf else flat(value, f"{prefix}{name}.", where)
+        if value is None or value == {}:
+            raise SettingsError(f"{where}{prefix}{name}: got nothing, expected a value")
+        is_nested = isinstance(value, Mapping)
+        added = flat(value, f"{prefix}{name}.", where) if is_nested else {prefix + name: value}
         for one, other in product(made, added):
             if one == other or one.startswith(f"{other}.") or other.startswith(f"{one}."):
                 both = one if one == other else f"{one} and {other}"
@@ -192,8 +194,6 @@ def _sections(path: Path, content: Mapping[str, Any], prefix: str) -> list[Secti
             raise SettingsError(f"{path}: {key}: expected `ros__parameters:` below the name of a node")
         if isinstance(values, dict):
             found.append(Section(key, flat(values, where=f"{path}: {key}: ")))
-            if empty := [parameter for parameter, value in found[-1].values.items() if value in (None, {})]:
-                raise SettingsError(f"{path}: {key}: {empty[0]}: got nothing, expected a value")
             body = {inner: below for inner, below in body.items() if inner != "ros__parameters"}
         found += _sections(path, body, f"{key}/")
     return found

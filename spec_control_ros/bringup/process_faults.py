@@ -112,7 +112,7 @@ class ProcessFaultInjector:
         self._period_s = 0.0
         self._episode = -1
         self._coming: list[ProcessFault] = []
-        self._running: list[tuple[ProcessFault, float]] = []  # with the time at which each began
+        self._running: list[tuple[Hang | Slow, float]] = []  # with the time at which each began
         self._stopped: set[str] = set()
 
     def step(self, now_s: float) -> None:
@@ -130,10 +130,10 @@ class ProcessFaultInjector:
             self._coming.remove(fault)
             if isinstance(fault, Crash):
                 self._send("planner", signal.SIGKILL)
-            else:
+            elif isinstance(fault, Hang | Slow):
                 self._running.append((fault, now_s))
         self._running = [(f, at_s) for f, at_s in self._running if now_s - at_s < self._duration_s(f)]
-        self._stop_only({_victim(f) for f, at_s in self._running if _stands_still(f, now_s - at_s)})
+        self._stop_only({f.process.value for f, at_s in self._running if _stands_still(f, now_s - at_s)})
 
     def close(self) -> None:
         """Let everything run again."""
@@ -161,11 +161,6 @@ class ProcessFaultInjector:
         self._stopped = victims
 
 
-def _victim(fault: ProcessFault) -> str:
-    assert isinstance(fault, Hang | Slow)
-    return fault.process.value
-
-
 def _stands_still(fault: ProcessFault, since_s: float) -> bool:
     return not isinstance(fault, Slow) or since_s % fault.cycle_s < fault.loss * fault.cycle_s
 
@@ -176,9 +171,8 @@ def injecting(injector: ProcessFaultInjector) -> Iterator[None]:
     is_over = threading.Event()
 
     def run() -> None:
-        while not is_over.is_set():
+        while not is_over.wait(CHECK_S):
             injector.step(time.monotonic())
-            time.sleep(CHECK_S)
 
     thread = threading.Thread(target=run, name="faults", daemon=True)
     thread.start()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from spec_control_ros.bringup.parameter_files import (
     read_parameters,
     write_parameters,
 )
-from spec_control_ros.bringup.ros_yaml import RosLoader
-from spec_control_ros.bringup.yaml_file import read_yaml
+from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.bringup.yaml_file import RosLoader, read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name
 
@@ -57,11 +58,8 @@ class Robot:
             SettingsError: the file that robots share in this mode cannot be read.
         """
         shared = read_parameters([self.config / f"{mode}.yaml"]) if mode else {}
-        applied = [mode, *(["hardware"] if has_hardware else [])]
-        merged = merge(shared, self._header())
-        for part in (self.sections, *(self.variants.get(variant, {}) for variant in applied)):
-            merged = merge(merged, part)
-        return merged
+        variants = [self.variants.get(name, {}) for name in (mode, "hardware" if has_hardware else "")]
+        return reduce(merge, (shared, self._header(), self.sections, *variants))
 
     def write(self, folder: Path, mode: str, *, has_hardware: bool) -> Path:
         """Write `parameters` as a parameter file of ROS into a folder, which is made if need be; returns the file."""
@@ -77,42 +75,34 @@ class Robot:
         return {node: dict(plant if node in PLANTS else of_model) for node in NODES}
 
 
-def find_robot(name: str, config: Path) -> Robot:
+def find_robot(name: str, config: Path | None = None) -> Robot:
     """A shipped robot by its name, one of a file, or an environment with a shipped robot's settings or the defaults.
 
     Args:
         name: `humanoid`, the path of a robot file, or an environment such as `gymnasium:HalfCheetah-v5`;
             `humanoid-stand` has the settings of the shipped robot with that body.
-        config: Folder of the parameter files.
+        config: Folder of the parameter files; None: that of the installation.
 
     Raises:
         SettingsError: there is no such robot, or its file says what it may not.
     """
+    config = config or share_folder() / "config"
     shipped = {path.stem: path for path in sorted((config / "robots").glob("*.yaml"))}
-    if name in shipped:
-        return _read(shipped[name], config)
-    if Path(name).is_file():
-        return _read(Path(name), config)
+    if name in shipped or Path(name).is_file():
+        return _read(shipped.get(name, Path(name)), config)
     if not re.fullmatch(r"\w+:.+|\w+[-_][\w-]+", name):
         raise SettingsError(
             f"robot: got {name!r}, expected one of {', '.join(shipped)}, the path of a robot file, or an environment "
             "as walker-walk or gymnasium:HalfCheetah-v5"
         )
-    return _with_environment(
-        name.removeprefix(SUITE), [_read(path, config) for path in shipped.values()], config
-    )
-
-
-def _with_environment(environment: str, shipped: list[Robot], config: Path) -> Robot:
-    for robot in shipped:
-        if _body(robot.environment) == _body(environment):
-            is_own = environment.replace("_", "-") == robot.environment
-            return (
-                robot
-                if is_own
-                else replace(robot, name=environment, environment=environment, model=environment)
-            )
-    return Robot(environment, environment, environment, config)
+    environment = name.removeprefix(SUITE)
+    robots = [_read(path, config) for path in shipped.values()]
+    robot = next((robot for robot in robots if _body(robot.environment) == _body(environment)), None)
+    if robot is None:
+        return Robot(environment, environment, environment, config)
+    if environment.replace("_", "-") == robot.environment:
+        return robot
+    return replace(robot, name=environment, environment=environment, model=environment)
 
 
 def _body(environment: str) -> str:
@@ -141,8 +131,11 @@ def _robot(path: Path, content: Any, config: Path) -> Robot:
         if type(value) is not HEADER[key] or value in ("", "dm_control:"):
             kind = "text" if HEADER[key] is str else "a whole number"
             raise SettingsError(f"{key}: got {value!r}, expected {kind}")
-    environment = _environment(header.pop("environment"), path.absolute().parent)
-    model = _model(header.pop("model", environment), path.absolute().parent)
+    folder = path.absolute().parent
+    environment = _environment(header.pop("environment"), folder)
+    model = header.pop("model", environment)
+    model_path = folder / Path(model).expanduser()
+    model = str(model_path) if model_path.is_dir() else model
     variants = {key: _sections(content[key], f"{key}: ") for key in VARIANTS if key in content}
     own = _sections({key: content[key] for key in NODES if key in content}, "")
     return Robot(path.stem, environment, model, config, **header, sections=own, variants=variants)
@@ -156,11 +149,6 @@ def _environment(name: str, folder: Path) -> str:
     return f"mjcf:{folder / Path(rest).expanduser()}" if kind == "mjcf" else kind + colon + rest
 
 
-def _model(name: str, folder: Path) -> str:
-    path = folder / Path(name).expanduser()
-    return str(path) if path.is_dir() else name
-
-
 def _sections(content: Any, prefix: str) -> Parameters:
     if not isinstance(content, Mapping):
         raise SettingsError(f"{prefix}got {content!r}, expected parameters by node")
@@ -171,13 +159,10 @@ def _sections(content: Any, prefix: str) -> Parameters:
         if not isinstance(values, Mapping) or not values:
             raise SettingsError(f"{prefix}{node}: got {values!r}, expected parameters by name")
         named = flat(values, where=f"{prefix}{node}: ")
-        for name, value in named.items():
-            if value is None or value == {}:
-                raise SettingsError(f"{prefix}{node}: {name}: got nothing, expected a value")
-            if name in NOT_IN_SECTIONS:
-                raise SettingsError(
-                    f"{prefix}{node}: {name}: not for a section; the top of the file has {', '.join(HEADER)}, and "
-                    "what one run is told is an argument of `spec-control run` or the launch file"
-                )
+        if misplaced := [name for name in named if name in NOT_IN_SECTIONS]:
+            raise SettingsError(
+                f"{prefix}{node}: {misplaced[0]}: not for a section; the top of the file has {', '.join(HEADER)}, and "
+                "what one run is told is an argument of `spec-control run` or the launch file"
+            )
         found[node] = nested(named)
     return found

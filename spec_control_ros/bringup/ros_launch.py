@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -26,12 +27,11 @@ from launch.utilities.signal_management import AsyncSafeSignalManager
 from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription, logging
-from spec_control_ros.bringup.identity import NameLock, new_system, system_lock
+from spec_control_ros.bringup.identity import new_system, system_lock
 from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import (
     ARGUMENTS,
     Process,
@@ -48,7 +48,7 @@ from spec_control_ros.core.errors import SpecControlError
 
 PACKAGE = "spec_control_ros"
 REFUSED = 2  # exit code of a node whose settings are wrong
-_locks: list[NameLock] = []  # of the systems that this process has launched, until it ends
+_locks: list[ExitStack] = []  # of the systems that this process has launched, until it ends
 ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
 
 
@@ -109,8 +109,7 @@ def hil_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[Action]:
     require_messages()
     _shut_down_at_sigterm(context)
-    config = share_folder() / "config"
-    robot = find_robot(LaunchConfiguration("robot").perform(context), config)
+    robot = find_robot(LaunchConfiguration("robot").perform(context))
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in ARGUMENTS}
     if not given["namespace"].startswith("/"):  # that of PushRosNamespace comes before
         pushed = context.launch_configurations.get("ros_namespace", "")
@@ -121,7 +120,7 @@ def _start(context: LaunchContext) -> list[Action]:
         [] if folder is None else ["rosbag2_recorder" if _has_rosbag2(given["storage"]) else "recorder"]
     )
     is_respawned = given["respawn_planner"] == "true"
-    environment = {**parent_environment(), **new_system(), **discovery_environment(os.environ, config)}
+    environment = {**parent_environment(), **new_system(), **discovery_environment(os.environ, robot.config)}
     nodes = {
         process.executable: _node(
             process, environment, respawn=is_respawned and process.executable == "planner"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Child:
     process: Process
     log: Path
     popen: "subprocess.Popen[bytes]"
-    restarts: int = field(default=0)
+    restarts: int = 0
 
     @property
     def name(self) -> str:
@@ -109,9 +109,10 @@ class Supervisor:
 def command_line(process: Process) -> Sequence[str]:
     """How a process is started without ROS's launch."""
     files = [word for path in process.parameter_files for word in ("--params-file", str(path))]
-    values = [
-        word for name, value in process.parameters.items() for word in ("-p", f"{name}:={_yaml(value)}")
-    ]
+    texts = {
+        name: json.dumps(value) for name, value in process.parameters.items()
+    }  # whatever is JSON is YAML
+    values = [word for name, text in texts.items() for word in ("-p", f"{name}:={text}")]
     remappings = [word for old, new in process.remappings for word in ("-r", f"{old}:={new}")]
     module = f"{process.package}.{process.executable}"
     return [
@@ -128,10 +129,6 @@ def command_line(process: Process) -> Sequence[str]:
         *files,
         *values,
     ]
-
-
-def _yaml(value: str | int | bool) -> str:
-    return json.dumps(value)  # whatever is JSON is YAML, quotes inside text included
 
 
 def _signal(child: Child, number: signal.Signals) -> None:

@@ -13,6 +13,8 @@ from spec_control_ros.bringup.topics import HARDWARE_TOPICS
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import VIDEOS, refuse_bag, refuse_file
 
+Values = dict[str, str | int | bool]  # of parameters, by name
+
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
@@ -30,7 +32,7 @@ class Process:
 
     executable: str  # and the node's name
     parameter_files: tuple[Path, ...]
-    parameters: dict[str, str | int | bool]  # win over the files
+    parameters: Values  # win over the files
     remappings: tuple[tuple[str, str], ...] = ()  # of topics and services
     namespace: str = ""  # as in /left; empty: none of its own
     log_level: str = "info"
@@ -119,19 +121,14 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     plant = _plant(values, model, faults)
     own = robot.write(folder, values["mode"], has_hardware=values["hardware"] != "none")
     files = (own.absolute(), *params)
+    remote = tuple((name, f"{REMOTE}/{name}") for name in ("replan", "plan") if is_relayed)
+    planner = Process("planner", files, {**model, **device, "planner.seed": int(values["seed"])}, remote)
     system = [
-        Process(
-            "planner",
-            files,
-            {**model, **device, "planner.seed": int(values["seed"])},
-            tuple((name, f"{REMOTE}/{name}") for name in ("replan", "plan") if is_relayed),
-        ),
+        *([planner] if values["planner"] == "own" else []),
         *([Process("network_relay", (), {"faults": str(faults)})] if is_relayed else []),
         Process("executor", files, {**model, **corrector}),
         *(replace(process, parameter_files=files) for process in plant),
     ]
-    if values["planner"] == "elsewhere":
-        system = [process for process in system if process.executable != "planner"]
     return [_placed(process, values) for process in system]
 
 
@@ -154,9 +151,7 @@ def _placed(process: Process, values: Mapping[str, str]) -> Process:
     # The clock of a simulation is its own robot's; a real one may have a simulator's, such as Gazebo's, for all.
     is_own_time = values["namespace"] and values["hardware"] == "none"
     clock = (("/clock", "clock"),) if is_own_time else ()
-    simulated: dict[str, str | int | bool] = (
-        {"use_sim_time": True} if values["use_sim_time"] == "true" else {}
-    )
+    simulated: Values = {"use_sim_time": True} if values["use_sim_time"] == "true" else {}
     return replace(
         process,
         parameters=process.parameters | simulated,
@@ -172,14 +167,14 @@ def _plant(values: Mapping[str, str], model: dict[str, str], faults: Path | None
     Raises:
         SettingsError: something is wanted that this plant cannot do.
     """
-    run: dict[str, str | int | bool] = {
+    run: Values = {
         **model,
         "mode": values["mode"],
         "episodes": int(values["episodes"]),
         "seed": int(values["seed"]),
     }
     if values["hardware"] == "none":
-        own: dict[str, str | int | bool] = {
+        own: Values = {
             "headless": values["headless"] == "true",
             "video": str(Path(values["video"]).absolute()) if values["video"] else "",
             "faults": "" if faults is None else str(faults),
@@ -236,16 +231,13 @@ def bag_folder(record: str) -> Path | None:
 
 def recorder(folder: Path, values: Mapping[str, str]) -> Process:
     """Our own recorder, for where `ros2 bag record` is not installed."""
-    process = Process(
-        "recorder",
-        (),
-        {
-            "folder": str(folder),
-            "topics": recorded_topics(values),
-            "storage": values["storage"],
-            "reserve_mb": int(values["reserve_mb"]),
-        },
-    )
+    parameters: Values = {
+        "folder": str(folder),
+        "topics": recorded_topics(values),
+        "storage": values["storage"],
+        "reserve_mb": int(values["reserve_mb"]),
+    }
+    process = Process("recorder", (), parameters)
     return _placed(process, {**values, "namespace": namespace_of(values["namespace"])})
 
 
@@ -260,13 +252,8 @@ def absolute_topics(names: Iterable[str], values: Mapping[str, str]) -> list[str
 def heard(system: Sequence[Process], *listeners: str) -> list[Process]:
     """The processes such that a run begins once those who are to hear all of it do: its own listeners, and others."""
     own = [process.executable for process in system if process.executable in LISTENERS]
-    names: dict[str, str | int | bool] = {"listeners": " ".join([*listeners, *own])}
-    return [
-        replace(process, parameters={**process.parameters, **names})
-        if process.executable in TELLERS
-        else process
-        for process in system
-    ]
+    names: Values = {"listeners": " ".join([*listeners, *own])}
+    return [replace(p, parameters=p.parameters | names) if p.executable in TELLERS else p for p in system]
 
 
 def _complete(given: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,5 @@
 """`spec-control analyze`: what happened in a bag, or in two."""
 
-import json
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.bag.reader import Bag
-from spec_control_ros.analysis.bag_log import BagLog, RobotLog
+from spec_control_ros.analysis.bag_log import BagLog
 from spec_control_ros.analysis.bag_summary import bag_summary
 from spec_control_ros.analysis.bag_table import HEADER, comparison, epoch_row, write_csv
 from spec_control_ros.cli.bench_options import AnalyzeOptions
-from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.cli.terminal import right, terminal, write_json
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.output import write_all
 
 MAX_EPOCHS = 40  # in the terminal's table
 
@@ -38,30 +35,19 @@ def analyze(options: AnalyzeOptions) -> None:
         _print(report, console)
     if len(reports) == 2:
         _print_comparison(reports, console)
-    _write(options, reports, robots, console)
+    report = reports[0] if len(reports) == 1 else {"bags": reports}
 
+    def tell(*files: Path | None) -> None:
+        for file in filter(None, files):
+            console.print(f"written: {file}", soft_wrap=True)
 
-def _write(
-    options: AnalyzeOptions, reports: list[dict[str, Any]], robots: list[RobotLog], console: Console
-) -> None:
-    page, json_file, csv_folder = options.html, options.json, options.csv
-    steps: list[Callable[[], list[Path]]] = []
-    if json_file is not None:
-        report = reports[0] if len(reports) == 1 else {"bags": reports}
-        text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-        steps.append(lambda: [write_text(json_file, text)])
-    if csv_folder is not None:
-        steps.append(lambda: write_csv(csv_folder, reports, robots))
-    if page is not None:
+    if options.html is not None:
         from spec_control_ros.analysis.bag_page import write_bag_page
-
-        steps.append(lambda: [write_bag_page(reports, robots, page)])
-    write_all(*(partial(_tell_written, step, console) for step in steps))
-
-
-def _tell_written(write: Callable[[], list[Path]], console: Console) -> None:
-    for path in write():
-        console.print(f"written: {path}", soft_wrap=True)
+    write_all(
+        lambda: tell(write_json(options.json, report, allow_nan=False)),
+        lambda: tell(*(write_csv(options.csv, reports, robots) if options.csv else ())),
+        lambda: tell(options.html and write_bag_page(reports, robots, options.html)),
+    )
 
 
 def _print(report: dict[str, Any], console: Console) -> None:
@@ -80,15 +66,14 @@ def _print(report: dict[str, Any], console: Console) -> None:
 
 def _table(report: dict[str, Any]) -> Table:
     seconds, messages = report["duration_s"], sum(report["messages"].values())
+    headers = ("epoch", "return", "ticks", "plans", "decisions", "mismatch", "step ms", "plan ms", "lost")
     table = Table(
+        *right(*headers, no_wrap=True),
         title=f"{report['bag']}: {seconds:.0f} s, {messages} messages",
         caption="decisions: accept/correct/replan/hold; mismatch: p50/p95; step: p50/p99; lost: missed ticks/dropped",
         box=SIMPLE,
         padding=(0, 0, 0, 1),
     )
-    for column in ("epoch", "return", "ticks", "plans", "decisions", "mismatch", "step ms", "plan ms"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("lost", justify="right", no_wrap=True)
     for epoch in report["epochs"][:MAX_EPOCHS]:
         cells = dict(zip(HEADER, epoch_row(epoch), strict=True))
         table.add_row(
@@ -104,9 +89,8 @@ def _table(report: dict[str, Any]) -> Table:
 
 
 def _print_comparison(reports: list[dict[str, Any]], console: Console) -> None:
-    table = Table(title="side by side, all epochs")
-    for column in ("", *(report["bag"] for report in reports), "change"):
-        table.add_column(column, justify="right" if column else "left")
+    bags = (report["bag"] for report in reports)
+    table = Table("", *right(*bags, "change"), title="side by side, all epochs")
     for row in comparison(*(report["all"] for report in reports)):
         table.add_row(*row)
     console.print(table)

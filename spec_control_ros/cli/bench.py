@@ -1,19 +1,22 @@
 """`spec-control bench`: controllers compared on the same model and seeds."""
 
+import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.bringup.robot import Robot, find_robot
+from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
-from spec_control_ros.cli.bench_ros import measure_through_ros, refuse_for_ros
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import given_command, terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, benchmark_runs, disturbed_rows, rows
@@ -26,13 +29,12 @@ from spec_control_ros.evaluation.control_mode import (
     find_modes,
     grid_modes,
 )
+from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject, Workers
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance
-
-INTERRUPTED = 130
 
 
 def bench(options: BenchOptions) -> int:
@@ -44,21 +46,21 @@ def bench(options: BenchOptions) -> int:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
-    config = share_folder() / "config"
-    engine, robot = engine_of(options.on, options.workers), find_robot(options.robot, config)
+    engine, robot = engine_of(options.on, options.workers), find_robot(options.robot)
     folder = find_model(options.model or robot.model)
     kind = "sweep" if isinstance(options, SweepOptions) else "bench"
     report = options.report or Path("results") / f"{kind}-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
-    in_process, through_nodes = _contenders(options, subject, report / "episodes", console)
-    disturbed = _disturbed(options, subject, report / "episodes", in_process)
+    episodes = report / "episodes"
+    in_process, through_nodes = _contenders(options, subject, robot, episodes, console)
+    simulated = [*in_process, *_disturbed(options, subject, robot, episodes, in_process)]
     if options.card:
         refuse_card(folder.path, in_process)
     workers = Workers(engine, console.print)
-    workers.processors.update(m.processor for run in [*in_process, *disturbed] for m in run.measured)
+    workers.processors.update(m.processor for run in simulated for m in run.measured)
     try:
-        with BenchProgress([*in_process, *disturbed, *through_nodes], console) as progress:
-            _measure(subject, [*in_process, *disturbed], workers, progress)
+        with BenchProgress([*simulated, *through_nodes], console) as progress:
+            _measure(subject, simulated, workers, progress)
             _measure_through_ros(subject, through_nodes, progress)
     except KeyboardInterrupt:
         console.print("interrupted; the same command continues the benchmark")
@@ -76,7 +78,7 @@ def bench(options: BenchOptions) -> int:
             t.value: rows([c for c in through_nodes if c.backend is t])
             for t in (Backend.ROS, Backend.REALTIME)
         },
-        "disturbed": disturbed_rows([*in_process, *disturbed]),
+        "disturbed": disturbed_rows(simulated),
         "seeds": [trial.seed for trial in in_process[0].trials],
         "command": given_command(),
         "machine": hardware_info(),
@@ -88,20 +90,20 @@ def bench(options: BenchOptions) -> int:
 
 
 def _contenders(
-    options: BenchOptions, subject: Subject, folder: Path, console: Console
+    options: BenchOptions, subject: Subject, robot: Robot, folder: Path, console: Console
 ) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
     """The modes in one process and through the nodes, each one checked before any is run.
 
     Raises:
-        SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have.
+        SpecControlError: a mode that was asked for, or the baseline, needs what the model does not have, or a running
+            system cannot take the seeds.
     """
-    config = share_folder() / "config"
     names = options.modes.split(",") if options.modes else []
     names = delayed_names(names, options.delays) if options.delays else names or list(MODES)
-    modes = find_modes(names, config / "modes")
+    modes = find_modes(names, robot.config / "modes")
     modes += grid_modes(options.set, folder / "settings") if isinstance(options, SweepOptions) else []
     seeds = parse_seeds(options.seeds, options.episodes)
-    robot, runner = find_robot(options.robot, config), subject.runner()
+    runner = subject.runner()
 
     def prepared(mode: ControlMode) -> BenchmarkRun | None:
         try:
@@ -116,15 +118,16 @@ def _contenders(
 
     in_process = [found for mode in modes if (found := prepared(mode)) is not None]
     ways = [Backend.ROS] * options.ros + [Backend.REALTIME] * options.realtime
-    if ways:
-        refuse_for_ros(seeds)
+    if ways and list(seeds) != list(range(seeds[0], seeds[0] + len(seeds))):
+        got = ",".join(map(str, seeds))
+        raise SettingsError(f"seeds: got {got}, expected consecutive ones with --ros or --realtime")
     real = [c.mode for c in in_process if not c.mode.delay_ticks]  # the nodes have delays of their own
     given = subject, real, seeds, robot, folder
     return in_process, [c for way in ways for c in benchmark_runs(*given, way, params=options.params)]
 
 
 def _disturbed(
-    options: BenchOptions, subject: Subject, folder: Path, nominal: list[BenchmarkRun]
+    options: BenchOptions, subject: Subject, robot: Robot, folder: Path, nominal: list[BenchmarkRun]
 ) -> list[BenchmarkRun]:
     """The modes that can run, once more for every disturbance and size asked for."""
     if not options.disturb:
@@ -132,7 +135,6 @@ def _disturbed(
     texts = list(SIZES) if options.disturb == "all" else [options.disturb]
     plant, modes = make_control_plant(subject.task), [c.mode for c in nominal]
     seeds = [trial.seed for trial in nominal[0].trials]
-    robot = find_robot(options.robot, share_folder() / "config")
     given = subject, modes, seeds, robot, folder, Backend.PROCESS
     return [
         run
@@ -155,7 +157,35 @@ def _measure(
 
 
 def _measure_through_ros(subject: Subject, measured: list[BenchmarkRun], progress: BenchProgress) -> None:
-    for run in measured:
-        if run.missing:
-            measure_through_ros(subject, run, progress.watch(run), progress.console.print)
-            progress.show(run)
+    """Run the episodes of each mode as one system, and keep them once all are over.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; all processes are ended.
+        SpecControlError: a process died.
+        BenchmarkError: a tick went unreported.
+    """
+    missing = [run for run in measured if run.missing]
+    if missing:  # a benchmark in one process needs no ROS
+        from spec_control_ros.cli.system import new_log_folder, run_system
+    for run in missing:
+        log = RunLog()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / f"{run.mode.name}.yaml"
+            write_parameters(file, run.parameters)
+            logs = new_log_folder()
+            given = {
+                "model": str(subject.model),
+                "device": subject.device,
+                "mode": "realtime" if run.backend is Backend.REALTIME else "lockstep",
+                "episodes": str(len(run.trials)),
+                "seed": str(run.trials[0].seed),
+                "params": str(file),
+            }
+            system = processes(run.robot, given, logs)
+            system = [p for p in system if run.mode.has_planner or p.executable != "planner"]
+            watch = partial(progress.watch, run, log)
+            if not run_system(system, log, logs, watch=watch, say=progress.console.print):
+                raise KeyboardInterrupt
+        for measurement in [Measurement.of_record(record) for record in log.episodes]:
+            run.file.add(measurement)
+        progress.show(run)

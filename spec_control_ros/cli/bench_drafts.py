@@ -1,6 +1,5 @@
 """`spec-control bench-drafts`: speculative decoding beside the same Transformer one row at a time."""
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,16 +10,15 @@ import numpy as np
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import Robot, find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchDraftsOptions
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.options import whole_numbers
+from spec_control_ros.cli.terminal import right, terminal, track, with_interval, write_json
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.output import write_text
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.settings import settings_from
@@ -33,7 +31,7 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.transformer.draft_length import expected_length
 from spec_control_ros.transformer.format import FORMAT, TransformerFormat
-from spec_control_ros.transformer.planner import TransformerPlanner, TransformerSettings
+from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.transformer.verification import Rule
 from spec_control_ros.world_model.card import folder_card
 
@@ -43,7 +41,9 @@ TICKS = 500  # that passes are told for
 class _Measured:
     """A planner, the time of its plans, and the returns of its episodes."""
 
-    def __init__(self, planner: TransformerPlanner):
+    def __init__(self, folder: Path, settings: TransformerSettings, threads: int):
+        planner = TransformerFormat().load_planner(folder, settings, PlannerResources(threads=threads))
+        planner.warm_up()
         self._planner, self.spec, self.drafts = planner, planner.spec, planner.drafts
         self.times_s: list[float] = []
         self.returns: list[float] = []
@@ -70,17 +70,20 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
     Raises:
         SpecControlError: there is no such model or robot, it is no Transformer, or the two do not fit.
     """
-    robot = find_robot(options.robot, share_folder() / "config")
+    robot = find_robot(options.robot)
     folder, console = model_folder(options.model or robot.model), terminal()
-    env, lengths = _env(robot, folder), _lengths(options.queue_lengths)
+    env = _env(robot, folder)
+    lengths = whole_numbers("queue_lengths", options.queue_lengths, "numbers such as 6,12")
     rows: list[dict[str, Any]] = []
-    table = _table()
+    headers = ("rows", "rule", "passes", "ms a plan", "return", "rows a pass", "expected", "acceptance")
+    told = f"passes in {TICKS} ticks, time of a plan and return, with drafts / one row at a time"
+    table = Table(*right(*headers), title=told)
     for length in lengths:
         for rule in (Rule.TOLERANCE, Rule.EXACT):
             settings = _settings(robot, options, length, rule)
-            drafting = _measured(folder, settings, options.threads)
+            drafting = _Measured(folder, settings, options.threads)
             single = replace(settings, rule=Rule.NONE if rule is Rule.TOLERANCE else Rule.SAMPLE)
-            alone = _measured(folder, single, options.threads)
+            alone = _Measured(folder, single, options.threads)
             title = f"{length} rows, {rule.value}"
             for seed in track(range(options.episodes), title, options.episodes, console=console):
                 for planner in (drafting, alone):
@@ -88,8 +91,7 @@ def bench_drafts(options: BenchDraftsOptions) -> None:
             rows.append(_row(length, rule, drafting, alone))
             table.add_row(*_cells(rows[-1], drafting))
     console.print(table)
-    if options.json is not None:
-        write_text(options.json, json.dumps({"rows": rows}, indent=2) + "\n")
+    write_json(options.json, {"rows": rows})
 
 
 def _env(robot: Robot, folder: Path) -> Plant:
@@ -100,13 +102,6 @@ def _env(robot: Robot, folder: Path) -> Plant:
             "`spec-control train-transformer` makes it"
         )
     return fitting_env(make_env, folder.name, card, robot.environment, robot.action_repeat)
-
-
-def _lengths(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise SettingsError(f"queue_lengths: got {text!r}, expected numbers such as 6,12") from None
 
 
 def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule) -> TransformerSettings:
@@ -120,12 +115,6 @@ def _settings(robot: Robot, options: BenchDraftsOptions, length: int, rule: Rule
     told = {"tolerance": options.tolerance, "draft": options.draft}
     given |= {name: value for name, value in told.items() if value is not None}
     return settings_from(TransformerSettings, {**own, **given})
-
-
-def _measured(folder: Path, settings: TransformerSettings, threads: int) -> _Measured:
-    planner = TransformerFormat().load_planner(folder, settings, PlannerResources(threads=threads))
-    planner.warm_up()
-    return _Measured(planner)
 
 
 def _run(env: Plant, folder: Path, planner: _Measured, seed: int) -> None:
@@ -158,17 +147,8 @@ def _row(length: int, rule: Rule, drafting: _Measured, alone: _Measured) -> dict
     }
 
 
-def _table() -> Table:
-    table = Table(
-        title=f"passes in {TICKS} ticks, time of a plan and return, with drafts / one row at a time"
-    )
-    for column in ("rows", "rule", "passes", "ms a plan", "return", "rows a pass", "expected", "acceptance"):
-        table.add_column(column, justify="right")
-    return table
-
-
 def _cells(row: dict[str, Any], drafting: _Measured) -> Sequence[str]:
-    drafts, half = drafting.drafts, row["return_ci95"]
+    drafts = drafting.drafts
     acceptance = float(drafts.accepted.sum() / drafts.examined.sum())
     expected = expected_length(acceptance, round(drafts.drafted / drafts.passes))
     return (
@@ -176,7 +156,7 @@ def _cells(row: dict[str, Any], drafting: _Measured) -> Sequence[str]:
         row["rule"],
         f"{row['passes']:.0f} / {row['passes_one_by_one']:.0f}",
         f"{1e3 * row['plan_time_s']:.2f} / {1e3 * row['plan_time_one_by_one_s']:.2f}",
-        f"{row['return_mean']:.0f}{'' if half is None else f' ± {half:.0f}'} / {row['return_one_by_one_mean']:.0f}",
+        f"{with_interval(row['return_mean'], row['return_ci95'], '.0f')} / {row['return_one_by_one_mean']:.0f}",
         f"{row['accepted_length']:.2f}",
         f"{expected:.2f}",
         f"{acceptance:.0%}",

@@ -1,6 +1,5 @@
 """`spec-control bench-fleet`: how many robots one planner serves."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,14 +13,13 @@ from rich.table import Table
 
 from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import terminal, track
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.cli.options import whole_numbers
+from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.fleet import Fleet
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.output import write_all
 from spec_control_ros.core.planner_format import PlannerResources, find_format
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
@@ -36,9 +34,12 @@ def bench_fleet(options: BenchFleetOptions) -> None:
     Raises:
         SpecControlError: an argument is wrong or the model is missing; nothing was measured.
     """
-    counts, console = _counts(options.robots), terminal()
+    expected, console = "numbers from 1 to 1024, as in 1,2,4", terminal()
+    counts = whole_numbers("robots", options.robots, expected, range(1, 1025))
     controller, fleet, robots = _fleet(options, max(*counts, options.batch))
-    console.print(f"{hardware_info()}; batches " + _exactness(fleet.check_batches(options.batch)))
+    is_exact = fleet.check_batches(options.batch)
+    exactness = "change no bit" if is_exact else "would change bits, so plans are made one at a time"
+    console.print(f"{hardware_info()}; batches {exactness}")
     executor, period_s = controller.executor, fleet.spec.control_period_s
     load = FleetLoad(
         fleet.spec.queue_length,
@@ -49,17 +50,17 @@ def bench_fleet(options: BenchFleetOptions) -> None:
     )
     rows: list[dict[str, Any]] = []
     table = Table(
+        *right("robots", "p50 ms", "p99 ms", "late", "refused", "plans/s", "fewest"),
         box=SIMPLE,
         title=f"{options.robot}, a request every {load.every_ticks} ticks of {period_s:g} s, {options.precision}",
         caption=f"late: after {load.lead_ticks} ticks, or never; fewest: plans of the robot that got the fewest",
     )
-    for column in ("robots", "p50 ms", "p99 ms", "late", "refused", "plans/s", "fewest"):
-        table.add_column(column, justify="right")
     for count in track(counts, "fleets", len(counts), console=console, transient=True):
         synthetic = SyntheticRobots(fleet, robots[:count], load)
         rows.append(row := synthetic.run())
         fewest = min(map(len, synthetic.waited_s.values()))
-        table.add_row(*_cells(row), str(fewest))
+        cells = (row["robots"], f"{1e3 * row['p50_s']:.1f}", f"{1e3 * row['p99_s']:.1f}", row["late"])
+        table.add_row(*map(str, cells), str(row["refused"]), f"{row['plans_per_s']:.1f}", str(fewest))
     sizes = [count for count in counts if 1 < count <= options.batch] or [options.batch]
     rounds = speedups(fleet, robots, sizes, options.rounds)
     found = list(track(rounds, "batches", options.rounds, console=console, transient=True))
@@ -68,11 +69,15 @@ def bench_fleet(options: BenchFleetOptions) -> None:
         table,
         "batches against one at a time: " + ", ".join(f"{n}: {x:.2f}" for n, x in batch_speedup.items()),
     )
-    _write(options, {"fleet": rows, "batch_speedup": batch_speedup}, LIMIT_TICKS * period_s)
+    title = f"{options.robot}, {options.precision}"
+    write_all(
+        lambda: write_json(options.json, {"fleet": rows, "batch_speedup": batch_speedup}, indent=1),
+        lambda: plot_fleet(rows, LIMIT_TICKS * period_s, title, options.plot),
+    )
 
 
 def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, Fleet, Sequence[str]]:
-    robot = find_robot(options.robot, share_folder() / "config")
+    robot = find_robot(options.robot)
     folder = find_model(robot.model).path
     kind = find_format(str(folder_card(folder).get("format")))
     controller = ControllerSettings.of(robot.parameters("realtime"), kind.settings)
@@ -86,38 +91,10 @@ def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, 
     return controller, Fleet(load, replace(controller.planner, **given), seeds), robots
 
 
-def _counts(text: str) -> list[int]:
-    try:
-        counts = [int(word) for word in text.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or not all(1 <= count <= 1024 for count in counts):
-        raise SettingsError(f"robots: got {text!r}, expected numbers from 1 to 1024, as in 1,2,4")
-    return counts
-
-
-def _exactness(is_exact: bool) -> str:
-    return "change no bit" if is_exact else "would change bits, so plans are made one at a time"
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    times = (f"{1e3 * row['p50_s']:.1f}", f"{1e3 * row['p99_s']:.1f}")
-    return (str(row["robots"]), *times, str(row["late"]), str(row["refused"]), f"{row['plans_per_s']:.1f}")
-
-
-def _write(options: BenchFleetOptions, result: dict[str, Any], limit_s: float) -> None:
-    steps = []
-    if (json_file := options.json) is not None:
-        steps.append(lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"))
-    if (plot := options.plot) is not None:
-        steps.append(
-            lambda: plot_fleet(result["fleet"], limit_s, f"{options.robot}, {options.precision}", plot)
-        )
-    write_all(*steps)
-
-
-def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path) -> Path:
-    """Write the times from request to plan over the number of robots as a PNG file; returns it."""
+def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path | None) -> None:
+    """Write the times from request to plan over the number of robots as a PNG file; None: none is asked for."""
+    if file is None:
+        return
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
     robots = [int(row["robots"]) for row in rows]
@@ -129,4 +106,4 @@ def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, fi
     axes.set_xticks(robots, [str(count) for count in robots])
     axes.minorticks_off()
     axes.legend()
-    return save(figure, file)
+    save(figure, file)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from spec_control_ros.cli.options import (
     MAX_PROCESSES,
-    Csv,
     Json,
     Model,
     On,
@@ -18,11 +17,11 @@ from spec_control_ros.cli.options import (
     Threads,
     Workers,
     argument,
+    file_to_write,
     folder_to_write,
     number,
     option,
     real,
-    writable,
 )
 
 
@@ -50,7 +49,7 @@ class BenchOptions:
     on: On = "local"
     report: Path | None = folder_to_write("Folder for page and results [default: results/bench-ROBOT]")
     json: Json = None
-    csv: Csv = None
+    csv: Path | None = file_to_write("CSV file to write")
     disturb: str = option(
         "",
         "Disturbance to measure every mode under as well, with sizes if need be: push, push:0.3,1, payload, "
@@ -141,7 +140,7 @@ class AnalyzeOptions:
     """Report what happened in a recorded bag, or compare two bags; damaged bags are read as far as possible."""
 
     bags: list[Path] = argument("Folder of a bag, or its .mcap or .db3 file; give two to compare them")
-    html: Path | None = option(None, "HTML page to write; it opens offline", callback=writable)
+    html: Path | None = file_to_write("HTML page to write; it opens offline")
     json: Json = None
     csv: Path | None = folder_to_write("Folder to write epochs.csv and ticks.csv to")
     namespace: RecordedNamespace = None

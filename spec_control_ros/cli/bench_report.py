@@ -1,7 +1,6 @@
 """What becomes of a benchmark's result: terminal, files, the model's card."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from spec_control_ros.analysis.benchmark_page import write_benchmark_page
 from spec_control_ros.analysis.benchmark_table import (
@@ -22,7 +21,7 @@ from spec_control_ros.analysis.benchmark_table import (
     table,
 )
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.cli.terminal import plain, progress
+from spec_control_ros.cli.terminal import progress, right, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
@@ -39,9 +38,8 @@ def report_result(
 ) -> None:
     """Print the table; write the page, `benchmark.json` and `benchmark.csv` into `folder`, and the files asked for."""
     title = f"{result['task']}, model {result['model']}, {result['modes'][0]['episodes']} episodes"
-    cells = Table(title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0))
-    for index, name in enumerate(HEADER):
-        cells.add_column(name, justify="right" if index else "left", no_wrap=True)
+    columns = (Column(HEADER[0], no_wrap=True), *right(*HEADER[1:], no_wrap=True))
+    cells = Table(*columns, title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0))
     for row in table(result):
         cells.add_row(*row)
     console.print(cells)
@@ -52,13 +50,14 @@ def report_result(
         console.print(cells)
     if conclusion := result.get("verdict"):
         console.print(conclusion["text"])
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     lists = ("returns", "latency_percentiles_s", "mismatch_by_steps_ahead")
     rows = pd.json_normalize(rows_of(result)).drop(columns=list(lists)).to_csv(index=False)
-    told = [(file, text) for file in (folder / "benchmark.json", json_file) if file is not None]
-    told += [(file, rows) for file in (folder / "benchmark.csv", csv_file) if file is not None]
     write_all(
-        *(partial(write_text, file, content) for file, content in told),
+        *(
+            partial(write_json, file, result, indent=1, allow_nan=False)
+            for file in (folder / "benchmark.json", json_file)
+        ),
+        *(partial(write_text, file, rows) for file in (folder / "benchmark.csv", csv_file) if file),
         lambda: console.print(f"report: {write_benchmark_page(result, folder)}"),
     )
 
@@ -100,7 +99,7 @@ class BenchProgress:
 
     def __init__(self, measured: Sequence[BenchmarkRun], console: Console):
         self.console = console
-        columns = (BarColumn(), MofNCompleteColumn(), plain("{task.fields[mean]}"), TimeElapsedColumn())
+        columns = (BarColumn(), MofNCompleteColumn(), "{task.fields[mean]}", TimeElapsedColumn())
         self._progress = progress(console, *columns)
         self._bars = {
             (c.backend, c.name): self._progress.add_task(
@@ -122,9 +121,9 @@ class BenchProgress:
         """Show what is measured of a mode."""
         self._update(benchmark_run, [m.episode_return for m in benchmark_run.measured])
 
-    def watch(self, benchmark_run: BenchmarkRun) -> Callable[[RunLog], None]:
-        """Shows what a running system has done of a mode."""
-        return lambda log: self._update(benchmark_run, [e.episode_return for e in log.episodes if e.is_done])
+    def watch(self, benchmark_run: BenchmarkRun, log: RunLog) -> None:
+        """Show what a running system has done of a mode."""
+        self._update(benchmark_run, [e.episode_return for e in log.episodes if e.is_done])
 
     def _update(self, benchmark_run: BenchmarkRun, returns: list[float]) -> None:
         mean = f"return {sum(returns) / len(returns):.1f}" if returns else ""

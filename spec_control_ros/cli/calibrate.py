@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge
@@ -17,7 +16,7 @@ from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import CalibrateOptions
-from spec_control_ros.cli.terminal import given_command, progress, terminal, track
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, with_interval
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
@@ -40,7 +39,7 @@ from spec_control_ros.training.gate_calibrator import (
     verify,
 )
 from spec_control_ros.world_model.checkpoint import update_card
-from spec_control_ros.world_model.model_folder import WEIGHTS
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 3_000_000  # of nobody else's episodes
 MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
@@ -67,10 +66,8 @@ def calibrate(options: CalibrateOptions) -> None:
     started_s, console = time.monotonic(), terminal()
     folder = find_model(options.model)
     refuse_folder(folder.path)
-    robot = robot_of(folder, options.robot)
-    controller = _controller(robot, options)
-    world_model, plant = controller.model_and_env(folder, robot.environment)
-    operation = CalibrationRollouts(folder, world_model, plant, controller)
+    robot, controller = _robot(folder, options)
+    operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)
     held_out = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + settings.held_out)
@@ -113,16 +110,18 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     refuse_folder(folder.path)
     if (calibration := folder.calibration()) is None:
         raise SpecControlError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
-    robot = robot_of(folder, options.robot)
-    controller = _controller(robot, options)
+    robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
     found = candidates(losses, controller.gate.metric)
-    planner = replace(controller.planner, queue_length=len(found[0].replan) - 1)
-    controller = replace(controller, planner=planner)
+    length = len(found[0].replan) - 1
+    controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
     replanning, *rows = _tried(operation, calibration, found, seeds, console)
-    console.print(_candidates([replanning, *rows]))
+    table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
+    for i, row in enumerate([replanning, *rows]):
+        table.add_row(str(i) if i else "replanning", *map(str, row.values()))
+    console.print(table)
     best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
     measured = {
         "command": given_command(),
@@ -179,33 +178,27 @@ def cheapest(rows: Sequence[Mapping[str, Any]], least: float) -> int:
     return min(kept, key=lambda i: rows[i]["planning_inferences_mean"])
 
 
-def _candidates(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
-    for i, row in enumerate(rows):
-        table.add_row(str(i) if i else "replanning", *map(str, row.values()))
-    return table
-
-
 def _gather(
     operation: CalibrationRollouts, settings: CalibrationSettings, name: str, console: Console
 ) -> list[GatedEpisode]:
     """The episodes that the thresholds are fitted to, with a bar as long as it will likely take."""
     episodes: list[GatedEpisode] = []
-    with progress(console, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+    with progress(console) as bar:
         row = bar.add_task(f"{name}: nominal operation", total=settings.episodes)
         for episodes, expected in gather(operation, settings, FIRST_SEED):
             bar.update(row, completed=len(episodes), total=expected)
     return episodes
 
 
-def _controller(robot: Robot, options: CalibrateOptions) -> ControllerSettings:
-    """As the robot is configured.
+def _robot(folder: ModelFolder, options: CalibrateOptions) -> tuple[Robot, ControllerSettings]:
+    """The robot, and its controller as it is configured.
 
     Raises:
-        SettingsError: a file is no parameter file, or there is no such corrector.
+        SettingsError: there is no such robot, a file is no parameter file, or there is no such corrector.
     """
-    parameters = parameters_of(robot, options.params)
-    return ControllerSettings.of(merge(parameters, {"executor": {"corrector": options.corrector}}))
+    robot = robot_of(folder, options.robot)
+    parameters = merge(parameters_of(robot, options.params), {"executor": {"corrector": options.corrector}})
+    return robot, ControllerSettings.of(parameters)
 
 
 def _verify(
@@ -222,8 +215,7 @@ def _verify(
     ]
 
 
-def _verified(verification: Verification, seeds: range) -> dict[str, Any]:
-    v = verification
+def _verified(v: Verification, seeds: range) -> dict[str, Any]:
     return {
         "mode": v.mode,
         "seeds": [seeds.start, seeds.stop - 1],
@@ -239,9 +231,8 @@ def _verified(verification: Verification, seeds: range) -> dict[str, Any]:
 
 
 def _thresholds(calibration: GateCalibration, metric: Metric, ticks: Sequence[int]) -> Table:
-    table = Table(title=f"thresholds of {metric.value}, by the age of the prediction")
-    for column in ("age", "nominal ticks", "usual", "accept up to", "replan above"):
-        table.add_column(column, justify="right")
+    headers = right("age", "nominal ticks", "usual", "accept up to", "replan above")
+    table = Table(*headers, title=f"thresholds of {metric.value}, by the age of the prediction")
     columns = (
         calibration.by_age(metric, rate)
         for rate in (0.5, calibration.correction_rate, calibration.false_alarm_rate)
@@ -252,14 +243,12 @@ def _thresholds(calibration: GateCalibration, metric: Metric, ticks: Sequence[in
 
 
 def _modes(verifications: Sequence[Verification]) -> Table:
-    table = Table(title=f"verified on {len(verifications[0].returns)} further episodes")
-    for column in ("mode", "return", "plans", "false alarms", "corrected", "false alarms by age"):
-        table.add_column(column, justify="right")
+    headers = right("mode", "return", "plans", "false alarms", "corrected", "false alarms by age")
+    table = Table(*headers, title=f"verified on {len(verifications[0].returns)} further episodes")
     for v in verifications:
-        half = interval(v.returns)
         table.add_row(
             v.mode,
-            f"{np.mean(v.returns):.1f}" + (f" ± {half:.1f}" if half is not None else ""),
+            with_interval(float(np.mean(v.returns)), interval(v.returns)),
             f"{np.mean(v.planning_inferences):.1f}",
             f"{v.false_alarm_rate:.2%}",
             f"{v.correction_rate:.1%}",

@@ -1,6 +1,5 @@
 """`spec-control collect`: episodes of several policies as one data set."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,15 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.model_options import CollectOptions
-from spec_control_ros.cli.terminal import given_command, progress, terminal
-from spec_control_ros.core.output import file_name, refuse_folder, write_text
+from spec_control_ros.cli.terminal import given_command, progress, right, terminal, with_interval, write_json
+from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
@@ -61,7 +58,7 @@ def collect(options: CollectOptions) -> None:
     refuse_folder(data)
     workers = Workers(engine_of(options.on, options.workers), terminal().print)
     names, console = policy_names(options.policy), terminal()
-    robot = find_robot(options.task, share_folder() / "config")
+    robot = find_robot(options.task)
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
     controller = ControllerSettings.of(robot.parameters())
     if bags := listed(options.bag):
@@ -78,17 +75,12 @@ def collect(options: CollectOptions) -> None:
         seed = FIRST_SEED + options.seed * options.episodes * len(names)
         groups = groups_of(names, options.episodes, plants, seed, options.seed)
         recorded = _record(subject, groups, spec, data, workers, console)
-    command = given_command()
-    about = {"command": command, "model": folder.path.name, "policies": recorded}
+    about = {"command": given_command(), "model": folder.path.name, "policies": recorded}
     write_spec(data, spec, about)
-    if options.json is not None:
-        write_text(options.json, json.dumps(about, indent=2) + "\n")
+    write_json(options.json, about)
     console.print(_histogram({own["policy"]: own["returns"] for own in recorded}))
     for own in recorded:
-        half = own["return_ci95"]
-        console.print(
-            f"{own['policy']}: {own['return_mean']:.1f}" + ("" if half is None else f" ± {half:.1f}")
-        )
+        console.print(f"{own['policy']}: {with_interval(own['return_mean'], own['return_ci95'])}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +139,9 @@ def _record(
     total = sum(group.episodes for group in groups)
     returns: dict[Group, NDArray[np.float64]] = {}
     early: dict[Group, EpisodeArrays] = {}  # whose turn has not come
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         recorded_folder(folder, spec, total, subject.plants) as buffer,
-        progress(console, *columns) as bar,
+        progress(console) as bar,
         closing(workers.run(subject, groups)) as found,
     ):
         row, turn = bar.add_task("episodes", total=total), iter(groups)
@@ -195,10 +186,7 @@ def _histogram(returns: Mapping[str, Sequence[float]]) -> Table:
     everything = np.concatenate(list(returns.values()))
     edges = np.histogram_bin_edges(everything, BINS)
     counts = np.array([np.histogram(values, edges)[0] for values in returns.values()])
-    table = Table(title=f"returns of {len(everything)} episodes")
-    for column in ("return", *returns, "all"):
-        table.add_column(column, justify="right")
-    table.add_column()
+    table = Table(*right("return", *returns, "all"), "", title=f"returns of {len(everything)} episodes")
     for low, high, own in zip(edges, edges[1:], counts.T, strict=False):
         bar = "█" * round(BAR * own.sum() / counts.sum(0).max())
         table.add_row(f"{low:.0f} to {high:.0f}", *map(str, own), str(own.sum()), bar)

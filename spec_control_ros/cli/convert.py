@@ -1,18 +1,21 @@
-"""`spec-control convert`: an official checkpoint becomes a model folder."""
+"""`spec-control convert`, `download`: an official checkpoint, of the user or of the hub, becomes a model folder."""
 
 from hashlib import sha256
 from pathlib import Path
 
-from spec_control_ros.cli.model_options import ConvertOptions
+from huggingface_hub import HfApi
+
+from spec_control_ros.cli.model_options import ConvertOptions, DownloadOptions
+from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.fit import refuse_misfit
-from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import NO_TASK, Card
 from spec_control_ros.world_model.checkpoint import save_world_model
-from spec_control_ros.world_model.hub import MULTITASK, MULTITASK_SIZES, official_name
+from spec_control_ros.world_model.hub import MULTITASK, MULTITASK_SIZES, REPOSITORY, fetch, official_name
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
 from spec_control_ros.world_model.official import load_official
@@ -30,18 +33,18 @@ def convert(options: ConvertOptions) -> None:
     """
     refuse_folder(options.folder)
     checkpoint = options.checkpoint
-    try:
-        dims = [int(word) for word in options.action_dims.split(",")] if options.action_dims else None
-    except ValueError:
-        got = options.action_dims
-        raise SettingsError(f"action-dims: got {got!r}, expected whole numbers as in 6,6,2") from None
+    words = options.action_dims
+    dims = whole_numbers("action-dims", words, "whole numbers as in 6,6,2") if words else None
     plant = make_env(options.task)
     model = load_official(checkpoint, dims)
     source = {"file": checkpoint.name, "sha256": sha256(checkpoint.read_bytes()).hexdigest()}
-    card = {"control_period_s": options.control_period or plant.control_period_s, "source": source}
+    card: Card = {"control_period_s": options.control_period or plant.control_period_s, "source": source}
     if model.dims.tasks:
-        model, part = _of_task(checkpoint.name, model, plant, options)
-        card |= part
+        index = _find_task(checkpoint.name, model, plant, options.task, options.task_index)
+        if options.single_task:
+            model = single_task(model, index, plant.obs_dim, plant.action_dim)
+        else:
+            card["multi_task"] = {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}
     else:
         if options.task_index != NO_TASK:
             raise SettingsError(
@@ -51,15 +54,7 @@ def convert(options: ConvertOptions) -> None:
     write_model(model, options.folder, options.task, card)
 
 
-def _of_task(name: str, model: WorldModel, plant: Plant, options: ConvertOptions) -> tuple[WorldModel, Card]:
-    """The multi-task model, or its part for the task, and what its card tells of that."""
-    index = find_task(name, model, plant, options.task, options.task_index)
-    if options.single_task:
-        return single_task(model, index, plant.obs_dim, plant.action_dim), {}
-    return model, {"multi_task": {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}}
-
-
-def find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index: int = NO_TASK) -> int:
+def _find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index: int = NO_TASK) -> int:
     """Which task of a multi-task model the plant's is.
 
     Args:
@@ -97,3 +92,41 @@ def write_model(model: WorldModel, folder: Path, task: str, card: Card) -> None:
     save_world_model(folder / WEIGHTS, model, {"task": task, "size": model.dims.size, **card})
     parameters = sum(p.numel() for p in model.parameters())
     terminal().print(f"{folder / WEIGHTS}: size {model.dims.size}, {parameters / 1e6:.1f} million parameters")
+
+
+def download(options: DownloadOptions, hub: HfApi | None = None) -> None:
+    """Fetch the checkpoint of a task, verify it and write a model folder; a multi-task model is reduced to the task.
+
+    Args:
+        options: Task, size or seed, and folder.
+        hub: Client of the Hugging Face hub; None: of the public one.
+
+    Raises:
+        TaskError: dm_control has no such task.
+        SettingsError: the multi-task models do not know the task.
+        SpecControlError: see `hub.fetch`.
+        CheckpointError: the folder holds a model already, or the checkpoint cannot be read.
+    """
+    task, size = options.task, options.size
+    folder = options.folder or Path("official") / task
+    refuse_folder(folder)
+    plant, name = make_control_plant(task), official_name(task)
+    if (folder / WEIGHTS).exists():
+        raise CheckpointError(f"{folder}: holds a model already; remove it, or give another --folder")
+    if size and name not in MULTITASK:
+        raise SettingsError(
+            f"size: no multi-task model was trained on {name}, expected one of {', '.join(MULTITASK)}"
+        )
+    path = f"multitask/mt30-{size}M.pt" if size else f"dmcontrol/{name}-{options.seed}.pt"
+    file = fetch(hub or HfApi(token=False), path)
+    terminal().print(f"{REPOSITORY}/{file.name}: SHA-256 {file.sha256} verified")
+    source = {"file": f"{REPOSITORY}/{file.name}", "commit": file.commit, "sha256": file.sha256}
+    card = {"control_period_s": plant.control_period_s, "source": source}
+    # Of the action masks of a multi-task model, which older files lack, only this task's counts.
+    model = load_official(file.path, [plant.action_dim] * len(MULTITASK) if size else None)
+    if size:
+        index = _find_task(file.name, model, plant, plant.task)
+        model = single_task(model, index, plant.obs_dim, plant.action_dim)
+    else:
+        refuse_misfit(file.name, (model.dims.obs, model.dims.action), {}, plant, plant.task)
+    write_model(model, folder, task, card)

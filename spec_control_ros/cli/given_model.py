@@ -4,7 +4,6 @@ from pathlib import Path
 
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.evaluation.fit import task_of
 from spec_control_ros.ros.tick_model_loading import model_folder
 from spec_control_ros.world_model.card import folder_card
@@ -27,14 +26,13 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
         SettingsError: there is no such robot.
         CheckpointError: none is named, and the model's card names no task.
     """
-    config = share_folder() / "config"
-    return find_robot(name or task_of(folder.path.name, folder_card(folder.path)), config)
+    return find_robot(name or task_of(folder.path.name, folder_card(folder.path)))
 
 
-def parameters_of(robot: Robot, params: Path | None) -> Parameters:
-    """A robot's parameters, which those of the user's file override.
+def parameters_of(robot: Robot, params: Path | None, mode: str = "") -> Parameters:
+    """A robot's parameters in a mode, or in both, which those of the user's file override.
 
     Raises:
         SettingsError: a file is no parameter file.
     """
-    return merge(robot.parameters(), read_parameters([params] if params else []))
+    return merge(robot.parameters(mode), read_parameters([params] if params else []))

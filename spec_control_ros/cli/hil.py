@@ -1,6 +1,5 @@
 """`spec-control hil`: scenarios with faults through the real nodes, and a verdict."""
 
-import json
 import os
 import sys
 import tempfile
@@ -8,13 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from spec_control_ros.analysis.hil_page import write_hil_page, write_junit
@@ -22,19 +20,18 @@ from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import HilOptions
-from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import coloured, terminal
+from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.cli.terminal import INTERRUPTED, coloured, right, terminal, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
-from spec_control_ros.core.output import refuse_file, write_all, write_text
+from spec_control_ros.core.output import refuse_file, write_all
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
 from spec_control_ros.evaluation.parallel import Workers
-from spec_control_ros.ros.monitor import Monitor
 
 PIPED_WIDTH = 120  # characters
-PASSED, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+PASSED, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +52,51 @@ class _HilSubject:
         Raises:
             KeyboardInterrupt: it was interrupted.
         """
-        say = _console().print if self.is_watched else lambda text: None
-        say(f"{scenario.name}: {scenario.description}")
-        verdict = run_scenario(scenario, lambda text: say(f"    {text}"), self.namespace)
-        if verdict is None:
+        tell = _console().print if self.is_watched else lambda text: None
+        tell(f"{scenario.name}: {scenario.description}")
+        trace, begun_s = Trace(), time.monotonic()
+        error: SpecControlError | None = None
+
+        def say(text: str) -> None:
+            tell(f"    {text}")
+
+        with tempfile.TemporaryDirectory() as folder:
+            given = scenario.arguments() | _files(scenario, Path(folder)) | {"namespace": self.namespace}
+            logs = new_log_folder().with_suffix(f".{scenario.name}")
+            system = processes(scenario.robot, given, logs)
+            try:
+                is_whole = run_system(
+                    system,
+                    trace,
+                    logs,
+                    watch=_progress(trace, say),
+                    say=say,
+                    faults=scenario.schedule,
+                    hears_commands=True,
+                )
+            except SpecControlError as caught:
+                is_whole, error = True, caught
+        if not is_whole:
             raise KeyboardInterrupt
-        return verdict
+        wall_s = time.monotonic() - begun_s
+        return judge(scenario, trace, restarts=trace.restarts, error=error, wall_s=wall_s)
 
 
 def hil(options: HilOptions) -> int:
     """Run scenarios, each on a machine of its own or one by one, and write the reports; returns the exit code."""
-    report = options.report
-    html, json_file = options.html or report / "hil.html", options.json or report / "hil.json"
-    junit = options.junit or report / "hil.xml"
     try:
-        for file in (html, json_file, junit):
-            refuse_file(file, makes_folder=True)
-        return _hil(options, html, json_file, junit)
+        return _hil(options)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG_USAGE
 
 
-def _hil(options: HilOptions, html: Path, json_file: Path, junit: Path) -> int:
+def _hil(options: HilOptions) -> int:
+    report = options.report
+    html, json_file = options.html or report / "hil.html", options.json or report / "hil.json"
+    junit = options.junit or report / "hil.xml"
+    for file in (html, json_file, junit):
+        refuse_file(file, makes_folder=True)
     engine = engine_of(options.on, 1)
     config = share_folder() / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(options.scenarios, config)]
@@ -108,7 +127,7 @@ def _hil(options: HilOptions, html: Path, json_file: Path, junit: Path) -> int:
     console.print(_table(verdicts))
     workers.say_unlike_processors()
     write_all(
-        lambda: write_text(json_file, json.dumps(result, indent=1) + "\n"),
+        lambda: write_json(json_file, result, indent=1),
         lambda: write_junit(result, junit),
         lambda: write_hil_page(result, html),
     )
@@ -120,36 +139,6 @@ def _console() -> Console:
     console = terminal()
     # A log has no width that a table had to fit
     return console if console.is_terminal else terminal(width=PIPED_WIDTH)
-
-
-def run_scenario(
-    scenario: Scenario, say: Callable[[str], None], namespace: str = ""
-) -> ScenarioVerdict | None:
-    """Run a scenario's system to its end; None: it was interrupted."""
-    trace, begun_s = Trace(), time.monotonic()
-    disturbance = Disturbance(scenario.schedule, trace)
-    error: SpecControlError | None = None
-    with tempfile.TemporaryDirectory() as folder:
-        given = scenario.arguments() | _files(scenario, Path(folder)) | {"namespace": namespace}
-        logs = new_log_folder().with_suffix(f".{scenario.name}")
-        system = processes(scenario.robot, given, logs)
-        try:
-            is_whole = run_system(
-                system,
-                trace,
-                logs,
-                watch=_progress(trace, say),
-                say=say,
-                respawn=disturbance.crashes_planner,
-                monitor=partial(Monitor, hears_commands=True),
-                disturb=disturbance.applied,
-            )
-        except SpecControlError as caught:
-            is_whole, error = True, caught
-    if not is_whole:
-        return None
-    wall_s = time.monotonic() - begun_s
-    return judge(scenario, trace, restarts=disturbance.restarts, error=error, wall_s=wall_s)
 
 
 def _files(scenario: Scenario, folder: Path) -> dict[str, str]:
@@ -184,16 +173,10 @@ def _word(verdict: ScenarioVerdict) -> Text:
 
 def _table(verdicts: Sequence[ScenarioVerdict]) -> Table:
     caption = "hold: time from the fault to a hold; recover: from its end to being in control"
-    table = Table(title="hardware in the loop", caption=caption)
-    for column, justify in (
-        ("scenario", "left"),
-        ("verdict", "left"),
-        ("return", "right"),
-        ("falls", "right"),
-    ):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for column in ("held", "missed", "gap s", "hold s", "recover s"):
-        table.add_column(column, justify="right")
+    columns = [Column(header, no_wrap=True) for header in ("scenario", "verdict")]
+    columns += right("return", "falls", no_wrap=True)
+    columns += right("held", "missed", "gap s", "hold s", "recover s")
+    table = Table(*columns, title="hardware in the loop", caption=caption)
     for verdict in verdicts:
         m = verdict.measures
         cells = [""] * 7

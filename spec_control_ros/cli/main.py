@@ -4,34 +4,15 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from spec_control_ros import __version__
 from spec_control_ros.bringup.foreign_ros import leave_foreign_ros
-from spec_control_ros.cli.bench_options import (
-    AnalyzeOptions,
-    BenchDraftsOptions,
-    BenchFleetOptions,
-    BenchOptions,
-    HilOptions,
-    RegretOptions,
-    SweepOptions,
-)
-from spec_control_ros.cli.model_options import (
-    CalibrateOptions,
-    CollectOptions,
-    ConvertOptions,
-    DistillOptions,
-    TrainOptions,
-    TrainTransformerOptions,
-)
-from spec_control_ros.cli.options import LARGEST, Bag, Json, Mode, RecordedNamespace, Robot, command_signature
-from spec_control_ros.cli.run_options import PublishOptions, RunOptions
+from spec_control_ros.cli import bench_options, model_options, run_options
+from spec_control_ros.cli.options import command_signature
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 app = typer.Typer(
     rich_markup_mode=None,  # words in square brackets are words
@@ -61,114 +42,41 @@ def _options(
 # Heavy imports (torch, rclpy, mujoco) happen inside the commands, so that --help answers at once.
 
 
-def _add(options: type, module: str, name: str = "") -> None:
+def _add(options: type, module: str, function: str = "", name: str = "", **context: bool) -> None:
     """Add the command of a module: a dataclass's fields are its options, and the class's docstring is its help.
 
-    It is named like the module where it has no name of its own.
+    The function is named like the module, and the command like the function, where no other name is given.
+    What else is given is for click's context.
     """
+    function = function or module
 
     def command(**given: Any) -> None:
-        run = getattr(import_module(f"spec_control_ros.cli.{module}"), module)
+        run = getattr(import_module(f"spec_control_ros.cli.{module}"), function)
         raise typer.Exit(run(options(**given)) or 0)
 
     command.__signature__ = command_signature(options)  # type: ignore[attr-defined]
     command.__doc__ = options.__doc__
-    app.command(name or module.replace("_", "-"))(command)
+    app.command(name or function.replace("_", "-"), context_settings=context)(command)
 
 
-_add(RunOptions, "run")
-
-
-@app.command()
-def parameters(
-    robot: Robot,
-    mode: Mode = "realtime",
-    hardware: Annotated[bool, typer.Option("--hardware", help="Include what applies on hardware")] = False,
-) -> None:
-    """Print what each node of a robot is given, as a ROS parameter file: for nodes that are started one by one."""
-    from spec_control_ros.cli.parameters import print_parameters
-
-    print_parameters(robot, mode, has_hardware=hardware)
-
-
-_add(ConvertOptions, "convert")
-
-
-@app.command()
-def download(
-    task: Annotated[str, typer.Argument(help="Task of the dm_control suite, such as humanoid-walk")],
-    size: Annotated[
-        str,
-        typer.Option(
-            help="Size of the multi-task model: 1, 5, 19, 48 or 317 [default: the single-task model]"
-        ),
-    ] = "",
-    seed: Annotated[
-        int, typer.Option(help="Seed of the single-task checkpoint: 1, 2 or 3", min=1, max=LARGEST)
-    ] = 1,
-    folder: Annotated[
-        Path | None, typer.Option(help="Model folder to write [default: official/TASK]")
-    ] = None,
-) -> None:
-    """Download an official TD-MPC2 checkpoint from the Hugging Face hub, verify it, and convert it."""
-    folder = folder or Path("official") / task
-    refuse_folder(folder)
-    from huggingface_hub import HfApi
-
-    from spec_control_ros.cli.download import download as download_checkpoint
-
-    download_checkpoint(HfApi(token=False), task, size, seed, folder)
-
-
-_add(TrainOptions, "train")
-_add(CollectOptions, "collect")
-_add(TrainTransformerOptions, "train_transformer")
-_add(DistillOptions, "distill")
-_add(CalibrateOptions, "calibrate")
-_add(BenchOptions, "bench")
-_add(SweepOptions, "bench", "sweep")
-_add(BenchDraftsOptions, "bench_drafts")
-_add(RegretOptions, "regret")
-_add(AnalyzeOptions, "analyze")
-_add(BenchFleetOptions, "bench_fleet")
-_add(HilOptions, "hil")
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def replay(
-    settings: typer.Context,
-    bag: Bag,
-    model: Annotated[str, typer.Option(help="Model that drove the robot [default: the recorded one]")] = "",
-    namespace: RecordedNamespace = None,
-    plan_again: Annotated[
-        bool, typer.Option("--plan-again", help="Plan everything again; use no recorded plan")
-    ] = False,
-    sweep: Annotated[
-        str, typer.Option(help="Sweep one setting: NAME=FIRST:LAST:COUNT, such as gate.accept=0.05:0.5:10")
-    ] = "",
-    json: Json = None,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the sweep to write")] = None,
-) -> None:
-    """Decide a recorded run again with other settings, such as --gate.accept 0.2 --corrector none."""
-    refuse_file(plot, PICTURES)
-    from spec_control_ros.cli.replay import ReplayOptions, given_settings
-    from spec_control_ros.cli.replay import replay as replay_bag
-
-    replay_bag(
-        ReplayOptions(
-            bag=bag,
-            model=model,
-            namespace=namespace,
-            given=given_settings(settings.args),
-            has_plans_again=plan_again,
-            sweep=sweep,
-            json=json,
-            plot=plot,
-        )
-    )
-
-
-_add(PublishOptions, "publish")
+_add(run_options.RunOptions, "run")
+_add(run_options.ParametersOptions, "parameters")
+_add(model_options.ConvertOptions, "convert")
+_add(model_options.DownloadOptions, "convert", "download")
+_add(model_options.TrainOptions, "train")
+_add(model_options.CollectOptions, "collect")
+_add(model_options.TrainTransformerOptions, "train", "train_transformer")
+_add(model_options.DistillOptions, "distill")
+_add(model_options.CalibrateOptions, "calibrate")
+_add(bench_options.BenchOptions, "bench")
+_add(bench_options.SweepOptions, "bench", name="sweep")
+_add(bench_options.BenchDraftsOptions, "bench_drafts")
+_add(bench_options.RegretOptions, "regret")
+_add(bench_options.AnalyzeOptions, "analyze")
+_add(bench_options.BenchFleetOptions, "bench_fleet")
+_add(bench_options.HilOptions, "hil")
+_add(run_options.ReplayOptions, "replay", allow_extra_args=True, ignore_unknown_options=True)
+_add(run_options.PublishOptions, "publish")
 
 
 def main(command: Callable[[], object] | None = None) -> None:

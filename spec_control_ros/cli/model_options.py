@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_control_ros.cli.options import (
+    MAX_PROCESSES,
     Corrector,
     DrivenRobot,
     Json,
     Model,
     On,
     Params,
-    PlantProcesses,
     QueueLength,
     RecordedNamespace,
     Robot,
@@ -45,6 +45,18 @@ class ConvertOptions:
     action_dims: str = option(
         "", "Number of actions of each task, such as 6,6,2; for older multi-task checkpoints only"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadOptions:
+    """Download an official TD-MPC2 checkpoint from the Hugging Face hub, verify it, and convert it."""
+
+    task: str = argument("Task of the dm_control suite, such as humanoid-walk")
+    size: str = option(
+        "", "Size of the multi-task model: 1, 5, 19, 48 or 317 [default: the single-task model]"
+    )
+    seed: int = number(1, "Seed of the single-task checkpoint: 1, 2 or 3", low=1)
+    folder: Path | None = option(None, "Model folder to write [default: official/TASK]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +168,9 @@ class TrainOptions:
     device: str = option("cpu", "Torch device")
     precision: str = option("auto", "Precision of matrix products: auto, float32 or bfloat16")
     threads: Threads = 1
-    processes: PlantProcesses = 0
+    processes: int = option(
+        0, "Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
+    )
     compile: bool = option(True, "Compile the losses; needs g++, and takes a minute once")
     memory: bool = option(
         False, "Keep the replay buffer in memory only; a continued run fills it again", "--memory"

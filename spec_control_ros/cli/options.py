@@ -1,6 +1,8 @@
 """Options and arguments that several commands have."""
 
+from collections.abc import Callable
 from dataclasses import MISSING, field, fields
+from functools import partial
 from inspect import Signature, signature
 from math import isfinite
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import PICTURES, refuse_file, refuse_folder
 
 LARGEST, MAX_PROCESSES = 2**31 - 1, 1024
@@ -42,25 +45,39 @@ def real(default: float | None, help: str, *, low: float | None = None, high: fl
     return option(default, help, min=low, max=high, callback=finite)
 
 
-def writable(file: Path | None) -> Path | None:
-    """A file that can be written; one that cannot is refused at once."""
-    refuse_file(file)
-    return file
+def _refusing(refuse: Callable[[Path | None], None]) -> Callable[[Path | None], Path | None]:
+    """A callback that takes a path which can be written; one that cannot is refused at once."""
+
+    def taken(path: Path | None) -> Path | None:
+        refuse(path)
+        return path
+
+    return taken
 
 
-def _creatable(folder: Path | None) -> Path | None:
-    refuse_folder(folder)
-    return folder
-
-
-def _drawable(file: Path | None) -> Path | None:
-    refuse_file(file, PICTURES)
-    return file
+def file_to_write(help: str) -> Any:
+    """A field that takes a file; one that cannot be written is refused at once."""
+    return option(None, help, callback=_refusing(refuse_file))
 
 
 def folder_to_write(help: str) -> Any:
     """A field that takes a folder; one that cannot be written is refused at once."""
-    return option(None, help, callback=_creatable)
+    return option(None, help, callback=_refusing(refuse_folder))
+
+
+def whole_numbers(name: str, text: str, expected: str, allowed: range | None = None) -> list[int]:
+    """Numbers that are separated by commas, as an option of that name has them.
+
+    Raises:
+        SettingsError: they are no whole numbers, or one is not allowed.
+    """
+    try:
+        numbers = [int(word) for word in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or (allowed is not None and not all(number in allowed for number in numbers)):
+        raise SettingsError(f"{name}: got {text!r}, expected {expected}")
+    return numbers
 
 
 def command_signature(options: Any) -> Signature:
@@ -98,19 +115,15 @@ RecordedNamespace = Annotated[
 Workers = Annotated[
     int, typer.Option(help="Number of processes (0: half of the CPUs)", min=0, max=MAX_PROCESSES)
 ]
-Csv = Annotated[Path | None, typer.Option(help="CSV file to write", callback=writable)]
 Threads = Annotated[int, typer.Option(help="Number of CPU threads", min=1, max=MAX_PROCESSES)]
-Picture = Annotated[Path | None, typer.Option(help="PNG file for the picture", callback=_drawable)]
+Picture = Annotated[
+    Path | None,
+    typer.Option(help="PNG file for the picture", callback=_refusing(partial(refuse_file, endings=PICTURES))),
+]
 On = Annotated[
     str,
     typer.Option(
         help="Where episodes run: local, ray (the cluster of this machine), ray://HOST:PORT or slurm"
     ),
 ]
-PlantProcesses = Annotated[
-    int,
-    typer.Option(
-        help="Number of processes for the environments (0: in this process)", min=0, max=MAX_PROCESSES
-    ),
-]
-Json = Annotated[Path | None, typer.Option(help="JSON file to write", callback=writable)]
+Json = Annotated[Path | None, typer.Option(help="JSON file to write", callback=_refusing(refuse_file))]

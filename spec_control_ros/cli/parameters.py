@@ -2,17 +2,17 @@
 
 from spec_control_ros.bringup.parameter_files import parameter_text
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.cli.run_options import ParametersOptions
 from spec_control_ros.core.errors import SettingsError
 
 
-def print_parameters(robot: str, mode: str, *, has_hardware: bool) -> None:
+def parameters(options: ParametersOptions) -> None:
     """Print a parameter file of ROS.
 
     Raises:
         SettingsError: there is no such robot or mode.
     """
-    if mode not in ("lockstep", "realtime"):
-        raise SettingsError(f"mode: got {mode!r}, expected lockstep or realtime")
-    config = share_folder() / "config"
-    print(parameter_text(find_robot(robot, config).parameters(mode, has_hardware=has_hardware)), end="")
+    if options.mode not in ("lockstep", "realtime"):
+        raise SettingsError(f"mode: got {options.mode!r}, expected lockstep or realtime")
+    robot = find_robot(options.robot)
+    print(parameter_text(robot.parameters(options.mode, has_hardware=options.hardware)), end="")

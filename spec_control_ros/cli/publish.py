@@ -2,18 +2,14 @@
 
 from collections import Counter
 
-from rich.console import Console
-
-from spec_control_ros.analysis.bag.observations import SensedObservation, read_observations
+from spec_control_ros.analysis.bag.observations import read_observations
 from spec_control_ros.analysis.run_log import distribution
 from spec_control_ros.cli.run_options import PublishOptions
-from spec_control_ros.cli.terminal import terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, terminal
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.node_runner import spinning
-from spec_control_ros.ros.observation_player import RATES, ObservationPlayer, Played
-
-INTERRUPTED = 130
+from spec_control_ros.ros.observation_player import RATES, ObservationPlayer
 
 
 def publish(options: PublishOptions) -> int:
@@ -25,28 +21,20 @@ def publish(options: PublishOptions) -> int:
     if options.rate not in RATES:
         raise SettingsError(f"rate: got {options.rate!r}, expected one of {', '.join(RATES)}")
     sensed = read_observations(options.bag, options.namespace)
+    shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
     try:
-        played = _play(options, sensed)
+        with spinning(lambda: ObservationPlayer(sensed, options.to_namespace)) as (player, spin):
+            played = player.play(
+                spin,
+                options.rate,
+                speed=options.speed,
+                epoch_shift=shift,
+                start_timeout_s=options.start_timeout,
+                answer_timeout_s=options.answer_timeout,
+            )
     except KeyboardInterrupt:
         return INTERRUPTED
-    _report(played, terminal())
-    return 0
-
-
-def _play(options: PublishOptions, sensed: list[SensedObservation]) -> Played:
-    shift = options.first_epoch - sensed[0].observation.epoch if options.first_epoch else 0
-    with spinning(lambda: ObservationPlayer(sensed, options.to_namespace)) as (player, spin):
-        return player.play(
-            spin,
-            options.rate,
-            speed=options.speed,
-            epoch_shift=shift,
-            start_timeout_s=options.start_timeout,
-            answer_timeout_s=options.answer_timeout,
-        )
-
-
-def _report(played: Played, console: Console) -> None:
+    console = terminal()
     counts = Counter(played.decisions)
     mix = ", ".join(f"{kind.name.lower()} {counts[kind]}" for kind in DecisionKind)
     console.print(f"{played.published} observations, {len(played.decisions)} answered: {mix}")
@@ -54,3 +42,4 @@ def _report(played: Played, console: Console) -> None:
         took = distribution(played.latencies_s)
         p50, p99 = (1e3 * (took[name] or 0.0) for name in ("p50", "p99"))
         console.print(f"from observation to command: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    return 0

@@ -1,6 +1,5 @@
 """`spec-control regret`: what accepting, correcting and replanning cost, and what predicts it."""
 
-import json
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -8,14 +7,12 @@ from pathlib import Path
 from rich.table import Table
 
 from spec_control_ros.analysis.regret_page import roc, write_regret_page
-from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.cli.bench_options import RegretOptions
-from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.terminal import given_command, terminal, track
+from spec_control_ros.cli.given_model import find_model, parameters_of
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.output import file_name, write_all, write_text
+from spec_control_ros.core.output import file_name, write_all
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.parallel import Workers
@@ -43,7 +40,6 @@ from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
 from spec_control_ros.sim.faults.schedule import NO_FAULTS
 
-INTERRUPTED = 130
 EPISODES = 4
 LEGEND = (
     "Regret: what a branch returned less than replanning from the same state. Replanning's own is against the better "
@@ -61,27 +57,24 @@ def regret(options: RegretOptions) -> int:
     engine = engine_of(options.on, options.workers)
     forks = {name: getattr(options, name) for name in ("ticks", "commit", "horizon", "draws")}
     settings = settings_from(RegretSettings, forks)
-    robot, console = find_robot(options.robot, share_folder() / "config"), terminal()
+    robot, console = find_robot(options.robot), terminal()
     subject = RegretSubject(robot.environment, find_model(options.model or robot.model).path)
     disturbances = {NOMINAL: NO_FAULTS}
     if options.disturb:
         name, sizes = parse_disturbance(options.disturb)
         plant = make_control_plant(robot.environment)
         disturbances |= {f"{name}:{size:g}": disturbance(name, size, plant) for size in sizes}
-    parameters = merge(
-        robot.parameters("lockstep"), read_parameters([options.params] if options.params else [])
-    )
-    episodes = (
-        EPISODES if options.episodes is None and not set(":,") & set(options.seeds) else options.episodes
-    )
-    seeds = parse_seeds(options.seeds, episodes)
+    parameters = parameters_of(robot, options.params, "lockstep")
+    are_listed = bool(set(":,") & set(options.seeds))
+    default = None if are_listed else EPISODES
+    seeds = parse_seeds(options.seeds, default if options.episodes is None else options.episodes)
     trials = regret_trials(subject, parameters, seeds, disturbances, settings, options.queue_length)
     report = options.report or Path("results") / f"regret-{file_name(options.robot.removesuffix('.yaml'))}"
     file = regret_file(subject, trials, report)
-    missing = [t for t in trials if file.get(t.trial.seed, t.trial.epoch) is None]
+    kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
+    missing = [trial for trial, episode in zip(trials, kept, strict=True) if episode is None]
     if missing:
         subject.runner().check(missing[0])
-    kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
     workers = Workers(engine, console.print)
     workers.processors.update(episode.processor for episode in kept if episode is not None)
     try:
@@ -119,21 +112,23 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         for row in rows:
             cells.add_row(*("" if value is None else str(value) for value in row.values()))
         console.print(cells)
-    fronts = {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics}
     curves = (
         {
             name: [((i + 0.5) / BINS, share) for i, (_, share, _) in enumerate(reliability(losses, name))]
             for name in losses.metrics
         },
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
-        fronts,
+        {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics},
     )
-    text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    command = given_command()
     legend = (
         f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon."
     )
     write_all(
-        *(partial(write_text, path, text) for path in (folder / "regret.json", options.json) if path),
-        lambda: console.print(f"report: {write_regret_page(task, command, legend, tables, curves, folder)}"),
+        *(
+            partial(write_json, path, result, indent=1, allow_nan=False)
+            for path in (folder / "regret.json", options.json)
+        ),
+        lambda: console.print(
+            f"report: {write_regret_page(task, given_command(), legend, tables, curves, folder)}"
+        ),
     )

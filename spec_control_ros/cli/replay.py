@@ -1,9 +1,7 @@
 """`spec-control replay`: what a recorded run would have decided with other settings."""
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from spec_control_ros.cli.terminal import terminal, track
+from spec_control_ros.cli.run_options import ReplayOptions
+from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError, SpecControlError
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.core.output import PICTURES, refuse_file, write_all
 from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
@@ -25,20 +24,6 @@ CAVEAT = (
     "The observations are the recorded ones, whatever is commanded: from the first differing command of an epoch on, "
     "the plant would have moved differently, and what is told of later ticks is no prediction."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayOptions:
-    """What the user asks for."""
-
-    bag: Path
-    model: str  # empty: the recorded one
-    namespace: str | None
-    given: dict[str, str]  # settings that differ, by dotted name
-    has_plans_again: bool
-    sweep: str  # empty: none
-    json: Path | None
-    plot: Path | None  # of the sweep
 
 
 def given_settings(words: Sequence[str]) -> dict[str, str]:
@@ -64,48 +49,37 @@ def replay(options: ReplayOptions) -> None:
     Raises:
         SpecControlError: bag, model or settings are not there or not as they should be.
     """
+    refuse_file(options.plot, PICTURES)
+    given = given_settings(options.settings.args)
     torch.set_num_threads(1)  # as the executor has it; so that the same bag gives the same bytes
-    _refuse_files(options)
+    if options.plot is not None and not options.sweep:
+        raise SettingsError("plot: got a file without --sweep; the plot shows a sweep")
     console, sweep = terminal(), Sweep.parse(options.sweep) if options.sweep else None
     recording = read_recording(options.bag, options.namespace)
-    session = _session(recording, options)
-    settings = session.changed(options.given)
-    reproduced = session.compare(session.recorded_run)
-    replayed = session.run(settings, plans_again=options.has_plans_again, fixed=tuple(options.given))
-    changes = session.compare(replayed)
-    points: list[dict[str, Any]] = []
-    if sweep is not None:
-        runs = run_sweep(session, sweep, options.given)
-        points = list(track(runs, sweep.name, len(sweep.values), console=console, transient=True))
-    report = _report(options, recording, reproduced, changes, sweep, points)
-    _show(report, changes, console)
-    if sweep is not None:
-        _show_sweep(sweep, points, console)
-    steps: list[Callable[[], object]] = []
-    if sweep is not None and options.plot is not None:
-        steps.append(partial(_plot, sweep, points, changes, options.plot))
-    if options.json is not None:
-        steps.append(partial(write_text, options.json, json.dumps(report, indent=2) + "\n"))
-    write_all(*steps)
-
-
-def _session(recording: Recording, options: ReplayOptions) -> ReplaySession:
-    model = options.model or recording.model
-    if not model:
+    if not (model := options.model or recording.model):
         raise SpecControlError(
             f"{options.bag}: does not say which model drove it (topic `parameters`); give it with --model, and "
             "settings that were not the defaults by name"
         )
-    return ReplaySession(recording, model_folder(model))
-
-
-def _refuse_files(options: ReplayOptions) -> None:
-    if options.plot is not None and not options.sweep:
-        raise SettingsError("plot: got a file without --sweep; the plot shows a sweep")
+    session = ReplaySession(recording, model_folder(model))
+    settings = session.changed(given)
+    reproduced = session.compare(session.recorded_run)
+    replayed = session.run(settings, plans_again=options.plan_again, fixed=tuple(given))
+    changes = session.compare(replayed)
+    points: list[dict[str, Any]] = []
+    if sweep is not None:
+        runs = run_sweep(session, sweep, given)
+        points = list(track(runs, sweep.name, len(sweep.values), console=console, transient=True))
+    report = _report(options, given, recording, reproduced, changes, sweep, points)
+    _show(report, changes, console)
+    if sweep is not None:
+        _show_sweep(sweep, points, console)
+    write_all(lambda: _plot(sweep, points, changes, options.plot), lambda: write_json(options.json, report))
 
 
 def _report(
     options: ReplayOptions,
+    given: dict[str, str],
     recording: Recording,
     reproduced: Sequence[EpochChange],
     changes: Sequence[EpochChange],
@@ -119,8 +93,8 @@ def _report(
         "mode": "lockstep" if recording.is_lockstep else "realtime",
         "inputs": "told" if recording.are_inputs_told else "inferred",
         "losses": recording.losses,
-        "settings": options.given,
-        "plans_again": options.has_plans_again,
+        "settings": given,
+        "plans_again": options.plan_again,
         "reproduced": all(change.is_identical for change in reproduced),
         "not_reproduced": {str(c.epoch): c.first_difference for c in reproduced if not c.is_identical},
         "note": CAVEAT,
@@ -152,11 +126,9 @@ def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Conso
 
 def _table(changes: Sequence[EpochChange]) -> Table:
     caption = "recorded → replayed; decisions: accept / correct / replan / hold"
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)  # fits into 80 columns
-    for column in ("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick"):
-        table.add_column(column, justify="right")
-    for column in ("plans", "waited\nfor", "decisions"):
-        table.add_column(column, justify="right", no_wrap=True)
+    columns = right("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick")
+    columns += right("plans", "waited\nfor", "decisions", no_wrap=True)
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)  # fits into 80 columns
     for c in changes:
         table.add_row(
             *map(str, (c.epoch, c.ticks, c.decisions_changed, c.commands_changed)),
@@ -169,9 +141,8 @@ def _table(changes: Sequence[EpochChange]) -> Table:
 
 
 def _show_sweep(sweep: Sweep, points: Sequence[dict[str, Any]], console: Console) -> None:
-    table = Table(title=sweep.name)
-    for column in ("value", "plans", "waited for", "same decisions", "same commands", "differs from tick"):
-        table.add_column(column, justify="right")
+    columns = right("value", "plans", "waited for", "same decisions", "same commands", "differs from tick")
+    table = Table(*columns, title=sweep.name)
     for p in points:
         ticks = ("-" if tick is None else str(tick) for tick in p["first_divergence_ticks"])
         table.add_row(
@@ -186,9 +157,9 @@ def _show_sweep(sweep: Sweep, points: Sequence[dict[str, Any]], console: Console
 
 
 def _plot(
-    sweep: Sweep, points: Sequence[dict[str, Any]], changes: Sequence[EpochChange], path: Path | None
+    sweep: Sweep | None, points: Sequence[dict[str, Any]], changes: Sequence[EpochChange], path: Path | None
 ) -> None:
-    if path is not None:
+    if sweep is not None and path is not None:
         from spec_control_ros.analysis.run_plot import plot_sweep  # a second, for pictures only
 
         plot_sweep(

@@ -1,10 +1,8 @@
 """`spec-control run`: the whole system on this machine, without ROS's launch."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
-from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
-from spec_control_ros.cli.system import Disturbance, new_log_folder, run_system
-from spec_control_ros.cli.terminal import terminal
-from spec_control_ros.core.output import write_all, write_text
+from spec_control_ros.cli.system import new_log_folder, run_system
+from spec_control_ros.cli.terminal import INTERRUPTED, right, terminal, write_json
+from spec_control_ros.core.output import write_all
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 
-INTERRUPTED = 130
 STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
 
 
@@ -32,36 +28,25 @@ def run(options: RunOptions) -> int:
     Raises:
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
-    given = {
-        name: _word(value) for name, value in asdict(options).items() if name not in ("robot", "json", "plot")
-    }
-    values = {a.name: a.default for a in ARGUMENTS} | given
-    config, logs = share_folder() / "config", new_log_folder()
-    robot = find_robot(options.robot, config)
-    system = processes(robot, given, logs)
-    faults = fault_file(values["faults"], config)
-    log = Trace()
-    disturbance = Disturbance(NO_FAULTS if faults is None else read_faults(faults), log)
-    if (bag := bag_folder(values["record"])) is not None:
+    values = {a.name: _word(getattr(options, a.name)) for a in ARGUMENTS}
+    logs, robot = new_log_folder(), find_robot(options.robot)
+    system = processes(robot, values, logs)
+    faults, log = fault_file(options.faults, robot.config), Trace()
+    schedule = NO_FAULTS if faults is None else read_faults(faults)
+    if (bag := bag_folder(options.record)) is not None:
         system.insert(0, recorder(bag, values))
     console = terminal()
-    console.print(f"{robot.name}: {robot.environment}, {values['mode']}, logs in {logs}")
+    console.print(f"{robot.name}: {robot.environment}, {options.mode}, logs in {logs}")
     is_whole = run_system(
         system,
         log,
         logs,
         watch=_live_line(log, console),
         say=console.print,
-        respawn=values["respawn_planner"] == "true" or disturbance.crashes_planner,
-        disturb=disturbance.applied,
+        respawn=options.respawn_planner,
+        faults=schedule,
     )
-    _report(
-        log,
-        console,
-        values | {"task": robot.environment, "model": values["model"] or robot.model},
-        options.json,
-        options.plot,
-    )
+    _report(log, console, options, robot)
     if not is_whole:
         return INTERRUPTED
     return 1 if log.losses else 0
@@ -102,10 +87,8 @@ def _line(log: RunLog) -> str:
     )
 
 
-def _report(
-    log: RunLog, console: Console, values: dict[str, str], json_file: Path | None, plot_file: Path | None
-) -> None:
-    report = log.report(values["task"], values["model"], values["mode"])
+def _report(log: RunLog, console: Console, options: RunOptions, robot: Robot) -> None:
+    report = log.report(robot.environment, options.model or robot.model, options.mode)
     console.print(_table(report))
     for e in report["episodes"]:
         for reason, count in e["hold_reasons"].items():
@@ -117,28 +100,26 @@ def _report(
     def tell(name: str, path: object) -> None:
         console.print(f"{name}: {path}")
 
-    title = f"{values['task']}, {values['mode']}, corrector {values['corrector']}"
+    title = f"{robot.environment}, {options.mode}, corrector {options.corrector}"
     steps: list[Callable[[], None]] = []
-    if json_file is not None:
-        steps.append(lambda: tell("report", write_text(json_file, json.dumps(report, indent=2) + "\n")))
-    if plot_file is not None and log.episodes:
+    if options.json is not None:
+        steps.append(lambda: tell("report", write_json(options.json, report)))
+    if (plot_file := options.plot) is not None and log.episodes:
         from spec_control_ros.analysis.run_plot import plot_run  # a second, for pictures only
 
         steps.append(lambda: tell("plot", plot_run(log, title, plot_file)))
-    if values["video"] and Path(values["video"]).is_file():
-        steps.append(lambda: tell("video", values["video"]))
+    if options.video and Path(options.video).is_file():
+        steps.append(lambda: tell("video", options.video))
     write_all(*steps)
     sys.stdout.flush()
 
 
 def _table(report: dict[str, Any]) -> Table:
     table = Table(
-        title=f"{report['task']}, {report['mode']}", caption="decisions: accept / correct / replan / hold"
+        *right("seed", "return", "ticks", "plans", "missed", "dropped", "decisions", "p50/p99 ms"),
+        title=f"{report['task']}, {report['mode']}",
+        caption="decisions: accept / correct / replan / hold",
     )
-    for column in ("seed", "return", "ticks", "plans", "missed", "dropped"):
-        table.add_column(column, justify="right")
-    table.add_column("decisions", justify="right")
-    table.add_column("p50/p99 ms", justify="right")
     for e in report["episodes"]:
         p50, p99 = (e["latency_s"][k] for k in ("p50", "p99"))
         table.add_row(

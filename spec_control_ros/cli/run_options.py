@@ -1,6 +1,9 @@
-"""What `run` and `publish` are asked; the docstring of a class is the help of its command."""
+"""What the commands that run a robot or replay it are asked; the docstring of a class is the help of its command."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import typer
 
 from spec_control_ros.cli.options import (
     Bag,
@@ -10,6 +13,7 @@ from spec_control_ros.cli.options import (
     Model,
     Picture,
     RecordedNamespace,
+    Robot,
     argument,
     number,
     option,
@@ -54,6 +58,29 @@ class RunOptions:
     log_level: str = option("info", "Lowest level that nodes log: debug, info, warn, error or fatal")
     json: Json = None
     plot: Picture = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersOptions:
+    """Print what each node of a robot is given, as a ROS parameter file: for nodes that are started one by one."""
+
+    robot: Robot
+    mode: Mode = "realtime"
+    hardware: bool = option(False, "Include what applies on hardware", "--hardware")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """Decide a recorded run again with other settings, such as --gate.accept 0.2 --corrector none."""
+
+    settings: typer.Context  # its further words: settings that differ
+    bag: Bag
+    model: str = option("", "Model that drove the robot [default: the recorded one]")
+    namespace: RecordedNamespace = None
+    plan_again: bool = option(False, "Plan everything again; use no recorded plan", "--plan-again")
+    sweep: str = option("", "Sweep one setting: NAME=FIRST:LAST:COUNT, such as gate.accept=0.05:0.5:10")
+    json: Json = None
+    plot: Path | None = option(None, "Picture of the sweep to write")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from rclpy.node import Node
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.identity import system_lock
@@ -31,10 +29,10 @@ from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
 from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.sim.environment import make_control_plant, make_env
-from spec_control_ros.sim.faults.schedule import FaultSchedule
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
-LOOK_S = 0.1  # between two looks at how it goes
+LOOK_S = 0.1  # between two looks at how it goes; after each message they would take longer than the messages
 RESTARTS = 5  # of a planner that dies again and again
 
 
@@ -53,8 +51,8 @@ def run_system(
     watch: Callable[[], None],
     say: Callable[[str], None],
     respawn: bool = False,
-    monitor: Callable[[Any, str, str], Node] = Monitor,
-    disturb: Callable[[Supervisor], AbstractContextManager[None]] = lambda _: nullcontext(),
+    faults: FaultSchedule = NO_FAULTS,
+    hears_commands: bool = False,
 ) -> bool:
     """Start the processes, fill `log` until the bridge is done, and end them all, whatever happens.
 
@@ -66,9 +64,9 @@ def run_system(
         logs: Folder for their output.
         watch: Called about ten times a second.
         say: Called with messages that the user should see at once.
-        respawn: Whether to restart a planner that died.
-        monitor: Makes the node that fills `log`, from an identity and a namespace.
-        disturb: Context that is entered once the processes have started, and left before they are ended.
+        respawn: Whether to restart a planner that died; one that is to crash is restarted in any case.
+        faults: Schedule whose process faults happen while all processes run, if `log` tells where the plant is.
+        hears_commands: Whether `log` looks at every command.
 
     Raises:
         SpecControlError: the model does not fit what it is to drive; then nothing has been started.
@@ -77,24 +75,24 @@ def run_system(
     """
     _check_model(system)
     supervisor, namespace = Supervisor(logs, environment()), system[0].namespace
+    monitor = partial(Monitor, log, supervisor.system, namespace, hears_commands=hears_commands)
+    respawn = respawn or any(isinstance(fault, Crash) for fault in faults.faults)
     try:
-        with (
-            system_lock(namespace),
-            spinning(lambda: monitor(log, supervisor.system, namespace)) as (_, spin),
-        ):
+        with system_lock(namespace), spinning(monitor) as (_, spin):
             for process in heard(system, "monitor"):
                 supervisor.start(process)
-            with disturb(supervisor):
+            with _disturbed(supervisor, faults, log) if isinstance(log, Trace) else nullcontext():
                 while not _is_over(supervisor, log, say, respawn=respawn):
-                    _take_in(spin)
+                    _take_in(spin, LOOK_S)
                     watch()
-            _settle(spin, log)
+            _take_in(spin, SETTLE_S, lambda: bool(log.episodes and log.episodes[-1].is_complete))
     except KeyboardInterrupt:
         say("interrupted: ending all processes")
         return False
     finally:
         supervisor.stop()
         log.losses += _losses(supervisor)
+        log.restarts = sum(child.restarts for child in supervisor.children)
     return True
 
 
@@ -110,10 +108,10 @@ def _check_model(system: Sequence[Process]) -> None:
     settings_from(PlantSettings, own).env(make_env if bridge.executable == BRIDGES[0] else make_control_plant)
 
 
-def _take_in(spin: NodeRunner) -> None:
-    """Hear messages for a while; looking at the whole log after each would take longer than they do."""
-    end = time.monotonic() + LOOK_S
-    while (left := end - time.monotonic()) > 0:
+def _take_in(spin: NodeRunner, seconds: float, is_done: Callable[[], bool] = lambda: False) -> None:
+    """Hear messages for a while, or until it is done."""
+    end = time.monotonic() + seconds
+    while not is_done() and (left := end - time.monotonic()) > 0:
         spin(left)
 
 
@@ -123,7 +121,12 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     Raises:
         SpecControlError: see `run_system`.
     """
-    _refuse_fault(log, supervisor)
+    # Nobody is there to clear a latched fault, so a run would hold to its end.
+    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
+        executor = next(child for child in supervisor.children if child.name == "executor")
+        raise SpecControlError(
+            f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}"
+        )
     for child in supervisor.ended():
         if child.name in BRIDGES and child.popen.returncode in (0, INCOMPLETE_EXIT_CODE):
             return True
@@ -136,15 +139,6 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
         say(f"planner died with {_how(child)}: starting it again")
         supervisor.restart(child)
     return False
-
-
-def _refuse_fault(log: RunLog, supervisor: Supervisor) -> None:
-    """Nobody is there to clear a latched fault, so a run would hold to its end."""
-    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
-        executor = next(child for child in supervisor.children if child.name == "executor")
-        raise SpecControlError(
-            f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}"
-        )
 
 
 def _losses(supervisor: Supervisor) -> list[str]:
@@ -162,12 +156,6 @@ def _how(child: Child) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _settle(spin: NodeRunner, log: RunLog) -> None:
-    end = time.monotonic() + SETTLE_S
-    while not (log.episodes and log.episodes[-1].is_complete) and (left := end - time.monotonic()) > 0:
-        spin(left)
-
-
 def environment() -> dict[str, str]:
     """Of all processes: ours stays on this machine and finds its peers quickly, unless the user said otherwise."""
     config = share_folder() / "config"
@@ -176,37 +164,12 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-class Disturbance:
-    """The process faults of a schedule, applied to a running system.
+@contextmanager
+def _disturbed(supervisor: Supervisor, schedule: FaultSchedule, trace: Trace) -> Iterator[None]:
+    """Apply the process faults of a schedule; kinds that others apply are ignored."""
 
-    Args:
-        schedule: Schedule of faults; kinds that others apply are ignored.
-        trace: Tells the present episode and tick.
-    """
+    def faults_of(episode: int) -> list[tuple[int, ProcessFault]]:
+        return [(i, f) for i, f in schedule.of_episode(episode) if isinstance(f, ProcessFault)]
 
-    def __init__(self, schedule: FaultSchedule, trace: Trace):
-        self._schedule, self._trace = schedule, trace
-        self._supervisor: Supervisor | None = None
-
-    @property
-    def crashes_planner(self) -> bool:
-        """Whether the planner has to be started again."""
-        return any(isinstance(fault, Crash) for fault in self._schedule.faults)
-
-    @property
-    def restarts(self) -> int:
-        """Of all processes, so far."""
-        return sum(child.restarts for child in self._supervisor.children) if self._supervisor else 0
-
-    @contextmanager
-    def applied(self, supervisor: Supervisor) -> Iterator[None]:
-        """Disturb the supervisor's processes."""
-        self._supervisor = supervisor
-        injector = ProcessFaultInjector(
-            self._faults_of, supervisor.send, lambda: self._trace.place, self._schedule.seed
-        )
-        with injecting(injector):
-            yield
-
-    def _faults_of(self, episode: int) -> list[tuple[int, ProcessFault]]:
-        return [(i, f) for i, f in self._schedule.of_episode(episode) if isinstance(f, ProcessFault)]
+    with injecting(ProcessFaultInjector(faults_of, supervisor.send, lambda: trace.place, schedule.seed)):
+        yield

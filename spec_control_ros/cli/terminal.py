@@ -1,19 +1,25 @@
 """What commands write to the terminal: plain text, whatever it holds. A style is given beside it, never inside."""
 
+import json
 import shlex
 import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, ProgressColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from rich.progress import track as rich_track
+from rich.table import Column
 from rich.text import Text
 
+from spec_control_ros.core.output import write_text
+
+INTERRUPTED = 130  # exit code, as shells have it
 Item = TypeVar("Item")
 
 
@@ -31,6 +37,15 @@ def given_command() -> str:
     return shlex.join(["spec-control", *sys.argv[1:]])
 
 
+def write_json(file: Path | None, content: object, *, indent: int = 2, allow_nan: bool = True) -> Path | None:
+    """Write a JSON file, as `--json` names it; None: none is asked for. Returns it.
+
+    Raises:
+        OutputError: it could not be written.
+    """
+    return file and write_text(file, json.dumps(content, indent=indent, allow_nan=allow_nan) + "\n")
+
+
 def track(
     items: Iterable[Item], description: str, total: int | None, *, console: Console, transient: bool = False
 ) -> Iterable[Item]:
@@ -38,15 +53,27 @@ def track(
     return rich_track(items, escape(description), total, console=console, transient=transient)
 
 
-def progress(console: Console, *columns: ProgressColumn, speed_estimate_period_s: float = 30.0) -> Progress:
-    """Bars, each with its description in front."""
-    description = TextColumn("{task.description}", markup=False)
-    return Progress(description, *columns, console=console, speed_estimate_period=speed_estimate_period_s)
+def progress(
+    console: Console, *columns: ProgressColumn | str, speed_estimate_period_s: float = 30.0
+) -> Progress:
+    """Bars, each with its description in front; without columns, they tell how much is done and what time is left.
+
+    A column of text is filled with fields of the bar's task; `console` prints it as it is.
+    """
+    columns = columns or (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(
+        "{task.description}", *columns, console=console, speed_estimate_period=speed_estimate_period_s
+    )
 
 
-def plain(template: str) -> TextColumn:
-    """A column of a bar, filled with fields of its task."""
-    return TextColumn(template, markup=False)
+def with_interval(mean: float, half: float | None, form: str = ".1f") -> str:
+    """A mean, and half of its interval if there is one."""
+    return f"{mean:{form}}" + ("" if half is None else f" ± {half:{form}}")
+
+
+def right(*headers: str, no_wrap: bool = False) -> list[Column]:
+    """Columns of a table whose cells stand at the right, as numbers do."""
+    return [Column(header, justify="right", no_wrap=no_wrap) for header in headers]
 
 
 def coloured(is_good: bool, text: str) -> Text:

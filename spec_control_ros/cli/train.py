@@ -1,21 +1,24 @@
-"""`spec-control train`: a world model for a task."""
+"""`spec-control train`: a world model for a task; `train-transformer`: a Decision Transformer from episodes."""
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Task, TimeRemainingColumn
+from rich.progress import Task
+from rich.table import Table
 
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.model_options import TrainOptions
-from spec_control_ros.cli.terminal import given_command, interruption, progress, terminal
+from spec_control_ros.cli.model_options import TrainOptions, TrainTransformerOptions
+from spec_control_ros.cli.terminal import INTERRUPTED, given_command, interruption, progress, right, terminal
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.core.settings import settings_from
@@ -47,7 +50,7 @@ def train(options: TrainOptions) -> None:
             "has_tensorboard": options.tensorboard,
         },
     )
-    given = chosen(options, "action_repeat", "size", "updates", "seed", "start", "expert", "dataset")
+    given = _chosen(options, "action_repeat", "size", "updates", "seed", "start", "expert", "dataset")
     given |= (
         {} if options.dataset is None else {"expert_episodes": 0}
     )  # a data set takes the place of a recipe's
@@ -58,47 +61,60 @@ def train(options: TrainOptions) -> None:
     settings = replace(read_recipe(options.task, options.recipe, share), task=options.task, **given)
     origin = {"command": given_command(), "hardware": hardware_info()}
     console = terminal()
-    deadline_s = deadline(options.minutes)
+    deadline_s = _deadline(options.minutes)
     try:
         with console.status("starting plants, recording demonstrations"):
             trainer = Trainer(settings, folder, resources, models=share / "models", origin=origin)
-        try:
-            with interruption() as asked:
-                follow(trainer, settings, lambda: asked.is_set() or time.monotonic() >= deadline_s, console)
-        finally:
-            trainer.close()
-        if trainer.updates < settings.updates:
-            console.print(f"saved; the same command continues from update {trainer.updates}")
-        if asked.is_set():
-            raise SystemExit(130)
+        with closing(trainer):
+            _follow(trainer, settings, deadline_s, console)
         if options.export is not None:
-            export_best(trainer, options.export, console)
+            if not trainer.best_folder.exists():
+                raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
+            shutil.copytree(trainer.best_folder, options.export, dirs_exist_ok=True)
+            console.print(f"best weights: {options.export}")
     except OSError as error:
         raise SpecControlError(
             f"{error.filename or folder}: {error.strerror}; the same command continues from the last save"
         ) from None
 
 
-def chosen(options: object, *names: str) -> dict[str, Any]:
+def train_transformer(options: TrainTransformerOptions) -> None:
+    """Train a Transformer, and write the model folder where the user asks.
+
+    Raises:
+        SpecControlError: a setting is wrong, a file cannot be read or written, or the folder holds another run.
+    """
+    folder = options.folder or Path("results/transformer") / file_name(options.task)
+    refuse_folder(folder)
+    given = _chosen(options, "dataset", "updates", "seed")
+    given |= {"world_model": options.world_model} if options.world_model else {}
+    given |= {name: str(path) for name, path in _chosen(options, "draft_of", "start").items()}
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    share, console = share_folder(), terminal()
+    robot = find_robot(options.task)
+    default = TransformerTrainerSettings(world_model=robot.model)
+    told = default if options.recipe is None else _settings_of_recipe(options.recipe, default)
+    settings = replace(told, task=robot.environment, **given)
+    origin = {"command": given_command(), "hardware": hardware_info()}
+    deadline_s = _deadline(options.minutes)
+    with closing(TransformerTrainer(settings, folder, models=share / "models", origin=origin)) as trainer:
+        _follow(trainer, settings, deadline_s, console)
+        if options.export is not None:
+            with console.status("measuring returns"):
+                measured = trainer.export(options.export)
+            console.print(_curve(measured))
+            console.print(f"model: {options.export}")
+
+
+def _chosen(options: object, *names: str) -> dict[str, Any]:
     """Options that were given, by name; the others are the recipe's."""
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
-def deadline(minutes: float | None) -> float:
+def _deadline(minutes: float | None) -> float:
     """Monotonic time at which a run ends (s)."""
     return float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
-
-
-def export_best(trainer: Trainer, folder: Path, console: Console) -> None:
-    """Copy the weights that evaluated best, and their card.
-
-    Raises:
-        SettingsError: there are none yet.
-    """
-    if not trainer.best_folder.exists():
-        raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
-    shutil.copytree(trainer.best_folder, folder, dirs_exist_ok=True)
-    console.print(f"best weights: {folder}")
 
 
 def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
@@ -116,10 +132,10 @@ def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
         path = share / "config" / "training" / f"{file_name(task).replace('_', '-')}.yaml"
         if not path.exists():
             return TrainerSettings(task=task)
-    return settings_of_recipe(path, TrainerSettings())
+    return _settings_of_recipe(path, TrainerSettings())
 
 
-def settings_of_recipe(path: Path, default: AnySettings) -> AnySettings:
+def _settings_of_recipe(path: Path, default: AnySettings) -> AnySettings:
     """The settings that a YAML file gives; what it leaves out is as in `default`.
 
     Raises:
@@ -136,33 +152,40 @@ def settings_of_recipe(path: Path, default: AnySettings) -> AnySettings:
         raise SettingsError(f"recipe {path}: {error}") from None
 
 
-def follow(
+def _follow(
     trainer: Trainer | TransformerTrainer,
     settings: TrainerSettings | TransformerTrainerSettings,
-    should_stop: Callable[[], bool],
+    deadline_s: float,
     console: Console,
 ) -> None:
-    """Run it with a bar of progress, and tell what it reports."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
+    """Run it with a bar of progress, and tell what it reports, until it is done, interrupted or out of time.
+
+    Raises:
+        SystemExit: it was interrupted; its state is saved.
+    """
+    with interruption() as asked, progress(console, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task(settings.task, total=settings.updates, completed=trainer.updates)
         has_told_time = False
 
-        def should_stop_now() -> bool:
+        def should_stop() -> bool:
             nonlocal has_told_time
             bar.update(row, completed=trainer.updates)
             task = bar.tasks[row]
             if not has_told_time and (task.elapsed or 0.0) > TELL_TIME_S and task.time_remaining is not None:
                 has_told_time = True
                 bar.console.print(f"{settings.updates} updates in all: {_left(task)}")
-            return should_stop()
+            return asked.is_set() or time.monotonic() >= deadline_s
 
-        for told in trainer.run(should_stop_now):
+        for told in trainer.run(should_stop):
             figures = [f"{name} {value:.0f}" for name, value in told.returns.items()]
             figures += [f"evaluation of the {name} {value:.0f}" for name, value in told.evaluation.items()]
             bar.update(row, completed=told.updates)
             done = f"update {told.updates} of {settings.updates}, tick {told.ticks}"
             bar.console.print(f"{done}: {', '.join([*figures, _left(bar.tasks[row])])}")
+    if trainer.updates < settings.updates:
+        console.print(f"saved; the same command continues from update {trainer.updates}")
+    if asked.is_set():
+        raise SystemExit(INTERRUPTED)
 
 
 def _left(task: Task) -> str:
@@ -171,3 +194,14 @@ def _left(task: Task) -> str:
     if left_s is None:
         return "time left not known yet"
     return f"{left_s:.0f} s left" if left_s < 90.0 else f"{left_s / 60.0:.0f} min left"
+
+
+def _curve(measured: Mapping[str, Any]) -> Table:
+    best, highest, mean = (measured[f"data_{name}"] for name in ("best_tenth", "highest", "mean"))
+    title = f"the data returns {mean} on average, its best tenth {best}, at most {highest}"
+    table = Table(*right("asked", "episodes", "return"), title=title)
+    for row in measured["curve"]:
+        half = row["return_ci95"]
+        told = f"{row['return_mean']}" + ("" if half is None else f" ± {half}")
+        table.add_row(f"{row['asked']}", str(len(row["returns"])), told)
+    return table

@@ -18,7 +18,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from spec_control_ros.bringup.given_parameters import CommandLine, Given, told
+from spec_control_ros.bringup.given_parameters import Given, given_to, told
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import allowed, live_fields
 from spec_control_ros.ros.qos import LATEST
@@ -37,17 +37,17 @@ def take_given(node: Node, kind: str) -> None:
     Raises:
         SettingsError: a file cannot be read, or is for other nodes only that are not the system's.
     """
-    words = CommandLine(sys.argv, node.get_fully_qualified_name(), kind)
-    given = words.given()
+    own_name = node.get_fully_qualified_name()
+    given, strangers = given_to(own_name, kind, sys.argv)
     for name, value in given.items():
         parameter = Parameter(name, value=value.value)
         node._parameter_overrides[name] = parameter
         if node.has_parameter(name) and node.get_parameter(name).value != value.value:  # use_sim_time
             node.set_parameters([parameter])
-    for stranger in words.strangers():
+    for stranger in strangers:
         node.get_logger().warning(f"ignored, because no node of the system has this name: {stranger}")
     others = {name: Given(p.value, "its maker") for name, p in node._parameter_overrides.items()}
-    node.get_logger().info(f"parameters of {words.node}, by their source:{told(others | given)}")
+    node.get_logger().info(f"parameters of {own_name}, by their source:{told(others | given)}")
 
 
 def declare_settings(

@@ -13,7 +13,7 @@ from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from spec_control_interfaces import msg
-from spec_control_ros.bringup.identity import SYSTEM, NameLock, process_in_words
+from spec_control_ros.bringup.identity import SYSTEM, lock_names, process_in_words
 from spec_control_ros.bringup.middleware import discovery_s, is_on_one_machine
 from spec_control_ros.core.claim import Claim
 from spec_control_ros.core.errors import ConflictError
@@ -65,7 +65,7 @@ class SoleClaim:
             where=f"{process_in_words(os.getpid())}, on {socket.gethostname()}",
             names=frozenset(names),
         )
-        self._lock = NameLock(node.context.get_domain_id(), self._claim.names)
+        self._lock = lock_names(node.context.get_domain_id(), self._claim.names)
         self._known_at_s = (time.monotonic() if joined_s is None else joined_s) + discovery_s(os.environ)
         self._free_at_s: float | None = None  # not before the node is spun
         self._heard: dict[str, str] = {}  # name of the node by the id of its claim
@@ -93,7 +93,7 @@ class SoleClaim:
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)
         self._node.destroy_publisher(self._publisher)
-        self._lock.release()
+        self._lock.close()
 
     def _look(self) -> None:
         now_s = time.monotonic()

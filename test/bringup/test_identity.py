@@ -7,13 +7,13 @@ import uuid
 
 import pytest
 
-from spec_control_ros.bringup.identity import SYSTEM, NameLock, new_system, process_in_words
+from spec_control_ros.bringup.identity import SYSTEM, lock_names, new_system, process_in_words
 from spec_control_ros.core.errors import ConflictError
 
 HOLDER = """
 import sys, time
-from spec_control_ros.bringup.identity import NameLock
-lock = NameLock(7, sys.argv[1:])
+from spec_control_ros.bringup.identity import lock_names
+lock = lock_names(7, sys.argv[1:])
 print("held", flush=True)
 time.sleep(600)
 """
@@ -25,18 +25,18 @@ def name() -> str:
 
 
 def test_name_is_had_by_one_at_a_time_in_a_domain(name: str) -> None:
-    with NameLock(7, [name]):
+    with lock_names(7, [name]):
         with pytest.raises(ConflictError, match=f"process {os.getpid()}: .*ROS_DOMAIN_ID or namespace"):
-            NameLock(7, [name])
-        NameLock(8, [name]).release()
-    NameLock(7, [name]).release()
+            lock_names(7, [name])
+        lock_names(8, [name]).close()
+    lock_names(7, [name]).close()
 
 
 def test_who_is_refused_one_name_keeps_none(name: str) -> None:
-    with NameLock(7, [f"{name}/b"]):
+    with lock_names(7, [f"{name}/b"]):
         with pytest.raises(ConflictError, match=f"{name}/b"):
-            NameLock(7, [f"{name}/a", f"{name}/b", f"{name}/c"])
-        NameLock(7, [f"{name}/a", f"{name}/c"]).release()
+            lock_names(7, [f"{name}/a", f"{name}/b", f"{name}/c"])
+        lock_names(7, [f"{name}/a", f"{name}/c"]).close()
 
 
 def test_process_that_hangs_keeps_its_names_and_one_that_is_killed_has_none(name: str) -> None:
@@ -46,9 +46,9 @@ def test_process_that_hangs_keeps_its_names_and_one_that_is_killed_has_none(name
         assert said.readline() == "held\n"
         holder.send_signal(19)  # SIGSTOP
         with pytest.raises(ConflictError, match=f"process {holder.pid}: .*python"):
-            NameLock(7, [name])
+            lock_names(7, [name])
         holder.kill()
-    NameLock(7, [name]).release()
+    lock_names(7, [name]).close()
 
 
 def test_every_system_has_an_identity_of_its_own() -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from ros_scalars import READ
 
-from spec_control_ros.bringup.ros_yaml import RosLoader
+from spec_control_ros.bringup.yaml_file import RosLoader
 
 
 @pytest.mark.parametrize("text", READ)

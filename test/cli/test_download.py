@@ -13,10 +13,9 @@ from huggingface_hub import HfApi
 from official_checkpoint import official_keys, write
 from typer.testing import CliRunner
 
-from spec_control_ros.cli.convert import convert
-from spec_control_ros.cli.download import download
+from spec_control_ros.cli.convert import convert, download
 from spec_control_ros.cli.main import app
-from spec_control_ros.cli.model_options import ConvertOptions
+from spec_control_ros.cli.model_options import ConvertOptions, DownloadOptions
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError, TaskError
 from spec_control_ros.world_model.hub import MULTITASK, official_name
 from spec_control_ros.world_model.model import WorldModel
@@ -31,7 +30,7 @@ def hub(hub_server: Hub, parity: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def run(hub: Hub, folder: Path, task: str = "humanoid-walk", size: str = "", seed: int = 1) -> None:
-    download(HfApi(endpoint=hub.endpoint, token=False), task, size, seed, folder)
+    download(DownloadOptions(task, size, seed, folder), HfApi(endpoint=hub.endpoint, token=False))
 
 
 def test_command_makes_the_model_that_a_direct_conversion_makes(

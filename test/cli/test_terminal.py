@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from spec_control_ros.cli.terminal import coloured, plain, progress, terminal, track
+from spec_control_ros.cli.terminal import coloured, progress, terminal, track
 
 PACKAGE = Path(__file__).resolve().parents[2] / "spec_control_ros"
 HOSTILE = ["[red]a[/blue]", "[/]", "[link=x]", ":skull:", "[bold", "\\[x]"]
@@ -21,7 +21,7 @@ def test_text_is_printed_as_it_is(text: str, capsys: pytest.CaptureFixture[str])
     console.print(table, coloured(True, text))
     assert capsys.readouterr().out.count(text) == 6
     assert list(track([1, 2], text, 2, console=console)) == [1, 2]
-    with progress(console, plain("{task.fields[mean]}")) as bar:
+    with progress(console, "{task.fields[mean]}") as bar:
         bar.add_task(text, total=1, mean=text)
     assert text in capsys.readouterr().out
 

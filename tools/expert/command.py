@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from spec_control_ros.cli.hardware_info import hardware_info
-from spec_control_ros.cli.terminal import interruption, progress, terminal
+from spec_control_ros.cli.terminal import INTERRUPTED, interruption, progress, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text, written
 from spec_control_ros.evaluation.summary import interval
@@ -92,7 +91,7 @@ def drive(
     if trainer.ticks < settings.ticks:
         console.print(f"saved at tick {trainer.ticks}; the same command continues from there")
     if asked.is_set():
-        raise SystemExit(130)
+        raise SystemExit(INTERRUPTED)
     if trainer.best_path.exists():
         write_expert(trainer, settings, out, log, console)
     else:
@@ -103,8 +102,7 @@ def follow(
     trainer: ExpertTrainer, ticks: int, should_stop: Callable[[], bool], log: "ExpertLog", console: Console
 ) -> None:
     """Run it with a bar of progress, and log what it reports."""
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with progress(console, *columns, speed_estimate_period_s=600.0) as bar:
+    with progress(console, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task("", total=ticks, completed=trainer.ticks)
         for told in trainer.run(should_stop):
             log.add(told)
