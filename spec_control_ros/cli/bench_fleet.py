@@ -20,7 +20,7 @@ from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.fleet import Fleet
 from spec_control_ros.core.output import write_all
-from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
 from spec_control_ros.world_model.card import folder_card
@@ -79,7 +79,7 @@ def bench_fleet(options: BenchFleetOptions) -> None:
 def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, Fleet, Sequence[str]]:
     robot = find_robot(options.robot)
     folder = find_model(robot.model).path
-    kind = find_format(str(folder_card(folder).get("format")))
+    kind = format_of(folder_card(folder))
     controller = ControllerSettings.of(robot.parameters("realtime"), kind.settings)
     given: dict[str, Any] = {"queue_length": options.queue_length} if options.queue_length else {}
     if hasattr(controller.planner, "precision"):

@@ -18,7 +18,7 @@ from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.output import refuse_folder
-from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.core.student import STUDENT as STUDENT_FILE
 from spec_control_ros.core.student import save_student
 from spec_control_ros.correctors.dimensions import STUDENT
@@ -67,7 +67,7 @@ def distill(options: DistillOptions) -> None:
     """
     folder = find_model(options.model)
     refuse_folder(folder.path)
-    if not isinstance(find_format(str(folder_card(folder.path).get("format"))), TDMPC2Format):
+    if not isinstance(format_of(folder_card(folder.path)), TDMPC2Format):
         _distill_student_alone(options, folder)
         return
     torch.set_num_threads(1)
@@ -135,7 +135,7 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
         )
     settings = _settings_of(StudentSettings, options)
     workers, started_s = Workers(engine_of(options.on, options.workers), terminal().print), time.monotonic()
-    robot, kind = robot_of(folder, options.robot), find_format(str(folder_card(folder.path).get("format")))
+    robot, kind = robot_of(folder, options.robot), format_of(folder_card(folder.path))
     controller = ControllerSettings.of(parameters_of(robot, options.params), kind.settings)
     subject = TeachingSubject(robot.environment, folder.path, controller, settings.draws)
     unseen = kind.unseen(folder.path, controller.planner)

@@ -4,7 +4,7 @@ A package offers one as an entry point of the group `spec_control_ros.planners`,
 its models' cards has. Nothing else needs to know of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,6 +118,15 @@ def find_format(name: str) -> PlannerFormat:
     if not isinstance(made, PlannerFormat):
         raise SettingsError(f"planner format {name}: got a {type(made).__name__}, expected a PlannerFormat")
     return made
+
+
+def format_of(card: Mapping[str, Any]) -> PlannerFormat:
+    """The kind of planner that a model's card names.
+
+    Raises:
+        SettingsError: see `find_format`.
+    """
+    return find_format(str(card.get("format")))
 
 
 def refuse_unheard_changes(planner: Planner, settings: Any) -> None:

@@ -16,7 +16,7 @@ from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.output import file_name
-from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.correctors.dimensions import STUDENT
 from spec_control_ros.correctors.kinds import CORRECTORS
 from spec_control_ros.evaluation.control_mode import BASELINE, ControlMode
@@ -117,7 +117,7 @@ def benchmark_runs(
         BenchmarkError: a file is damaged, or was measured with something else.
     """
     card = folder_card(subject.model)
-    kind = find_format(str(card.get("format"))).settings
+    kind = format_of(card).settings
     runs = []
     for mode in modes:
         own = mode_parameters(robot, mode, backend, params)
@@ -197,7 +197,7 @@ def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     card = folder_card(model)
     kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
     kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
-    files = [*find_format(str(card.get("format"))).weights(model)]
+    files = [*format_of(card).weights(model)]
     files += [model / f"{kind}.safetensors" for kind in kinds]
     found = {file.name: _digest(file.read_bytes()) for file in files if file.is_file()}
     if card_of(model).name == PLANNER_CARD:

@@ -9,7 +9,7 @@ import torch
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner import Planner
-from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.evaluation.closed_loop import check_waits, run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import fitting_env, repeat_of
@@ -50,7 +50,7 @@ class EpisodeRunner:
     def __init__(self, task: str, model: Path, device: str = "cpu"):
         torch.set_num_threads(1)
         self._task, self._folder, self._device, self._card = task, model, device, folder_card(model)
-        self._format = find_format(str(self._card.get("format")))
+        self._format = format_of(self._card)
         self._env = cache(make_env)
         self._parts = cache(lambda task: self._format.load_parts(model, task))
         self._planner = cache(self._warm_planner)

@@ -10,7 +10,7 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.planner import Planner
-from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.card import find_folder, folder_card
 
@@ -58,7 +58,7 @@ def load_planner(
     """
     folder = find_folder(str(model), share_folder() / "models")
     card = folder_card(folder)
-    kind = find_format(str(card.get("format")))
+    kind = format_of(card)
     controller = ControllerSettings.of(_parameters(folder.name), kind.settings)
     settings = controller.planner
     configured: int | None = getattr(settings, "queue_length", None)

@@ -46,7 +46,7 @@ from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, me
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
-from spec_control_ros.ros.tick_model_loading import format_of, model_folder
+from spec_control_ros.ros.tick_model_loading import model_folder, named_format
 from spec_control_ros.world_model.card import folder_card
 
 REST_S = 5.0  # at most, on the way to rest at the end
@@ -173,7 +173,7 @@ class ExecutorNode(LifecycleProcessNode):
         self._task = card.get("task", "a task that its card does not name")
         card_period_s = float(card.get("control_period_s", 0.0))
         self._control_period_s = s.supervision.control_period_s or card_period_s
-        parts = format_of(s.model).load_parts(folder, None if s.task_index < 0 else s.task_index)
+        parts = named_format(s.model).load_parts(folder, None if s.task_index < 0 else s.task_index)
         law = make_executor(parts, corrector=s.corrector, gate=s.gate, settings=s.executor)
         if law.model.warning:
             self.get_logger().warning(law.model.warning)

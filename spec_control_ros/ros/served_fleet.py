@@ -16,7 +16,7 @@ from spec_control_ros.core.settings import check, live_fields, replaced, setting
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.tick_model_loading import format_of, model_folder
+from spec_control_ros.ros.tick_model_loading import model_folder, named_format
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ServedFleet:
         robots = robots_in(settings.robots) or {"": None}
         self.seeds = {robot: seed for robot, seed in robots.items() if not is_pattern(robot)}
         self.patterns = {robot: seed for robot, seed in robots.items() if is_pattern(robot)}
-        self.format = kind or format_of(settings.model)
+        self.format = kind or named_format(settings.model)
         prefix = f"fleets.{name}.planner." if name else "planner."
         self._planner_settings: Any = declare_settings(
             node, self.format.settings, prefix, has_more=not is_last

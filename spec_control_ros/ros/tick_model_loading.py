@@ -4,7 +4,7 @@ from pathlib import Path
 
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import CheckpointError
-from spec_control_ros.core.planner_format import PlannerFormat, find_format
+from spec_control_ros.core.planner_format import PlannerFormat, find_format, format_of
 from spec_control_ros.world_model.card import find_folder, folder_card
 
 OURS = "tdmpc2"
@@ -19,7 +19,7 @@ def model_folder(name: str) -> Path:
     return find_folder(name, share_folder() / "models")
 
 
-def format_of(name: str) -> PlannerFormat:
+def named_format(name: str) -> PlannerFormat:
     """The kind of planner that a model is for; our own where there is no such model, which loading it will tell.
 
     Raises:
@@ -29,4 +29,4 @@ def format_of(name: str) -> PlannerFormat:
         card = folder_card(model_folder(name))
     except CheckpointError:
         return find_format(OURS)
-    return find_format(str(card.get("format", OURS)))
+    return format_of(card)

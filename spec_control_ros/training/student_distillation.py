@@ -19,7 +19,7 @@ from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import NoisyPlanner, Planner
-from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.core.student import Layers, policy_of
 from spec_control_ros.core.tick_model import Policy
 from spec_control_ros.evaluation.closed_loop import run_episode
@@ -74,7 +74,7 @@ class _Teaching:
     def __init__(self, subject: TeachingSubject):
         torch.set_num_threads(1)
         controller, card = subject.controller, folder_card(subject.model)
-        kind = find_format(str(card.get("format")))
+        kind = format_of(card)
         self._draws, self._parts = subject.draws, kind.load_parts(subject.model)
         model = self._parts.model
         lengths, repeat = (model.obs_dim, model.action_dim), controller.action_repeat

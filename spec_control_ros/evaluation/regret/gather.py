@@ -13,7 +13,7 @@ from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.planner import NoisyPlanner
-from spec_control_ros.core.planner_format import find_format
+from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.benchmark import digests, plain
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -198,9 +198,7 @@ def regret_trials(
     Raises:
         SettingsError: a parameter is unknown or not allowed.
     """
-    own = ControllerSettings.of(
-        parameters, find_format(str(folder_card(subject.model).get("format"))).settings
-    )
+    own = ControllerSettings.of(parameters, format_of(folder_card(subject.model)).settings)
     planner = replace(own.planner, seed=seeds[0])
     if queue_length:
         planner = replace(planner, queue_length=queue_length)

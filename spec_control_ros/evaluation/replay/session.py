@@ -11,7 +11,7 @@ from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.errors import MisfitError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner_format import PlannerResources, find_format
+from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.core.settings import changed
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -38,7 +38,7 @@ class ReplaySession:
 
     def __init__(self, recording: Recording, folder: Path):
         card = folder_card(folder)
-        self.recording, self._folder, self._format = recording, folder, find_format(str(card.get("format")))
+        self.recording, self._folder, self._format = recording, folder, format_of(card)
         self.settings = ControllerSettings.of(_of_this_version(recording), self._format.settings)
         self._parts = self._format.load_parts(folder, self.settings.task)
         _refuse_misfit(recording, folder.name, self._parts.model, float(card.get("control_period_s", 0.0)))
