@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import inf
 
+import numpy as np
+
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.evaluation.hil.trace import EpisodeTrace, PlantReport, Trace
@@ -118,7 +120,7 @@ def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int, res
     ticks = max(1, sum(e.ticks for e in episodes))
     return Measures(
         return_=sum(e.episode_return for e in episodes) / len(episodes),
-        worst_return=min(e.episode_return for e in episodes),
+        worst_return=float(np.min([e.episode_return for e in episodes])),
         fall_rate=sum(e.is_fallen for e in episodes) / len(episodes),
         hold_rate=sum(e.held_ticks for e in episodes) / ticks,
         missed_rate=sum(e.missed_ticks for e in episodes) / ticks,

@@ -31,7 +31,7 @@ def objections(limits: Limits, measures: Measures) -> list[str]:
     for name, bound in limits.items():
         measure, _, end = name.rpartition("_")
         value, most = measures.as_dict()[measure], "at most" if end == "max" else "at least"
-        if value is None or (value > bound if end == "max" else value < bound):
+        if value is None or not (value <= bound if end == "max" else value >= bound):  # NaN keeps to nothing
             got = "never" if value is None else f"got {value:g}"
             told.append(f"{measure}: {got}, expected {most} {bound:g}")
     return told

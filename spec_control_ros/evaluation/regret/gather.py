@@ -22,7 +22,7 @@ from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.processor import processor
 from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
 from spec_control_ros.evaluation.regret.predictors import predictors
-from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, RegretEpisode, TickRecord
+from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, ForkedTick, RegretEpisode
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.schedule import FaultSchedule, as_row
 from spec_control_ros.world_model.card import folder_card
@@ -141,7 +141,7 @@ class RegretRunner:
         return Branch(plant, executor, planner, plant.reset(trial.seed), trial.epoch)
 
 
-def _forked(before: Branch, after: Branch, settings: RegretSettings) -> TickRecord | None:
+def _forked(before: Branch, after: Branch, settings: RegretSettings) -> ForkedTick | None:
     """The tick between two states of an episode, lived through again; None where no row was queued for it."""
     forced = after.executor.gate
     assert isinstance(forced, ForcedGate)
@@ -172,7 +172,7 @@ def _forked(before: Branch, after: Branch, settings: RegretSettings) -> TickReco
         observed, row, can_correct=CORRECT in returns
     )
     age = row.tick - row.plan.observation_tick
-    return TickRecord(before.tick, age, int(own.kind), returns, metrics)
+    return ForkedTick(before.tick, age, int(own.kind), returns, metrics)
 
 
 def regret_trials(

@@ -13,7 +13,7 @@ OLDEST = 100_000  # ticks; no gate executes older rows
 
 
 @dataclass(frozen=True, slots=True)
-class TickRecord:
+class ForkedTick:
     """A tick that was lived through several times."""
 
     tick: int
@@ -37,7 +37,7 @@ class RegretEpisode:
     disturbance: str  # its name; empty: nominal
     replan_return: float  # of the whole episode, with a plan at every tick
     length: int  # of that episode, in ticks
-    ticks: tuple[TickRecord, ...]
+    ticks: tuple[ForkedTick, ...]
     processor: str = ""  # see `processor`; empty: from before it was kept
 
     @classmethod
@@ -49,7 +49,7 @@ class RegretEpisode:
         """
         try:
             values = json.loads(text)
-            ticks = tuple(TickRecord(**tick) for tick in values.pop("ticks"))
+            ticks = tuple(ForkedTick(**tick) for tick in values.pop("ticks"))
             for tick in ticks:
                 DecisionKind(tick.decision)
                 _refuse_odd(tick)
@@ -62,7 +62,7 @@ class RegretEpisode:
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def _refuse_odd(tick: TickRecord) -> None:
+def _refuse_odd(tick: ForkedTick) -> None:
     """A loss that is not a number would be no loss to any threshold."""
     if type(tick.age) is not int or not 1 <= tick.age <= OLDEST:
         raise ValueError(f"got age {tick.age!r}, expected a whole number from 1 to {OLDEST}")

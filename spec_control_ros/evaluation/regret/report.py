@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, RegretEpisode, TickRecord
+from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, ForkedTick, RegretEpisode
 from spec_control_ros.evaluation.regret.statistics import Front, auroc, auroc_interval, front, knots
 
 BINS = 8  # of a reliability curve
@@ -29,7 +29,7 @@ class Losses:
     branch: str = ACCEPT
 
     @property
-    def ticks(self) -> list[TickRecord]:
+    def ticks(self) -> list[ForkedTick]:
         """The ticks that count, in order."""
         return [t for e in self.episodes for t in e.ticks if self.branch in t.returns]
 
@@ -140,7 +140,7 @@ def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
     }
 
 
-def _means(ticks: Sequence[TickRecord]) -> dict[str, float | None]:
+def _means(ticks: Sequence[ForkedTick]) -> dict[str, float | None]:
     """Mean regret of accepting and correcting; that of replanning is against the better of both."""
     means: dict[str, float | None] = {}
     for branch in (ACCEPT, CORRECT):

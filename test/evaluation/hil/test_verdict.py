@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ from hil_fakes import Run
 
 from spec_control_ros.analysis.hil_page import write_hil_page, write_junit
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.evaluation.hil.scenario import Scenario, scenario_from
+from spec_control_ros.evaluation.hil.scenario import Scenario, objections, scenario_from
 from spec_control_ros.evaluation.hil.verdict import judge
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
@@ -59,6 +60,13 @@ def test_run_beyond_a_limit_fails_and_says_why(run: Run, limits: dict[str, float
     assert not verdict.has_passed
     (said,) = verdict.objections
     assert re.fullmatch(objection, said)
+
+
+@pytest.mark.parametrize("limit", ["return_min", "return_max"])
+def test_return_that_is_no_number_keeps_to_no_limit(run: Run, limit: str) -> None:
+    measures = replace(judge(scenario(), run.trace).measures, return_=float("nan"))
+    (said,) = objections({limit: 0.0}, measures)
+    assert said.startswith("return: got nan, expected at ")
 
 
 def test_what_must_never_happen_needs_no_limit(run: Run) -> None:

@@ -9,7 +9,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import Metric
 from spec_control_ros.core.gate.calibration import RegretThresholds
-from spec_control_ros.evaluation.regret.record import RegretEpisode, TickRecord
+from spec_control_ros.evaluation.regret.record import ForkedTick, RegretEpisode
 from spec_control_ros.evaluation.regret.report import Losses
 from spec_control_ros.evaluation.regret.statistics import isotonic
 from spec_control_ros.evaluation.regret.thresholds import candidates
@@ -27,7 +27,7 @@ def losses(accept: float, correct: float, old: float = 0.0) -> Losses:
             "correct": 10.0 - correct * is_off - extra,
         }
         metrics = {"age": float(age), "relative_l2": mismatch}
-        ticks.append(TickRecord(i, age, int(DecisionKind.ACCEPT), returns, metrics))
+        ticks.append(ForkedTick(i, age, int(DecisionKind.ACCEPT), returns, metrics))
     return Losses((RegretEpisode(0, 1, 0, "", 100.0, 60, tuple(ticks)),), 0.01)
 
 
