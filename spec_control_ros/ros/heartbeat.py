@@ -7,6 +7,7 @@ from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import LivelinessPolicy, QoSProfile
+from rclpy.timer import Timer
 from std_msgs.msg import Empty
 
 from spec_control_ros.ros.node_runner import ProcessNode
@@ -49,7 +50,7 @@ class Heartbeat:
 
 
 class HeartbeatMonitor:
-    """Listens for the planner; one that never beat is not missed.
+    """Listens for the planner; one that has a heartbeat's topic is missed although it never beat, others are not.
 
     Args:
         node: Node whose callbacks are called.
@@ -61,18 +62,36 @@ class HeartbeatMonitor:
     def __init__(
         self, node: Node, lease_s: float, on_lost: Callable[[], None], on_return: Callable[[], None]
     ):
-        self._node, self._on_lost, self._on_return = node, on_lost, on_return
+        self._node, self._lease_s, self._on_lost, self._on_return = node, lease_s, on_lost, on_return
         self.is_lost = False
-        events = SubscriptionEventCallbacks(liveliness=self._on_change)
+        self._alive = 0  # planners that beat
+        self._first: Timer | None = None  # the time for a first beat
+        events = SubscriptionEventCallbacks(liveliness=self._on_liveliness, matched=self._on_matched)
         self._subscription = node.create_subscription(
             Empty, TOPIC, lambda _: None, _qos(lease_s), event_callbacks=events
         )
 
     def close(self) -> None:
         """Listen no more."""
+        self._await_none()
         self._node.destroy_subscription(self._subscription)
 
-    def _on_change(self, change: Any) -> None:
-        was_lost, self.is_lost = self.is_lost, change.alive_count == 0
+    def _on_matched(self, change: Any) -> None:
+        # Whoever hangs before its first beat has no liveliness that could change.
+        if change.current_count and not self._alive and self._first is None:
+            self._first = self._node.create_timer(self._lease_s, self._decide)
+
+    def _on_liveliness(self, change: Any) -> None:
+        self._alive = change.alive_count
+        self._decide()
+
+    def _decide(self) -> None:
+        self._await_none()
+        was_lost, self.is_lost = self.is_lost, self._alive == 0
         if self.is_lost is not was_lost:
             self._on_lost() if self.is_lost else self._on_return()
+
+    def _await_none(self) -> None:
+        if self._first is not None:
+            self._node.destroy_timer(self._first)
+            self._first = None
