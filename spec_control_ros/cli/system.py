@@ -65,7 +65,7 @@ def run_system(
         watch: Called about ten times a second.
         say: Called with messages that the user should see at once.
         respawn: Whether to restart a planner that died; one that is to crash is restarted in any case.
-        faults: Schedule whose process faults happen while all processes run, if `log` tells where the plant is.
+        faults: Schedule whose process faults happen while all processes run; `log` must be a `Trace` then.
         hears_commands: Whether `log` looks at every command.
 
     Raises:
@@ -81,7 +81,7 @@ def run_system(
         with system_lock(namespace), spinning(monitor) as (_, spin):
             for process in heard(system, "monitor"):
                 supervisor.start(process)
-            with _disturbed(supervisor, faults, log) if isinstance(log, Trace) else nullcontext():
+            with _disturbed(supervisor, faults, log) if faults.faults else nullcontext():
                 while not _is_over(supervisor, log, say, respawn=respawn):
                     _take_in(spin, LOOK_S)
                     watch()
@@ -165,8 +165,9 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def _disturbed(supervisor: Supervisor, schedule: FaultSchedule, trace: Trace) -> Iterator[None]:
+def _disturbed(supervisor: Supervisor, schedule: FaultSchedule, trace: RunLog) -> Iterator[None]:
     """Apply the process faults of a schedule; kinds that others apply are ignored."""
+    assert isinstance(trace, Trace), trace  # which tells where the plant is
 
     def faults_of(episode: int) -> list[tuple[int, ProcessFault]]:
         return [(i, f) for i, f in schedule.of_episode(episode) if isinstance(f, ProcessFault)]
