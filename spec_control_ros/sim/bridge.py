@@ -8,6 +8,7 @@ from jaxtyping import Float32
 from numpy.typing import NDArray
 
 from spec_control_ros.core.observation import Observation
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import NO_FAULTS
 from spec_control_ros.sim.faults.traffic import Delivery, Traffic
 from spec_control_ros.sim.plant import Plant
@@ -117,6 +118,10 @@ class PlantBridge:
 
     def reset(self, seed: int) -> None:
         """Begin the episode of `seed` in a new epoch; whatever is under way is cut off."""
+        if self.must_begin_again:  # the faults of an episode are for it, too
+            self._traffic.take_back()
+            if isinstance(self.plant, FaultyPlant):
+                self.plant.take_back()
         self._epoch = max(self._epoch, self._epoch_before) + 1
         self._begin(seed)
         self._obs = self.plant.reset(seed)

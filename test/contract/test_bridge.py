@@ -13,7 +13,7 @@ from spec_control_ros.core.window import Window
 from spec_control_ros.sim.bridge import CommandFate, PlantBridge
 from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
 from spec_control_ros.sim.faults.schedule import CommandLoss, FaultSchedule, Loss, Reordering
-from spec_control_ros.sim.faults.sensor import Noise
+from spec_control_ros.sim.faults.sensor import Bias, Noise
 from spec_control_ros.sim.faults.traffic import Traffic
 
 ZERO = np.zeros(2, np.float32)
@@ -62,6 +62,22 @@ def test_plant_that_hears_of_one_before_only_after_its_start_begins_again(
     bridge.reset(0)
     assert bridge.observation.epoch == again
     assert not bridge.must_begin_again
+
+
+def test_episode_that_begins_again_has_the_faults_of_its_number() -> None:
+    when = Window(episode=0)
+    schedule = FaultSchedule((Loss(when=when), Bias(value=9.0, when=when)))
+    plant = FaultyPlant(FakePlant(), schedule)
+    bridge = PlantBridge(plant, Traffic(schedule, plant.control_period_s))
+    bridge.reset(0)
+    first = bridge.observation.data
+    bridge.command(7, 0, ZERO, is_hold=False)
+    bridge.reset(0)
+    assert bridge.delivery.observation is None
+    np.testing.assert_array_equal(bridge.observation.data, first)
+    bridge.reset(0)
+    assert bridge.delivery.observation is not None
+    np.testing.assert_allclose(bridge.observation.data, first - 9.0, atol=1e-5)
 
 
 def test_reset_begins_a_new_epoch_at_tick_zero(bridge: PlantBridge) -> None:

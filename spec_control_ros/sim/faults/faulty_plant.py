@@ -61,6 +61,10 @@ class FaultyPlant:
         self._change_body()
         return self._sensed(obs)
 
+    def take_back(self) -> None:
+        """The episode that has begun does not count: the next one has its number."""
+        self._episodes -= 1
+
     def step(self, action: NDArray[np.float32]) -> Step:
         """Hold `action` (action,) in [-1, 1] for one tick, as well as the body can.
 

@@ -44,6 +44,10 @@ class Traffic:
         self._episodes += 1
         self._held_back = None
 
+    def take_back(self) -> None:
+        """The episode that has begun does not count: the next one has its number."""
+        self._episodes -= 1
+
     def deliver(self, observation: Observation) -> Delivery:
         """What becomes of the messages of the tick that begins with `observation`; to be asked once a tick."""
         there = {type(fault) for fault, chance in self._chances if chance.draw(observation.tick)}
