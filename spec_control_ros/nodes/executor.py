@@ -253,6 +253,7 @@ class ExecutorNode(LifecycleProcessNode):
         if self._observations is None:
             return  # inactive
         now_s = time.monotonic()
+        self._heartbeat.expect()
         try:
             plan = Plan.of_message(message)
         except PlanError as error:

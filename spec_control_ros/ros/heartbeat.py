@@ -50,7 +50,7 @@ class Heartbeat:
 
 
 class HeartbeatMonitor:
-    """Listens for the planner; one that has a heartbeat's topic is missed although it never beat, others are not.
+    """Listens for the planner; one that never beat is missed only where a beat is expected.
 
     Args:
         node: Node whose callbacks are called.
@@ -66,7 +66,7 @@ class HeartbeatMonitor:
         self.is_lost = False
         self._alive = 0  # planners that beat
         self._first: Timer | None = None  # the time for a first beat
-        events = SubscriptionEventCallbacks(liveliness=self._on_liveliness, matched=self._on_matched)
+        events = SubscriptionEventCallbacks(liveliness=self._on_liveliness)
         self._subscription = node.create_subscription(
             Empty, TOPIC, lambda _: None, _qos(lease_s), event_callbacks=events
         )
@@ -76,9 +76,11 @@ class HeartbeatMonitor:
         self._await_none()
         self._node.destroy_subscription(self._subscription)
 
-    def _on_matched(self, change: Any) -> None:
-        # Whoever hangs before its first beat has no liveliness that could change.
-        if change.current_count and not self._alive and self._first is None:
+    def expect(self) -> None:
+        """A plan is here: whoever made it must beat within the lease, unless it has no heartbeat at all."""
+        # Whoever hangs before its first beat was heard has no liveliness that could change.
+        is_expected = not (self._alive or self.is_lost) and self._first is None
+        if is_expected and self._node.count_publishers(TOPIC):
             self._first = self._node.create_timer(self._lease_s, self._decide)
 
     def _on_liveliness(self, change: Any) -> None:

@@ -10,23 +10,33 @@ from spec_control_ros.ros.heartbeat import LEASE_S, TOPIC, HeartbeatMonitor, _qo
 
 
 @pytest.fixture
-def told(probe: Probe) -> Iterator[list[str]]:
-    told: list[str] = []
-    monitor = HeartbeatMonitor(probe.node, LEASE_S, lambda: told.append("lost"), lambda: told.append("back"))
-    yield told
-    monitor.close()
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def monitor(probe: Probe, told: list[str]) -> Iterator[HeartbeatMonitor]:
+    made = HeartbeatMonitor(probe.node, LEASE_S, lambda: told.append("lost"), lambda: told.append("back"))
+    yield made
+    made.close()
 
 
 def test_planner_that_never_beat_is_missed_and_is_back_with_its_first_beat(
-    probe: Probe, told: list[str]
+    probe: Probe, monitor: HeartbeatMonitor, told: list[str]
 ) -> None:
     publisher = probe.publisher(Empty, TOPIC, _qos(LEASE_S))
+    probe.until(lambda: probe.node.count_publishers(TOPIC), "not discovered")
+    monitor.expect()
+    assert told == []
     probe.until(lambda: told == ["lost"], "not missed")
     publisher.publish(Empty())
     probe.until(lambda: told[:2] == ["lost", "back"], "not back")
     probe.until(lambda: told[:3] == ["lost", "back", "lost"], "not missed again")
 
 
-def test_planner_without_the_topic_of_a_heartbeat_is_not_missed(probe: Probe, told: list[str]) -> None:
+def test_planner_without_the_topic_of_a_heartbeat_is_not_missed(
+    probe: Probe, monitor: HeartbeatMonitor, told: list[str]
+) -> None:
+    monitor.expect()
     probe.spin(2.0 * LEASE_S)
     assert told == []
