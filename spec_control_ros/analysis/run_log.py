@@ -86,8 +86,8 @@ class RunLog:
         """All that saw a tick, first to last."""
         return [e for _, e in sorted(self._episodes.items()) if e.ticks or e.plant_ticks]
 
-    def add_status(self, message: Any) -> None:
-        """Take in an `ExecutorStatus`.
+    def add_status(self, message: Any) -> TickRecord:
+        """Take in an `ExecutorStatus`; returns it as a tick's row.
 
         Raises:
             ValueError: its decision or reason is not one of ours.
@@ -95,6 +95,7 @@ class RunLog:
         record = TickRecord.of_status(message)
         if record.reason is not Reason.SENSOR_SILENT:  # which is said between ticks
             self.episode(message.epoch).ticks.add(record)
+        return record
 
     def add_episode(self, message: Any) -> None:
         """Take in an `Episode`; an older one than is known changes nothing."""

@@ -109,9 +109,8 @@ class Supervisor:
 def command_line(process: Process) -> Sequence[str]:
     """How a process is started without ROS's launch."""
     files = [word for path in process.parameter_files for word in ("--params-file", str(path))]
-    texts = {
-        name: json.dumps(value) for name, value in process.parameters.items()
-    }  # whatever is JSON is YAML
+    # Whatever is JSON is YAML
+    texts = {name: json.dumps(value) for name, value in process.parameters.items()}
     values = [word for name, text in texts.items() for word in ("-p", f"{name}:={text}")]
     remappings = [word for old, new in process.remappings for word in ("-r", f"{old}:={new}")]
     module = f"{process.package}.{process.executable}"

@@ -35,6 +35,10 @@ class ExecutorParts:
     gate: GateSettings = field(default_factory=GateSettings)
     settings: ExecutorSettings = field(default_factory=ExecutorSettings)
 
+    def corrector_named(self, name: str) -> str:
+        """The corrector that a name stands for."""
+        return self.best_corrector if name == AUTO else name
+
 
 def make_executor(
     planner: Planner | ExecutorParts,
@@ -67,8 +71,7 @@ def make_executor(
         gate = replace(gate, max_steps_ahead=queue_length - 1)
     corrector = parts.corrector if corrector is None else corrector
     if isinstance(corrector, str):
-        name = parts.best_corrector if corrector == AUTO else corrector
-        corrector = _load(name, parts.folder, model)
+        corrector = _load(parts.corrector_named(corrector), parts.folder, model)
     settings, judging = settings or parts.settings, model
     if settings.hold is HoldPolicy.STUDENT:
         model = replace(model, policy=parts.load_student(model))

@@ -177,7 +177,7 @@ class ExecutorNode(LifecycleProcessNode):
         law = make_executor(parts, corrector=s.corrector, gate=s.gate, settings=s.executor)
         if law.model.warning:
             self.get_logger().warning(law.model.warning)
-        corrector = parts.best_corrector if s.corrector == AUTO else s.corrector
+        corrector = parts.corrector_named(s.corrector)
         self.get_logger().info(f"{folder.name}, corrector: {corrector}, gate: {law.gate.mode.value}")
         return law
 

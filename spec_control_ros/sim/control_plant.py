@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import ActionError, TaskError
 from spec_control_ros.sim.plant import JointStates, Step
 
-SCALAR = (
-    int(mjtJoint.mjJNT_HINGE),
-    int(mjtJoint.mjJNT_SLIDE),
-)  # free and ball joints have no scalar position
+# Free and ball joints have no scalar position
+SCALAR = (int(mjtJoint.mjJNT_HINGE), int(mjtJoint.mjJNT_SLIDE))
 
 
 class ScalarJoints:

@@ -70,9 +70,8 @@ class EmulatedRobot:
         self.plant.reset(seed)
         self._control = np.zeros(len(self.joints))
         self._is_held, self._steps = True, 0
-        self.task_return = (
-            0.0  # what dm_control itself has given since then, up to the length of its episodes
-        )
+        # What dm_control itself has given since then, up to the length of its episodes
+        self.task_return = 0.0
         self._follower = None
 
     def command(self, efforts: NDArray[np.float64]) -> None:

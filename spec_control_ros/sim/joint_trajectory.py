@@ -91,9 +91,8 @@ class TrajectoryFollower:
         old = self._times_s < takeover_s
         old[: max(0, np.searchsorted(self._times_s, now_s, side="right") - 1)] = False  # is over
         new, (position, velocity) = times_s >= takeover_s, self.sample(takeover_s)
-        bridge = slice(
-            int(times_s[new][0] > takeover_s)
-        )  # a point to come from, where the trajectory has none
+        # A point to come from, where the trajectory has none
+        bridge = slice(int(times_s[new][0] > takeover_s))
         self._times_s = np.concatenate([self._times_s[old], [takeover_s][bridge], times_s[new]])
         self._positions = np.concatenate(
             [self._positions[old], position[None][bridge], trajectory.positions[new]]

@@ -10,9 +10,8 @@ from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import CollectionPolicy, FloatArray
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 
-EVALUATION_SEED = (
-    1_000_000  # first one; benchmarks take those from 0 on; the best weights were not chosen by them
-)
+# The first one; benchmarks take those from 0 on: the best weights were not chosen by them
+EVALUATION_SEED = 1_000_000
 
 
 class Collector:

@@ -107,9 +107,8 @@ class Trainer:
             self._source = Collection(settings, self._spec, self._pool, buffer, recorded, drive, self._rng)
         self._losses: Mapping[str, float] = {}  # of the last update
         self.best = -math.inf
-        self.best_folder = (
-            folder / "best"
-        )  # model folder of the weights that evaluated best, once there was one
+        # Model folder of the weights that evaluated best, once there was one
+        self.best_folder = folder / "best"
         if state is not None:
             self._resume(state)
 

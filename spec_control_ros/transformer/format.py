@@ -50,7 +50,7 @@ class TransformerFormat(PlannerFormat):
     def load_tick_model(self, folder: Path, task: int | None = None) -> TickModel:
         """See `PlannerFormat`: the world model's; sets the threads of the whole process."""
         torch.set_num_threads(1)
-        return tick_model(world_model_of(folder).world_model()[0])
+        return world_model_of(folder).tick_model()
 
     def weights(self, folder: Path) -> Sequence[Path]:
         """See `PlannerFormat`: its own, and the world model's."""

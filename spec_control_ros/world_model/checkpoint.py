@@ -18,6 +18,7 @@ from spec_control_ros.world_model.card import Card, check_card, load_card, with_
 from spec_control_ros.world_model.dimensions import dimensions_of
 from spec_control_ros.world_model.foreign_file import refuse_other_than_weights
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.named_weights import NamedWeights
 
 NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a list of numbers over many lines
 
@@ -95,19 +96,10 @@ def fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
     Raises:
         CheckpointError: names the file, the tensor, the shape got and the shape expected.
     """
-    expected = module.state_dict()
-    for name, tensor in expected.items():
-        if name not in tensors:
-            raise CheckpointError(f"{path}: tensor {name} is missing, expected shape {tuple(tensor.shape)}")
-        got = tensors[name]
-        if got.shape != tensor.shape:
-            raise CheckpointError(
-                f"{path}: tensor {name} has shape {tuple(got.shape)}, expected {tuple(tensor.shape)}"
-            )
-        if not torch.isfinite(got).all():
-            raise CheckpointError(f"{path}: tensor {name} holds non-finite values")
-    if unknown := sorted(tensors.keys() - expected.keys()):
-        raise CheckpointError(f"{path}: unknown tensor {unknown[0]}, expected only {', '.join(expected)}")
+    weights = NamedWeights(str(path), tensors.keys(), lambda name: tensors[name].detach().float().numpy())
+    for name, tensor in module.state_dict().items():
+        weights.take(name, *tensor.shape)
+    weights.refuse_others()
     give(module, tensors)
 
 

@@ -27,7 +27,7 @@ class NamedWeights:
 
     def __init__(self, source: str, names: Collection[str], read: Callable[[str], np.ndarray]):
         self._source, self._read = source, read
-        self._names, self._taken = names, set[str]()
+        self._names, self._taken = names, list[str]()
 
     @classmethod
     def of_file(cls, path: Path) -> "NamedWeights | None":
@@ -67,7 +67,7 @@ class NamedWeights:
         array = array.astype(np.float32, copy=False)
         if not np.isfinite(array).all():
             raise CheckpointError(f"{self._source}: tensor {name} holds non-finite values")
-        self._taken.add(name)
+        self._taken.append(name)
         return array
 
     def refuse_others(self, *known: str) -> None:
@@ -83,5 +83,5 @@ class NamedWeights:
             name for name in self._names if name not in self._taken and not name.startswith(known)
         )
         if others:
-            expected = ", ".join(sorted(self._taken))
+            expected = ", ".join(self._taken)
             raise CheckpointError(f"{self._source}: unknown tensor {others[0]}, expected only {expected}")

@@ -39,9 +39,8 @@ class EpisodeTrace:
     epoch: int
     seed: int = 0
     plant: list[PlantReport] = field(default_factory=list)  # tick after tick
-    decisions: list[tuple[float, TickRecord]] = field(
-        default_factory=list
-    )  # as they came, with the time of that
+    # As they came, with the time of that
+    decisions: list[tuple[float, TickRecord]] = field(default_factory=list)
 
     @property
     def number(self) -> int:
@@ -75,15 +74,15 @@ class Trace(RunLog):
         """Of the episodes that the plant has reported on, first to last."""
         return [trace for _, trace in sorted(self._traces.items()) if trace.plant]
 
-    def add_status(self, message: Any) -> None:
-        """Take in an `ExecutorStatus`.
+    def add_status(self, message: Any) -> TickRecord:
+        """Take in an `ExecutorStatus`; returns it as a tick's row.
 
         Raises:
             ValueError: its decision or reason is not one of ours.
         """
-        record = TickRecord.of_status(message)
+        record = super().add_status(message)
         self._trace(message.epoch).decisions.append((self._clock(), record))
-        super().add_status(message)
+        return record
 
     def add_episode(self, message: Any) -> None:
         """Take in an `Episode`; an older one than is known changes nothing."""
