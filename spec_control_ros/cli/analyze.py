@@ -68,7 +68,7 @@ def _table(report: dict[str, Any]) -> Table:
     seconds, messages = report["duration_s"], sum(report["messages"].values())
     headers = ("epoch", "return", "ticks", "plans", "decisions", "mismatch", "step ms", "plan ms", "lost")
     table = Table(
-        *right(*headers, no_wrap=True),
+        *right(*headers),
         title=f"{report['bag']}: {seconds:.0f} s, {messages} messages",
         caption="decisions: accept/correct/replan/hold; mismatch: p50/p95; step: p50/p99; lost: missed ticks/dropped",
         box=SIMPLE,

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from spec_control_ros.analysis.benchmark_page import write_benchmark_page
 from spec_control_ros.analysis.benchmark_table import (
@@ -38,8 +38,9 @@ def report_result(
 ) -> None:
     """Print the table; write the page, `benchmark.json` and `benchmark.csv` into `folder`, and the files asked for."""
     title = f"{result['task']}, model {result['model']}, {result['modes'][0]['episodes']} episodes"
-    columns = (Column(HEADER[0], no_wrap=True), *right(*HEADER[1:], no_wrap=True))
-    cells = Table(*columns, title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0))
+    cells = Table(
+        HEADER[0], *right(*HEADER[1:]), title=title, caption=LEGEND, box=SIMPLE, padding=(0, 1, 0, 0)
+    )
     for row in table(result):
         cells.add_row(*row)
     console.print(cells)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import yaml
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from spec_control_ros.analysis.hil_page import write_hil_page, write_junit
@@ -30,7 +29,6 @@ from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
 from spec_control_ros.evaluation.parallel import Workers
 
-PIPED_WIDTH = 120  # characters
 PASSED, FAILED, WRONG_USAGE = 0, 1, 2
 
 
@@ -52,7 +50,7 @@ class _HilSubject:
         Raises:
             KeyboardInterrupt: it was interrupted.
         """
-        tell = _console().print if self.is_watched else lambda text: None
+        tell = terminal().print if self.is_watched else lambda text: None
         tell(f"{scenario.name}: {scenario.description}")
         trace, begun_s = Trace(), time.monotonic()
         error: SpecControlError | None = None
@@ -100,7 +98,7 @@ def _hil(options: HilOptions) -> int:
     engine = engine_of(options.on, 1)
     config = share_folder() / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(options.scenarios, config)]
-    console, found = _console(), list[tuple[int, ScenarioVerdict]]()
+    console, found = terminal(), list[tuple[int, ScenarioVerdict]]()
     workers = Workers(engine, console.print)
     subject = _HilSubject(options.namespace, is_watched=not engine.shards(len(scenarios)))
     try:
@@ -135,12 +133,6 @@ def _hil(options: HilOptions) -> int:
     return PASSED if result["passed"] else FAILED
 
 
-def _console() -> Console:
-    console = terminal()
-    # A log has no width that a table had to fit
-    return console if console.is_terminal else terminal(width=PIPED_WIDTH)
-
-
 def _files(scenario: Scenario, folder: Path) -> dict[str, str]:
     """Arguments that are files, written for this run."""
     params = folder / "params.yaml"
@@ -173,10 +165,8 @@ def _word(verdict: ScenarioVerdict) -> Text:
 
 def _table(verdicts: Sequence[ScenarioVerdict]) -> Table:
     caption = "hold: time from the fault to a hold; recover: from its end to being in control"
-    columns = [Column(header, no_wrap=True) for header in ("scenario", "verdict")]
-    columns += right("return", "falls", no_wrap=True)
-    columns += right("held", "missed", "gap s", "hold s", "recover s")
-    table = Table(*columns, title="hardware in the loop", caption=caption)
+    numbers = right("return", "falls", "held", "missed", "gap s", "hold s", "recover s")
+    table = Table("scenario", "verdict", *numbers, title="hardware in the loop", caption=caption)
     for verdict in verdicts:
         m = verdict.measures
         cells = [""] * 7

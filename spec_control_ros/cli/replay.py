@@ -127,7 +127,7 @@ def _show(report: dict[str, Any], changes: Sequence[EpochChange], console: Conso
 def _table(changes: Sequence[EpochChange]) -> Table:
     caption = "recorded → replayed; decisions: accept / correct / replan / hold"
     columns = right("epoch", "ticks", "decisions\nchanged", "commands\nchanged", "differs\nfrom tick")
-    columns += right("plans", "waited\nfor", "decisions", no_wrap=True)
+    columns += right("plans", "waited\nfor", "decisions")
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)  # fits into 80 columns
     for c in changes:
         table.add_row(

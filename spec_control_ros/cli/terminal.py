@@ -12,15 +12,30 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 from rich.progress import track as rich_track
-from rich.table import Column
+from rich.table import Column, Table
 from rich.text import Text
 
 from spec_control_ros.core.output import write_text
 
 INTERRUPTED = 130  # exit code, as shells have it
+MAX_WIDTH = 10_000  # characters of a table; none comes near
 Item = TypeVar("Item")
+
+
+class _WholeLines(Console):
+    """A console that loses nothing: a table may be wider than the terminal, and a log has lines of any length."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        for table in (o for o in objects if isinstance(o, Table)):
+            needed = Measurement.get(self, self.options.update(max_width=MAX_WIDTH), table).maximum
+            if needed > self.width:
+                table.width, options = needed, {"crop": False} | options
+        if not self.is_terminal and not any(isinstance(o, Table) for o in objects):
+            options = {"soft_wrap": True} | options
+        super().print(*objects, **options)
 
 
 def terminal(width: int | None = None) -> Console:
@@ -29,7 +44,7 @@ def terminal(width: int | None = None) -> Console:
     Args:
         width: Width in characters; None: that of the terminal.
     """
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+    return _WholeLines(width=width, markup=False, highlight=False, emoji=False)
 
 
 def given_command() -> str:
@@ -71,9 +86,9 @@ def with_interval(mean: float, half: float | None, form: str = ".1f") -> str:
     return f"{mean:{form}}" + ("" if half is None else f" ± {half:{form}}")
 
 
-def right(*headers: str, no_wrap: bool = False) -> list[Column]:
+def right(*headers: str) -> list[Column]:
     """Columns of a table whose cells stand at the right, as numbers do."""
-    return [Column(header, justify="right", no_wrap=no_wrap) for header in headers]
+    return [Column(header, justify="right") for header in headers]
 
 
 def coloured(is_good: bool, text: str) -> Text:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from spec_control_ros.cli.terminal import coloured, progress, terminal, track
+from spec_control_ros.cli.terminal import coloured, progress, right, terminal, track
 
 PACKAGE = Path(__file__).resolve().parents[2] / "spec_control_ros"
 HOSTILE = ["[red]a[/blue]", "[/]", "[link=x]", ":skull:", "[bold", "\\[x]"]
@@ -39,3 +39,18 @@ def test_terminal_that_lacks_a_character_gets_another(monkeypatch: pytest.Monkey
     terminal().print("± 5")
     stream.flush()
     assert b"5" in stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [None, 20])
+def test_nothing_is_cut_short_or_broken(width: int | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """No number of a wide table is shortened, in a log (None) or on a narrow terminal; a log keeps a path whole."""
+    table = Table(*right("return", "of replanning", "decisions"))
+    row = ("963.2 ± 8.1", "100.0 %", "/".join(["100000"] * 20))
+    table.add_row(*row)
+    terminal(width=width).print(table)
+    printed = capsys.readouterr().out
+    assert [cell in printed for cell in row] == [True] * 3
+    assert "…" not in printed
+    path = "/folder of a user" * 20
+    terminal().print(f"report: {path}")
+    assert path in capsys.readouterr().out
