@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from dm_control import mujoco, rl
+from dm_control import mujoco
+from dm_control.rl import control
 from mujoco import MjData, mj_copyData, mj_id2name, mj_setConst, mjtJoint, mjtObj
 from numpy.typing import NDArray
 
@@ -43,7 +44,7 @@ class ControlPlant:
         TaskError: its episodes never end, its actions have no bounds, or its task has no `random`.
     """
 
-    def __init__(self, env: rl.control.Environment, task: str, action_repeat: int = 2):
+    def __init__(self, env: control.Environment, task: str, action_repeat: int = 2):
         if action_repeat < 1:
             raise TaskError(f"action_repeat: got {action_repeat}, expected at least 1")
         self.task = task

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dm_control import mujoco, rl
+from dm_control import mujoco
+from dm_control.rl import control
 
 from spec_control_ros.core import registry
 from spec_control_ros.core.errors import SettingsError, TaskError
@@ -91,7 +92,7 @@ def mjcf_env(rest: str) -> Any:
         raise TaskError(f"got {rest!r}, but {Path(file).absolute()} is not a file")
     path = str(Path(file).absolute())
     made = _imported(factory, Path(path).parent)(path)
-    return _with_physics(made, path) if isinstance(made, rl.control.Task) else made
+    return _with_physics(made, path) if isinstance(made, control.Task) else made
 
 
 def python_env(factory: str) -> Any:
@@ -99,10 +100,10 @@ def python_env(factory: str) -> Any:
     return _imported(factory)()
 
 
-def state_env(name: str) -> rl.control.Environment:
+def state_env(name: str) -> control.Environment:
     """The environment of a name, whose task observes MuJoCo's state in place of what it observed."""
     env = _made(name)
-    if not isinstance(env, rl.control.Environment):
+    if not isinstance(env, control.Environment):
         raise TaskError(
             f"state:{name}: got a {type(env).__name__}, expected an environment of dm_control or an mjcf file with a "
             "dm_control task: other kinds do not expose their state"
@@ -135,7 +136,7 @@ def _made(name: str) -> Any:
     return make(rest)
 
 
-def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:
+def _with_physics(task: control.Task, path: str) -> control.Environment:
     time_limit_s = getattr(task, "time_limit", None)
     if time_limit_s is None:
         raise TaskError(
@@ -146,7 +147,7 @@ def _with_physics(task: rl.control.Task, path: str) -> rl.control.Environment:
     except ValueError as error:
         raise TaskError(f"{path}: not a valid MuJoCo model ({error})") from None
     period_s = getattr(task, "control_timestep", None)
-    return rl.control.Environment(physics, task, time_limit=time_limit_s, control_timestep=period_s)
+    return control.Environment(physics, task, time_limit=time_limit_s, control_timestep=period_s)
 
 
 def _imported(factory: str, *folders: Path) -> Any:
@@ -189,7 +190,7 @@ def _module(name: str, folders: Sequence[Path]) -> ModuleType:
 
 def _adapted(made: Any, name: str, repeat: int) -> Plant:
     """What a factory made, as a plant."""
-    if isinstance(made, rl.control.Environment):
+    if isinstance(made, control.Environment):
         return ControlPlant(made, name, repeat)
     if importlib.util.find_spec("gymnasium") is not None:
         from gymnasium import Env

@@ -1,5 +1,8 @@
 """Names of the suite's tasks."""
 
+import subprocess
+import sys
+
 import pytest
 from dm_control import suite
 
@@ -44,3 +47,13 @@ def test_a_short_name_loads_the_task() -> None:
 def test_unknown_task_lists_those_that_there_are(task: str) -> None:
     with pytest.raises(TaskError, match=f"task: got '{task}', expected one of .*humanoid-walk"):
         load(task)
+
+
+def test_what_the_suite_rarely_uses_loads_where_it_is_used() -> None:
+    program = (
+        "import sys; from spec_control_ros.sim.suite import load; load('walker-walk'); "
+        "print('scipy.ndimage._interpolation' in sys.modules); load('quadruped-escape').reset(); "
+        "from scipy import ndimage; print(ndimage.label([1, 0, 1])[1])"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == ["False", "2"]
