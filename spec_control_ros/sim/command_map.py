@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from spec_control_ros.core.errors import ActionError, SettingsError
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.sim.actuators import Actuators
+from spec_control_ros.sim.plant import checked_action
 
 
 class CommandKind(str, Enum):
@@ -133,11 +134,7 @@ class CommandMap:
         Raises:
             ActionError: wrong size or not finite.
         """
-        if action.shape != self._gains.shape or not np.isfinite(action).all():
-            raise ActionError(
-                f"action: got shape {action.shape}, expected {self._gains.shape} of finite values"
-            )
-        clipped = np.clip(action.astype(np.float64), -1.0, 1.0)
+        clipped = np.clip(checked_action(action, len(self._gains)), -1.0, 1.0)
         wanted = self._offsets + self._gains * clipped[self._order]
         if rest is not None:
             wanted = rest + share * (wanted - rest)

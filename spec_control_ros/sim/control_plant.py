@@ -11,7 +11,7 @@ from mujoco import MjData, mj_copyData, mj_id2name, mj_setConst, mjtJoint, mjtOb
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
-from spec_control_ros.sim.plant import JointStates, Step
+from spec_control_ros.sim.plant import JointStates, Step, checked_action
 
 # Free and ball joints have no scalar position
 SCALAR = (int(mjtJoint.mjJNT_HINGE), int(mjtJoint.mjJNT_SLIDE))
@@ -136,13 +136,8 @@ class ControlPlant:
         Raises:
             ActionError: wrong size or not finite.
         """
-        action = np.asarray(action, dtype=np.float64)
-        if action.shape != self._low.shape or not np.isfinite(action).all():
-            raise ActionError(
-                f"action: got shape {action.shape}{'' if np.isfinite(action).all() else ' with non-finite values'}, "
-                f"expected {self._low.shape} of finite values"
-            )
-        return self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
+        checked = checked_action(action, self.action_dim)
+        return self._low + (np.clip(checked, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
 
     def push(self, body: str, wrench: NDArray[np.float64]) -> None:
         """Let a wrench (6,) act on a body until the next push or reset: force (N), then torque (N m), world's axes.

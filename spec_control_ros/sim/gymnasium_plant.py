@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
 from spec_control_ros.sim.control_plant import ScalarJoints
-from spec_control_ros.sim.plant import JointStates, Step
+from spec_control_ros.sim.plant import JointStates, Step, checked_action
 
 
 class GymnasiumPlant:
@@ -56,14 +56,10 @@ class GymnasiumPlant:
         Raises:
             ActionError: wrong size, not finite, or no episode under way.
         """
-        action = np.asarray(action, np.float64)
-        if action.shape != (self.action_dim,) or not np.isfinite(action).all():
-            raise ActionError(
-                f"action: got {action} of shape {action.shape}, expected ({self.action_dim},) of finite values"
-            )
+        checked = checked_action(action, self.action_dim)
         if not self._is_running:
             raise ActionError("step: the episode is over or none was started; call reset first")
-        scaled = self._low + (np.clip(action, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
+        scaled = self._low + (np.clip(checked, -1.0, 1.0) + 1.0) * 0.5 * (self._high - self._low)
         given = scaled.reshape(self._space.shape).astype(self._space.dtype)
         reward, is_terminated, is_truncated = 0.0, False, False
         for _ in range(self._action_repeat):

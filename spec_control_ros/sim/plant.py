@@ -6,6 +6,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from spec_control_ros.core.errors import ActionError
+
 
 @dataclass(frozen=True, slots=True)
 class JointStates:
@@ -24,6 +26,22 @@ class Step:
     reward: float  # summed over the tick's physics control steps
     is_last: bool  # the episode is over; the next call must be `reset`
     is_terminated: bool = False  # the task ended it (a fall, say): no reward comes after; else time was up
+
+
+def checked_action(action: NDArray[np.float32], length: int) -> NDArray[np.float64]:
+    """An action (length,), as numbers to compute with.
+
+    Raises:
+        ActionError: wrong size or not finite.
+    """
+    checked = np.asarray(action, np.float64)
+    is_finite = bool(np.isfinite(checked).all())
+    if checked.shape != (length,) or not is_finite:
+        raise ActionError(
+            f"action: got shape {checked.shape}{'' if is_finite else ' with non-finite values'}, "
+            f"expected ({length},) of finite values"
+        )
+    return checked
 
 
 @runtime_checkable

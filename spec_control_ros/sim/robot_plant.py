@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, ObservationError
 from spec_control_ros.sim.body_state import BodyState
-from spec_control_ros.sim.plant import JointStates, Step
+from spec_control_ros.sim.plant import JointStates, Step, checked_action
 from spec_control_ros.sim.state_estimate import Estimate, StateEstimator
 
 
@@ -34,6 +34,7 @@ class RobotPlant:
         """
         if not self.is_running:
             raise ActionError("step: the episode is over or none was started; call reset first")
+        checked_action(action, self.action_dim)  # also where the body is not known
         estimate = self._observe(action)
         self._ticks_left -= 1
         return Step(
