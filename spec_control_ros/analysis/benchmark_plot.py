@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spec_control_ros.analysis.benchmark_table import (
     PAPER,
@@ -194,6 +195,7 @@ def _delay(axes: Axes, rows: list[Row]) -> None:
             label="replan, no delay",
         )
     _frame(axes, "ticks that a plan takes to make", "return (mean, 95 % interval)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
 
 

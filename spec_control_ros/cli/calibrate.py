@@ -112,7 +112,10 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         raise SpecControlError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
     robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
-    found = candidates(losses, controller.gate.metric)
+    metric = controller.gate.metric
+    found = tuple(
+        dict.fromkeys(each for by_age in (False, True) for each in candidates(losses, metric, by_age=by_age))
+    )
     length = len(found[0].replan) - 1
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)

@@ -36,12 +36,17 @@ class _Estimates:
         return accept, max(accept, correct)
 
 
-def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
+def candidates(losses: Losses, metric: Metric, *, by_age: bool = True) -> tuple[RegretThresholds, ...]:
     """Thresholds worth trying, from those that execute least to those that execute all.
 
-    At each age the expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
+    The expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
     accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
     one candidate, and another one that corrects what the first would accept.
+
+    Args:
+        losses: What the forked ticks lost.
+        metric: The gate's metric.
+        by_age: Whether each age has thresholds of its own; else all have the same, which rest on more ticks.
 
     Raises:
         SpecControlError: there are too few ticks, or they do not have the metric.
@@ -51,7 +56,7 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
             f"regret: got {len(losses.ticks)} forked ticks with the measures {', '.join(losses.metrics)}, expected at "
             f"least {LEAST} with {metric.value}; fork more --ticks, or set gate.metric"
         )
-    groups = _groups(losses, metric)
+    groups = _groups(losses, metric, LEAST if by_age else len(losses.ticks))
     found = np.concatenate([part for _, g in groups for part in (g.accept, g.correct)])
     prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
     accepting = [_at_price(metric, groups, price) for price in prices]
@@ -59,14 +64,14 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
     return tuple(dict.fromkeys([*correcting, *accepting]))
 
 
-def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]]:
-    """Neighbouring ages that share thresholds."""
+def _groups(losses: Losses, metric: Metric, least: int) -> list[tuple[list[int], _Estimates]]:
+    """Neighbouring ages that share thresholds, because together they have at least so many ticks."""
     ages, scores, accept = losses.ages, losses.scores(metric.value), losses.values
     # Where nothing can correct, correcting is accepting.
     correct = np.array([t.loss(CORRECT if CORRECT in t.returns else ACCEPT) for t in losses.ticks])
     parts: list[list[int]] = [[]]
     for age in range(1, int(ages.max()) + 1):
-        if np.isin(ages, parts[-1]).sum() >= LEAST and (ages >= age).sum() >= LEAST:
+        if np.isin(ages, parts[-1]).sum() >= least and (ages >= age).sum() >= least:
             parts.append([])
         parts[-1].append(age)
     groups = []

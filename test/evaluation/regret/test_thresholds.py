@@ -65,6 +65,14 @@ def test_higher_price_executes_more() -> None:
         assert all(a <= b for a, b in zip(lower.replan, higher.replan, strict=True))
 
 
+def test_all_ages_may_share_their_thresholds() -> None:
+    for shared in candidates(losses(accept=5.0, correct=0.0, old=3.0), Metric.RELATIVE_L2, by_age=False):
+        assert len(set(shared.accept[:3])) == len(set(shared.replan[:3])) == 1
+        assert shared.replan[3] == 0.0
+    off = candidates(losses(accept=5.0, correct=9.0), Metric.RELATIVE_L2, by_age=False)
+    assert any(0.45 <= t.replan[0] < 0.55 for t in off)
+
+
 def test_too_few_ticks_are_refused() -> None:
     given = losses(0.0, 0.0)
     with pytest.raises(SpecControlError, match="expected at least 60 with l2"):
