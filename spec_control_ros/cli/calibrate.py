@@ -27,7 +27,7 @@ from spec_control_ros.evaluation.benchmark import digests
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.regret.gather import read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.thresholds import candidates
+from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, open_gate
 from spec_control_ros.training.gate_calibrator import (
@@ -113,9 +113,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
     metric = controller.gate.metric
-    found = tuple(
-        dict.fromkeys(each for by_age in (False, True) for each in candidates(losses, metric, by_age=by_age))
-    )
+    found = (*candidates(losses, metric), *single_thresholds(losses, metric))
     length = len(found[0].replan) - 1
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)

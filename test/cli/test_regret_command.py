@@ -94,7 +94,7 @@ def test_candidate_with_the_fewest_plans_that_returns_enough_is_taken() -> None:
 def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
     folder = ModelFolder(Path(options.model))
     many = replace(options, disturb="", seeds="0:3")
-    regret(replace(many, ticks=50, commit=3))
+    regret(replace(many, ticks=50))
     forked = tmp_path / "report" / "regret.jsonl"
 
     def chosen(share: float = 0.01) -> None:
@@ -123,3 +123,9 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions
     with pytest.raises(BenchmarkError, match="run `spec-control regret` again"):
         chosen()
     corrector.write_bytes(corrector.read_bytes()[:-1])
+    told, *episodes = forked.read_text().splitlines()
+    first = json.loads(told)
+    first["forks"]["commit"] = 4
+    forked.write_text("\n".join([json.dumps(first), *episodes]))
+    with pytest.raises(BenchmarkError, match="--commit 4, expected 1"):
+        chosen()

@@ -238,19 +238,20 @@ def regret_file(
 
 
 def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode, ...]:
-    """The forked episodes of a file.
+    """The forked episodes of a file, whose losses add up: they were forked for a single tick each.
 
     Args:
         file: The file `regret.jsonl` of a run.
         weights: Digests of the weights that it must have been measured with.
 
     Raises:
-        BenchmarkError: it is something else, cannot be read, or was measured with other weights.
+        BenchmarkError: it is something else, cannot be read, was measured with other weights, or its branches
+            execute the queue for several ticks.
     """
     try:
         first, *rest = file.read_text().splitlines() or [""]
         told = json.loads(first)
-        measured = told["weights"]
+        measured, commit = told["weights"], told["forks"]["commit"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise BenchmarkError(
             f"{file}: got {error}, expected the regret.jsonl of `spec-control regret`"
@@ -259,5 +260,9 @@ def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode
         raise BenchmarkError(
             f"{file}: was measured with the weights {measured}, expected {dict(weights)}; run `spec-control regret` "
             "again"
+        )
+    if commit != 1:
+        raise BenchmarkError(
+            f"{file}: was forked with --commit {commit}, expected 1: the losses of several ticks do not add up"
         )
     return tuple(map(RegretEpisode.from_json, rest))

@@ -1,4 +1,4 @@
-"""Thresholds by age from the regret of forked ticks, each of which is to be tried on whole episodes.
+"""Thresholds from the regret of forked ticks, each of which is to be tried on whole episodes.
 
 The regret of a single tick varies so much that a few hundred ticks order the mismatches, but do not tell what an
 episode loses: on the walker its standard deviation is twice a tick's reward.
@@ -18,6 +18,7 @@ from spec_control_ros.evaluation.regret.statistics import isotonic
 
 LEAST = 60  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
 PRICES = 6
+LEVELS = np.linspace(0.2, 0.9, 8)  # quantiles of the forked mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,12 @@ class _Estimates:
         return accept, max(accept, correct)
 
 
-def candidates(losses: Losses, metric: Metric, *, by_age: bool = True) -> tuple[RegretThresholds, ...]:
+def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
     """Thresholds worth trying, from those that execute least to those that execute all.
 
-    The expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
+    At each age the expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
     accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
     one candidate, and another one that corrects what the first would accept.
-
-    Args:
-        losses: What the forked ticks lost.
-        metric: The gate's metric.
-        by_age: Whether each age has thresholds of its own; else all have the same, which rest on more ticks.
 
     Raises:
         SpecControlError: there are too few ticks, or they do not have the metric.
@@ -56,7 +52,7 @@ def candidates(losses: Losses, metric: Metric, *, by_age: bool = True) -> tuple[
             f"regret: got {len(losses.ticks)} forked ticks with the measures {', '.join(losses.metrics)}, expected at "
             f"least {LEAST} with {metric.value}; fork more --ticks, or set gate.metric"
         )
-    groups = _groups(losses, metric, LEAST if by_age else len(losses.ticks))
+    groups = _groups(losses, metric)
     found = np.concatenate([part for _, g in groups for part in (g.accept, g.correct)])
     prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
     accepting = [_at_price(metric, groups, price) for price in prices]
@@ -64,14 +60,28 @@ def candidates(losses: Losses, metric: Metric, *, by_age: bool = True) -> tuple[
     return tuple(dict.fromkeys([*correcting, *accepting]))
 
 
-def _groups(losses: Losses, metric: Metric, least: int) -> list[tuple[list[int], _Estimates]]:
-    """Neighbouring ages that share thresholds, because together they have at least so many ticks."""
+def single_thresholds(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
+    """Candidates of one threshold for all ages, below which every row is corrected; they do not look at the regret.
+
+    Args:
+        losses: Forked ticks, which tell what mismatch there is and how old rows are.
+        metric: The gate's metric, which they have.
+    """
+    oldest = int(losses.ages.max())
+    levels = map(_four_digits, np.quantile(losses.scores(metric.value), LEVELS))
+    return tuple(
+        RegretThresholds(metric, (0.0,) * (oldest + 1), (level,) * oldest + (0.0,)) for level in levels
+    )
+
+
+def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]]:
+    """Neighbouring ages that share thresholds."""
     ages, scores, accept = losses.ages, losses.scores(metric.value), losses.values
     # Where nothing can correct, correcting is accepting.
     correct = np.array([t.loss(CORRECT if CORRECT in t.returns else ACCEPT) for t in losses.ticks])
     parts: list[list[int]] = [[]]
     for age in range(1, int(ages.max()) + 1):
-        if np.isin(ages, parts[-1]).sum() >= least and (ages >= age).sum() >= least:
+        if np.isin(ages, parts[-1]).sum() >= LEAST and (ages >= age).sum() >= LEAST:
             parts.append([])
         parts[-1].append(age)
     groups = []

@@ -12,7 +12,7 @@ from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.evaluation.regret.record import ForkedTick, RegretEpisode
 from spec_control_ros.evaluation.regret.report import Losses
 from spec_control_ros.evaluation.regret.statistics import isotonic
-from spec_control_ros.evaluation.regret.thresholds import candidates
+from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
 
 
 def losses(accept: float, correct: float, old: float = 0.0) -> Losses:
@@ -65,12 +65,13 @@ def test_higher_price_executes_more() -> None:
         assert all(a <= b for a, b in zip(lower.replan, higher.replan, strict=True))
 
 
-def test_all_ages_may_share_their_thresholds() -> None:
-    for shared in candidates(losses(accept=5.0, correct=0.0, old=3.0), Metric.RELATIVE_L2, by_age=False):
-        assert len(set(shared.accept[:3])) == len(set(shared.replan[:3])) == 1
-        assert shared.replan[3] == 0.0
-    off = candidates(losses(accept=5.0, correct=9.0), Metric.RELATIVE_L2, by_age=False)
-    assert any(0.45 <= t.replan[0] < 0.55 for t in off)
+def test_single_threshold_holds_at_every_age_that_was_forked() -> None:
+    single = single_thresholds(losses(accept=5.0, correct=9.0), Metric.RELATIVE_L2)
+    assert [t.accept for t in single] == [(0.0,) * 4] * len(single)
+    levels = [t.replan[0] for t in single]
+    assert all(t.replan == (level, level, level, 0.0) for t, level in zip(single, levels, strict=True))
+    assert levels == sorted(levels)
+    assert 0.2 < levels[0] < levels[-1] < 0.95  # quantiles of 0.05 to 0.95
 
 
 def test_too_few_ticks_are_refused() -> None:
