@@ -123,7 +123,9 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     for i, row in enumerate([replanning, *rows]):
         table.add_row(str(i) if i else "replanning", *map(str, row.values()))
     console.print(table)
-    best = cheapest(rows, replanning["return_mean"] - share * abs(replanning["return_mean"]))
+    # Replanning may be unlucky: a fall of its own would be every candidate's allowance.
+    highest = max(row["return_mean"] for row in (replanning, *rows))
+    best = cheapest(rows, highest - share * abs(highest))
     measured = {
         "command": given_command(),
         "hardware": hardware_info(),

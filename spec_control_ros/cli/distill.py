@@ -158,7 +158,7 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
     lessons = workers.run(subject, [Lesson(seed, student) for seed in seeds])
     held_out = [told for _, told in track(lessons, "held out", len(seeds), console=terminal())]
     card: Card = {
-        "format": "student",
+        "format": "policy_student",
         "training": {
             "command": given_command(),
             "ticks": ticks,

@@ -68,6 +68,12 @@ CORRECTOR: dict[str, Any] = {
     "evaluation": {"open_loop": RETURNS, "corrected": RETURNS},
 }
 STUDENT: dict[str, Any] = {**CORRECTOR, "evaluation": {"open_loop": RETURNS, "alone": RETURNS}}
+# Of a student that needs no world model.
+POLICY_STUDENT: dict[str, Any] = {
+    "training": {"command": str, "ticks": int, "wall_time_s": NUMBER, "hardware": str, "settings": dict},
+    "held_out": {"distance": NUMBER},
+    "evaluation": {"planner": RETURNS, "alone": RETURNS},
+}
 
 
 def load_card(path: Path) -> Card:
@@ -142,7 +148,13 @@ def check_card(card: Card, name: str) -> None:
 
 def contents(card: Card) -> dict[str, Any]:
     """All that a card of this `format` should have in the end."""
-    known = {"tdmpc2": WORLD_MODEL, "two_tower": CORRECTOR, "temporal": CORRECTOR, "student": STUDENT}
+    known = {
+        "tdmpc2": WORLD_MODEL,
+        "two_tower": CORRECTOR,
+        "temporal": CORRECTOR,
+        "student": STUDENT,
+        "policy_student": POLICY_STUDENT,
+    }
     return known.get(str(card.get("format")), PLANNER)
 
 
