@@ -17,6 +17,7 @@ from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.output import file_name
 from spec_control_ros.core.planner_format import format_of
+from spec_control_ros.core.student import STUDENT as STUDENT_FILE
 from spec_control_ros.correctors.dimensions import STUDENT
 from spec_control_ros.correctors.kinds import CORRECTORS
 from spec_control_ros.evaluation.control_mode import BASELINE, ControlMode
@@ -196,9 +197,10 @@ def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:
     """
     card = folder_card(model)
     kinds = list(CORRECTORS) if settings.corrector == AUTO else [settings.corrector]
-    kinds += [STUDENT] if settings.executor.hold is HoldPolicy.STUDENT else []
     files = [*format_of(card).weights(model)]
     files += [model / f"{kind}.safetensors" for kind in kinds]
+    if settings.executor.hold is HoldPolicy.STUDENT:
+        files += [model / f"{STUDENT}.safetensors", model / STUDENT_FILE]
     found = {file.name: _digest(file.read_bytes()) for file in files if file.is_file()}
     if card_of(model).name == PLANNER_CARD:
         told = {name: part for name, part in card.items() if name != "evaluation"}

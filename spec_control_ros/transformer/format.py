@@ -53,8 +53,8 @@ class TransformerFormat(PlannerFormat):
         return world_model_of(folder).tick_model()
 
     def weights(self, folder: Path) -> Sequence[Path]:
-        """See `PlannerFormat`: its own, and the world model's."""
-        return [*super().weights(folder), world_model_of(folder).path / WORLD_MODEL_WEIGHTS]
+        """See `PlannerFormat`: its own, and the world model's; not the student's, which only some controllers use."""
+        return [folder / WEIGHTS, folder / DRAFT_WEIGHTS, world_model_of(folder).path / WORLD_MODEL_WEIGHTS]
 
     def load_calibration(self, folder: Path) -> GateCalibration | None:
         """See `PlannerFormat`: the world model's, whose latents and dynamics these are."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_control_ros.bringup.parameter_files import Parameters, write_parameters
+from spec_control_ros.bringup.parameter_files import Parameters, merge, write_parameters
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, CheckpointError, MisfitError, SettingsError
@@ -147,6 +147,9 @@ def test_weights_of_the_world_model_beneath_a_transformer_count() -> None:
     counted = digests(folder, ControllerSettings.of(own, TransformerSettings))
     own_files = {"planner.json", "planner.safetensors", "draft.safetensors"}
     assert own_files | {"world_model.safetensors"} == counted.keys()
+    holding = merge(own, {"executor": {"executor": {"hold": "student"}}})
+    counted = digests(folder, ControllerSettings.of(holding, TransformerSettings))
+    assert own_files | {"world_model.safetensors", "policy_student.npz"} == counted.keys()
 
 
 def test_missing_corrector_is_told_before_anything_runs(enter: Callable, model: Path) -> None:
