@@ -29,22 +29,19 @@ class _WholeLines(Console):
     """A console that loses nothing: a table may be wider than the terminal, and a log has lines of any length."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        for table in (o for o in objects if isinstance(o, Table)):
+        tables = [o for o in objects if isinstance(o, Table)]
+        for table in tables:
             needed = Measurement.get(self, self.options.update(max_width=MAX_WIDTH), table).maximum
             if needed > self.width:
                 table.width, options = needed, {"crop": False} | options
-        if not self.is_terminal and not any(isinstance(o, Table) for o in objects):
+        if not tables and not self.is_terminal:
             options = {"soft_wrap": True} | options
         super().print(*objects, **options)
 
 
-def terminal(width: int | None = None) -> Console:
-    """A console for text from anywhere: paths, recorded parameters, messages of errors.
-
-    Args:
-        width: Width in characters; None: that of the terminal.
-    """
-    return _WholeLines(width=width, markup=False, highlight=False, emoji=False)
+def terminal() -> Console:
+    """A console for text from anywhere: paths, recorded parameters, messages of errors."""
+    return _WholeLines(markup=False, highlight=False, emoji=False)
 
 
 def given_command() -> str:

@@ -11,9 +11,8 @@ from dm_control.rl import control
 
 from spec_control_ros.core.errors import TaskError
 
-RARELY_USED = (
-    "scipy.ndimage"  # the suite needs it for the terrain of one task, and it loads as long as the suite
-)
+# The suite needs it for the terrain of one task, and it loads as long as the suite
+RARELY_USED = "scipy.ndimage"
 
 
 def load(task: str) -> control.Environment:

@@ -13,8 +13,11 @@ HOSTILE = ["[red]a[/blue]", "[/]", "[link=x]", ":skull:", "[bold", "\\[x]"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_is_printed_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    console = terminal(width=200)
+def test_text_is_printed_as_it_is(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    console = terminal()
     console.print(text, style="yellow", soft_wrap=True)
     table = Table(text, title=text, caption=text)
     table.add_row(text)
@@ -41,13 +44,16 @@ def test_terminal_that_lacks_a_character_gets_another(monkeypatch: pytest.Monkey
     assert b"5" in stream.buffer.getvalue()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("width", [None, 20])
-def test_nothing_is_cut_short_or_broken(width: int | None, capsys: pytest.CaptureFixture[str]) -> None:
-    """No number of a wide table is shortened, in a log (None) or on a narrow terminal; a log keeps a path whole."""
+@pytest.mark.parametrize("width", ["80", "20"])
+def test_nothing_is_cut_short_or_broken(
+    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No number of a table is shortened that is wider than the terminal; a log keeps a path whole."""
+    monkeypatch.setenv("COLUMNS", width)
     table = Table(*right("return", "of replanning", "decisions"))
     row = ("963.2 ± 8.1", "100.0 %", "/".join(["100000"] * 20))
     table.add_row(*row)
-    terminal(width=width).print(table)
+    terminal().print(table)
     printed = capsys.readouterr().out
     assert [cell in printed for cell in row] == [True] * 3
     assert "…" not in printed
