@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
@@ -97,19 +98,20 @@ def calibrate(options: CalibrateOptions) -> None:
 def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     """Choose the thresholds of `gate.mode: regret` from what `spec-control regret` has kept of the episodes.
 
-    Candidates come from forked ticks. Each of them is tried on whole episodes; of those that keep enough of the
-    return, the one with the fewest plans is taken.
+    Candidates come from forked ticks. Each of them is tried on whole episodes; of those that are shown to keep enough
+    of the return, the one with the fewest plans is taken.
 
     Raises:
         SpecControlError: there is no such model or file, it tells too little, or no candidate keeps enough; the card
             is as it was.
     """
     torch.set_num_threads(1)
-    model, share = options.model, options.share
-    folder = find_model(model)
+    folder = find_model(options.model)
     refuse_folder(folder.path)
     if (calibration := folder.calibration()) is None:
-        raise SpecControlError(f"{model}: is not calibrated; expected `spec-control calibrate {model}` first")
+        raise SpecControlError(
+            f"{options.model}: is not calibrated; expected `spec-control calibrate {options.model}` first"
+        )
     robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
     metric = controller.gate.metric
@@ -118,25 +120,25 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
-    replanning, *rows = _tried(operation, calibration, found, seeds, console)
+    rows = list(_tried(operation, calibration, found, seeds, console))
     table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
-    for i, row in enumerate([replanning, *rows]):
-        table.add_row(str(i) if i else "replanning", *map(str, row.values()))
+    for i, row in enumerate(rows):
+        returned = with_interval(row["return_mean"], interval(row["returns"]))
+        told = (row["planning_inferences_mean"], row["accepted"], row["corrected"])
+        table.add_row(str(i) if i else "replanning", returned, *map(str, told))
     console.print(table)
-    # Replanning may be unlucky: a fall of its own would be every candidate's allowance.
-    highest = max(row["return_mean"] for row in (replanning, *rows))
-    best = cheapest(rows, highest - share * abs(highest))
+    best = cheapest(rows, options.share)
     measured = {
         "command": given_command(),
         "hardware": hardware_info(),
         "seeds": [seeds.start, seeds.stop - 1],
-        "share": share,
-        "replanning": replanning,
+        "share": options.share,
+        "replanning": rows[0],
         "chosen": rows[best],
     }
     weights = (folder.path / WEIGHTS).resolve()
-    update_card(weights, f"{CARD_KEY}.regret", found[best].as_card() | {"measured": measured})
-    console.print(f"candidate {best + 1}, in {weights.with_suffix('.json')}")
+    update_card(weights, f"{CARD_KEY}.regret", found[best - 1].as_card() | {"measured": measured})
+    console.print(f"candidate {best}, in {weights.with_suffix('.json')}")
 
 
 def _tried(
@@ -155,6 +157,7 @@ def _tried(
         results = [e.result for e in track(run, name, len(seeds), console=console)]
         kinds = np.array([d.kind for r in results for d in r.decisions])
         yield {
+            "returns": [round(r.episode_return, 1) for r in results],
             "return_mean": round(float(np.mean([r.episode_return for r in results])), 1),
             "planning_inferences_mean": round(float(np.mean([r.planning_inferences for r in results])), 1),
             "accepted": round(float(np.mean(kinds == DecisionKind.ACCEPT)), 3),
@@ -162,23 +165,39 @@ def _tried(
         }
 
 
-def cheapest(rows: Sequence[Mapping[str, Any]], least: float) -> int:
-    """Index of the row with the fewest plans of those that return enough.
+def cheapest(rows: Sequence[Mapping[str, Any]], share: float) -> int:
+    """Index of the candidate with the fewest plans of those that are shown to lose less than a share of the return.
+
+    Shown, as for `bench`, means that the whole 95 % interval of its differences on the same seeds is above that: a mean
+    over few episodes does not tell what falls now and then. The differences are from the highest return in the table,
+    as replanning may be unlucky itself: a fall of its own would be every candidate's allowance.
 
     Args:
-        rows: What episodes under each candidate came to: `return_mean` and `planning_inferences_mean`.
-        least: The smallest mean return that is enough.
+        rows: What the same episodes came to, `returns` and `planning_inferences_mean`: first under replanning at every
+            tick, then under each candidate.
+        share: Of the highest mean return.
 
     Raises:
-        SpecControlError: no row returns enough.
+        SpecControlError: that is shown of no candidate.
     """
-    kept = [i for i, row in enumerate(rows) if row["return_mean"] >= least]
+    returns = np.array([row["returns"] for row in rows])
+    highest = int(returns.mean(1).argmax())
+    least = -share * abs(float(returns[highest].mean()))
+    lows = {i: _low(own - returns[highest]) for i, own in enumerate(returns) if i != highest} | {highest: 0.0}
+    kept = [i for i in range(1, len(rows)) if lows[i] >= least]
     if not kept:
+        lost = -max(lows[i] for i in range(1, len(rows)))
         raise SpecControlError(
-            f"regret: got returns up to {max(row['return_mean'] for row in rows)}, expected one of at least "
-            f"{least:.1f}; give a larger --share, or fork more --ticks; the card is as it was"
+            f"regret: got a loss of up to {lost:.1f} with 95 % confidence for the best candidate, expected at most "
+            f"{-least:.1f}; give more --held-out episodes or a larger --share, or fork more --ticks; "
+            "the card is as it was"
         )
     return min(kept, key=lambda i: rows[i]["planning_inferences_mean"])
+
+
+def _low(differences: Float[np.ndarray, "seed"]) -> float:
+    half = interval(differences.tolist())
+    return -np.inf if half is None else float(differences.mean()) - half
 
 
 def _gather(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distilled_model import LATENT, model
@@ -81,14 +82,35 @@ def test_unknown_disturbance_is_refused(options: RegretOptions, disturb: str, me
         regret(replace(options, disturb=disturb))
 
 
-def test_candidate_with_the_fewest_plans_that_returns_enough_is_taken() -> None:
-    rows = [
-        {"return_mean": value, "planning_inferences_mean": plans}
-        for value, plans in ((100.0, 500.0), (99.0, 40.0), (95.0, 20.0))
-    ]
-    assert [cheapest(rows, least) for least in (99.5, 98.0, 90.0)] == [0, 1, 2]
-    with pytest.raises(SpecControlError, match=r"got returns up to 100\.0, expected one of at least 101\.0"):
-        cheapest(rows, 101.0)
+def rows(*given: tuple[float, tuple[float, ...]]) -> list[dict[str, Any]]:
+    return [{"planning_inferences_mean": plans, "returns": list(returns)} for plans, returns in given]
+
+
+def test_candidate_with_the_fewest_plans_that_is_shown_to_return_enough_is_taken() -> None:
+    tried = rows(
+        (500.0, (100.0, 101.0, 99.0, 100.0)),
+        (40.0, (99.0, 100.0, 98.0, 99.0)),
+        (30.0, (99.0, 100.0, 98.0, 95.0)),  # loses 2 in the mean, and up to 5.2 with 95 % confidence
+        (20.0, (94.0, 95.0, 93.0, 94.0)),
+    )
+    assert [cheapest(tried, share) for share in (0.01, 0.03, 0.052, 0.1)] == [1, 1, 2, 3]
+    with pytest.raises(
+        SpecControlError, match=r"a loss of up to 1\.0 .* expected at most 0\.5; give more --held-out"
+    ):
+        cheapest(tried, 0.005)
+
+
+def test_fall_of_replanning_is_nobodys_allowance() -> None:
+    tried = rows(
+        (500.0, (100.0, 100.0, 0.0, 100.0)),
+        (60.0, (98.0, 99.0, 98.0, 97.0)),
+        (20.0, (90.0, 91.0, 90.0, 89.0)),  # more than replanning, and 8 % less than what can be had
+    )
+    assert cheapest(tried, 0.05) == 1
+
+
+def test_single_episode_shows_nothing_but_the_best() -> None:
+    assert cheapest(rows((500.0, (99.0,)), (40.0, (100.0,)), (20.0, (99.9,))), 1.0) == 1
 
 
 def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
