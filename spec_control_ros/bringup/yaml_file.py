@@ -17,9 +17,11 @@ HEXADECIMAL_FLOAT = re.compile(r"[+-]?0[xX][0-9a-fA-F.]+([pP][+-]?\d+)?")
 NO_NUMBER = re.compile(r"[+-]?\.?(nan|inf|infinity)", re.IGNORECASE)
 LARGEST_INTEGER = 2**63 - 1
 PLAIN = "!plain"  # tag of a scalar without quotes
+# libyaml's parser reads a robot's file ten times as fast; a PyYAML that was built without it has its own alone.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(_Loader):  # type: ignore[misc]
     """Refuses a key that is there twice: the value of the first one would be lost without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -45,7 +47,7 @@ def refuse_doubles(mapping: Any) -> None:
         seen.add(key.value)
 
 
-def read_yaml(path: Path, loader: type[yaml.SafeLoader] = _StrictLoader) -> Any:
+def read_yaml(path: Path, loader: Any = _StrictLoader) -> Any:
     """What a file holds; None for an empty one.
 
     Raises:
@@ -65,7 +67,7 @@ def _whole(text: str) -> int:
     return int(text, 8 if is_octal else 0)
 
 
-class RosLoader(yaml.SafeLoader):
+class RosLoader(_Loader):  # type: ignore[misc]
     """Makes values of scalars as rcl does, which takes other words for numbers and truth values than PyYAML does.
 
     Keys are text, whatever they look like.
@@ -82,7 +84,7 @@ class RosLoader(yaml.SafeLoader):
         return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
 
 
-def _plain(loader: yaml.SafeLoader, node: Any) -> Any:
+def _plain(loader: Any, node: Any) -> Any:
     """What a scalar without quotes stands for: true, false, a whole number, a float, or the text; None for no text."""
     text = loader.construct_scalar(node)
     if not text:
