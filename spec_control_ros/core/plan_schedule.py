@@ -57,8 +57,7 @@ class PlanSchedule:
         job, counts = replace(job, turn_s=self._turn(job)), self.counts[job.robot]
         others = [other for other in self._waiting.values() if other.robot != job.robot]
         is_idle = not others and job.received_s >= self._free_at_s  # then there is nobody to wait for
-        newly_late = self._late([*others, job], job.received_s) - self._late(others, job.received_s)
-        if newly_late and not is_idle:
+        if not is_idle and self._makes_late(job, others):
             counts["overloaded"] += 1
             return (
                 f"overloaded: got a request while {len(others)} of other robots wait and a plan takes "
@@ -102,14 +101,17 @@ class PlanSchedule:
         before = self._waiting.get(job.robot)
         return turn_s if before is None else min(turn_s, before.turn_s)
 
-    def _late(self, jobs: Collection[PlanJob], now_s: float) -> set[str]:
-        """The robots whose plans would come too late if only these requests waited."""
-        at_s, late = max(now_s, self._free_at_s), set()
-        for job in _in_order(jobs):
-            at_s += self._expected_s(job.fleet)
-            if at_s > job.expires_s:
-                late.add(job.robot)
-        return late
+    def _makes_late(self, job: PlanJob, others: Collection[PlanJob]) -> bool:
+        """Whether a plan would come too late, the job's own included, that would not if the job did not wait."""
+        expected_s = {fleet: self._expected_s(fleet) for fleet in {each.fleet for each in (*others, job)}}
+        without_s = with_s = max(job.received_s, self._free_at_s)
+        for each in _in_order([*others, job]):
+            with_s += expected_s[each.fleet]
+            if each is not job:
+                without_s += expected_s[each.fleet]
+            if with_s > each.expires_s and (each is job or without_s <= each.expires_s):
+                return True
+        return False
 
     def _expected_s(self, fleet: str) -> float:
         recent = self._plan_s[fleet]
