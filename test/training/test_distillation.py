@@ -71,15 +71,19 @@ def test_an_untrained_corrector_corrects_nothing(model: WorldModel, data: Correc
     assert all(s["after"] == s["before"] for s in score(new_corrector(kind, model.dims, SETTINGS), data))
 
 
-@pytest.mark.parametrize("kind", ["two_tower", "temporal", "student"])
-def test_what_is_distilled_is_nearer_to_the_teacher_than_the_queue(
-    model: WorldModel, gathering: Gathering, kind: str
-) -> None:
-    corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.run(GatheredEpisode(None, 100))
-    data = concatenate(
+@pytest.fixture(scope="module")
+def lessons(gathering: Gathering) -> CorrectionData:
+    return concatenate(
         [gathering.run(GatheredEpisode(None, seed, with_other_phases=True)) for seed in range(8)]
     )
-    fit(corrector, data, SETTINGS)
+
+
+@pytest.mark.parametrize("kind", ["two_tower", "temporal", "student"])
+def test_what_is_distilled_is_nearer_to_the_teacher_than_the_queue(
+    model: WorldModel, gathering: Gathering, lessons: CorrectionData, kind: str
+) -> None:
+    corrector, held_out = new_corrector(kind, model.dims, SETTINGS), gathering.run(GatheredEpisode(None, 100))
+    fit(corrector, lessons, SETTINGS)
     for s in score(corrector, held_out):
         assert s["after"] < 0.8 * s["before"]
 

@@ -42,7 +42,8 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
 
     At each age the expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
     accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
-    one candidate, and another one that corrects what the first would accept.
+    one candidate, and another one that corrects what the first would accept. Those that end every plan
+    after its first tick are left out: that is replanning at every tick.
 
     Raises:
         SpecControlError: there are too few ticks, or they do not have the metric.
@@ -57,7 +58,7 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
     prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
     accepting = [_at_price(metric, groups, price) for price in prices]
     correcting = [replace(each, accept=(0.0,) * len(each.accept)) for each in accepting]
-    return tuple(dict.fromkeys([*correcting, *accepting]))
+    return tuple(each for each in dict.fromkeys([*correcting, *accepting]) if each.replan[0])
 
 
 def single_thresholds(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:

@@ -57,6 +57,14 @@ def test_plan_ends_where_its_rows_cost_too_much() -> None:
     assert any(t.replan[1] >= 0.95 and t.replan[2] == 0.0 for t in old)
 
 
+def test_no_candidate_replans_at_every_tick() -> None:
+    luckier_when_old = found(
+        losses(accept=1.0, correct=1.0, old=-3.0)
+    )  # the lowest price allows those rows alone
+    assert luckier_when_old
+    assert all(t.replan[0] for t in luckier_when_old)
+
+
 def test_higher_price_executes_more() -> None:
     several = found(losses(accept=0.4, correct=0.3, old=0.2))
     accepting = [t for t in several if any(t.accept)]
