@@ -42,8 +42,8 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
 
     At each age the expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
     accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
-    one candidate, and another one that corrects what the first would accept. Those that end every plan
-    after its first tick are left out: that is replanning at every tick.
+    one candidate, and another one that corrects what the first would accept. Those that end every plan after its first
+    tick are left out: that is replanning at every tick.
 
     Raises:
         SpecControlError: there are too few ticks, or they do not have the metric.
