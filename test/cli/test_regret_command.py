@@ -116,7 +116,7 @@ def test_single_episode_shows_nothing_but_the_best() -> None:
 def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
     folder = ModelFolder(Path(options.model))
     many = replace(options, disturb="", seeds="0:3")
-    regret(replace(many, ticks=50))
+    regret(replace(many, ticks=30))
     forked = tmp_path / "report" / "regret.jsonl"
 
     def chosen(share: float = 0.01) -> None:
