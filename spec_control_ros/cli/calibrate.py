@@ -1,14 +1,13 @@
 """`spec-control calibrate`: thresholds of the gate for a model, from nominal operation."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
@@ -21,15 +20,20 @@ from spec_control_ros.cli.terminal import given_command, progress, right, termin
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
-from spec_control_ros.core.gate.calibration import CARD_KEY, RegretThresholds
+from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
 from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.benchmark import digests
+from spec_control_ros.evaluation.closed_loop import EpisodeResult
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.regret.gather import read_episodes
+from spec_control_ros.evaluation.regret.choice import affordable, is_worse
+from spec_control_ros.evaluation.regret.gather import NOMINAL, read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
 from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
 from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 from spec_control_ros.training.calibration_rollouts import CalibrationRollouts, GatedEpisode, open_gate
 from spec_control_ros.training.gate_calibrator import (
     CalibrationSettings,
@@ -98,8 +102,9 @@ def calibrate(options: CalibrateOptions) -> None:
 def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     """Choose the thresholds of `gate.mode: regret` from what `spec-control regret` has kept of the episodes.
 
-    Candidates come from forked ticks. Each of them is tried on whole episodes; of those that are shown to keep enough
-    of the return, the one with the fewest plans is taken.
+    Candidates come from forked ticks. Each of them is tried on whole episodes. Of those that are shown to keep enough
+    of the return, and are not shown to return less than replanning where the forked episodes were disturbed, the one
+    with the fewest plans is taken.
 
     Raises:
         SpecControlError: there is no such model or file, it tells too little, or no candidate keeps enough; the card
@@ -120,84 +125,66 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
-    rows = list(_tried(operation, calibration, found, seeds, console))
+
+    gate = operation.settings.gate.in_mode(GateMode.REGRET)
+    always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
+
+    def tried(i: int, disturbed: str = NOMINAL) -> dict[str, Any]:
+        """What episodes come to under a candidate, counted from 1, or that replan at every tick (0)."""
+        name = f"candidate {i} of {len(found)}" if i else "replanning"
+        by = (gate, replace(calibration, regret=found[i - 1])) if i else (always, calibration)
+        run = operation.run(*by, seeds, faults=_faults(disturbed, robot.environment))
+        return _row(
+            [e.result for e in track(run, f"{name} {disturbed}".strip(), len(seeds), console=console)]
+        )
+
+    rows = [tried(i) for i in range(len(found) + 1)]
     table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
     for i, row in enumerate(rows):
         returned = with_interval(row["return_mean"], interval(row["returns"]))
         told = (row["planning_inferences_mean"], row["accepted"], row["corrected"])
         table.add_row(str(i) if i else "replanning", returned, *map(str, told))
     console.print(table)
-    best = cheapest(rows, options.share)
+    disturbances = sorted({e.disturbance for e in losses.episodes} - {NOMINAL})
+    replanning = {name: tried(0, name) for name in disturbances}
+    for best in affordable(rows, options.share):
+        own = {name: tried(best, name) for name in disturbances}
+        if not any(is_worse(own[name]["returns"], replanning[name]["returns"]) for name in disturbances):
+            break
+    else:
+        raise SpecControlError(
+            f"regret: got candidates that return less than replanning under {', '.join(disturbances)}, expected one "
+            "that does not; fork more --ticks; the card is as it was"
+        )
     measured = {
         "command": given_command(),
         "hardware": hardware_info(),
         "seeds": [seeds.start, seeds.stop - 1],
         "share": options.share,
-        "replanning": rows[0],
-        "chosen": rows[best],
+        "replanning": rows[0] | {"disturbed": replanning},
+        "chosen": rows[best] | {"disturbed": own},
     }
     weights = (folder.path / WEIGHTS).resolve()
     update_card(weights, f"{CARD_KEY}.regret", found[best - 1].as_card() | {"measured": measured})
     console.print(f"candidate {best}, in {weights.with_suffix('.json')}")
 
 
-def _tried(
-    operation: CalibrationRollouts,
-    calibration: GateCalibration,
-    found: Sequence[RegretThresholds],
-    seeds: range,
-    console: Console,
-) -> Iterator[dict[str, Any]]:
-    """What whole episodes return that replan at every tick, and then under each candidate."""
-    gate = operation.settings.gate.in_mode(GateMode.REGRET)
-    always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
-    for i, each in enumerate([None, *found]):
-        name = f"candidate {i} of {len(found)}" if each else "replanning"
-        run = operation.run(gate if each else always, replace(calibration, regret=each), seeds)
-        results = [e.result for e in track(run, name, len(seeds), console=console)]
-        kinds = np.array([d.kind for r in results for d in r.decisions])
-        yield {
-            "returns": [round(r.episode_return, 1) for r in results],
-            "return_mean": round(float(np.mean([r.episode_return for r in results])), 1),
-            "planning_inferences_mean": round(float(np.mean([r.planning_inferences for r in results])), 1),
-            "accepted": round(float(np.mean(kinds == DecisionKind.ACCEPT)), 3),
-            "corrected": round(float(np.mean(kinds == DecisionKind.CORRECT)), 3),
-        }
+def _faults(text: str, environment: str) -> FaultSchedule:
+    if text == NOMINAL:
+        return NO_FAULTS
+    name, (size,) = parse_disturbance(text)
+    return disturbance(name, size, make_control_plant(environment))
 
 
-def cheapest(rows: Sequence[Mapping[str, Any]], share: float) -> int:
-    """Index of the candidate with the fewest plans of those that are shown to lose less than a share of the return.
-
-    Shown, as for `bench`, means that the whole 95 % interval of its differences on the same seeds is above that: a mean
-    over few episodes does not tell what falls now and then. The differences are from the highest return in the table,
-    as replanning may be unlucky itself: a fall of its own would be every candidate's allowance.
-
-    Args:
-        rows: What the same episodes came to, `returns` and `planning_inferences_mean`: first under replanning at every
-            tick, then under each candidate.
-        share: Of the highest mean return.
-
-    Raises:
-        SpecControlError: that is shown of no candidate.
-    """
-    returns = np.array([row["returns"] for row in rows])
-    highest = int(returns.mean(1).argmax())
-    least = -share * abs(float(returns[highest].mean()))
-    lows = {i: _low(own - returns[highest]) for i, own in enumerate(returns) if i != highest} | {highest: 0.0}
-    kept = [i for i in range(1, len(rows)) if lows[i] >= least]
-    if not kept:
-        lost = -max(lows[i] for i in range(1, len(rows)))
-        raise SpecControlError(
-            f"regret: got a loss of up to {lost:.1f} with 95 % confidence for the best candidate, expected at most "
-            f"{-least:.1f}; give more --held-out episodes or a larger --share, or fork more --ticks; "
-            "the card is as it was"
-        )
-    return min(kept, key=lambda i: rows[i]["planning_inferences_mean"])
-
-
-def _low(differences: Float[np.ndarray, "seed"]) -> float:
-    half = interval(differences.tolist())
-    return -np.inf if half is None else float(differences.mean()) - half
+def _row(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    kinds = np.array([d.kind for r in results for d in r.decisions])
+    return {
+        "returns": [round(r.episode_return, 1) for r in results],
+        "return_mean": round(float(np.mean([r.episode_return for r in results])), 1),
+        "planning_inferences_mean": round(float(np.mean([r.planning_inferences for r in results])), 1),
+        "accepted": round(float(np.mean(kinds == DecisionKind.ACCEPT)), 3),
+        "corrected": round(float(np.mean(kinds == DecisionKind.CORRECT)), 3),
+    }
 
 
 def _gather(

@@ -126,14 +126,21 @@ class CalibrateOptions:
         24, "Smallest number of episodes to fit the thresholds to; runs more if they are needed", low=2
     )
     most_episodes: int = number(400, "Number of episodes after which it gives up", low=2)
-    held_out: int = number(10, "Number of episodes to verify each mode on", low=1)
+    held_out: int = number(
+        10, "Number of episodes to verify each mode on, or each candidate by regret", low=1
+    )
     corrector: Corrector = "auto"
     params: Params = None
     regret: Path | None = option(
         None,
         "regret.jsonl of `spec-control regret`: fit the thresholds of gate.mode regret to it, and no others",
     )
-    share: float = real(0.01, "With --regret: share of the return that may be lost", low=0.0, high=1.0)
+    share: float = real(
+        0.02,
+        "With --regret: share of the return that is lost at most, with 95 % confidence",
+        low=0.0,
+        high=1.0,
+    )
     robot: DrivenRobot = ""
 
 

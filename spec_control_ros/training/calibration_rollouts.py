@@ -17,6 +17,8 @@ from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.sim.faults.faulty_plant import FaultyPlant
+from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import SIMNORM_GROUP
@@ -94,6 +96,7 @@ class CalibrationRollouts:
         seeds: Sequence[int],
         *,
         prefetch: bool | None = None,
+        faults: FaultSchedule = NO_FAULTS,
     ) -> Iterator[GatedEpisode]:
         """An episode for each seed.
 
@@ -102,7 +105,9 @@ class CalibrationRollouts:
             calibration: Calibration that the gate takes thresholds from; None: it needs none.
             seeds: Seeds of the episodes.
             prefetch: Whether plans are made ahead of time; None: as the robot is configured.
+            faults: What disturbs the plant.
         """
+        plant = FaultyPlant(self._plant, faults) if faults.faults else self._plant
         executor = self.settings.executor
         if prefetch is not None:
             executor = replace(executor, prefetch=prefetch)
@@ -111,7 +116,7 @@ class CalibrationRollouts:
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []
             self._planner.reset()  # another run's epoch of this number may have been the last
-            result = run_episode(self._plant, self._planner, law, seed=seed, epoch=epoch)
+            result = run_episode(plant, self._planner, law, seed=seed, epoch=epoch)
             yield GatedEpisode(result, tuple(recording.judged))
 
     def mismatch(

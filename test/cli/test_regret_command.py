@@ -3,14 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from distilled_model import LATENT, model
 
 from spec_control_ros.bringup.parameter_files import write_parameters
 from spec_control_ros.cli.bench_options import RegretOptions
-from spec_control_ros.cli.calibrate import calibrate, cheapest
+from spec_control_ros.cli.calibrate import calibrate
 from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.regret import regret
 from spec_control_ros.core.errors import BenchmarkError, SettingsError, SpecControlError
@@ -82,50 +81,20 @@ def test_unknown_disturbance_is_refused(options: RegretOptions, disturb: str, me
         regret(replace(options, disturb=disturb))
 
 
-def rows(*given: tuple[float, tuple[float, ...]]) -> list[dict[str, Any]]:
-    return [{"planning_inferences_mean": plans, "returns": list(returns)} for plans, returns in given]
-
-
-def test_candidate_with_the_fewest_plans_that_is_shown_to_return_enough_is_taken() -> None:
-    tried = rows(
-        (500.0, (100.0, 101.0, 99.0, 100.0)),
-        (40.0, (99.0, 100.0, 98.0, 99.0)),
-        (30.0, (99.0, 100.0, 98.0, 95.0)),  # loses 2 in the mean, and up to 5.2 with 95 % confidence
-        (20.0, (94.0, 95.0, 93.0, 94.0)),
-    )
-    assert [cheapest(tried, share) for share in (0.01, 0.03, 0.052, 0.1)] == [1, 1, 2, 3]
-    with pytest.raises(
-        SpecControlError, match=r"a loss of up to 1\.0 .* expected at most 0\.5; give more --held-out"
-    ):
-        cheapest(tried, 0.005)
-
-
-def test_fall_of_replanning_is_nobodys_allowance() -> None:
-    tried = rows(
-        (500.0, (100.0, 100.0, 0.0, 100.0)),
-        (60.0, (98.0, 99.0, 98.0, 97.0)),
-        (20.0, (90.0, 91.0, 90.0, 89.0)),  # more than replanning, and 8 % less than what can be had
-    )
-    assert cheapest(tried, 0.05) == 1
-
-
-def test_single_episode_shows_nothing_but_the_best() -> None:
-    assert cheapest(rows((500.0, (99.0,)), (40.0, (100.0,)), (20.0, (99.9,))), 1.0) == 1
-
-
-def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions, tmp_path: Path) -> None:
+def test_thresholds_by_regret_reach_the_card_and_the_mode(
+    options: RegretOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = ModelFolder(Path(options.model))
-    many = replace(options, disturb="", seeds="0:3")
-    regret(replace(many, ticks=30))
+    regret(replace(options, ticks=24))
     forked = tmp_path / "report" / "regret.jsonl"
 
-    def chosen(share: float = 0.01) -> None:
+    def chosen(share: float = 0.01, held_out: int = 2) -> None:
         calibrate(
             CalibrateOptions(
                 model=options.model,
                 regret=forked,
                 share=share,
-                held_out=2,
+                held_out=held_out,
                 params=options.params,
                 robot="cartpole-balance",
             )
@@ -140,6 +109,17 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(options: RegretOptions
     assert calibration.regret is not None
     assert calibration.regret.replan[-1] == 0.0
     assert Gate(GateSettings(mode=GateMode.REGRET), calibration).mode is GateMode.REGRET
+    measured = folder.card()["gate"]["regret"]["measured"]
+    assert all(
+        len(measured[row]["disturbed"]["push:0.5"]["returns"]) == 2 for row in ("replanning", "chosen")
+    )
+
+    monkeypatch.setattr("spec_control_ros.cli.calibrate.is_worse", lambda returns, replanning: True)
+    with pytest.raises(
+        SpecControlError, match=r"less than replanning under push:0\.5.*the card is as it was"
+    ):
+        chosen(1.0, held_out=1)
+    assert folder.card()["gate"]["regret"]["measured"] == measured
     corrector = folder.path / "two_tower.safetensors"
     corrector.write_bytes(corrector.read_bytes() + b" ")
     with pytest.raises(BenchmarkError, match="run `spec-control regret` again"):
