@@ -125,7 +125,6 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
-
     gate = operation.settings.gate.in_mode(GateMode.REGRET)
     always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
 
@@ -134,9 +133,8 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         name = f"candidate {i} of {len(found)}" if i else "replanning"
         by = (gate, replace(calibration, regret=found[i - 1])) if i else (always, calibration)
         run = operation.run(*by, seeds, faults=_faults(disturbed, robot.environment))
-        return _row(
-            [e.result for e in track(run, f"{name} {disturbed}".strip(), len(seeds), console=console)]
-        )
+        name = f"{name}, {disturbed}" if disturbed else name
+        return _row([e.result for e in track(run, name, len(seeds), console=console)])
 
     rows = [tried(i) for i in range(len(found) + 1)]
     table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
@@ -149,6 +147,9 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     replanning = {name: tried(0, name) for name in disturbances}
     for best in affordable(rows, options.share):
         own = {name: tried(best, name) for name in disturbances}
+        for name in disturbances:
+            mean, usual = own[name]["return_mean"], replanning[name]["return_mean"]
+            console.print(f"{name}: candidate {best} returns {mean}, replanning {usual}")
         if not any(is_worse(own[name]["returns"], replanning[name]["returns"]) for name in disturbances):
             break
     else:

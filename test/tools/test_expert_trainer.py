@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import mujoco
+import numpy as np
 import pytest
 import torch
 from target_plant import TargetPlant
@@ -12,6 +13,7 @@ from target_plant import TargetPlant
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import EpisodeStart, Stage
+from tools.expert.rollout import FloatArray
 from tools.expert.settings import ExpertSettings
 from tools.expert.soft_actor_critic import ActorCriticSettings
 from tools.expert.support_force import SupportForce
@@ -149,6 +151,18 @@ def test_given_actor_waits_for_its_critics(tmp_path: Path) -> None:
     trainer = make(tmp_path, replace(SETTINGS, critic_updates=1000), actor)
     list(trainer.run(lambda: trainer.learner.updates >= 10))
     assert torch.equal(actor.mean.weight, before)
+
+
+def test_noise_grows_from_the_first_plant_to_the_last(tmp_path: Path) -> None:
+    obs, actor = np.zeros((8, 2), np.float32), ExpertActor(2, 1)
+
+    def acts(noise: float) -> FloatArray:
+        return make(tmp_path / str(noise), replace(SETTINGS, noise=noise), actor)._act(obs)
+
+    own, noisy = acts(0.0), acts(50.0)
+    assert noisy[0] == own[0]
+    assert (noisy[1:] != own[1:]).all()
+    assert np.abs(noisy).max() <= 1.0
 
 
 def test_actor_of_another_body_is_refused(tmp_path: Path) -> None:

@@ -64,6 +64,20 @@ class TestTarget:
         torch.testing.assert_close(learner.target_value(batch, noise()), expected)
 
 
+class TestHold:
+    def test_draws_the_actor_back_to_what_it_did_at_the_start(self, batch: TransitionBatch) -> None:
+        learner = make(hold=10.0, learning_rate=1e-3)
+        first = learner.actor.act(batch.obs)
+        with torch.no_grad():
+            learner.actor.mean.bias += 0.5
+        away = (learner.actor.act(batch.obs) - first).pow(2).mean()
+        continued = make(hold=10.0, learning_rate=1e-3)
+        continued.load_state_dict(learner.state_dict())  # the start is that of the whole run
+        for _ in range(100):
+            continued.update(batch, noise())
+        assert (continued.actor.act(batch.obs) - first).pow(2).mean() < 0.05 * away
+
+
 class TestTwoHot:
     def test_is_a_distribution_with_that_mean(self) -> None:
         learner = make(value_max=12.0)

@@ -36,6 +36,9 @@ class ActorCriticSettings:
     actor_every: int = setting(2, "updates of the critics for one of the actor", low=1)
     first_temperature: float = setting(0.01, "of the entropy", above=0.0)
     target_entropy: float = setting(-0.5, "an action dimension, in nats")
+    hold: float = setting(
+        0.0, "weight of the squared distance to the actions of the actor at the start", low=0.0
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -51,6 +54,7 @@ class SoftActorCritic:
 
     def __init__(self, actor: ExpertActor, settings: ActorCriticSettings):
         self.actor, self._settings = actor, settings
+        self._first = deepcopy(actor).requires_grad_(False)
         self._critic = _critics(actor.obs_dim + actor.action_dim)
         self._target = deepcopy(self._critic).requires_grad_(False)
         self._log_temperature = torch.tensor(settings.first_temperature).log().requires_grad_(True)
@@ -109,6 +113,9 @@ class SoftActorCritic:
         value = self._value(self._critic(torch.cat([obs, action], -1))).amin(0)
         temperature = self._log_temperature.detach().exp()
         loss = (temperature * log_prob - value).mean()
+        if self._settings.hold:
+            now, before = (torch.tanh(a.distribution(obs)[0]) for a in (self.actor, self._first))
+            loss = loss + self._settings.hold * (now - before).pow(2).sum(-1).mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.actor.parameters(), 10.0)
@@ -139,6 +146,7 @@ class SoftActorCritic:
         return {
             "updates": self.updates,
             "actor": self.actor.state_dict(),
+            "first": self._first.state_dict(),
             "critic": self._critic.state_dict(),
             "target": self._target.state_dict(),
             "log_temperature": self._log_temperature.detach(),
@@ -151,6 +159,7 @@ class SoftActorCritic:
         """Continue from what `state_dict` gave."""
         self.updates = state["updates"]
         self.actor.load_state_dict(state["actor"])
+        self._first.load_state_dict(state["first"])
         self._critic.load_state_dict(state["critic"])
         self._target.load_state_dict(state["target"])
         with torch.no_grad():

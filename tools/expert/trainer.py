@@ -120,7 +120,11 @@ class ExpertTrainer:
         if self.ticks < self._random_ticks:
             return self._rng.uniform(-1.0, 1.0, (len(obs), actor.action_dim)).astype(np.float32)
         with torch.no_grad():
-            return sample(actor, actor.normalise(torch.from_numpy(obs)), self._generator)[0].numpy()
+            action = sample(actor, actor.normalise(torch.from_numpy(obs)), self._generator)[0].numpy()
+        if self._settings.noise == 0.0:
+            return action
+        std = np.linspace(0.0, self._settings.noise, len(obs))[:, None]
+        return np.clip(action + std * self._rng.standard_normal(action.shape), -1.0, 1.0).astype(np.float32)
 
     def _update(self) -> dict[str, float]:
         losses: dict[str, float] = {}
