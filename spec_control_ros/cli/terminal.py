@@ -104,8 +104,8 @@ def interruption() -> Iterator[Event]:
             signal.signal(number, handler)
 
     def ask(_number: int, _frame: Any) -> None:
+        restore()  # first: a signal that comes while the event is being set would wait for its lock for ever
         asked.set()
-        restore()
 
     for number in before:
         signal.signal(number, ask)

@@ -214,13 +214,15 @@ def noted_signals(
         on_signal: Called at the first signal, after it was noted; must not raise.
         afterwards: Signal handler to set at the end; None restores the previous one.
     """
-    is_signalled = Event()
+    is_signalled, is_noted = Event(), False
 
     def note(*_: object) -> None:
-        is_first = not is_signalled.is_set()
+        nonlocal is_noted
+        if is_noted:
+            return
+        is_noted = True  # before the event: a signal that comes while it is being set would wait for its lock for ever
         is_signalled.set()
-        if is_first:
-            on_signal()
+        on_signal()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup

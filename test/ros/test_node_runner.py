@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -116,6 +117,30 @@ def test_a_service_call_that_the_middleware_gives_up_does_not_end_the_node(
         client.call_async(Trigger.Request())
         with pytest.raises(RCLError, match="another error"):
             hear(spin)
+
+
+class Interrupted(Event):
+    """One that further signals come to while it is being set, and holds its lock."""
+
+    times = 0
+
+    def set(self) -> None:
+        self.times += 1
+        assert self.times == 1, "it would wait for itself"
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
+        super().set()
+
+
+def test_signals_that_come_while_one_is_noted_do_not_stop_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("spec_control_ros.ros.node_runner.Event", Interrupted)
+    told: list[str] = []
+    with noted_signals(lambda: told.append("signal")) as is_signalled:
+        signal.raise_signal(signal.SIGTERM)
+        assert is_signalled.is_set()
+    assert told == ["signal"]
 
 
 def test_handlers_are_put_back() -> None:
