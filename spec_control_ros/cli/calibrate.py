@@ -119,6 +119,8 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         )
     robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
+    disturbances = sorted({e.disturbance for e in losses.episodes} - {NOMINAL})
+    faults = {NOMINAL: NO_FAULTS} | _faults(disturbances, robot.environment)
     metric = controller.gate.metric
     found = (*candidates(losses, metric), *single_thresholds(losses, metric))
     length = len(found[0].replan) - 1
@@ -132,7 +134,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         """What episodes come to under a candidate, counted from 1, or that replan at every tick (0)."""
         name = f"candidate {i} of {len(found)}" if i else "replanning"
         by = (gate, replace(calibration, regret=found[i - 1])) if i else (always, calibration)
-        run = operation.run(*by, seeds, faults=_faults(disturbed, robot.environment))
+        run = operation.run(*by, seeds, faults=faults[disturbed])
         name = f"{name}, {disturbed}" if disturbed else name
         return _row([e.result for e in track(run, name, len(seeds), console=console)])
 
@@ -143,7 +145,6 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         told = (row["planning_inferences_mean"], row["accepted"], row["corrected"])
         table.add_row(str(i) if i else "replanning", returned, *map(str, told))
     console.print(table)
-    disturbances = sorted({e.disturbance for e in losses.episodes} - {NOMINAL})
     replanning = {name: tried(0, name) for name in disturbances}
     for best in affordable(rows, options.share):
         own = {name: tried(best, name) for name in disturbances}
@@ -170,11 +171,13 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     console.print(f"candidate {best}, in {weights.with_suffix('.json')}")
 
 
-def _faults(text: str, environment: str) -> FaultSchedule:
-    if text == NOMINAL:
-        return NO_FAULTS
-    name, (size,) = parse_disturbance(text)
-    return disturbance(name, size, make_control_plant(environment))
+def _faults(disturbances: Sequence[str], environment: str) -> dict[str, FaultSchedule]:
+    """The faults of disturbances that `spec-control regret` has named, as `push:0.3`."""
+    if not disturbances:
+        return {}
+    plant = make_control_plant(environment)
+    parsed = {text: parse_disturbance(text) for text in disturbances}
+    return {text: disturbance(name, size, plant) for text, (name, (size,)) in parsed.items()}
 
 
 def _row(results: Sequence[EpisodeResult]) -> dict[str, Any]:

@@ -58,9 +58,8 @@ def test_plan_ends_where_its_rows_cost_too_much() -> None:
 
 
 def test_no_candidate_replans_at_every_tick() -> None:
-    luckier_when_old = found(
-        losses(accept=1.0, correct=1.0, old=-3.0)
-    )  # the lowest price allows those rows alone
+    # The lowest price allows old rows alone, and no plan would come to be so old.
+    luckier_when_old = found(losses(accept=1.0, correct=1.0, old=-3.0))
     assert luckier_when_old
     assert all(t.replan[0] for t in luckier_when_old)
 
