@@ -148,7 +148,8 @@ def _forked(before: Branch, after: Branch, settings: RegretSettings) -> ForkedTi
     if forced.judged is None or forced.judged[1].tick != before.tick:
         return None
     observed, row = forced.judged
-    returns, correction_norm, replanned = {}, 0.0, row.action
+    draws: dict[str, list[float]] = {}
+    correction_norm, replanned = 0.0, row.action
     kinds = {REPLAN: DecisionKind.REPLAN, ACCEPT: DecisionKind.ACCEPT, CORRECT: DecisionKind.CORRECT}
     for name, kind in kinds.items():
         drawn = []
@@ -163,16 +164,17 @@ def _forked(before: Branch, after: Branch, settings: RegretSettings) -> ForkedTi
                 replanned = decision.action
             drawn.append(reward + branch.run(settings.horizon - 1))
         if drawn:
-            returns[name] = float(np.mean(drawn))
+            draws[name] = drawn
     metrics = predictors(observed, row, before.executor, before.planner)
-    if CORRECT in returns:
+    if CORRECT in draws:
         metrics["corrector_norm"] = correction_norm
     metrics["plan_distance"] = float(np.sqrt(np.mean((replanned - row.action) ** 2)))
     own = Gate(forced.settings, forced.calibration, forced.model).judge(
-        observed, row, can_correct=CORRECT in returns
+        observed, row, can_correct=CORRECT in draws
     )
     age = row.tick - row.plan.observation_tick
-    return ForkedTick(before.tick, age, int(own.kind), returns, metrics)
+    returns = {name: float(np.mean(drawn)) for name, drawn in draws.items()}
+    return ForkedTick(before.tick, age, int(own.kind), returns, metrics, draws)
 
 
 def regret_trials(

@@ -1,9 +1,11 @@
 """What forks of one episode told, as it is kept."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import isfinite
+
+import numpy as np
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError
@@ -21,10 +23,17 @@ class ForkedTick:
     decision: int  # `DecisionKind` of the robot's own gate
     returns: Mapping[str, float]  # of the branches, by name
     metrics: Mapping[str, float]
+    draws: Mapping[str, Sequence[float]] = field(default_factory=dict)  # the means of which are the returns
 
     def loss(self, branch: str) -> float:
         """What a branch returned less than replanning did."""
         return self.returns[REPLAN] - self.returns[branch]
+
+    def loss_of_halves(self, branch: str) -> tuple[float, float] | None:
+        """The same by the first half of the draws alone, and by the others; None for fewer than two draws."""
+        drawn = np.subtract(self.draws.get(REPLAN, ()), self.draws.get(branch, ()))
+        half = len(drawn) // 2
+        return (float(drawn[:half].mean()), float(drawn[half:].mean())) if half else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +77,8 @@ def _refuse_odd(tick: ForkedTick) -> None:
         raise ValueError(f"got age {tick.age!r}, expected a whole number from 1 to {OLDEST}")
     if REPLAN not in tick.returns or not all(map(isfinite, tick.returns.values())):
         raise ValueError(f"got returns {tick.returns}, expected finite ones, {REPLAN} among them")
+    drawn = tick.draws.values()
+    if len({len(own) for own in drawn}) > 1 or not all(isfinite(value) for own in drawn for value in own):
+        raise ValueError(f"got draws {tick.draws}, expected as many finite returns for every branch")
     if not all(isinstance(distance, (int, float)) for distance in tick.metrics.values()):
         raise ValueError(f"got metrics {tick.metrics}, expected numbers")

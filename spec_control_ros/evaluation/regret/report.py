@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, ForkedTick, RegretEpisode
+from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, ForkedTick, RegretEpisode
 from spec_control_ros.evaluation.regret.statistics import Front, auroc, auroc_interval, front, knots
 
 BINS = 8  # of a reliability curve
@@ -46,8 +46,22 @@ class Losses:
     @property
     def is_regretted(self) -> Bool[np.ndarray, "tick"]:
         """Whether the regret is above the tolerance."""
-        usual = abs(float(np.mean([t.returns["replan"] for t in self.ticks])))
-        return self.values > self.tolerance * usual
+        return self.values > self.least
+
+    @property
+    def least(self) -> float:
+        """The tolerance, in return."""
+        return self.tolerance * abs(float(np.mean([t.returns[REPLAN] for t in self.ticks])))
+
+    @property
+    def halves(self) -> tuple[Float[np.ndarray, "tick"], Float[np.ndarray, "tick"]] | None:
+        """Regret by one half of the draws, and by the other, tick by tick; None where a tick has a single draw."""
+        pairs = [t.loss_of_halves(self.branch) for t in self.ticks]
+        known = [pair for pair in pairs if pair is not None]
+        if not known or len(known) < len(pairs):
+            return None
+        first, second = np.transpose(known)
+        return first, second
 
     @property
     def ages(self) -> Int[np.ndarray, "tick"]:
@@ -77,10 +91,17 @@ class Losses:
 
 
 def metric_rows(losses: Losses) -> list[dict[str, Any]]:
-    """How well each measure predicts regret above the tolerance: `auroc`, and `auroc_ci95` as [low, high]."""
+    """How well each measure predicts regret above the tolerance: `auroc`, and `auroc_ci95` as [low, high].
+
+    `other_draws`, where there are several, is no measure but what one could be: it knows the regret by half of the
+    draws, and predicts that of the others.
+    """
+    predicted = {name: (losses.scores(name), losses.is_regretted) for name in losses.metrics}
+    if (halves := losses.halves) is not None:
+        known, others = halves
+        predicted["other_draws"] = known, others > losses.least
     rows = []
-    for name in losses.metrics:
-        scores, regretted = losses.scores(name), losses.is_regretted
+    for name, (scores, regretted) in predicted.items():
         interval = auroc_interval(scores, regretted, losses.episode_numbers)
         rows.append(
             {

@@ -26,6 +26,7 @@ def test_episode_is_read_as_it_was_written() -> None:
     episode = RegretEpisode.from_json(line())
     assert RegretEpisode.from_json(episode.to_json()) == episode
     assert episode.ticks[0].loss("accept") == 0.5
+    assert episode.ticks[0].loss_of_halves("accept") is None, "an episode from before draws were kept"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ def test_episode_is_read_as_it_was_written() -> None:
         {"returns": {"replan": float("nan"), "accept": 1.0}},
         {"metrics": None},
         {"metrics": {"l2": "far"}},
+        {"draws": {"replan": [1.0, 2.0], "accept": [1.0]}},
+        {"draws": {"replan": [float("nan")]}},
         {"age": 0},
         {"age": 1.5},
         {"age": 10**9},
