@@ -71,13 +71,15 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     if BASELINE not in by_mode or PRIOR not in by_mode:
         return None
     least = -MARGIN * abs(by_mode[BASELINE]["return_mean"])
-    lows = {mode: _difference(row, by_mode[BASELINE], -1.0) for mode, row in by_mode.items()}
+    ends = {
+        mode: difference_interval(row["returns"], by_mode[BASELINE]["returns"])
+        for mode, row in by_mode.items()
+    }
+    lows = {mode: low for mode, (low, _) in ends.items()}
     good = [row for row in rows if lows[row["mode"]] >= least]
     cheapest: str | None = min([*good, by_mode[BASELINE]], key=_price)["mode"]
     undecided = [
-        mode
-        for mode, row in by_mode.items()
-        if mode in SEARCHLESS and lows[mode] < least and _difference(row, by_mode[BASELINE], 1.0) >= 0.0
+        mode for mode, (_, high) in ends.items() if mode in SEARCHLESS and lows[mode] < least and high >= 0.0
     ]
     needed: bool | None = cheapest not in SEARCHLESS
     if needed and undecided:
@@ -97,12 +99,6 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     return {"cheapest_mode": cheapest, "is_planner_needed": needed, "text": text}
 
 
-def _difference(row: Row, baseline: Row, end: float) -> float:
-    """An end of the interval of what a mode returns more than replanning on the same seeds."""
-    half = row["return_difference_ci95"]
-    return -np.inf if half is None else float(row["return_mean"] - baseline["return_mean"] + end * half)
-
-
 def _price(row: Row) -> tuple[int, float, float]:
     mode = row["mode"]
     kind = 0 if mode in PLANLESS else 1 if mode in SEARCHLESS else 2
@@ -114,6 +110,13 @@ def interval(values: Sequence[float]) -> float | None:
     if len(values) < 2:
         return None
     return float(stats.t.ppf(0.5 + 0.5 * CONFIDENCE, len(values) - 1) * stats.sem(values))
+
+
+def difference_interval(returns: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of what episodes return more than others on the same seeds; boundless for a single one."""
+    differences = np.subtract(returns, others)
+    half, mean = interval(differences.tolist()), float(differences.mean())
+    return (-np.inf, np.inf) if half is None else (mean - half, mean + half)
 
 
 def _row(mode: str, episodes: Sequence[Measurement]) -> Row:

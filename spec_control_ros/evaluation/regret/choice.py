@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.evaluation.summary import difference_interval
 
 
 def affordable(rows: Sequence[Mapping[str, Any]], share: float) -> list[int]:
@@ -27,7 +27,9 @@ def affordable(rows: Sequence[Mapping[str, Any]], share: float) -> list[int]:
     returns = np.array([row["returns"] for row in rows])
     highest = int(returns.mean(1).argmax())
     least = -share * abs(float(returns[highest].mean()))
-    lows = {i: _interval_of(own, returns[highest])[0] for i, own in enumerate(returns)} | {highest: 0.0}
+    lows = {i: difference_interval(own, returns[highest])[0] for i, own in enumerate(returns)} | {
+        highest: 0.0
+    }
     kept = [i for i in range(1, len(rows)) if lows[i] >= least]
     if not kept:
         lost = -max(lows[i] for i in range(1, len(rows)))
@@ -41,11 +43,4 @@ def affordable(rows: Sequence[Mapping[str, Any]], share: float) -> list[int]:
 
 def is_worse(returns: Sequence[float], replanning: Sequence[float]) -> bool:
     """Whether episodes are shown to return less than replanning does on the same seeds, with 95 % confidence."""
-    return _interval_of(returns, replanning)[1] < 0.0
-
-
-def _interval_of(returns: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the differences on the same seeds."""
-    differences = np.subtract(returns, others)
-    half, mean = interval(differences.tolist()), float(differences.mean())
-    return (-np.inf, np.inf) if half is None else (mean - half, mean + half)
+    return difference_interval(returns, replanning)[1] < 0.0
