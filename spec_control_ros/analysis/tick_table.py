@@ -1,5 +1,6 @@
 """Rows of numbers that come one by one, kept as columns: the ticks of an epoch, as the executor reported them."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from math import nan
@@ -69,7 +70,7 @@ class ColumnarBuffer:
         self._key = (row.names or ())[0]
         self._rows = np.zeros(FIRST_ROWS, row)
         self._used = 0
-        self._columns: NDArray[np.void] | None = self._rows[:0]
+        self._is_in_order = True  # as rows nearly always come: a run that is under way is looked at all the time
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -77,20 +78,21 @@ class ColumnarBuffer:
     @property
     def columns(self) -> NDArray[np.void]:
         """In the order of their first field; not to be written to."""
-        if self._columns is None:
+        if not self._is_in_order:
             rows = self._rows[: self._used]
             rows = rows[np.argsort(rows[self._key], kind="stable")]
-            is_last = np.append(rows[self._key][1:] != rows[self._key][:-1], True)
-            self._columns = rows[is_last]
-        return self._columns
+            rows = rows[np.append(rows[self._key][1:] != rows[self._key][:-1], True)]
+            self._rows, self._used, self._is_in_order = rows, len(rows), True
+        return self._rows[: self._used]
 
     def add(self, row: tuple[Any, ...]) -> None:
         """Take in a row."""
         if self._used == len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
         self._rows[self._used] = row
+        if self._used and self._rows[self._key][self._used] <= self._rows[self._key][self._used - 1]:
+            self._is_in_order = False
         self._used += 1
-        self._columns = None
 
 
 class TickTable(Mapping[int, TickRecord]):
@@ -107,7 +109,7 @@ class TickTable(Mapping[int, TickRecord]):
 
     def __getitem__(self, tick: int) -> TickRecord:
         columns = self.columns
-        row = int(np.searchsorted(columns["tick"], tick))
+        row = bisect_left(columns["tick"], tick)
         if row == len(columns) or columns["tick"][row] != tick:
             raise KeyError(tick)
         values = columns[row].item()

@@ -75,15 +75,14 @@ def _live_line(log: RunLog, console: Console) -> Callable[[], None]:
 
 
 def _line(log: RunLog) -> str:
-    if not log.episodes or not (ticks := log.episodes[-1].in_order):
+    episode = log.episodes[-1] if log.episodes else None
+    if episode is None or not episode.ticks:
         return "starting: the planner loads and warms up"
-    episode = log.episodes[-1]
     mix = " ".join(f"{name} {count}" for name, count in episode.decisions().items() if count)
-    recent = ticks[-20:]
-    latency_ms = 1e3 * sum(t.latency_s for t in recent) / len(recent)
+    recent = episode.ticks.columns[-20:]
     return (
-        f"seed {episode.seed}  tick {ticks[-1].tick:4d}  return {episode.episode_return:6.1f}  {mix}  "
-        f"mismatch {ticks[-1].mismatch:.3f}  latency {latency_ms:.1f} ms"
+        f"seed {episode.seed}  tick {recent['tick'][-1]:4d}  return {episode.episode_return:6.1f}  {mix}  "
+        f"mismatch {recent['mismatch'][-1]:.3f}  latency {1e3 * recent['latency_s'].mean():.1f} ms"
     )
 
 

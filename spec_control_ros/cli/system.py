@@ -122,7 +122,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
         SpecControlError: see `run_system`.
     """
     # Nobody is there to clear a latched fault, so a run would hold to its end.
-    if log.episodes and (ticks := log.episodes[-1].ticks) and ticks[max(ticks)].reason is Reason.FAULT:
+    if log.episodes and Reason.FAULT in log.episodes[-1].ticks.columns["reason"][-1:]:
         executor = next(child for child in supervisor.children if child.name == "executor")
         raise SpecControlError(
             f"the executor has a latched fault; the end of {executor.log}:\n{executor.tail()}"

@@ -1,6 +1,7 @@
 from math import isnan, nan
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +64,21 @@ def test_record_tells_all_of_a_status() -> None:
     """Every field that a status reports is a column, so that replay, pages and tables have it as well."""
     columns = {name.removesuffix("_s") for name in TickRecord.__dataclass_fields__}
     assert columns == {*STATUS_FIELDS, "latency"} - {"epoch"}
+
+
+def test_ticks_in_order_are_looked_at_without_sorting_or_copying_them() -> None:
+    """A run that is under way is looked at ten times a second, for hours."""
+    table = TickTable()
+    for tick in range(FIRST_ROWS // 2):
+        table.add(record(tick))
+    before = table.columns
+    table.add(record(FIRST_ROWS))
+    assert np.shares_memory(before, table.columns)
+    table.add(record(0, queue_depth=5))
+    assert table[0].queue_depth == 5
+    assert before["queue_depth"][0] == 0, "what was looked at stays as it was"
+    again = table.columns
+    table.add(record(FIRST_ROWS + 1))
+    assert list(table)[-2:] == [FIRST_ROWS, FIRST_ROWS + 1]
+    table.add(record(FIRST_ROWS + 2))
+    assert len(again) == FIRST_ROWS // 2 + 1
