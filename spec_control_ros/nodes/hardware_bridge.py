@@ -49,6 +49,7 @@ from spec_control_ros.sim.state_estimate import StateEstimator
 
 FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 CHECKS = 10  # for silence, while it lasts as long as is too long
+PUT_BACK = "the episode is over: put the robot to its start, and call `reset` (resets_robot is false)"
 LOOK_S = 0.05  # at most, between two looks whether sensors and controller are right
 
 
@@ -68,7 +69,8 @@ class _HardwareBridgeSettings(PlantSettings):
         30.0, "s; without a tick for that long in lockstep, it ends", above=0.0
     )
     resets_robot: bool = setting(
-        True, "whether a robot's service puts it to its start; else somebody does, before `reset` is called"
+        True,
+        "whether a robot's service puts it to its start; else somebody does, and calls `reset` for a further episode",
     )
     shadow: bool = setting(
         False,
@@ -215,7 +217,7 @@ class HardwareBridgeNode(ProcessNode):
         if has_begun:
             self._timeout.renew()
             self._publish()
-        elif not self._bridge.is_running and not self._is_lockstep:
+        elif not self._bridge.is_running and not self._is_lockstep and not self._bridge.is_done:
             self._timeout.end_after(
                 self._settings.start_timeout_s, "the robot is not at its start, or not sensed"
             )
@@ -240,8 +242,11 @@ class HardwareBridgeNode(ProcessNode):
             plan_id=message.plan_id,
         )
         self._fates[fate] += 1
-        if command is not None:
-            self._send(command)
+        self._send(command)
+        if self._bridge.must_begin_again:
+            self._episodes_begun -= 1
+            self._begin_episode(self._bridge.episode.seed)
+            return
         if fate is CommandFate.BAD_ACTION:
             self.get_logger().error(
                 f"command refused: got {len(action)} values, expected {self._bridge.action_dim} finite ones, as "
@@ -256,8 +261,7 @@ class HardwareBridgeNode(ProcessNode):
         now_s = time.monotonic()
         is_present, rivals = self._controller.is_present(), self._controller.rivals()
         self._bridge.controller_is(present=is_present, has_rival=bool(rivals))
-        if (command := self._bridge.safe_command(now_s)) is not None:
-            self._send(command)
+        self._send(self._bridge.safe_command(now_s))
         why = why_stopped(self._bridge, self._controller.watch.missing, rivals, now_s)
         if why != self._why_stopped:
             self._why_stopped = why
@@ -308,7 +312,13 @@ class HardwareBridgeNode(ProcessNode):
         state = self._bridge.episode
         self.get_logger().info(f"episode of seed {state.seed}: return {state.episode_return:.1f}, as sensed")
         if self._settings.episodes == 0 or self._episodes_begun < self._settings.episodes:
-            self._begin_episode((state.seed + 1) % 2**32)
+            if self._settings.resets_robot or self._settings.shadow:
+                self._begin_episode((state.seed + 1) % 2**32)
+                return
+            self._relax()
+            self._bridge.rest()
+            self._publish()
+            self.get_logger().warning(PUT_BACK)
             return
         self._relax()
         # The last messages must be out before the process is.
@@ -319,8 +329,8 @@ class HardwareBridgeNode(ProcessNode):
         if self._bridge.is_running and not self._is_lockstep:  # where a command is a tick
             self._send(self._bridge.stop())
 
-    def _send(self, command: Command) -> None:
-        if not self._settings.shadow:
+    def _send(self, command: Command | None) -> None:
+        if command is not None and not self._settings.shadow:
             self._controller.send(command)
 
     def _publish(self) -> None:
@@ -344,7 +354,8 @@ class HardwareBridgeNode(ProcessNode):
         values |= {"epoch": state.epoch, "tick": state.tick, "missed_ticks": state.missed_ticks}
         values["controller"] = ", ".join(self._controller.watch.names)
         faults = "" if self._is_lockstep or not bridge.is_running else sensor_faults(bridge.sensors, now_s)
-        missing = None if bridge.is_running else self._missing()
+        is_over = self._episodes_begun > 0 and bridge.is_done
+        missing = None if bridge.is_running else PUT_BACK if is_over else self._missing()
         finding = robot_finding(bridge, self._why_stopped, faults, missing)
         self._diagnostics.publish(Health(finding, values))
 

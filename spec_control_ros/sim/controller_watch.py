@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+RECORDERS = ("recorder", "rosbag2_recorder")  # ours and ROS's: they hear commands, and drive nothing
+
 
 class ControllerWatch:
     """Notices that the controller went away, or was replaced, among all that listen to its topic.
 
     ros2_control names a controller's topic after its node. Where no such node listens, every node that does counts,
-    but for hidden ones (their names begin with an underscore, as those of ROS's command-line tools do).
+    but for recorders and hidden ones (their names begin with an underscore, as those of ROS's command-line tools do).
 
     Args:
         topic: Absolute name of the command topic.
@@ -36,11 +38,15 @@ class ControllerWatch:
         """
         found: dict[str, set[bytes]] = {}
         for subscription, name in listeners.items():
-            if not name.rpartition("/")[2].startswith("_"):
+            own_name = name.rpartition("/")[2]
+            if name == self._node or not (own_name.startswith("_") or own_name in RECORDERS):
                 found.setdefault(name, set()).add(subscription)
+        was_another = bool(self._known) and self._node not in self._known
         if self._is_given or self._node in found or self._node in self._known:
             found = {name: gids for name, gids in found.items() if name == self._node}
             self._known = {name: gids for name, gids in self._known.items() if name == self._node}
         self.missing = tuple(name for name, gids in self._known.items() if gids - found.get(name, set()))
+        if was_another and self._node in found:
+            self.missing = (self._node,)  # it heard nothing of what was commanded before it came
         self._known |= found
         return bool(found) and not self.missing

@@ -105,6 +105,11 @@ class RobotBridge:
         return self._bridge.is_done
 
     @property
+    def must_begin_again(self) -> bool:
+        """Whether the executor takes this bridge's ticks for those of one that was here before."""
+        return self._bridge.must_begin_again
+
+    @property
     def observation(self) -> Observation | None:
         """The present tick's; None where the executor is to get none."""
         if self._obs is None or self._bridge.is_done:
@@ -115,8 +120,12 @@ class RobotBridge:
         """Begin a new epoch; its first tick comes once the robot is at its start and was sensed there."""
         self._plant.body = None
         self._bridge.reset(seed)
+        self.rest()
+        self.stops &= {Stop.RIVAL}  # which is still to be left alone
+
+    def rest(self) -> None:
+        """The episode is over, and the robot goes nowhere until the next one is begun."""
         self._obs, self.is_running, self._settled_s = None, False, np.inf
-        self.stops = frozenset()
 
     def robot_is_reset(self, now_s: float) -> None:
         """The robot says that it is at its start."""
@@ -163,10 +172,11 @@ class RobotBridge:
 
         The first one after a safe command starts from rest: from no effort, or from where the joints are now.
         """
-        if self.stops - {Stop.SILENCE}:
-            return CommandFate.STOPPED, None
-        if not self.is_running and epoch == self.episode.epoch:
-            return CommandFate.EARLY, None
+        if epoch == self.episode.epoch:  # one of another epoch may tell of a bridge that was here before
+            if self.stops - {Stop.SILENCE}:
+                return CommandFate.STOPPED, None
+            if not self.is_running:
+                return CommandFate.EARLY, None
         fate = self._bridge.command(epoch, tick, action, is_hold=is_hold)
         if fate is not CommandFate.TAKEN:
             return fate, None
@@ -199,12 +209,13 @@ class RobotBridge:
         if not self.is_running:
             return None
         found = self._find_stops(now_s)
+        # A rival may be there to save the robot: once that has the safe command, nothing more is sent.
+        is_left_alone = Stop.RIVAL in self.stops & found
         begun, self.stops = found - self.stops, found
         self.stopped.update(begun)
         if begun:
             self._safe_s, self._rest = now_s, self._make_safe()
-            return self._at_once(self._sent)
-        # A rival may be there to save the robot: it gets no more commands in between.
+            return None if is_left_alone else self._at_once(self._sent)
         if not found or Stop.RIVAL in found or now_s - self._safe_s < self._settings.silence_s:
             return None
         self._safe_s = now_s
@@ -226,9 +237,10 @@ class RobotBridge:
         is_silent = now_s - self._commanded_s >= self._settings.silence_s
         return frozenset({Stop.SILENCE}) if is_silent else stops
 
-    def stop(self) -> Command:
-        """What the controller is to get at the end of an episode."""
-        return self._at_once(self._make_safe())
+    def stop(self) -> Command | None:
+        """What the controller is to get at the end of an episode; None: nothing, as a rival commands it."""
+        safe = self._at_once(self._make_safe())
+        return None if Stop.RIVAL in self.stops else safe
 
     def _at_once(self, safe: NDArray[np.float64]) -> Command:
         return JointTrajectory.hold(safe) if self.command_map.kind is CommandKind.TRAJECTORY else safe

@@ -34,6 +34,14 @@ def test_nobody_is_no_controller(watch: ControllerWatch) -> None:
     assert not watch.look({})
     assert watch.missing == ()
     assert not watch.look({b"1": "/_ros2cli_42"})  # a tool
+    assert not watch.look({b"2": "/recorder", b"3": "/left/rosbag2_recorder"})
+
+
+def test_recorder_neither_counts_as_the_controller_nor_is_missed(watch: ControllerWatch) -> None:
+    assert watch.look({b"1": "/recorder", b"2": "/driver"})
+    assert watch.names == ("/driver",)
+    assert watch.look({b"2": "/driver"})
+    assert ControllerWatch(TOPIC, "/recorder").look({b"1": "/recorder"}), "if it is said to be the one"
 
 
 def test_without_a_node_of_that_name_every_listener_counts_until_it_is_forgotten(
@@ -49,6 +57,8 @@ def test_without_a_node_of_that_name_every_listener_counts_until_it_is_forgotten
 
 def test_controller_that_comes_after_a_tool_takes_its_place(watch: ControllerWatch) -> None:
     assert watch.look({b"1": "/monitor"})
+    assert not watch.look({b"1": "/monitor", b"2": CONTROLLER}), "it has heard nothing so far"
+    assert watch.missing == (CONTROLLER,)
     assert watch.look({b"1": "/monitor", b"2": CONTROLLER})
     assert watch.look({b"2": CONTROLLER})
     assert watch.names == (CONTROLLER,)

@@ -269,6 +269,49 @@ def test_rival_stops_the_robot_once_and_is_left_alone(world: World) -> None:
     assert world.command(world.bridge.episode.tick)[0] is CommandFate.TAKEN
 
 
+def test_rival_is_left_alone_whatever_else_happens(world: World) -> None:
+    world.command(0)
+    world.bridge.controller_is(present=True, has_rival=True)
+    assert world.bridge.safe_command(world.now_s) is not None
+    world.bridge.controller_is(present=False, has_rival=True)
+    assert world.bridge.safe_command(world.now_s) is None
+    assert world.bridge.stops == {Stop.RIVAL, Stop.CONTROLLER}
+    world.now_s += 0.15  # the sensors fall silent
+    assert world.bridge.safe_command(world.now_s) is None
+    assert world.bridge.stops == {Stop.RIVAL, Stop.CONTROLLER, Stop.SENSORS}
+    assert world.bridge.stop() is None
+    world.begin(seed=1)  # a new episode is no reason either
+    assert world.bridge.safe_command(world.now_s) is None
+    world.bridge.controller_is(present=False)
+    assert world.bridge.safe_command(world.now_s) is None, "the rest of what was wrong has been answered"
+    world.now_s += 0.2
+    world.sense()
+    assert world.bridge.safe_command(world.now_s) is not None
+
+
+def test_rival_that_comes_with_another_fault_finds_a_robot_at_rest(world: World) -> None:
+    world.command(0)
+    world.bridge.controller_is(present=False, has_rival=True)
+    assert world.bridge.safe_command(world.now_s).tolist() == [0.0] * 6
+    assert world.bridge.safe_command(world.now_s) is None
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_command_of_a_bridge_that_was_here_before_makes_it_begin_again(
+    world: World, is_stopped: bool
+) -> None:
+    world.bridge.controller_is(present=not is_stopped)
+    world.bridge.safe_command(world.now_s)
+    assert not world.bridge.must_begin_again
+    epoch = world.bridge.episode.epoch + 7
+    fate, command = world.bridge.command(epoch, 3, ACTION, is_hold=False, now_s=world.now_s)
+    assert (fate, command) == (CommandFate.STALE_EPOCH, None)
+    assert world.bridge.must_begin_again
+    world.begin()
+    assert not world.bridge.must_begin_again
+    assert world.bridge.episode.epoch == epoch + 1
+
+
 def test_without_rates_too_commands_grow_from_rest_after_a_safe_command() -> None:
     world = World(settings=replace(SETTINGS, return_s=0.2, episode_ticks=100))
     world.begin()
