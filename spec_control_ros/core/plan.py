@@ -1,6 +1,7 @@
 """A plan: actions for coming ticks, the latents that they are expected to lead through, and feedback gains."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,11 @@ class Plan:
         if not 1 <= self.optimised_horizon <= rows:
             raise PlanError(
                 f"plan {self.plan_id}: got an optimised horizon of {self.optimised_horizon}, expected 1 to {rows}"
+            )
+        if not 0.0 <= self.control_period_s < inf:
+            raise PlanError(
+                f"plan {self.plan_id}: got a control period of {self.control_period_s} s, expected a finite one from 0 "
+                "on (0: not known)"
             )
         if self.observation_tick > self.start_tick:
             raise PlanError(

@@ -241,8 +241,9 @@ class PlanExecutor:
         if now_s < self._silent_at_s:
             return Outcome()
         decision = self._hold(Reason.NONE if self.is_stopped else Reason.SENSOR_SILENT, now_s, None)
-        # An action on its way to rest goes on tick by tick, though nothing tells of ticks any more.
-        pause_s = 0.0 if self.is_at_rest else self._control_period_s
+        # An action on its way to rest goes on tick by tick, though nothing tells of ticks any more; a plan's period is
+        # what another process says.
+        pause_s = 0.0 if self.is_at_rest else min(self._control_period_s, self.settings.sensor_timeout_s)
         self._silent_at_s = now_s + (pause_s or self.settings.sensor_timeout_s)
         return Outcome(decision)
 

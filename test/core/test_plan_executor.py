@@ -384,6 +384,15 @@ class TestHolding:
             now += 0.05 + 1e-9  # the plan's control period
         np.testing.assert_allclose(held, [*np.exp(-np.arange(1.0, 7.0)), 0.0], rtol=1e-5)
 
+    def test_robot_comes_to_rest_though_a_plan_tells_of_endless_ticks(self) -> None:
+        law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.DAMPING, damping_ticks=1.0))
+        law.tick(observation(0), 0.0)
+        given = dataclasses.replace(plan(0, rows=2), control_period_s=1e9)
+        decided(law.receive(dataclasses.replace(given, actions=np.ones_like(given.actions)), 0.0))
+        held = [decided(law.poll(now)).action[0] for now in np.arange(1, 9) * 10.0]
+        np.testing.assert_allclose(held[:6], np.exp(-np.arange(1.0, 7.0)), rtol=1e-5)
+        assert held[-1] == 0.0
+
     def test_command_that_never_went_out_is_not_held(self) -> None:
         settings = dataclasses.replace(
             WAITING, hold=HoldPolicy.LAST, prefetch=True, prefetch_lead_ticks=1, wait_for_prefetch=True
