@@ -17,6 +17,7 @@ from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
 from spec_control_ros.bringup.system import Process
 
 TAIL_LINES = 15
+RECORDER = "recorder"
 # In our session, so that the kernel wakes a stopped process (SIGCONT) when we are gone, and it hears of it.
 OWN_GROUP: dict[str, Any] = (
     {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
@@ -83,16 +84,13 @@ class Supervisor:
                 _signal(child, number)
 
     def stop(self) -> None:
-        """End all of them: SIGTERM, and what is left after a while, or at another Ctrl-C, gets SIGKILL."""
-        for child in self.children:
-            _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_S
-        for child in self.children:
-            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                child.popen.wait(max(0.0, deadline - time.monotonic()))
-        for child in self.children:
-            _signal(child, signal.SIGKILL)
-            child.popen.wait()
+        """End all of them: SIGTERM, and what is left after a while, or at another Ctrl-C, gets SIGKILL.
+
+        The recorder is the last, so that it hears how the others come to rest.
+        """
+        recorders = [child for child in self.children if child.name == RECORDER]
+        _end([child for child in self.children if child not in recorders])
+        _end(recorders)
 
     def _spawn(self, process: Process, log: Path) -> "subprocess.Popen[bytes]":
         with log.open("ab") as output:
@@ -128,6 +126,18 @@ def command_line(process: Process) -> Sequence[str]:
         *files,
         *values,
     ]
+
+
+def _end(children: Sequence[Child]) -> None:
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_S
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            child.popen.wait(max(0.0, deadline - time.monotonic()))
+    for child in children:
+        _signal(child, signal.SIGKILL)
+        child.popen.wait()
 
 
 def _signal(child: Child, number: signal.Signals) -> None:

@@ -4,9 +4,11 @@ import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -45,7 +47,8 @@ class _RecorderSettings(Checked):
 class RecorderNode(ProcessNode):
     """Writes serialized messages as they come; the bag is whole once the node has ended.
 
-    A full disk ends the bag, not the node: it counts what is lost, and tells it at its end.
+    A full disk ends the bag, not the node: it counts what is lost, and tells it at its end. A topic whose type is not
+    installed ends neither.
     """
 
     def __init__(self) -> None:
@@ -58,6 +61,10 @@ class RecorderNode(ProcessNode):
         self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage, reserve_bytes)
         self._subscribed: dict[str, Subscription] = {}
         self._is_end_told = False
+        self._unsuited: set[str] = (
+            set()
+        )  # topics whose publishers offer less than their subscription asks for
+        self._unrecorded: list[str] = []  # why further topics are not
         self._unannounced: dict[str, str] = {}  # types of topics, until their first message
         self._diagnostics = Diagnostics(self, "recording")
         for topic in TOPICS:
@@ -71,9 +78,8 @@ class RecorderNode(ProcessNode):
 
     def destroy_node(self) -> None:
         """Write what has already come, finish the bag, then go."""
-        for name, subscription in self._subscribed.items():
-            while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
-                self._write(name, taken[0])
+        for name in self._subscribed:
+            self._take_rest(name)
         for name in tuple(self._unannounced):
             self._announce(name)
         self._bag.close()
@@ -85,9 +91,9 @@ class RecorderNode(ProcessNode):
         self.get_logger().info(f"recorded {sum(counts.values())} messages of {len(counts)} topics")
         if self._awaited:
             self.get_logger().warning(f"no node published {', '.join(self._awaited)}")
-        if self._bag.why_ended:
+        if losses := self._losses():
             self.exit_code = INCOMPLETE_EXIT_CODE
-            self.get_logger().error(f"the bag is incomplete: {self._losses()}: {self._bag.why_ended}")
+            self.get_logger().error(f"the bag is incomplete: {losses}")
 
     def _resolve(self, names: str) -> list[str]:
         try:
@@ -106,9 +112,16 @@ class RecorderNode(ProcessNode):
             self._awaited.remove(name)
             try:
                 self._record(topic)
-            except SettingsError as error:
-                self.fail(error)
-        if not self._awaited:
+            except SettingsError as error:  # a robot does not stop because something of it is not recorded
+                self._unrecorded.append(str(error))
+                self.get_logger().error(f"not recorded: {error}")
+        for name in tuple(self._unsuited):
+            if (topic := find_topic(self, name)) is not None:
+                self._unsuited.remove(name)
+                self._take_rest(name)
+                self.destroy_subscription(self._subscribed[name])
+                self._subscribe(name, topic.kind, topic.qos)
+        if not self._awaited and not self._unsuited:
             self._search.cancel()
 
     def _record(self, topic: Topic) -> None:
@@ -116,9 +129,27 @@ class RecorderNode(ProcessNode):
         kind = topic.kind
         self._bag.add_type(topic.type_name)
         self._unannounced[name] = topic.type_name
+        self._subscribe(name, kind, topic.qos)
+
+    def _subscribe(self, name: str, kind: Any, qos: QoSProfile) -> None:
+        def renew(_: object) -> None:
+            self._unsuited.add(name)  # not now: the subscription is in use
+            self._search.reset()
+
         self._subscribed[name] = self.create_subscription(
-            kind, topic.name, lambda data: self._write(name, data), topic.qos, raw=True
+            kind,
+            name,
+            lambda data: self._write(name, data),
+            qos,
+            raw=True,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=renew),
         )
+
+    def _take_rest(self, name: str) -> None:
+        """Write what has come on a topic and was not heard yet."""
+        subscription = self._subscribed[name]
+        while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
+            self._write(name, taken[0])
 
     def _write(self, name: str, data: bytes) -> None:
         if name in self._unannounced:
@@ -138,14 +169,14 @@ class RecorderNode(ProcessNode):
             self.get_logger().error(f"recording has ended: {self._bag.why_ended}")
 
     def _losses(self) -> str:
+        """What the bag lacks, and why; empty if nothing."""
         lost = {topic: count for topic, count in self._bag.lost.items() if count}
-        return f"{sum(lost.values())} messages of {len(lost)} topics are lost"
+        ended = f"{sum(lost.values())} messages of {len(lost)} topics are lost: {self._bag.why_ended}"
+        return "; ".join([*([ended] if self._bag.why_ended else []), *self._unrecorded])
 
     def _publish_diagnostics(self) -> None:
-        bag = self._bag
-        finding = Finding(Level.OK, "recording")
-        if bag.why_ended:
-            finding = Finding(Level.ERROR, f"{self._losses()}: {bag.why_ended}")
+        bag, losses = self._bag, self._losses()
+        finding = Finding(Level.ERROR, losses) if losses else Finding(Level.OK, "recording")
         values: dict[str, object] = {"recorded": sum(bag.counts.values()), "lost": sum(bag.lost.values())}
         self._diagnostics.publish(Health(finding, values))
 

@@ -1,6 +1,7 @@
 """The recorder as a process: nothing is lost, and what it leaves can be read however it ends."""
 
 import itertools
+import os
 import re
 import resource
 import signal
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import ParameterEvent
+from rclpy.qos import qos_profile_sensor_data
 from ros_support import Background, Probe, until
 from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.reader import Bag
@@ -103,6 +107,58 @@ def test_topics_that_were_named_are_recorded_whenever_they_come(
     assert [m.data for m in read(bag, "/words")] == ["late"]
     assert [m.data for m in read(bag, "/latched")] == ["early"]
     assert "no node published /never" in process.text
+
+
+def test_publishers_that_offer_less_than_ours_are_recorded_too(
+    record: Callable[..., Background], probe: Probe, bag: Path
+) -> None:
+    """A robot's drivers publish as best effort; the latched topics of a foreign executor may not be latched."""
+    process = record(topics="later")
+    joints = probe.publisher(JointState, "joint_states", qos_profile_sensor_data)
+    command = probe.publisher(msg.Command, "command", STREAM)
+    probe.publisher(String, "later", 10)
+    probe.until(lambda: probe.node.count_subscribers("later"), lambda: process.text)
+    later = probe.publisher(String, "later", qos_profile_sensor_data)  # beside the reliable one
+    publishers = {
+        joints: JointState(name=["knee"]),
+        command: msg.Command(epoch=7),
+        later: String(data="heard"),
+    }
+    for publisher, message in publishers.items():
+        probe.until(publisher.get_subscription_count, lambda: process.text)
+        publisher.publish(message)
+    probe.spin(0.5)
+    process.send(signal.SIGINT)
+    assert process.wait() == 0, process.text
+    assert [list(m.name) for m in read(bag, "/joint_states")] == [["knee"]]
+    assert [m.epoch for m in read(bag, "/command")] == [7]
+    assert [m.data for m in read(bag, "/later")] == ["heard"]
+
+
+def test_topic_whose_type_is_not_installed_is_told_and_the_rest_recorded(
+    record: Callable[..., Background],
+    probe: Probe,
+    bag: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['trajectory_msgs.msg'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    process = record(topics="way")
+    probe.publisher(JointTrajectory, "way", 10)
+    probe.until(lambda: "not recorded: topic /way" in process.text, lambda: process.text)
+    status = probe.publisher(msg.ExecutorStatus, "status", STREAM)
+    probe.until(status.get_subscription_count)
+    status.publish(msg.ExecutorStatus(epoch=1, tick=3))
+    probe.spin(0.5)
+    assert process.popen.poll() is None, process.text
+    process.send(signal.SIGINT)
+    assert process.wait() == INCOMPLETE_EXIT_CODE, process.text
+    assert (
+        "the bag is incomplete: topic /way: its type trajectory_msgs/msg/JointTrajectory is not installed"
+        in process.text
+    )
+    assert [s.tick for s in read(bag, "/status")] == [3]
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])

@@ -1,0 +1,43 @@
+"""How a system's processes are ended."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from spec_control_ros.bringup.supervisor import Supervisor
+from spec_control_ros.bringup.system import Process
+
+ACT = """
+import signal, sys, time
+from pathlib import Path
+
+def end(*_):
+    {end}
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+Path("{name}").touch()
+while True:
+    signal.pause()
+"""
+ENDS = {
+    "recorder": 'Path("heard").write_text(str(Path("at_rest").exists()))',
+    "executor": 'time.sleep(0.3); Path("at_rest").touch()',
+}
+
+
+def test_recorder_hears_how_the_others_come_to_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    acts = tmp_path / "acts"
+    acts.mkdir()
+    (acts / "__init__.py").touch()
+    supervisor = Supervisor(tmp_path / "logs", {**os.environ, "PYTHONPATH": str(tmp_path)})
+    for name, end in ENDS.items():
+        (acts / f"{name}.py").write_text(ACT.format(name=name, end=end))
+        supervisor.start(Process(name, (), {}, package="acts"))
+    while not all(Path(name).exists() for name in ENDS):
+        assert not supervisor.ended(), [child.tail() for child in supervisor.children]
+    supervisor.stop()
+    assert [child.popen.returncode for child in supervisor.children] == [0, 0]
+    assert Path("heard").read_text() == "True"
