@@ -55,7 +55,9 @@ class Fleet:
     def plan(self, robots: Sequence[str], requests: Sequence[PlanRequest]) -> list[Plan | PlanningError]:
         """The plan of each robot's request, or why there is none."""
         for robot in self._to_load.keys() & robots:
-            self._planners[robot] = self._of_robot(self._to_load.pop(robot))
+            self._planners[robot] = loaded = self._of_robot(self._to_load.pop(robot))
+            if isinstance(loaded, ChangeablePlanner):
+                loaded.change(self._settings)  # which may be others by now: loading takes seconds
         planners = [self._planners[robot] for robot in robots]
         if self._is_together and isinstance(self._first, SharedPlanner):
             return self._first.plan_together(planners, requests)

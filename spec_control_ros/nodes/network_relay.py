@@ -74,12 +74,14 @@ class _NetworkRelayNode(ProcessNode):
             return
         delay = self._fault(Delay)
         if isinstance(delay, Delay) and delay.delay_s:
-            self._delays.append(self.create_timer(delay.delay_s, lambda: self._end_delay(message)))
+            timer: Timer = self.create_timer(delay.delay_s, lambda: self._end_delay(timer, message))
+            self._delays.append(timer)
         else:
             self._publisher.publish(message)
 
-    def _end_delay(self, message: msg.Plan) -> None:
-        self.destroy_timer(self._delays.pop(0))
+    def _end_delay(self, timer: Timer, message: msg.Plan) -> None:
+        self._delays.remove(timer)
+        self.destroy_timer(timer)
         self._publisher.publish(message)
 
     def _note(self, epoch: int, tick: int) -> None:

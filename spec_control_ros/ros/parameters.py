@@ -2,10 +2,12 @@
 
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -123,6 +125,9 @@ def announce(node: Node) -> None:
     node.add_post_set_parameters_callback(publish)
 
 
+_LIVE: WeakKeyDictionary[Node, set[str]] = WeakKeyDictionary()  # names of a node's live parameters
+
+
 class LiveParameters:
     """Lets a running node's live parameters be set, by `ros2 param set` or anybody, if its settings allow it.
 
@@ -144,15 +149,12 @@ class LiveParameters:
         self._node, self._prepare, self._prefix = node, prepare, prefix
         self._fields = {prefix + name: spec for name, spec in live_fields(settings).items()}
         self._make: Callable[[], None] = lambda: None
-        node.add_pre_set_parameters_callback(self._with_floats)
+        if node not in _LIVE:  # one callback a node: rclpy sets what all of them return, one after the other
+            _LIVE[node] = set()
+            node.add_pre_set_parameters_callback(partial(_with_floats, _LIVE[node]))
+        _LIVE[node].update(self._fields)
         node.add_on_set_parameters_callback(self._on_set)
         node.add_post_set_parameters_callback(self._after_set)
-
-    def _with_floats(self, parameters: list[Parameter]) -> list[Parameter]:
-        """Whole numbers are taken for floats, as at the start."""
-        return [
-            Parameter(p.name, value=_as_float(p.value)) if p.name in self._fields else p for p in parameters
-        ]
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
         values = {
@@ -169,6 +171,11 @@ class LiveParameters:
         for parameter in parameters:
             if parameter.name in self._fields:
                 self._node.get_logger().info(f"changed: {parameter.name} = {_plain(parameter.value)}")
+
+
+def _with_floats(live: Collection[str], parameters: list[Parameter]) -> list[Parameter]:
+    """Whole numbers are taken for floats, as at the start."""
+    return [Parameter(p.name, value=_as_float(p.value)) if p.name in live else p for p in parameters]
 
 
 def _as_float(value: Any) -> Any:

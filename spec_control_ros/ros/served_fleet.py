@@ -71,6 +71,7 @@ class ServedFleet:
         self.fleet: Fleet | None = None
         LiveParameters(node, self._planner_settings, self._prepare_change, prefix)
         self._changes: dict[str, Publisher] = {}  # by robot
+        self._last_change: ParameterEvent | None = None
         for robot in self.seeds:
             self._hear_changes(robot)
 
@@ -88,6 +89,8 @@ class ServedFleet:
         pattern = next(pattern for pattern in self.patterns if fnmatchcase(robot, pattern))
         self.fleet.add(robot, self.patterns[pattern])
         self._hear_changes(robot)
+        if self._last_change is not None and robot in self._changes:
+            self._changes[robot].publish(self._last_change)
 
     def remove(self, robot: str) -> None:
         """Plan no more for a robot that was found."""
@@ -138,5 +141,6 @@ class ServedFleet:
         event.changed_parameters = [
             Parameter(f"planner.{name}", value=value).to_parameter_msg() for name, value in values.items()
         ]
+        self._last_change = event
         for publisher in self._changes.values():
             publisher.publish(event)

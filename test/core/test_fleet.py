@@ -78,6 +78,22 @@ def test_a_planner_that_cannot_be_shared_is_loaded_for_each_robot() -> None:
     assert len(levels(fleet.plan(["a", "b"], requests(2)))) == 2
 
 
+def test_a_change_while_a_planner_is_loaded_reaches_it_too() -> None:
+    fleets: list[Fleet] = []
+
+    class SlowPlanner(ConstantPlanner):
+        def warm_up(self) -> None:
+            if fleets:
+                fleets[0].change(ConstantSettings(level=0.7))
+
+        def change(self, settings: ConstantSettings) -> None:
+            self._actions = np.full_like(self._actions, settings.level)
+
+    fleets.append(Fleet(lambda s: SlowPlanner(s, "slow"), ConstantSettings(level=0.2), {"left": None}))
+    fleets[0].add("found", None)
+    assert levels(fleets[0].plan(["found", "left"], requests(2))) == [0.7, 0.7]
+
+
 @pytest.mark.parametrize("kind", [SharedConstantPlanner, None])
 def test_a_robot_that_is_added_gets_the_plans_of_one_that_was_named(kind: type | None) -> None:
     def load(settings: ConstantSettings) -> ConstantPlanner:

@@ -36,3 +36,32 @@ def test_every_robot_hears_of_a_change_and_no_plan_from_before_passes_for_a_new_
     for events in heard:
         assert [p.name for p in events[-1].changed_parameters] == ["planner.target"]
     node.destroy_node()
+
+
+def test_robot_that_is_found_after_a_change_hears_of_it(probe: Probe) -> None:
+    node: Any = Node("fleet_planner", context=probe.node.context)
+    node.state = "active"
+    kind: Any = SimpleNamespace(settings=Goal)
+    fleet = ServedFleet(node, "far", FleetSettings("any", "right_*"), kind, is_last=False)
+    planners: Any = SimpleNamespace(change=lambda _: None, add=lambda *_: None)
+    fleet.fleet = planners
+    fleet.add("right_1")
+    heard = [probe.hear(ParameterEvent, f"right_{i}/parameters", LATEST) for i in (1, 2)]
+    assert node.set_parameters([Parameter("fleets.far.planner.target", value=2.0)])[0].successful
+    fleet.add("right_2")
+    probe.until(lambda: all(heard))
+    assert [p.name for p in heard[1][-1].changed_parameters] == ["planner.target"]
+    node.destroy_node()
+
+
+def test_whole_number_is_taken_for_a_float_however_many_fleets_there_are(probe: Probe) -> None:
+    node: Any = Node("fleet_planner", context=probe.node.context)
+    node.state = "active"
+    kind: Any = SimpleNamespace(settings=Goal)
+    for name in ("far", "near"):
+        ServedFleet(node, name, FleetSettings("any", name), kind, is_last=False)
+    result = node.set_parameters([Parameter("fleets.near.planner.target", value=2)])[0]
+    assert result.successful, result.reason
+    assert node.get_parameter("fleets.near.planner.target").value == 2.0
+    assert node.get_parameter("fleets.far.planner.target").value == 1.0
+    node.destroy_node()
