@@ -11,6 +11,10 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.body_state import LARGEST
 
 SECOND_PUBLISHER_S = 1.0  # after its last message, it is taken to be gone
+STEPS, STEPPING_S = (
+    3,
+    1.0,
+)  # of stamps within so long are no clock that was set, nor one message that bears a wrong one
 
 
 class Sensor(str, Enum):
@@ -31,6 +35,7 @@ class ReadingFault(Enum):
     SAME_STAMP = "same_stamp", "messages come, but their stamp stands still"
     FROZEN = "frozen", "messages come, but their values stand still although the commands change"
     TWO_PUBLISHERS = "two_publishers", "two publishers give the same values"
+    STEPPING = "stepping", "messages come, but their stamps jump again and again"
     SKEWED = "skewed", "measured at another time than the others"
     BAD_MESSAGE = "bad_message", "wrong length, no velocities, not finite, too large, or no unit quaternion"
     REPEATED_NAME = "repeated_name", "a joint is named twice in one message"
@@ -93,7 +98,9 @@ class Readings:
         self._still = np.zeros(count, np.int64)  # messages in a row that changed nothing
         self._is_commanded = np.zeros(count, bool)  # since the last message
         self._doubled_s = -np.inf
-        self.stepped_s = -np.inf  # when the robot's clock was set, on our clock
+        self._steps_s = np.full(
+            (STEPS, count), -np.inf
+        )  # when stamps stepped, on our clock; the oldest first
 
     def hear(
         self, rows: list[int], values: NDArray[np.float64], stamp_s: float, now_s: float, source: bytes
@@ -115,8 +122,9 @@ class Readings:
             return ReadingFault.TWO_PUBLISHERS
         alive = np.array(rows, np.int64)[is_alive]
         elapsed_s, stamped_s = now_s - self._heard_s[alive], stamp_s - self.stamp_s[alive]
-        if stamp_s != 0.0 and (np.abs(stamped_s - elapsed_s) > self._settings.max_age_s).any():
-            self.stepped_s = now_s
+        if stamp_s != 0.0:
+            stepped = alive[np.abs(stamped_s - elapsed_s) > self._settings.max_age_s]
+            self._steps_s[:, stepped] = [*self._steps_s[1:, stepped], np.full(len(stepped), now_s)]
         is_still = np.array_equal(values, self.values[rows])
         self._still[rows] = self._still[rows] + self._is_commanded[rows] if is_still else 0
         self._is_commanded[rows] = False
@@ -125,6 +133,16 @@ class Readings:
         self.values[rows], self.stamp_s[rows], self._heard_s[rows] = values, stamp_s, now_s
         self._source[rows] = source
         return None
+
+    @property
+    def stepped_s(self) -> float:
+        """When the robot's clock was set last, on our clock."""
+        return float(self._steps_s.max())
+
+    @property
+    def stamps_s(self) -> NDArray[np.float64]:
+        """Of the values whose publisher stamps them; -inf before they were heard."""
+        return self.stamp_s[self.stamp_s != 0.0]
 
     def command_changed(self) -> None:
         """The robot was told to do something else, so that what is measured should change."""
@@ -141,5 +159,7 @@ class Readings:
             return ReadingFault.STALE
         if (now_s - self._stamped_s > s.max_age_s).any():
             return ReadingFault.SAME_STAMP
+        if (now_s - self._steps_s[0] <= STEPPING_S).any():
+            return ReadingFault.STEPPING
         is_frozen = not self._may_stand_still and (self._still >= s.frozen_after).any()
         return ReadingFault.FROZEN if is_frozen else None

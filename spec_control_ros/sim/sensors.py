@@ -119,7 +119,8 @@ class Sensors:
         stepped_s = max(readings.stepped_s for readings in self._needed.values())
         is_comparable = now_s - stepped_s > self._settings.max_age_s
         if not faults and is_comparable and self._skew_s() > self._settings.max_skew_s:
-            return {min(self._needed, key=lambda s: self._needed[s].stamp_s.min()): ReadingFault.SKEWED}
+            oldest = min(self._needed, key=lambda s: self._needed[s].stamps_s.min(initial=np.inf))
+            return {oldest: ReadingFault.SKEWED}
         return faults
 
     def forget(self) -> None:
@@ -145,7 +146,9 @@ class Sensors:
         return fault
 
     def _skew_s(self) -> float:
-        return float(max(readings.stamp_s.max() for readings in self._needed.values())) - self.stamp_s
+        """Between the stamps of what is stamped."""
+        stamps_s = np.concatenate([readings.stamps_s for readings in self._needed.values()])
+        return float(np.ptp(stamps_s)) if len(stamps_s) else 0.0
 
     def _state(self) -> BodyState:
         values = {sensor: readings.values.copy() for sensor, readings in self._readings.items()}

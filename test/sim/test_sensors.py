@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.sim.readings import SECOND_PUBLISHER_S, ReadingFault, Sensor, SensorSettings
+from spec_control_ros.sim.readings import SECOND_PUBLISHER_S, STEPPING_S, ReadingFault, Sensor, SensorSettings
 from spec_control_ros.sim.sensors import Sensors
 
 JOINTS = ("hip", "knee")
@@ -280,3 +280,31 @@ def test_robots_clock_that_is_set_makes_no_skew_but_one_sensors_own_clock_does(s
         hear_joints(sensors, stamp_s, now_s)
         hear_base(sensors, stamp_s - step_s, now_s)
     assert set(sensors.faults_now(now_s).values()) == {ReadingFault.SKEWED}
+
+
+def test_stamps_that_jump_again_and_again_are_told_and_hide_no_old_measurement() -> None:
+    sensors = Sensors(JOINTS, SensorSettings(max_age_s=AGE_S, max_skew_s=SKEW_S))
+    now_s, faults = 0.0, []
+    for i in range(8):
+        now_s = 0.5 * AGE_S * i
+        hear_joints(sensors, 1e4 + now_s, now_s)
+        hear_base(sensors, 1e4 + now_s - 5.0 * (i % 2), now_s)
+        faults.append(set(sensors.faults_now(now_s).values()))
+    assert faults[:3] == [set()] * 3, "a single wrong stamp, there and back, is let pass"
+    assert faults[3:] == [{ReadingFault.STEPPING}] * 5
+    while now_s < 0.5 * AGE_S * 7 + 2 * STEPPING_S:
+        now_s += 0.9 * AGE_S
+        hear_joints(sensors, 1e4 + now_s, now_s)
+        hear_base(sensors, 1e4 + now_s, now_s)
+    assert sensors.faults_now(now_s) == {}
+
+
+def test_sensor_without_stamps_is_believed_beside_others_that_have_them() -> None:
+    sensors = Sensors(JOINTS, SensorSettings(max_age_s=AGE_S, max_skew_s=SKEW_S))
+    for i in range(10):
+        now_s = 0.5 * AGE_S * i
+        hear_joints(sensors, 0.0, now_s)
+        hear_base(sensors, 1e4 + now_s, now_s)
+        assert sensors.faults_now(now_s) == {}
+    sensors.hear_odometry(np.zeros(3), np.zeros(3), 1e4 + now_s - 2 * SKEW_S, now_s)
+    assert sensors.faults_now(now_s) == {Sensor.ODOMETRY: ReadingFault.SKEWED}
