@@ -5,6 +5,9 @@ from math import nan
 from spec_control_ros.core.health import Finding, Health, Level
 
 
+HANGING_S = 10.0  # that a plan is in hand; no robot can use it then
+
+
 class PlanningMonitor:
     """Counts planning times, and those beyond the planner's objective."""
 
@@ -13,6 +16,15 @@ class PlanningMonitor:
         self._total_misses = 0
         self._failing: set[str] = set()  # robots
         self._times_s: list[float] = []  # since the last report
+        self._begun_s: float | None = None  # when the work in hand was begun
+
+    def begin(self, now_s: float) -> None:
+        """Work is taken in hand."""
+        self._begun_s = now_s
+
+    def end(self) -> None:
+        """It is done, whatever came of it."""
+        self._begun_s = None
 
     def note(self, planning_time_s: float, robot: str = "") -> None:
         """A plan was made for a robot."""
@@ -27,8 +39,8 @@ class PlanningMonitor:
         """A robot is not planned for any more."""
         self._failing.discard(robot)
 
-    def health(self) -> Health:
-        """How the planner has done since the last call."""
+    def health(self, now_s: float) -> Health:
+        """How the planner has done since the last call; times are seconds of one clock."""
         times_s, self._times_s = self._times_s, []
         misses = sum(time_s > self._objective_s for time_s in times_s)
         self._total_misses += misses
@@ -39,6 +51,9 @@ class PlanningMonitor:
             "slo_s": f"{self._objective_s:.4f}",
             "slo_misses": self._total_misses,
         }
+        begun_s = self._begun_s
+        if begun_s is not None and (in_hand_s := now_s - begun_s) > HANGING_S:
+            return Health(Finding(Level.ERROR, f"a plan has been in hand for {in_hand_s:.0f} s"), values)
         return Health(self._finding(misses, len(times_s)), values)
 
     def _finding(self, misses: int, plans: int) -> Finding:

@@ -232,11 +232,13 @@ class PlannerNode(LifecycleProcessNode):
         """Plan for jobs of one fleet."""
         fleet, start_s = self._fleets[jobs[0].fleet], time.monotonic()
         assert fleet.fleet is not None  # it is freed after the thread has ended
+        self._monitor.begin(start_s)
         objective = fleet.objective
         made = fleet.fleet.plan([job.robot for job in jobs], [job.request for job in jobs])
         took_s = time.monotonic() - start_s
         for job, plan in zip(jobs, made, strict=True):
             self._count(job.robot, self._outcome(job, plan, took_s, is_outdated=objective != fleet.objective))
+        self._monitor.end()
         now_s = time.monotonic()
         self._thread.alter(lambda: self._schedule.done(fleet.name, len(jobs), now_s, now_s - start_s))
 
@@ -259,7 +261,7 @@ class PlannerNode(LifecycleProcessNode):
     def _publish_diagnostics(self) -> None:
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
-            planning = self._monitor.health()
+            planning = self._monitor.health(time.monotonic())
             finding, values = planning.finding, self._of_robots() | planning.values
             if (refused := self._finder.refused) and finding.level is Level.OK:
                 finding = Finding(Level.WARN, f"not served: {', '.join(refused[:5])}")
