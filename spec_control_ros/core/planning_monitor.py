@@ -4,7 +4,6 @@ from math import nan
 
 from spec_control_ros.core.health import Finding, Health, Level
 
-
 HANGING_S = 10.0  # that a plan is in hand; no robot can use it then
 
 

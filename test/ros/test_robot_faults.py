@@ -14,6 +14,8 @@ from ros_support import Background, Probe
 from scripted_robot import CONTROLLER, TOPICS, EagerExecutor, ScriptedRobot
 from std_msgs.msg import Float64MultiArray
 
+from spec_control_interfaces.srv import Reset
+
 TASK, ACTION, PERIOD_S = "walker-walk", 6, 0.05
 RATE = 100.0  # N m/s: nine periods from rest to what the executor wants
 BRIDGE = {
@@ -207,3 +209,18 @@ def test_limits_that_are_set_at_run_time_count_at_the_next_command(world: World)
     probe.until(lambda: len(robot.efforts) > count + 5)
     assert np.max(robot.efforts[count:]) <= 10.0
     assert f"changed: controller.upper = {[10.0] * ACTION}" in world.bridge.text
+
+
+def test_robot_that_nobody_puts_back_rests_after_an_episode_until_reset_is_called(
+    probe: Probe, start: Callable[..., Background]
+) -> None:
+    world = World(probe, start, **RATED, **{"robot.episode_ticks": 40})
+    probe.until(lambda: "put the robot to its start" in world.says, lambda: world.says)
+    commands, ticks = len(world.robot.efforts), len(world.executor.ticks)
+    assert not world.robot.efforts[-1].any()
+    probe.spin(0.5)
+    assert (len(world.robot.efforts), len(world.executor.ticks)) == (commands, ticks)
+    assert world.bridge.popen.poll() is None, world.bridge.text
+    assert probe.call(probe.node.create_client(Reset, "reset"), Reset.Request(seed=3)).epoch == 2
+    world.wait_until_driven()
+    assert world.executor.ticks[-1][0] == 2
