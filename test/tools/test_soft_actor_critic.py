@@ -77,25 +77,6 @@ class TestHold:
             continued.update(batch, noise())
         assert (continued.actor.act(batch.obs) - first).pow(2).mean() < 0.05 * away
 
-    def test_what_is_held_to_follows_the_actor_at_the_rate_that_is_set(self, batch: TransitionBatch) -> None:
-        learner = make(hold=10.0, hold_rate=0.25)
-        first = learner.actor.mean.bias.detach().clone()
-        learner.update(batch, noise())
-        expected = 0.75 * first + 0.25 * learner.actor.mean.bias.detach()
-        torch.testing.assert_close(learner._held.mean.bias, expected)
-        learner.update(batch, noise(), train_actor=False)
-        torch.testing.assert_close(learner._held.mean.bias, expected)
-
-
-def test_weight_of_effort_makes_actions_smaller(batch: TransitionBatch) -> None:
-    learner = make(effort=1.0, learning_rate=1e-3)
-    with torch.no_grad():
-        learner.actor.mean.bias += 0.5
-    before = learner.actor.act(batch.obs).abs().mean()
-    for _ in range(100):
-        learner.update(batch, noise())
-    assert learner.actor.act(batch.obs).abs().mean() < 0.5 * before
-
 
 class TestTwoHot:
     def test_is_a_distribution_with_that_mean(self) -> None:

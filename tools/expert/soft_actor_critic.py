@@ -39,10 +39,6 @@ class ActorCriticSettings:
     hold: float = setting(
         0.0, "weight of the squared distance to the actions of the actor at the start", low=0.0
     )
-    hold_rate: float = setting(
-        0.0, "of what the actions are held to towards the actor, an update of it", low=0.0, high=1.0
-    )
-    effort: float = setting(0.0, "weight of the squared action, beside what the task says of it", low=0.0)
 
     def __post_init__(self) -> None:
         check(self)
@@ -58,7 +54,7 @@ class SoftActorCritic:
 
     def __init__(self, actor: ExpertActor, settings: ActorCriticSettings):
         self.actor, self._settings = actor, settings
-        self._held = deepcopy(actor).requires_grad_(False)
+        self._first = deepcopy(actor).requires_grad_(False)
         self._critic = _critics(actor.obs_dim + actor.action_dim)
         self._target = deepcopy(self._critic).requires_grad_(False)
         self._log_temperature = torch.tensor(settings.first_temperature).log().requires_grad_(True)
@@ -117,18 +113,14 @@ class SoftActorCritic:
         value = self._value(self._critic(torch.cat([obs, action], -1))).amin(0)
         temperature = self._log_temperature.detach().exp()
         loss = (temperature * log_prob - value).mean()
-        if self._settings.hold or self._settings.effort:
-            now, before = (torch.tanh(a.distribution(obs)[0]) for a in (self.actor, self._held))
+        if self._settings.hold:
+            now, before = (torch.tanh(a.distribution(obs)[0]) for a in (self.actor, self._first))
             loss = loss + self._settings.hold * (now - before).pow(2).sum(-1).mean()
-            loss = loss + self._settings.effort * now.pow(2).sum(-1).mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.actor.parameters(), 10.0)
         self._actor_optimiser.step()
         self._critic.requires_grad_(True)
-        if self._settings.hold_rate:
-            held: list[Tensor] = list(self._held.parameters())
-            torch._foreach_lerp_(held, list(self.actor.parameters()), self._settings.hold_rate)
 
         entropy = -log_prob.detach().mean()
         target_entropy = self._settings.target_entropy * self.actor.action_dim
@@ -154,7 +146,7 @@ class SoftActorCritic:
         return {
             "updates": self.updates,
             "actor": self.actor.state_dict(),
-            "held": self._held.state_dict(),
+            "first": self._first.state_dict(),
             "critic": self._critic.state_dict(),
             "target": self._target.state_dict(),
             "log_temperature": self._log_temperature.detach(),
@@ -167,7 +159,7 @@ class SoftActorCritic:
         """Continue from what `state_dict` gave."""
         self.updates = state["updates"]
         self.actor.load_state_dict(state["actor"])
-        self._held.load_state_dict(state["held"])
+        self._first.load_state_dict(state["first"])
         self._critic.load_state_dict(state["critic"])
         self._target.load_state_dict(state["target"])
         with torch.no_grad():
