@@ -31,8 +31,9 @@ def run(options: RunOptions) -> int:
     values = {a.name: _word(getattr(options, a.name)) for a in ARGUMENTS}
     logs, robot = new_log_folder(), find_robot(options.robot)
     system = processes(robot, values, logs)
-    faults, log = fault_file(options.faults, robot.config), Trace()
+    faults = fault_file(options.faults, robot.config)
     schedule = NO_FAULTS if faults is None else read_faults(faults)
+    log = Trace() if schedule.faults else RunLog()  # a trace grows by 55 MB an hour, and is for faults alone
     if (bag := bag_folder(options.record)) is not None:
         system.insert(0, recorder(bag, values))
     console = terminal()
