@@ -139,6 +139,8 @@ def benchmark_runs(
             "delay_ticks": mode.delay_ticks,
             "settings": plain(asdict(settings)),
         }
+        if backend is not Backend.PROCESS:  # whose plant and nodes have parameters of their own
+            configuration["parameters"] = plain(own)
         if faults.faults:
             told = list(map(as_row, faults.faults))
             configuration["faults"] = {"sizes": list(faults.sizes), "faults": told}

@@ -116,6 +116,12 @@ def search(
         if costs[lowest] < best_cost:
             best, best_cost = knots[lowest], float(costs[lowest])
         centre, spread = _next(knots, costs, spread, settings)
+    if (
+        settings.method is not Method.PREDICTIVE
+    ):  # whose next centre is the best rollout; another has not been tried
+        cost = float(costs_of(spline.actions(centre[None]))[0])
+        best, best_cost = (centre, cost) if cost < best_cost else (best, best_cost)
+        return best, best_cost, iterations * settings.samples + 1
     return best, best_cost, iterations * settings.samples
 
 

@@ -145,7 +145,12 @@ class Gathering:
         self, model: WorldModel, plant: Plant, controller: ControllerSettings, teacher: Teacher, window: int
     ):
         self.model, self._plant, self._teacher, self._window = model, plant, teacher, window
-        self._controller = replace(controller, gate=open_gate(controller.gate))
+        gate, last = open_gate(controller.gate), controller.planner.queue_length - 1
+        self._controller = replace(  # every plan is executed to its end, and the next one is made then
+            controller,
+            gate=replace(gate, max_steps_ahead=max(gate.max_steps_ahead, last)),
+            executor=replace(controller.executor, prefetch=False),
+        )
         self._tick_model = tick_model(model)
         self._planner = TDMPC2Planner(model, controller.planner, control_period_s=plant.control_period_s)
 

@@ -20,7 +20,8 @@ class ReturnWindows:
 
     The return to go of a tick is what the rest of the episode returns by tick, times the ticks of an episode. So it is
     the episode's return at its first tick, does not fall to zero towards the end, and needs no reward while it is
-    asked for: that stays as it is.
+    asked for: that stays as it is. After an end by the task, as a fall, the rest returns nothing; where a recording
+    merely stopped, it is what was recorded.
 
     Raises:
         SettingsError: no episode is as long as a window.
@@ -35,7 +36,7 @@ class ReturnWindows:
             for episode in np.flatnonzero(arrays.length):
                 length = int(arrays.length[episode])
                 reward = arrays.reward[episode, :length].astype(np.float64)
-                left = ticks - np.arange(length)
+                left = (ticks if arrays.ended[episode] else length) - np.arange(length)
                 to_go.append(reward[::-1].cumsum()[::-1] / left * ticks)
                 returns.append(reward.sum())
                 latents.append(_encoded(model, arrays.obs[episode, :length]))

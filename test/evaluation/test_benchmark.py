@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from spec_control_ros.evaluation.benchmark import (
 )
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import LocalEngine, Subject, Workers
 from spec_control_ros.sampling.planner import SamplingSettings
 from spec_control_ros.sim.environment import make_control_plant
@@ -129,6 +131,26 @@ def test_only_what_is_missing_is_run_again(run: Callable[..., list[BenchmarkRun]
     (continued,) = enter("two_tower", seeds=(0, 1, 2))
     assert [trial.seed for trial in continued.missing] == [2]
     assert [m.to_json() for m in continued.measured] == [m.to_json() for m in before]
+
+
+@pytest.mark.parametrize("backend", [Backend.ROS, Backend.REALTIME])
+def test_other_parameters_of_the_nodes_are_noticed(backend: Backend, model: Path, tmp_path: Path) -> None:
+    def entered(ticks: int) -> BenchmarkRun:
+        params = tmp_path / "params.yaml"
+        write_parameters(params, PARAMETERS | {"sim_bridge": {"action_repeat": 20, "episode_ticks": ticks}})
+        modes, robot = find_modes(["replan"], CONFIG / "modes"), find_robot(TASK, CONFIG)
+        (entry,) = benchmark_runs(
+            Subject(TASK, model), modes, (0,), robot, tmp_path / "results", backend=backend, params=params
+        )
+        return entry
+
+    measured = Measurement(
+        0, 1, 9.0, 1, 0, kinds=(2,), steps_ahead=(0,), mismatches=(nan,), latencies_s=(0.01,)
+    )
+    entered(30).file.add(measured)
+    assert not entered(30).missing
+    with pytest.raises(BenchmarkError, match="episode_ticks was 30, now 40"):
+        entered(40)
 
 
 def test_other_weights_are_noticed(

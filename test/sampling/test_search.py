@@ -23,7 +23,15 @@ def test_every_method_comes_near_the_cheapest_actions(method: Method) -> None:
     knots, cost, rollouts = run(SearchSettings(method, knots=3, iterations=30, noise=0.3, min_noise=0.02))
     assert np.abs(knots - TARGET).max() < 0.2
     assert cost < 0.3 < distance(np.zeros((1, 12, 2)))[0]
-    assert rollouts == 30 * 64
+    assert rollouts == 30 * 64 + (method is not Method.PREDICTIVE), "their last centre is tried as well"
+
+
+@pytest.mark.parametrize("method", [Method.MPPI, Method.CEM])
+def test_method_counts_in_a_single_iteration_too(method: Method) -> None:
+    best = run(SearchSettings(Method.PREDICTIVE, noise=0.8))
+    knots, cost, _ = run(SearchSettings(method, noise=0.8, elites=3))
+    assert cost < best[1]
+    assert not np.array_equal(knots, best[0])
 
 
 @pytest.mark.parametrize("method", Method)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -58,6 +59,22 @@ def test_data_holds_every_tick_that_a_queued_row_was_executed_at(data: Correctio
     assert len(data) == 2 * (TICKS - plans)
     assert set(data.window.steps_ahead[:, -1].tolist()) == {1.0, 2.0, 3.0}
     assert data.window.is_real[:, -1].all()
+
+
+@pytest.mark.parametrize("law", [{"prefetch": True}, {"max_steps_ahead": 2}], ids=str)
+def test_data_is_the_same_however_the_robot_plans_ahead_or_gives_plans_up(
+    law: dict[str, Any], model: WorldModel, plant: ControlPlant, data: CorrectionData
+) -> None:
+    controller = replace(
+        CONTROLLER,
+        executor=replace(CONTROLLER.executor, prefetch=law.get("prefetch", False)),
+        gate=replace(CONTROLLER.gate, max_steps_ahead=law.get("max_steps_ahead", 5)),
+    )
+    gathering = Gathering(model, plant, controller, Teacher(model, SEARCH, draws=1), SETTINGS.window)
+    gathered = gathering.run(GatheredEpisode(None, 0))
+    assert len(gathered.teacher) == len(gathered.window.observed)
+    assert torch.equal(gathered.teacher, data.teacher[: len(gathered)])
+    assert torch.equal(gathered.window.observed, data.window.observed[: len(gathered)])
 
 
 def test_data_is_the_same_for_the_same_seeds(gathering: Gathering, data: CorrectionData) -> None:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from spec_control_ros.evaluation.loaded_planner import load_planner
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import RandomPolicy
-from spec_control_ros.training.episodes import Episodes, TaskSpec
+from spec_control_ros.training.episodes import EpisodeArrays, Episodes, TaskSpec
 from spec_control_ros.training.recording import Group, record, recorded_folder
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
@@ -77,6 +79,23 @@ def test_returns_to_go_are_the_rest_of_the_episode_at_the_same_rate(
     obs = torch.from_numpy(np.array(data.arrays.obs[episode, :7]))
     torch.testing.assert_close(latents[0], model.encode(obs))
     assert windows.best_tenth == windows.returns.max()
+
+
+@pytest.mark.parametrize(("is_ended", "expected"), [(False, [7.0] * 4), (True, [4.0, 3.5, 2.8, 1.75])])
+def test_returns_to_go_of_a_recording_that_stopped_do_not_fall(
+    is_ended: bool, expected: list[float], small_model: Callable[..., WorldModel]
+) -> None:
+    """Four ticks of a task of seven, a reward of 1 each; after a fall there would have been none."""
+    arrays = EpisodeArrays(
+        obs=np.zeros((1, 8, 3), np.float32),
+        action=np.zeros((1, 7, 2), np.float32),
+        reward=np.ones((1, 7), np.float32),
+        length=np.array([4]),
+        ended=np.array([is_ended]),
+    )
+    data: Any = SimpleNamespace(arrays=arrays, spec=SimpleNamespace(episode_ticks=7))
+    windows = ReturnWindows([data], small_model(obs=3), 4)
+    np.testing.assert_allclose(windows.sample(1, np.random.default_rng(0))[0][0], expected)
 
 
 def test_an_interrupted_run_ends_as_one_that_was_not(

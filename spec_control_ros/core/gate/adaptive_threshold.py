@@ -64,7 +64,7 @@ class AdaptiveThreshold:
         """What to divide the thresholds by, at least 1; not a number where the dynamics gives none."""
         s = self._settings
         factor = 1.0 + s.accumulation * self._excess
-        if s.sensitivity and self._dynamics is not None:
+        if s.sensitivity and self._dynamics is not None and row.plan.predicts:
             growth = error_growth(observed, row, self._dynamics) / self._usual_growth - 1.0
             factor += s.sensitivity * (growth if not growth <= 0.0 else 0.0)
         return factor

@@ -143,7 +143,7 @@ class Gate:
     ) -> tuple[float, float]:
         """The accept and replan thresholds of this tick."""
         factor = 1.0
-        if self._adaptive is not None and row.plan.predicts:
+        if self._adaptive is not None:
             factor = self._adaptive.factor(observed, row)
         return base.accept / factor, base.replan / factor
 

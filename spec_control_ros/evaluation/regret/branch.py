@@ -44,6 +44,8 @@ class ForcedGate(Gate):
         if self._ticks is not None:
             kind = kind if self._ticks > 0 else DecisionKind.REPLAN
             self._ticks -= 1
+        if kind is DecisionKind.CORRECT and not can_correct:
+            kind = DecisionKind.ACCEPT
         if row.steps_ahead > self.settings.max_steps_ahead:
             kind = DecisionKind.REPLAN
         return replace(verdict, kind=kind)

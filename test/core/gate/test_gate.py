@@ -315,6 +315,13 @@ class TestPlansThatPredictNothing:
         verdict = gate.judge(off(distance), row(1, self.NOTHING), can_correct=False)
         assert (verdict.kind, verdict.mismatch) == (kind, pytest.approx(distance))
 
+    def test_what_a_plan_has_used_up_of_their_tolerance_counts_too(self) -> None:
+        adaptive = {"mode": GateMode.ADAPTIVE, "accumulation": 1.0, "sensitivity": 0.0}
+        gate = calibrated(metric=Metric.ACTION, accept=0.2, replan=1.0, **adaptive)
+        reported = [gate.judge(off(0.5), row(steps, self.NOTHING)) for steps in (1, 2, 3)]
+        thresholds = [v.replan_threshold for v in reported]
+        assert thresholds[0] > thresholds[1] > thresholds[2]
+
     def test_a_gate_by_actions_needs_a_policy(self) -> None:
         with pytest.raises(SettingsError, match="metric: got action, but there is no policy"):
             Gate(GateSettings(metric=Metric.ACTION))

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from spec_control_ros.bringup.parameter_files import Parameters
+from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind
+from spec_control_ros.core.gate import Gate, GateSettings
+from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.window import Window
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
-from spec_control_ros.evaluation.regret.branch import Branch
+from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
 from spec_control_ros.evaluation.regret.gather import RegretSettings, RegretSubject, regret_trials
 from spec_control_ros.evaluation.regret.record import RegretEpisode
 from spec_control_ros.evaluation.regret.report import Losses, result_of
@@ -151,6 +154,14 @@ def test_forked_ticks_follow_from_the_seed_and_survive_their_file(
         assert set(tick.returns) == {"replan", "accept", "correct"}
         assert 1 <= tick.age < 4
         assert {"age", "l2", "relative_l2", "action", "disagreement", "corrector_norm"} <= set(tick.metrics)
+
+
+def test_forced_gate_corrects_nothing_where_nothing_can() -> None:
+    forced = ForcedGate(Gate(GateSettings()), DecisionKind.CORRECT)
+    actions, latents = np.zeros((2, 1), np.float32), np.zeros((3, 4), np.float32)
+    queued = QueuedAction(actions[1], latents[1], 1, Plan(1, 1, 0, 0, 0.05, actions, latents, 1))
+    assert forced.judge(latents[1], queued, can_correct=True).kind is DecisionKind.CORRECT
+    assert forced.judge(latents[1], queued, can_correct=False).kind is DecisionKind.ACCEPT
 
 
 def test_return_of_a_branch_is_the_mean_over_the_draws(model: Path) -> None:
