@@ -41,6 +41,7 @@ class ConvertOptions:
         -1,
         "Index of the task in a multi-task checkpoint [default: as in the official order of 30 or 80]",
         min=-1,
+        show_default=False,
     )
     action_dims: str = option(
         "", "Number of actions of each task, such as 6,6,2; for older multi-task checkpoints only"
