@@ -16,4 +16,6 @@ def main(seed: int = 0) -> sc.EpisodeResult:
 
 
 if __name__ == "__main__":
+    if not all(word.isdecimal() for word in sys.argv[1:]):
+        sys.exit(__doc__)
     main(*map(int, sys.argv[1:]))

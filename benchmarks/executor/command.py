@@ -35,10 +35,11 @@ from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
+from spec_control_ros.core.node_settings import RealTimeSettings
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.real_time import enter_real_time
 from spec_control_ros.world_model.model_folder import ModelFolder
 
 RATE_HZ = 100.0  # of latencies and computing times

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import spec_control_ros.nodes  # noqa: F401  what a node's process does before its slow imports
 from spec_control_interfaces import msg
+from spec_control_ros.core.node_settings import RealTimeSettings
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.ros.node_runner import ProcessNode, run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.real_time import enter_real_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from spec_control_ros.bringup.supervisor import Supervisor
 from spec_control_ros.bringup.system import Process
 from spec_control_ros.cli.system import environment, new_log_folder
 from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.node_settings import RealTimeSettings
 from spec_control_ros.ros.node_runner import spinning
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.real_time import enter_real_time
 
 START_TIMEOUT_S = 60.0
 SETTLE_S = 1.0  # for the last of them to find each other

@@ -118,13 +118,14 @@ def _read(path: Path, config: Path) -> Robot:
 
 def _robot(path: Path, content: Any, config: Path) -> Robot:
     """The robot that a file's content says; ranges of whole numbers are for the nodes to refuse."""
+    is_of_ros = isinstance(content, Mapping) and any(map(_is_of_ros, content.items()))
+    hint = " (a parameter file of ROS goes to --params)" if is_of_ros else ""
     if not isinstance(content, Mapping) or "environment" not in content:
         raise SettingsError(
-            "got no `environment`, expected at least that, as `environment: dm_control:walker-walk`"
+            f"got no `environment`, expected at least that, as `environment: dm_control:walker-walk`{hint}"
         )
     sayable = (*HEADER, *NODES, *VARIANTS)
     if unknown := [key for key in content if key not in sayable]:
-        hint = " (a parameter file of ROS goes to --params)" if unknown[0].startswith("/") else ""
         raise SettingsError(f"{unknown[0]}: unknown, expected one of {', '.join(sayable)}{hint}")
     header: dict[str, Any] = {key: content[key] for key in HEADER if key in content}
     for key, value in header.items():
@@ -139,6 +140,11 @@ def _robot(path: Path, content: Any, config: Path) -> Robot:
     variants = {key: _sections(content[key], f"{key}: ") for key in VARIANTS if key in content}
     own = _sections({key: content[key] for key in NODES if key in content}, "")
     return Robot(path.stem, environment, model, config, **header, sections=own, variants=variants)
+
+
+def _is_of_ros(section: tuple[Any, Any]) -> bool:
+    key, body = section
+    return str(key).startswith("/") or (isinstance(body, Mapping) and "ros__parameters" in body)
 
 
 def _environment(name: str, folder: Path) -> str:

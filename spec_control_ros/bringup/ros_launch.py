@@ -63,7 +63,7 @@ def launch_description(**defaults: str) -> LaunchDescription:
     robot = DeclareLaunchArgument(
         "robot",
         default_value=defaults.pop("robot", None),
-        description="A shipped robot (humanoid, walker, cheetah), a robot file, or an environment",
+        description="A shipped robot (such as humanoid or walker_sampling), a robot file, or an environment",
     )
     declared = [
         DeclareLaunchArgument(

@@ -19,6 +19,7 @@ from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name
+from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun, benchmark_runs, disturbed_rows, rows
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.control_mode import (
@@ -35,6 +36,7 @@ from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance
+from spec_control_ros.world_model.card import folder_card
 
 
 def bench(options: BenchOptions) -> int:
@@ -46,12 +48,15 @@ def bench(options: BenchOptions) -> int:
         SpecControlError: an argument is wrong, a model is missing or results are damaged, before anything has run;
             or a process died.
     """
+    if options.json is not None and options.csv is not None and _is_same_file(options.json, options.csv):
+        raise SettingsError(f"csv: got {options.csv}, expected another file than that of --json")
     engine, robot = engine_of(options.on, options.workers), find_robot(options.robot)
     folder = find_model(options.model or robot.model)
     kind = "sweep" if isinstance(options, SweepOptions) else "bench"
     report = options.report or Path("results") / f"{kind}-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()
     episodes = report / "episodes"
+    format_of(folder_card(folder.path)).check_resources(PlannerResources(options.device))
     in_process, through_nodes = _contenders(options, subject, robot, episodes, console)
     simulated = [*in_process, *_disturbed(options, subject, robot, episodes, in_process)]
     if options.card:
@@ -87,6 +92,11 @@ def bench(options: BenchOptions) -> int:
     if options.card:
         write_card(folder.path, result, console)
     return 0
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    """A device such as /dev/null takes any number of files."""
+    return path.resolve() == other.resolve() and (path.is_file() or not path.exists())
 
 
 def _contenders(

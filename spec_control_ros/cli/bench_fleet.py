@@ -21,6 +21,7 @@ from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.fleet import Fleet
 from spec_control_ros.core.output import write_all
 from spec_control_ros.core.planner_format import PlannerResources, format_of
+from spec_control_ros.core.settings import changed
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
 from spec_control_ros.world_model.card import folder_card
@@ -82,13 +83,14 @@ def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, 
     kind = format_of(folder_card(folder))
     controller = ControllerSettings.of(robot.parameters("realtime"), kind.settings)
     given: dict[str, Any] = {"queue_length": options.queue_length} if options.queue_length else {}
-    if hasattr(controller.planner, "precision"):
-        given["precision"] = type(controller.planner.precision)(options.precision)
+    planner = controller.planner
+    if hasattr(planner, "precision"):
+        planner = changed(planner, {"precision": options.precision})
     resources = PlannerResources(threads=options.threads or max(1, (os.cpu_count() or 2) // 2))
     robots = [f"robot{i}" for i in range(count)]
     load = partial(kind.load_planner, folder, resources=resources)
     seeds: dict[str, int | None] = {robot: seed for seed, robot in enumerate(robots)}
-    return controller, Fleet(load, replace(controller.planner, **given), seeds), robots
+    return controller, Fleet(load, replace(planner, **given), seeds), robots
 
 
 def plot_fleet(rows: Sequence[Mapping[str, Any]], limit_s: float, title: str, file: Path | None) -> None:

@@ -13,12 +13,12 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
+from spec_control_ros.cli.given_model import find_model, parameters_of, refuse_other_kind, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, with_interval
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.gate import GateCalibration, GateMode, Metric
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.gate.gate_settings import NOT_GIVEN
@@ -48,6 +48,7 @@ from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 3_000_000  # of nobody else's episodes
 MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
+EPISODES, SHARE = 24, 0.02  # unless the options say otherwise
 OPEN = "open"  # the reference: never drops the queue for its mismatch
 
 
@@ -60,10 +61,17 @@ def calibrate(options: CalibrateOptions) -> None:
     if options.regret is not None:
         _calibrate_by_regret(options, options.regret)
         return
+    if options.share is not None:
+        raise SettingsError(f"share: got {options.share}, expected it with --regret only")
+    fewest = min(EPISODES, options.most_episodes) if options.episodes is None else options.episodes
+    if fewest > options.most_episodes:
+        raise SettingsError(
+            f"episodes: got {fewest}, expected at most the {options.most_episodes} of --most-episodes"
+        )
     settings = CalibrationSettings(
         false_alarm_rate=options.false_alarm_rate,
         correction_rate=options.correction_rate,
-        episodes=min(options.episodes, options.most_episodes),
+        episodes=fewest,
         most_episodes=options.most_episodes,
         held_out=options.held_out,
     )
@@ -71,6 +79,7 @@ def calibrate(options: CalibrateOptions) -> None:
     started_s, console = time.monotonic(), terminal()
     folder = find_model(options.model)
     refuse_folder(folder.path)
+    refuse_other_kind(folder)
     robot, controller = _robot(folder, options)
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     episodes = _gather(operation, settings, folder.path.name, console)
@@ -110,9 +119,11 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         SpecControlError: there is no such model or file, it tells too little, or no candidate keeps enough; the card
             is as it was.
     """
+    share = SHARE if options.share is None else options.share
     torch.set_num_threads(1)
     folder = find_model(options.model)
     refuse_folder(folder.path)
+    refuse_other_kind(folder)
     if (calibration := folder.calibration()) is None:
         raise SpecControlError(
             f"{options.model}: is not calibrated; expected `spec-control calibrate {options.model}` first"
@@ -146,7 +157,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         table.add_row(str(i) if i else "replanning", returned, *map(str, told))
     console.print(table)
     replanning = {name: tried(0, name) for name in disturbances}
-    for best in affordable(rows, options.share):
+    for best in affordable(rows, share):
         own = {name: tried(best, name) for name in disturbances}
         for name in disturbances:
             mean, usual = own[name]["return_mean"], replanning[name]["return_mean"]
@@ -162,7 +173,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         "command": given_command(),
         "hardware": hardware_info(),
         "seeds": [seeds.start, seeds.stop - 1],
-        "share": options.share,
+        "share": share,
         "replanning": rows[0] | {"disturbed": replanning},
         "chosen": rows[best] | {"disturbed": own},
     }

@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.cli.given_model import find_model
+from spec_control_ros.cli.given_model import find_model, refuse_other_kind
 from spec_control_ros.cli.model_options import CollectOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, with_interval, write_json
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -54,12 +55,17 @@ def collect(options: CollectOptions) -> None:
     Raises:
         SpecControlError: a policy, the task or a model does not exist or does not fit, or the folder does exist.
     """
+    if options.namespace is not None and not options.bag:
+        raise SettingsError(
+            f"namespace: got {options.namespace!r}, expected it with --bag only, whose robot it names"
+        )
     data = options.folder or Path("results/data") / file_name(options.task)
     refuse_folder(data)
     workers = Workers(engine_of(options.on, options.workers), terminal().print)
     names, console = policy_names(options.policy), terminal()
     robot = find_robot(options.task)
     folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
+    refuse_other_kind(folder)
     controller = ControllerSettings.of(robot.parameters())
     if bags := listed(options.bag):
         _, plant = controller.model_and_env(folder, robot.environment)

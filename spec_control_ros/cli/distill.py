@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from spec_control_ros.cli.given_model import find_model, parameters_of, robot_of
+from spec_control_ros.cli.given_model import controller_of, find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, write_json
@@ -49,6 +49,7 @@ from spec_control_ros.world_model.card import Card, folder_card
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.planner_settings import PlannerSettings
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 FIRST_HELD_OUT_SEED = 1_000_000
@@ -75,7 +76,7 @@ def distill(options: DistillOptions) -> None:
     engine = engine_of(options.on, options.workers)
     started_s, console = time.monotonic(), terminal()
     robot = robot_of(folder, options.robot)
-    controller = ControllerSettings.of(parameters_of(robot, options.params))
+    controller = controller_of(folder, robot, options.params, PlannerSettings)
     length = options.queue_length or controller.planner.queue_length
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     workers = Workers(engine, console.print)
@@ -136,7 +137,7 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
     settings = _settings_of(StudentSettings, options)
     workers, started_s = Workers(engine_of(options.on, options.workers), terminal().print), time.monotonic()
     robot, kind = robot_of(folder, options.robot), format_of(folder_card(folder.path))
-    controller = ControllerSettings.of(parameters_of(robot, options.params), kind.settings)
+    controller = controller_of(folder, robot, options.params, kind.settings)
     subject = TeachingSubject(robot.environment, folder.path, controller, settings.draws)
     unseen = kind.unseen(folder.path, controller.planner)
     own: dict[int, float] = {}  # what the planner returned, by seed

@@ -4,10 +4,14 @@ from pathlib import Path
 
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
 from spec_control_ros.bringup.robot import Robot, find_robot
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.planner_format import format_of
+from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import task_of
-from spec_control_ros.ros.tick_model_loading import model_folder
+from spec_control_ros.ros.tick_model_loading import model_folder, named_format
 from spec_control_ros.world_model.card import folder_card
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 
 def find_model(name: str) -> ModelFolder:
@@ -27,6 +31,45 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
         CheckpointError: none is named, and the model's card names no task.
     """
     return find_robot(name or task_of(folder.path.name, folder_card(folder.path)))
+
+
+def refuse_other_kind(folder: ModelFolder) -> None:
+    """Hold a model to be of TD-MPC2, for what no other planner has.
+
+    Raises:
+        SettingsError: it is of another kind.
+    """
+    card = folder_card(folder.path)
+    if not isinstance(format_of(card), TDMPC2Format):
+        raise SettingsError(
+            f"model {folder.path.name}: got one of the kind {card['format']!r}, expected a TD-MPC2 model, which this "
+            "command needs"
+        )
+
+
+def controller_of(
+    folder: ModelFolder, robot: Robot, params: Path | None, planner: type
+) -> ControllerSettings:
+    """The controller of a model as its robot, and over it the user's file, configure it.
+
+    Args:
+        folder: The model.
+        robot: The robot.
+        params: The user's file, if there is one.
+        planner: Settings of the model's kind of planner.
+
+    Raises:
+        SettingsError: a parameter is unknown or not allowed, as where the robot is for another kind of planner.
+    """
+    parameters = parameters_of(robot, params)
+    try:
+        return ControllerSettings.of(parameters, planner)
+    except SettingsError as error:
+        if named_format(robot.model).settings is planner:
+            raise
+        raise SettingsError(
+            f"{error}: the robot {robot.name} is for another kind of planner than {folder.path.name} has; give --robot"
+        ) from None
 
 
 def parameters_of(robot: Robot, params: Path | None, mode: str = "") -> Parameters:

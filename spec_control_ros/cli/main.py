@@ -51,8 +51,15 @@ def _add(options: type, module: str, function: str = "", name: str = "", **conte
     function = function or module
 
     def command(**given: Any) -> None:
-        run = getattr(import_module(f"spec_control_ros.cli.{module}"), function)
-        raise typer.Exit(run(options(**given)) or 0)
+        try:
+            run = getattr(import_module(f"spec_control_ros.cli.{module}"), function)
+            code = run(options(**given)) or 0
+        except KeyboardInterrupt:
+            from spec_control_ros.cli.terminal import INTERRUPTED
+
+            print("interrupted", file=sys.stderr)
+            code = INTERRUPTED
+        raise typer.Exit(code)
 
     command.__signature__ = command_signature(options)  # type: ignore[attr-defined]
     command.__doc__ = options.__doc__

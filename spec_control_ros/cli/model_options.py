@@ -41,6 +41,7 @@ class ConvertOptions:
         -1,
         "Index of the task in a multi-task checkpoint [default: as in the official order of 30 or 80]",
         min=-1,
+        show_default=False,
     )
     action_dims: str = option(
         "", "Number of actions of each task, such as 6,6,2; for older multi-task checkpoints only"
@@ -122,8 +123,11 @@ class CalibrateOptions:
     model: str = argument("Shipped model, such as walker-walk, or model folder")
     false_alarm_rate: float = real(0.01, "Fraction of nominal ticks at which the queue may be dropped")
     correction_rate: float = real(0.99, "Fraction of nominal ticks to correct")
-    episodes: int = number(
-        24, "Smallest number of episodes to fit the thresholds to; runs more if they are needed", low=2
+    episodes: int | None = number(
+        None,
+        "Smallest number of episodes to fit the thresholds to; runs more if they are needed [default: 24, or "
+        "--most-episodes if that is fewer]",
+        low=2,
     )
     most_episodes: int = number(400, "Number of episodes after which it gives up", low=2)
     held_out: int = number(
@@ -135,9 +139,9 @@ class CalibrateOptions:
         None,
         "regret.jsonl of `spec-control regret`: fit the thresholds of gate.mode regret to it, and no others",
     )
-    share: float = real(
-        0.02,
-        "With --regret: share of the return that is lost at most, with 95 % confidence",
+    share: float | None = real(
+        None,
+        "With --regret: share of the return that is lost at most, with 95 % confidence [default: 0.02]",
         low=0.0,
         high=1.0,
     )

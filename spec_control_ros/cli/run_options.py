@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from spec_control_ros.cli.options import (
+    LARGEST,
     Bag,
     Corrector,
     Json,
@@ -26,7 +27,7 @@ class RunOptions:
     """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
 
     robot: str = argument(
-        "A shipped robot (humanoid, walker, cheetah), a robot file, or an environment such as "
+        "A shipped robot (such as humanoid or walker_sampling), a robot file, or an environment such as "
         "gymnasium:HalfCheetah-v5"
     )
     model: Model = ""
@@ -92,8 +93,12 @@ class PublishOptions:
         "recorded", "When to publish: recorded (at the recorded times) or answered (after each answer)"
     )
     speed: float = real(1.0, "Factor on recorded time; 2 is twice as fast", low=0.001)
-    first_epoch: int = number(
-        0, "Number of the first epoch; an executor refuses epochs seen before [default: the recorded]"
+    first_epoch: int = option(
+        0,
+        "Number of the first epoch; an executor refuses epochs seen before [default: the recorded]",
+        min=0,
+        max=LARGEST,
+        show_default=False,
     )
     namespace: RecordedNamespace = None
     to_namespace: str = option("", "Namespace of the executor")

@@ -25,9 +25,9 @@ from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.hil.trace import Trace
+from spec_control_ros.evaluation.plant_settings import PlantSettings
 from spec_control_ros.ros.monitor import Monitor
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, SETTINGS_EXIT_CODE, NodeRunner, spinning
-from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 

@@ -11,11 +11,18 @@ from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.evaluation.fit import fitting_env
+from spec_control_ros.evaluation.node_parameters import refuse_unknown
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.planner_settings import PlannerSettings
+
+CONTROL: Mapping[str, tuple[str, ...]] = {
+    "planner": ("planner",),
+    "executor": ("corrector", "task_index", "gate", "executor"),
+    "sim_bridge": ("action_repeat",),
+}  # parameters that settings are made of, by node
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +88,25 @@ class ControllerSettings(Checked):
     def of(cls, parameters: Parameters, planner: type = PlannerSettings) -> "ControllerSettings":
         """The settings that parameter files hold.
 
+        Args:
+            parameters: Parameters by node; those that have nothing to do with control must only exist.
+            planner: Settings of the model's kind of planner.
+
         Raises:
-            SettingsError: a name is unknown, or its value is not allowed.
+            SettingsError: a node has no parameter of that name, or its value is not allowed.
         """
-        executor: Mapping[str, Any] = parameters.get("executor", {})
-        values = {
-            name: executor[name]
-            for name in ("corrector", "task_index", "gate", "executor")
-            if name in executor
-        }
-        if "action_repeat" in parameters.get("sim_bridge", {}):
-            values["action_repeat"] = parameters["sim_bridge"]["action_repeat"]
-        own: Any = settings_from(planner, parameters.get("planner", {}).get("planner", {}), "planner.")
-        return settings_from(cls, values, default=cls(planner=own))
+        control = control_parameters(parameters)
+        values = {**control["executor"], **control["sim_bridge"]}
+        own: Any = settings_from(planner, control["planner"].get("planner", {}), "planner.")
+        settings = settings_from(cls, values, default=cls(planner=own))
+        refuse_unknown(parameters)
+        return settings
+
+
+def control_parameters(parameters: Parameters) -> Parameters:
+    """Those from which `ControllerSettings` are made, by node."""
+    given = {node: parameters.get(node, {}) for node in CONTROL}
+    return {
+        node: {name: given[node][name] for name in names if name in given[node]}
+        for node, names in CONTROL.items()
+    }

@@ -3,7 +3,6 @@
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from rcl_interfaces.msg import ParameterEvent
 from rclpy.publisher import Publisher
@@ -13,36 +12,29 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from spec_control_interfaces import msg
-from spec_control_ros.core.corrector import AUTO, CORRECTOR
 from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_factory import make_executor
-from spec_control_ros.core.executor_health import (
-    OUTDATED,
-    SupervisionSettings,
-    executor_finding,
-    executor_values,
-)
+from spec_control_ros.core.executor_health import OUTDATED, executor_finding, executor_values
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
-from spec_control_ros.core.executor_settings import ExecutorSettings
-from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.health import Finding, Health, Level
+from spec_control_ros.core.node_settings import ExecutorNodeSettings
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.settings import Checked, replaced, setting
+from spec_control_ros.core.settings import replaced
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import Diagnostics
-from spec_control_ros.ros.heartbeat import LEASE_S, HeartbeatMonitor
+from spec_control_ros.ros.heartbeat import HeartbeatMonitor
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
-from spec_control_ros.ros.listeners import LISTENERS, Listeners
+from spec_control_ros.ros.listeners import Listeners
 from spec_control_ros.ros.messages import BASE, to_inputs, to_status, write_command
 from spec_control_ros.ros.node_runner import main_of
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import EVERY_LATEST, LATEST, STREAM
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time, memory
+from spec_control_ros.ros.real_time import enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
@@ -55,46 +47,14 @@ PLANNERS = "planner."  # before the names of a planner's own parameters
 HEARD_S = 0.2  # at most, for a last observation that may be answered
 
 
-@dataclass(frozen=True, slots=True)
-class _ExecutorNodeSettings(Checked):
-    """Parameters of the node; those of the control law are nested."""
-
-    model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
-    corrector: str = setting(AUTO, CORRECTOR)
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
-    watchdog_period_s: float = setting(
-        0.01, "Period at which time-outs are checked (s)", above=0.0, high=10.0
-    )
-    answer_timeout_s: float = setting(
-        1.0, "Time after which a planner that has not accepted a request counts as gone (s)", above=0.0
-    )
-    planner_lease_s: float = setting(
-        2.0, "Time without a heartbeat after which a planner counts as gone (s)", low=LEASE_S
-    )
-    planner_wait_s: float = setting(
-        120.0, "Time after which the executor starts without a planner (s)", low=0.0
-    )
-    autostart: bool = setting(True, "Whether the node configures and activates itself")
-    shadow: bool = setting(
-        False, "Whether to decide and report, but command nothing; for a robot that another controller drives"
-    )
-    listeners: str = LISTENERS
-    gate: GateSettings = field(default_factory=GateSettings)
-    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
-    supervision: SupervisionSettings = field(default_factory=SupervisionSettings)
-    real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
-
-
 class ExecutorNode(LifecycleProcessNode):
     """Translates between topics and `PlanExecutor`."""
 
     def __init__(self) -> None:
         super().__init__("executor")
-        self._settings = declare_settings(self, _ExecutorNodeSettings)
+        self._settings = declare_settings(self, ExecutorNodeSettings)
         self._changes: dict[str, float] = {}  # of live parameters since the start
-        LiveParameters(self, _ExecutorNodeSettings, self._prepare_change)
+        LiveParameters(self, ExecutorNodeSettings, self._prepare_change)
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command.header.frame_id = BASE

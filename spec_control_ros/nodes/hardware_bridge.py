@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,15 +21,15 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.health import Health
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.settings import replaced, setting
+from spec_control_ros.core.settings import replaced
+from spec_control_ros.evaluation.plant_settings import HardwareBridgeSettings
 from spec_control_ros.ros.diagnostics import Diagnostics
-from spec_control_ros.ros.listeners import LISTENERS, Listeners
+from spec_control_ros.ros.listeners import Listeners
 from spec_control_ros.ros.messages import from_floats, kind_of, to_episode, to_observation
 from spec_control_ros.ros.node_runner import ProcessNode, main_of
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
-from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.real_time import enter_real_time
 from spec_control_ros.ros.robot_controller import RobotController
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
@@ -39,10 +38,10 @@ from spec_control_ros.ros.subscriptions import with_publisher
 from spec_control_ros.ros.timeout import Timeout
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.bridge import CommandFate, PaceMode
-from spec_control_ros.sim.command_map import CommandKind, CommandMap, CommandMapSettings
+from spec_control_ros.sim.command_map import CommandKind, CommandMap
 from spec_control_ros.sim.environment import make_control_plant
-from spec_control_ros.sim.readings import ReadingFault, SensorSettings
-from spec_control_ros.sim.robot_bridge import Command, RobotBridge, RobotBridgeSettings, Stop
+from spec_control_ros.sim.readings import ReadingFault
+from spec_control_ros.sim.robot_bridge import Command, RobotBridge, Stop
 from spec_control_ros.sim.robot_health import SAFE, robot_finding, sensor_faults, why_stopped
 from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
@@ -53,51 +52,16 @@ PUT_BACK = "the episode is over: put the robot to its start, and call `reset` (r
 LOOK_S = 0.05  # at most, between two looks whether sensors and controller are right
 
 
-@dataclass(frozen=True, slots=True)
-class _HardwareBridgeSettings(PlantSettings):
-    """Parameters of the node; those of controller, sensors and robot are nested."""
-
-    mode: PaceMode = setting(
-        PaceMode.REALTIME, "whether the robot waits for commands, as only the emulator can"
-    )
-    episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
-    seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
-    start_timeout_s: float = setting(
-        180.0, "s; without executor, sensors or controller by then, the node ends", above=0.0
-    )
-    command_timeout_s: float = setting(
-        30.0, "s; without a tick for that long in lockstep, it ends", above=0.0
-    )
-    resets_robot: bool = setting(
-        True,
-        "whether a robot's service puts it to its start; else somebody does, and calls `reset` for a further episode",
-    )
-    shadow: bool = setting(
-        False,
-        "whether to observe only: nothing is sent to the robot, and no executor or controller waited for",
-    )
-    controller_node: str = setting(
-        "",
-        "absolute name of the node that drives the motors; empty: the one that its topic is named after, as "
-        "ros2_control names it or, where that one does not listen, every node that does",
-    )
-    listeners: str = LISTENERS
-    controller: CommandMapSettings = field(default_factory=CommandMapSettings)
-    sensors: SensorSettings = field(default_factory=SensorSettings)
-    robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)
-    real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
-
-
 class HardwareBridgeNode(ProcessNode):
     """Translates between a robot's topics, `RobotBridge` and ours."""
 
     def __init__(self) -> None:
         super().__init__("hardware_bridge")
-        self._settings = declare_settings(self, _HardwareBridgeSettings)
+        self._settings = declare_settings(self, HardwareBridgeSettings)
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
-        LiveParameters(self, _HardwareBridgeSettings, self._prepare_change)
+        LiveParameters(self, HardwareBridgeSettings, self._prepare_change)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
         self._answer: Future | None = None

@@ -3,7 +3,6 @@
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -17,13 +16,12 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import CONTROLLER, IMU, ODOMETRY, ROBOT_RESET, TRAJECTORY_CONTROLLER
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.settings import setting
+from spec_control_ros.evaluation.plant_settings import EmulatorSettings
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.messages import to_joint_state, to_stamp
 from spec_control_ros.ros.node_runner import ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.plant_settings import PlantSettings
-from spec_control_ros.ros.real_time import RealTimeSettings, enter_real_time
+from spec_control_ros.ros.real_time import enter_real_time
 from spec_control_ros.ros.robot_messages import from_stamp, from_trajectory, to_imu, to_odometry
 from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
@@ -35,35 +33,12 @@ CATCH_UP_S = 0.1  # of time that went by unsimulated; what is more is left out a
 REPEAT_S = 0.05  # in lockstep, for listeners that came late
 
 
-@dataclass(frozen=True, slots=True)
-class _EmulatorSettings(PlantSettings):
-    """Parameters of the node; the task has the robot's body and its starts."""
-
-    joints: tuple[str, ...] = setting(
-        (), "in the controller's order; none: the task's motors in theirs", of=str
-    )
-    stiffness: tuple[float, ...] = setting(
-        (),
-        "Effort of each joint for an error of 1 rad, of the emulated joint trajectory controller (N m/rad); empty: "
-        "there is no such controller",
-        of=float,
-    )
-    damping: tuple[float, ...] = setting(
-        (), "Effort of each joint for an error of 1 rad/s, beside the stiffness (N m s/rad)", of=float
-    )
-    mode: PaceMode = setting(
-        PaceMode.REALTIME, "whether the robot waits for commands, which no real one does"
-    )
-    rate_hz: float = setting(200.0, "Hz; of joint states, IMU and odometry", above=0.0, high=2000.0)
-    real_time: RealTimeSettings = field(default_factory=RealTimeSettings)
-
-
 class HardwareEmulatorNode(ProcessNode):
     """Lets time go by for `EmulatedRobot` and tells what it senses."""
 
     def __init__(self) -> None:
         super().__init__("hardware_emulator")
-        self._settings = declare_settings(self, _EmulatorSettings)
+        self._settings = declare_settings(self, EmulatorSettings)
         s = self._settings
         self._robot = EmulatedRobot(s.env(make_control_plant), s.joints, s.stiffness, s.damping)
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP

@@ -4,20 +4,19 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from math import inf
 
 from spec_control_interfaces.srv import Replan
-from spec_control_ros.core.errors import PlanningError, SettingsError
-from spec_control_ros.core.fleet import robots_in
+from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.health import Finding, Health, Level
+from spec_control_ros.core.node_settings import PlannerNodeSettings
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_schedule import PlanJob, PlanSchedule
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.planning_monitor import PlanningMonitor
-from spec_control_ros.core.settings import by_name, check, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.messages import from_replan, to_plan
@@ -25,57 +24,13 @@ from spec_control_ros.ros.node_runner import run_node
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.plan_service import PlanService
 from spec_control_ros.ros.planning_thread import PlanningThread
-from spec_control_ros.ros.real_time import cpus_of, pin_to
+from spec_control_ros.ros.real_time import pin_to
 from spec_control_ros.ros.robot_finder import RobotFinder
-from spec_control_ros.ros.served_fleet import FleetSettings, ServedFleet
+from spec_control_ros.ros.served_fleet import ServedFleet
 from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
 
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
-
-
-@dataclass(frozen=True, slots=True)
-class _PlannerNodeSettings:
-    """Parameters of the node; those of the planner itself lie below `planner.`, as its kind has them."""
-
-    model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
-    robots: str = setting(
-        "",
-        "Namespaces of the robots to serve, or patterns as in fleet_* of those to be found, each with a seed "
-        "if it is to have its own: left right:7; empty: the node's own",
-    )
-    found_robots: int = setting(
-        16, "Largest number of robots that are found by patterns and served at a time", low=1, high=256
-    )
-    found_grace_s: float = setting(
-        30.0, "Time after which a found robot that has gone loses its place (s)", low=1.0
-    )
-    fleets: Mapping[str, FleetSettings] = by_name(
-        FleetSettings, "Robots of further models, by names of your own"
-    )
-    batch: int = setting(8, "Largest number of requests that are planned together", low=1, high=256)
-    device: str = setting("cpu", "Torch device to plan on: cpu, cuda, cuda:1, ...")
-    threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
-    cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
-    slo_s: float = setting(
-        0.0,
-        "A plan that takes longer misses the planner's objective (s); 0: the duration of a queue",
-        low=0.0,
-    )
-    autostart: bool = setting(True, "Whether the node configures and activates itself")
-
-    def __post_init__(self) -> None:
-        check(self)
-        cpus_of(self.cpus)
-        robots = [
-            *robots_in(self.robots),
-            *(robot for fleet in self.fleets.values() for robot in robots_in(fleet.robots)),
-        ]
-        if twice := [robot for robot, times in Counter(robots).items() if times > 1]:
-            raise SettingsError(f"robots: got {twice[0]!r} in two fleets, expected each robot once")
 
 
 class PlannerNode(LifecycleProcessNode):
@@ -87,7 +42,7 @@ class PlannerNode(LifecycleProcessNode):
 
     def __init__(self, kind: PlannerFormat | None = None) -> None:
         super().__init__("planner")
-        self._settings = s = declare_settings(self, _PlannerNodeSettings, has_more=True)
+        self._settings = s = declare_settings(self, PlannerNodeSettings, has_more=True)
         self._fleets = {
             name: ServedFleet(self, name, further, None, is_last=False) for name, further in s.fleets.items()
         }

@@ -1,7 +1,6 @@
 """Bridge node: a MuJoCo plant behind the topics that a robot has."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from spec_control_interfaces.srv import Reset
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import OutputError
 from spec_control_ros.core.health import Finding, Health, Level
-from spec_control_ros.core.settings import setting
+from spec_control_ros.evaluation.plant_settings import SimBridgeSettings
 from spec_control_ros.ros.diagnostics import Diagnostics
-from spec_control_ros.ros.listeners import LISTENERS, Listeners
+from spec_control_ros.ros.listeners import Listeners
 from spec_control_ros.ros.messages import (
     from_floats,
     kind_of,
@@ -30,7 +29,6 @@ from spec_control_ros.ros.messages import (
 )
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.plant_settings import PlantSettings
 from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
@@ -48,32 +46,12 @@ REFUSED_S = 2.0  # in lockstep, once a command was no action of this plant
 FAREWELL_S = 5.0  # at most, for listeners to take in the last messages
 
 
-@dataclass(frozen=True, slots=True)
-class _BridgeSettings(PlantSettings):
-    """Parameters of the node."""
-
-    mode: PaceMode = setting(PaceMode.LOCKSTEP, "whether the plant waits for commands")
-    episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
-    seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
-    start_timeout_s: float = setting(180.0, "s; without an executor by then, the node ends", above=0.0)
-    command_timeout_s: float = setting(
-        30.0, "s; without a command for that long in lockstep, it ends", above=0.0
-    )
-    episode_ticks: int = setting(
-        0, "ticks after which an episode is cut off; 0: the task's own length", low=0
-    )
-    faults: str = setting("", "file of faults on demand; empty: none")
-    headless: bool = setting(True, "whether to do without a window")
-    listeners: str = LISTENERS
-    video: str = setting("", "Video to render the episodes to (.mp4, .webp, ...); empty: none")
-
-
 class SimBridgeNode(ProcessNode):
     """Translates between topics and `PlantBridge`."""
 
     def __init__(self) -> None:
         super().__init__("sim_bridge")
-        self._settings = declare_settings(self, _BridgeSettings)
+        self._settings = declare_settings(self, SimBridgeSettings)
         plant = self._settings.env(make_env)
         faults = read_faults(Path(self._settings.faults)) if self._settings.faults else NO_FAULTS
         self._bridge = PlantBridge(

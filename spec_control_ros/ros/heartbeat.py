@@ -10,11 +10,11 @@ from rclpy.qos import LivelinessPolicy, QoSProfile
 from rclpy.timer import Timer
 from std_msgs.msg import Empty
 
+from spec_control_ros.core.node_settings import LEASE_S
 from spec_control_ros.ros.node_runner import ProcessNode
 
 TOPIC = "planner_heartbeat"
 PERIOD_S = 0.25
-LEASE_S = 1.0  # promised; nobody can ask for less
 
 
 def _qos(lease_s: float) -> QoSProfile:

@@ -4,15 +4,9 @@ import time
 from collections.abc import Sequence
 
 from spec_control_ros.bringup.topics import HEARD
-from spec_control_ros.core.settings import setting
+from spec_control_ros.core.node_settings import LISTENERS_WAIT_S as WAIT_S
 from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.steady import every
-
-WAIT_S = 30.0  # at most; a robot must not stand still for ever because nobody records it
-LISTENERS = setting(
-    "",
-    f"nodes that must listen before anything is reported, separated by spaces; at most {WAIT_S:.0f} s are waited",
-)
 
 
 class Listeners:

@@ -9,49 +9,12 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.core.settings import check, setting
+from spec_control_ros.core.node_settings import RealTimeSettings, cpus_of
 
 # Pages are locked as they are first touched: all of PyTorch's libraries at once would be a gigabyte.
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
-
-
-@dataclass(frozen=True, slots=True)
-class RealTimeSettings:
-    """What a process asks for."""
-
-    lock_memory: bool = setting(
-        False, "Whether the memory of the process is locked, so that it is never paged out"
-    )
-    priority: int = setting(
-        0, "Priority of all threads under SCHED_FIFO; 0: the system's ordinary scheduler", low=0, high=99
-    )
-    cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
-    freeze_garbage: bool = setting(
-        False, "Whether to collect garbage between ticks only, and objects from the start never"
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        cpus_of(self.cpus)
-
-
-def cpus_of(text: str) -> set[int]:
-    """The CPUs that a list as in `0,2-5` names.
-
-    Raises:
-        SettingsError: it is no such list.
-    """
-    found: set[int] = set()
-    for part in filter(None, text.replace(" ", "").split(",")):
-        first, dash, last = part.partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise SettingsError(f"cpus: got {text!r}, expected CPU numbers as in 0,2 or 2-5")
-        found |= set(range(int(first), int(last or first) + 1))
-    return found
 
 
 def enter_real_time(settings: RealTimeSettings) -> list[str]:

@@ -1,7 +1,6 @@
 """The robots that a planner node serves with one model, as its parameters have them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,33 +8,13 @@ from rcl_interfaces.msg import ParameterEvent
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
-from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fleet import Fleet, is_pattern, robots_in
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
-from spec_control_ros.core.settings import check, live_fields, replaced, setting
+from spec_control_ros.core.settings import live_fields, replaced
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.tick_model_loading import model_folder, named_format
-
-
-@dataclass(frozen=True, slots=True)
-class FleetSettings:
-    """Robots of a further model; the settings of their planner lie below `planner.` of this fleet."""
-
-    model: str = setting("", "Name of a shipped model, or path of a model folder")
-    robots: str = setting(
-        "",
-        "Namespaces of the robots, or patterns as in fleet_*, each with a seed if it is to have its own: left right:7",
-    )
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        if not robots_in(self.robots):
-            raise SettingsError(f"robots: got {self.robots!r}, expected at least one namespace")
 
 
 class ServedFleet:

@@ -1,7 +1,8 @@
 """Any environment of dm_control as a plant."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from spec_control_ros.core.errors import ActionError, TaskError
 from spec_control_ros.sim.plant import JointStates, Step, checked_action
 
+UNBOUNDED = 1e9  # dm_control gives a control without limits bounds of 1e10
 # Free and ball joints have no scalar position
 SCALAR = (int(mjtJoint.mjJNT_HINGE), int(mjtJoint.mjJNT_SLIDE))
 
@@ -41,7 +43,7 @@ class ControlPlant:
         action_repeat: Control steps in a tick.
 
     Raises:
-        TaskError: its episodes never end, its actions have no bounds, or its task has no `random`.
+        TaskError: its episodes never end, it has no actuators or one without bounds, or its task has no `random`.
     """
 
     def __init__(self, env: control.Environment, task: str, action_repeat: int = 2):
@@ -59,8 +61,15 @@ class ControlPlant:
             raise TaskError(f"task {task}: its episodes have no end; expected a task with a time limit")
         spec = self._env.action_spec()
         self._low, self._high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
-        if not np.isfinite([self._low, self._high]).all():
-            raise TaskError(f"task {task}: its actions have no bounds; give every actuator a ctrlrange")
+        if not self._low.size:
+            raise TaskError(f"task {task}: its body has no actuators; expected at least one to control")
+        if unbounded := [
+            i for i, b in enumerate(zip(self._low, self._high, strict=True)) if not _is_bounded(*b)
+        ]:
+            got = ", ".join(map(str, unbounded))
+            raise TaskError(
+                f"task {task}: got no bounds for the actions {got} (counted from 0); give every actuator a ctrlrange"
+            )
         self.obs_dim = sum(int(np.prod(s.shape)) for s in self._env.observation_spec().values())
         self.action_dim = len(self._low)
         self.control_period_s = self._env.control_timestep() * action_repeat
@@ -86,11 +95,16 @@ class ControlPlant:
         return float(self.physics.model.body_mass.sum())
 
     def reset(self, seed: int) -> NDArray[np.float32]:
-        """Start the episode that `seed` stands for; returns its first observation (obs,)."""
+        """Start the episode that `seed` stands for; returns its first observation (obs,).
+
+        Raises:
+            TaskError: the simulation diverges at its start.
+        """
         self._restore_body()
         self._env.task.random.seed(seed)
         self._is_running = True
-        return _concatenate(self._env.reset().observation)
+        with self._told_of_divergence():
+            return _concatenate(self._env.reset().observation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ControlPlant":
         """An independent plant in the same state, which goes on bit for bit as this one does; they share the model."""
@@ -114,13 +128,15 @@ class ControlPlant:
 
         Raises:
             ActionError: wrong size, not finite, or no episode under way.
+            TaskError: the simulation diverged.
         """
-        control = self.control_of(action)
+        applied = self.control_of(action)
         if not self._is_running:
             raise ActionError("step: the episode is over or none was started; call reset first")
         reward = 0.0
         for _ in range(self.action_repeat):
-            time_step = self._env.step(control)
+            with self._told_of_divergence():
+                time_step = self._env.step(applied)
             reward += float(time_step.reward)
             if time_step.last():
                 self._is_running = False
@@ -129,6 +145,17 @@ class ControlPlant:
         # dm_env: a discount of 0 says that nothing comes after; a time limit leaves it at 1.
         is_terminated = is_last and time_step.discount == 0.0
         return Step(_concatenate(time_step.observation), reward, is_last, is_terminated)
+
+    @contextmanager
+    def _told_of_divergence(self) -> Iterator[None]:
+        try:
+            yield
+        except control.PhysicsError as error:
+            self._is_running = False
+            raise TaskError(
+                f"task {self.task}: the simulation diverged ({error}); give its model a smaller timestep, or its "
+                "actuators smaller ctrlranges and gears"
+            ) from None
 
     def control_of(self, action: NDArray[np.float32]) -> NDArray[np.float64]:
         """The actuators' control (action,) for `action` (action,) in [-1, 1].
@@ -183,6 +210,10 @@ class ControlPlant:
     def joint_states(self) -> JointStates:
         """The hinges and slides as they are now."""
         return self._joints.read(self.physics.data)
+
+
+def _is_bounded(low: float, high: float) -> bool:
+    return bool(low > -UNBOUNDED and high < UNBOUNDED)
 
 
 def _concatenate(observation: dict[str, NDArray[np.float64]]) -> NDArray[np.float32]:

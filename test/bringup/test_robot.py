@@ -134,6 +134,8 @@ def test_unknown_robot_is_refused_with_those_there_are(name: str) -> None:
         ("", "got no `environment`"),
         ("[walker-walk]", "got no `environment`"),
         ("model: m", "got no `environment`"),
+        ("{/**/planner: {ros__parameters: {a: 1}}}", "got no `environment`.* goes to --params"),
+        ("{planner: {ros__parameters: {a: 1}}}", "got no `environment`.* goes to --params"),
         (
             "{environment: e, colour: red}",
             "colour: unknown, expected one of environment, model, action_repeat",

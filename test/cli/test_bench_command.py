@@ -1,13 +1,16 @@
 """`spec-control bench` of a robot whose planner has neither correctors nor a policy."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from cart_robot import write_robot
 from typer.testing import CliRunner
 
+from spec_control_ros.cli import collect
 from spec_control_ros.cli.main import app
+from spec_control_ros.core.errors import SettingsError
 
 
 def test_modes_that_the_model_has_nothing_for_are_left_out_and_told(tmp_path: Path) -> None:
@@ -28,6 +31,74 @@ def test_a_mode_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
     words = ["bench", str(write_robot(tmp_path, time_limit_s=0.5)), "--modes", "replan,student"]
     ended = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "report")])
     assert "has no policy_student.npz" in str(ended.exception)
+
+
+@pytest.mark.parametrize("command", ["bench", "parameters"])
+def test_misspelt_parameter_ends_the_command_before_it_measures(tmp_path: Path, command: str) -> None:
+    robot = write_robot(tmp_path, time_limit_s=0.5)
+    words = [command, str(robot)]
+    if command == "bench":
+        file = tmp_path / "given.yaml"
+        file.write_text("/**/planner: {ros__parameters: {queue_length: 5}}\n")
+        words += ["--params", str(file), "--report", str(tmp_path / "report")]
+    else:
+        robot.write_text(robot.read_text().replace("queue_length: ", "queue_lenght: "))
+    ended = CliRunner().invoke(app, words)
+    assert isinstance(ended.exception, SettingsError)
+    assert "queue_leng" in str(ended.exception)
+    assert "expected one of" in str(ended.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["bench", "ROBOT", "--json", "one.txt", "--csv", "./one.txt"],
+            "csv: got one.txt, expected another file",
+        ),
+        (["bench", "ROBOT", "--device", "cuda"], "device: got 'cuda', expected"),
+        (["bench", "walker", "--device", "foo"], "device: got 'foo', expected"),
+        (["sweep", "ROBOT", "--set", "gate.accept=0.1,0.1"], "has 0.1 twice"),
+        (["bench-fleet", "walker", "--precision", "x"], "precision: got 'x', expected one of auto, float32"),
+        (["collect", "ROBOT", "--namespace", "left"], "namespace: got 'left', expected it with --bag only"),
+        (["collect", "ROBOT"], "got one of the kind 'sampling', expected a TD-MPC2 model"),
+        (["calibrate", "MODEL"], "got one of the kind 'sampling', expected a TD-MPC2 model"),
+        (["calibrate", "MODEL", "--share", "0.1"], "share: got 0.1, expected it with --regret only"),
+        (
+            ["calibrate", "MODEL", "--episodes", "30", "--most-episodes", "20"],
+            "episodes: got 30, expected at most the 20 of --most-episodes",
+        ),
+        (
+            ["distill", "MODEL", "--robot", "walker"],
+            "planner.mppi: unknown, .*another kind of planner.*give --robot",
+        ),
+    ],
+)
+def test_arguments_that_could_have_no_effect_or_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    places = {"ROBOT": str(write_robot(tmp_path, time_limit_s=0.5)), "MODEL": str(tmp_path / "cart")}
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, [places.get(word, word) for word in words])
+    assert isinstance(ended.exception, SettingsError), ended.output
+    assert re.search(said, str(ended.exception), re.DOTALL), str(ended.exception)
+
+
+def test_interrupted_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(collect, "collect", interrupted)
+    ended = CliRunner().invoke(app, ["collect", "walker"])
+    assert (ended.exit_code, ended.stderr) == (130, "interrupted\n")
+
+
+def test_parameters_of_a_robot_whose_model_is_elsewhere_are_printed(tmp_path: Path) -> None:
+    robot = tmp_path / "far.yaml"
+    robot.write_text("environment: walker-walk\nmodel: far\nplanner: {planner: {cost: {a: {weight: 1.0}}}}\n")
+    ended = CliRunner().invoke(app, ["parameters", str(robot)], catch_exceptions=False)
+    assert ended.exit_code == 0
+    assert "model: far" in ended.output
 
 
 def test_card_of_a_planner_of_any_kind_tells_the_returns_and_spoils_no_result(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from ros_support import Background
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.ros.real_time import RealTimeSettings, cpus_of, enter_real_time
+from spec_control_ros.core.node_settings import RealTimeSettings, cpus_of
+from spec_control_ros.ros.real_time import enter_real_time
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros_support import Probe
 
+from spec_control_ros.core.node_settings import FleetSettings
 from spec_control_ros.core.settings import setting
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.served_fleet import FleetSettings, ServedFleet
+from spec_control_ros.ros.served_fleet import ServedFleet
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,16 @@
 """Environments of dm_control as plants."""
 
+from collections import OrderedDict
+from typing import Any
+
 import numpy as np
 import pytest
-from dm_control import suite
+from dm_control import mujoco, suite
+from dm_control.rl import control
+from dm_control.suite import base
 
 from spec_control_ros.core.errors import ActionError, TaskError
+from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
 
 
@@ -78,3 +84,39 @@ def test_refusal_says_what_is_wrong_with_an_action() -> None:
         plant.step(np.zeros(3, np.float32))
     with pytest.raises(ActionError, match=r"got shape \(2,\) with non-finite values, expected \(2,\)"):
         plant.step(np.array([0.0, np.nan], np.float32))
+
+
+BODY = """<mujoco><option timestep="0.02"/><worldbody><body><joint name="x" type="slide"/><geom size=".1"/></body>
+</worldbody><actuator>MOTORS</actuator></mujoco>"""
+
+
+class Still(base.Task):
+    def get_observation(self, physics: Any) -> OrderedDict:
+        return OrderedDict(position=physics.position())
+
+    def get_reward(self, physics: Any) -> float:
+        return 0.0
+
+
+def plant_with(motors: str, repeat: int = 1) -> ControlPlant:
+    physics = mujoco.Physics.from_xml_string(BODY.replace("MOTORS", motors))
+    return ControlPlant(control.Environment(physics, Still(random=0), time_limit=1.0), "still", repeat)
+
+
+def test_actuator_without_a_range_is_refused_with_its_place() -> None:
+    with pytest.raises(TaskError, match=r"no bounds for the actions 1 .* give every actuator a ctrlrange"):
+        plant_with('<motor joint="x" ctrlrange="-1 1" ctrllimited="true"/><motor joint="x"/>')
+
+
+def test_body_without_actuators_is_refused() -> None:
+    with pytest.raises(TaskError, match="no actuators"):
+        plant_with("")
+
+
+def test_simulation_that_diverges_is_told_with_what_to_do() -> None:
+    plant = plant_with('<motor joint="x" gear="1e12" ctrlrange="-1 1" ctrllimited="true"/>', repeat=40)
+    plant.reset(0)
+    with pytest.raises(TaskError, match=r"task still: the simulation diverged .*smaller timestep"):
+        plant.step(np.ones(1, np.float32))
+    with pytest.raises(ActionError, match="call reset first"):
+        plant.step(np.ones(1, np.float32))

@@ -14,7 +14,7 @@ from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.core.settings import changed
 from spec_control_ros.core.tick_model import TickModel
-from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.controller import ControllerSettings, control_parameters
 from spec_control_ros.evaluation.replay.comparison import EpochChange, compare
 from spec_control_ros.evaluation.replay.recording import Recording
 from spec_control_ros.evaluation.replay.replay import Replay
@@ -113,8 +113,12 @@ class ReplaySession:
 
 
 def _of_this_version(recording: Recording) -> Parameters:
-    """The recorded parameters without those that there are no more; what that may change is told."""
-    executor = dict(recording.parameters.get("executor", {}))
+    """The recorded parameters of the control, without those that there are no more; what that may change is told.
+
+    Nodes of another version may have others that have nothing to do with it.
+    """
+    control = control_parameters(recording.parameters)
+    executor = control["executor"]
     gate = dict(executor.get("gate", {}))
     if gone := {name: gate.pop(name) for name in GONE if name in gate}:
         had_effect = {name: value for name, value in gone.items() if value != GONE[name]}
@@ -122,7 +126,7 @@ def _of_this_version(recording: Recording) -> Parameters:
         if told:
             recording.losses.append(f"parameters that this version does not have{told}")
         executor["gate"] = gate
-    return {**recording.parameters, **({"executor": executor} if executor else {})}
+    return control
 
 
 def _refuse_misfit(recording: Recording, name: str, model: TickModel, period_s: float) -> None:

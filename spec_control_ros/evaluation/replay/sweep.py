@@ -25,11 +25,11 @@ class Sweep:
         """Of `gate.accept=0.05:0.5:10`: first, last, how many; or of `corrector=none,two_tower`.
 
         Raises:
-            SettingsError: it is neither.
+            SettingsError: it is neither, or has a value twice.
         """
         name, _, values = text.partition("=")
         if name and re.fullmatch(r"[^:,]+(,[^:,]+)*", values):
-            return cls(name, tuple(values.split(",")))
+            return cls(name, _distinct(text, values.split(",")))
         try:
             first, last, count = values.split(":")
             points = np.linspace(float(first), float(last), min(int(count), MAX_POINTS + 1))
@@ -40,7 +40,13 @@ class Sweep:
                 f"sweep: got {text!r}, expected NAME=FIRST:LAST:COUNT, as gate.accept=0.05:0.5:10, or values with "
                 "commas"
             )
-        return cls(name, tuple(f"{point:.6g}" for point in points))
+        return cls(name, _distinct(text, [f"{point:.6g}" for point in points]))
+
+
+def _distinct(text: str, values: list[str]) -> tuple[str, ...]:
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise SettingsError(f"sweep: got {text!r}, which has {twice[0]} twice, expected each value once")
+    return tuple(values)
 
 
 def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[dict[str, Any]]:

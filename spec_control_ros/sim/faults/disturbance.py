@@ -1,5 +1,7 @@
 """Disturbances by name. A size means about the same on every robot: it is relative to its weight or its range."""
 
+import sys
+
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Window
@@ -19,6 +21,7 @@ SIZES: dict[str, tuple[float, ...]] = {
     "noise": (0.02, 0.05, 0.1),  # standard deviation in units of the observation
     "latency": (1.0, 2.0, 3.0),  # ticks that observations are late
 }
+FRACTIONS = ("friction", "weak_actuators")  # of what there is: no more can be lost
 
 
 def disturbance(name: str, size: float, plant: ControlPlant) -> FaultSchedule:
@@ -54,7 +57,7 @@ def parse_disturbance(text: str) -> tuple[str, tuple[float, ...]]:
     """Name and sizes of the words `push` or `push:0.3,1`; the usual sizes where none are given.
 
     Raises:
-        SettingsError: there is no such disturbance, or a size is no number from 0 on.
+        SettingsError: there is no such disturbance, or it cannot have such a size.
     """
     name, _, words = text.partition(":")
     if name not in SIZES:
@@ -65,6 +68,13 @@ def parse_disturbance(text: str) -> tuple[str, tuple[float, ...]]:
         sizes = tuple(float(word) for word in words.split(",")) if words else SIZES[name]
     except ValueError:
         sizes = (-1.0,)
-    if not all(0.0 <= size < float("inf") for size in sizes):
-        raise SettingsError(f"disturb: got sizes {words!r}, expected numbers from 0 on, as in {name}:0.3,1")
+    expected, highest = "numbers from 0 on", sys.float_info.max
+    if name in FRACTIONS:
+        expected, highest = "fractions from 0 to 1", 1.0
+    are_sizes = all(0.0 <= size <= highest for size in sizes)
+    if name == "latency":
+        expected, are_sizes = "whole numbers of ticks", are_sizes and all(map(float.is_integer, sizes))
+    if not are_sizes:
+        usual = ",".join(f"{size:g}" for size in SIZES[name])
+        raise SettingsError(f"disturb: got sizes {words!r}, expected {expected}, as in {name}:{usual}")
     return name, sizes

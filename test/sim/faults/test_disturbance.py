@@ -24,9 +24,18 @@ def test_every_disturbance_has_a_fault_of_its_size() -> None:
 def test_sizes_are_as_given_or_the_usual_ones() -> None:
     assert parse_disturbance("push") == ("push", SIZES["push"])
     assert parse_disturbance("push:0.3,1") == ("push", (0.3, 1.0))
+    assert parse_disturbance("payload:2.5") == ("payload", (2.5,)), "a load may be heavier than the robot"
+    assert parse_disturbance("latency:0,2") == ("latency", (0.0, 2.0))
+    assert parse_disturbance("weak_actuators:0.5,1") == ("weak_actuators", (0.5, 1.0))
 
 
-@pytest.mark.parametrize("text", ["", "storm", "push:-1", "push:nan", "push:x", "all"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "storm", "push:-1", "push:nan", "push:x", "push:inf", "all", "push,payload"),
+        *("latency:0.4", "latency:inf", "weak_actuators:2", "friction:1.1", "friction:nan"),
+    ],
+)
 def test_other_words_are_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="disturb: got"):
         parse_disturbance(text)
