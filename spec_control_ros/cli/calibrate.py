@@ -46,7 +46,7 @@ from spec_control_ros.training.gate_calibrator import (
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
-FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 3_000_000  # of nobody else's episodes
+FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 7_000_000  # of nobody else's episodes
 MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
 EPISODES, SHARE = 24, 0.02  # unless the options say otherwise
 OPEN = "open"  # the reference: never drops the queue for its mismatch
@@ -134,7 +134,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     faults = {NOMINAL: NO_FAULTS} | _faults(disturbances, robot.environment)
     metric = controller.gate.metric
     found = (*candidates(losses, metric), *single_thresholds(losses, metric))
-    length = len(found[0].replan) - 1
+    length = len(found[0].replan)  # rows of ages 0 and up; older ones than were forked are replanned
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()

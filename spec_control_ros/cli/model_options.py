@@ -105,7 +105,9 @@ class DistillOptions:
     returns: int = number(10, "Number of episodes to measure returns on, with and without correctors")
     queue_length: QueueLength = 0
     params: Params = None
-    seed: int = number(0, "Seed of weights, episodes and sampling")
+    seed: int = number(
+        4_000_000, "Seed of weights, sampling and the first episode; benchmarks take those from 0 on"
+    )
     workers: Workers = 0
     on: On = "local"
     robot: DrivenRobot = ""
