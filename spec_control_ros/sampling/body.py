@@ -106,7 +106,10 @@ class Body:
     def simulate(
         self, states: Float64[np.ndarray, "start state"], actions: Float64[np.ndarray, "rollout tick action"]
     ) -> tuple[Float64[np.ndarray, "rollout tick state"], Float64[np.ndarray, "rollout tick sensor"]]:
-        """The states and sensors after every tick, of rollouts that start from one state or from one each."""
+        """The states after every tick, and its sensors, of rollouts that start from one state or from one each.
+
+        MuJoCo computes sensors at the start of a step, so they are of the last simulation step's start.
+        """
         control = self._low + (np.clip(actions, -1.0, 1.0) + 1.0) * 0.5 * self._range
         control = np.repeat(control, self.steps, axis=1)
         start = np.stack([self._full(state) for state in states])
