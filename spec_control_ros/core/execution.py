@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
+from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.tick_model import Dynamics, TickModel
 
@@ -82,7 +83,13 @@ class Execution:
         if not is_corrected:
             return _clipped(row.action)
         if self._corrector is not None:
-            return _clipped(row.action + self._corrector.residual(history))
+            residual = self._corrector.residual(history)
+            if np.shape(residual) != row.action.shape:  # it would be broadcast, or refused by numpy
+                raise ActionError(
+                    f"corrector {type(self._corrector).__name__}: residual: got shape {np.shape(residual)}, expected "
+                    f"{row.action.shape}, a component for each of the action's"
+                )
+            return _clipped(row.action + residual)
         if row.gain is None:
             return _clipped(row.action)
         return _clipped(row.action + row.gain @ (history.newest.observed - row.latent))

@@ -11,7 +11,7 @@ from mujoco import MjData, mj_copyData, mj_id2name, mj_setConst, mjtJoint, mjtOb
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
-from spec_control_ros.sim.plant import JointStates, Step, checked_action
+from spec_control_ros.sim.plant import JointStates, Step, checked_action, checked_seed
 
 # Free and ball joints have no scalar position
 SCALAR = (int(mjtJoint.mjJNT_HINGE), int(mjtJoint.mjJNT_SLIDE))
@@ -86,9 +86,13 @@ class ControlPlant:
         return float(self.physics.model.body_mass.sum())
 
     def reset(self, seed: int) -> NDArray[np.float32]:
-        """Start the episode that `seed` stands for; returns its first observation (obs,)."""
+        """Start the episode that `seed` stands for; returns its first observation (obs,).
+
+        Raises:
+            SettingsError: `seed` is no whole number from 0 to 2**32 - 1.
+        """
         self._restore_body()
-        self._env.task.random.seed(seed)
+        self._env.task.random.seed(checked_seed(seed))
         self._is_running = True
         return _concatenate(self._env.reset().observation)
 
