@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -84,15 +85,20 @@ class Execution:
             return _clipped(row.action)
         if self._corrector is not None:
             residual = self._corrector.residual(history)
-            if np.shape(residual) != row.action.shape:  # it would be broadcast, or refused by numpy
-                raise ActionError(
-                    f"corrector {type(self._corrector).__name__}: residual: got shape {np.shape(residual)}, expected "
-                    f"{row.action.shape}, a component for each of the action's"
-                )
+            if getattr(residual, "shape", None) != row.action.shape:  # np.shape takes ten times as long
+                self._refuse_misshapen(residual, row.action.shape)
             return _clipped(row.action + residual)
         if row.gain is None:
             return _clipped(row.action)
         return _clipped(row.action + row.gain @ (history.newest.observed - row.latent))
+
+    def _refuse_misshapen(self, residual: Any, expected: tuple[int, ...]) -> None:
+        """Refuse what numpy would broadcast to an action, or would refuse in words of its own."""
+        if (got := np.shape(residual)) != expected:
+            raise ActionError(
+                f"corrector {type(self._corrector).__name__}: residual: got shape {got}, expected {expected}, a "
+                "component for each of the action's"
+            )
 
 
 def _note(history: FeatureHistory, latent: Float32[np.ndarray, "latent"], row: QueuedAction) -> None:
