@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason
     from spec_control_ros.core.errors import PlanningError, SpecControlError
     from spec_control_ros.core.executor_factory import ExecutorParts, make_executor
-    from spec_control_ros.core.executor_settings import ExecutorSettings
+    from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy, PrefetchFrom
     from spec_control_ros.core.gate import GateMode, GateSettings, Metric
     from spec_control_ros.core.observation import Observation
     from spec_control_ros.core.plan import Plan
@@ -38,7 +38,7 @@ _HOMES = {
     "core.decision": ("Decision", "DecisionKind", "PlanRequest", "Reason"),
     "core.errors": ("PlanningError", "SpecControlError"),
     "core.executor_factory": ("ExecutorParts", "make_executor"),
-    "core.executor_settings": ("ExecutorSettings",),
+    "core.executor_settings": ("ExecutorSettings", "HoldPolicy", "PrefetchFrom"),
     "core.gate": ("GateMode", "GateSettings", "Metric"),
     "core.observation": ("Observation",),
     "core.plan": ("Plan",),
@@ -62,6 +62,7 @@ __all__ = [
     "FeatureHistory",
     "GateMode",
     "GateSettings",
+    "HoldPolicy",
     "JointStates",
     "Metric",
     "Observation",
@@ -74,6 +75,7 @@ __all__ = [
     "PlannerSpec",
     "PlanningError",
     "Plant",
+    "PrefetchFrom",
     "Reason",
     "SpecControlError",
     "Step",

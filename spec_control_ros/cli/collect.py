@@ -22,7 +22,8 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
+from spec_control_ros.evaluation.fit import repeat_of
+from spec_control_ros.evaluation.misfit import refuse_misfit
 from spec_control_ros.evaluation.parallel import Workers, runner_of
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant

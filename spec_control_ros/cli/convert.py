@@ -10,7 +10,7 @@ from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.errors import CheckpointError, MisfitError, SettingsError
 from spec_control_ros.core.output import refuse_folder
-from spec_control_ros.evaluation.fit import refuse_misfit
+from spec_control_ros.evaluation.misfit import refuse_misfit
 from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import NO_TASK, Card

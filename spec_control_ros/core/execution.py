@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
+from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.tick_model import Dynamics, TickModel
 
@@ -82,10 +84,21 @@ class Execution:
         if not is_corrected:
             return _clipped(row.action)
         if self._corrector is not None:
-            return _clipped(row.action + self._corrector.residual(history))
+            residual = self._corrector.residual(history)
+            if getattr(residual, "shape", None) != row.action.shape:  # np.shape takes ten times as long
+                self._refuse_misshapen(residual, row.action.shape)
+            return _clipped(row.action + residual)
         if row.gain is None:
             return _clipped(row.action)
         return _clipped(row.action + row.gain @ (history.newest.observed - row.latent))
+
+    def _refuse_misshapen(self, residual: Any, expected: tuple[int, ...]) -> None:
+        """Refuse what numpy would broadcast to an action, or would refuse in words of its own."""
+        if (got := np.shape(residual)) != expected:
+            raise ActionError(
+                f"corrector {type(self._corrector).__name__}: residual: got shape {got}, expected {expected}, a "
+                "component for each of the action's"
+            )
 
 
 def _note(history: FeatureHistory, latent: Float32[np.ndarray, "latent"], row: QueuedAction) -> None:

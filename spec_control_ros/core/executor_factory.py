@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from spec_control_ros.core.corrector import AUTO, NONE, Corrector, load_corrector
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.gate import Gate, GateCalibration, GateSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner import Planner, check_planner
 from spec_control_ros.core.tick_model import Policy, TickModel
 
 
@@ -64,7 +65,17 @@ def make_executor(
     Raises:
         CheckpointError: the model lacks the corrector, or a part of it does not fit.
         SettingsError: the gate needs what the model does not have, or plans are shorter than `queue_length`.
+        TypeError: an argument is something else than is said above.
     """
+    if isinstance(planner, (str, Path)):
+        raise TypeError(
+            f"planner: got the name {str(planner)!r}, expected a planner: load_planner({str(planner)!r})"
+        )
+    _check_type("gate", gate, GateSettings)
+    _check_type("settings", settings, ExecutorSettings)
+    _check_type("tick_model", tick_model, TickModel)
+    _check_type("queue_length", queue_length, int)
+    _check_type("corrector", corrector, str, Corrector)
     parts = planner if isinstance(planner, ExecutorParts) else _parts_of(planner, queue_length)
     model, gate = tick_model or parts.model, gate or parts.gate
     if queue_length is not None:
@@ -80,7 +91,14 @@ def make_executor(
     return PlanExecutor(model, Gate(gate, parts.calibration, judging), corrector, settings)
 
 
+def _check_type(name: str, value: Any, *kinds: type) -> None:
+    if value is not None and not isinstance(value, kinds):
+        expected = " or ".join(f"a {kind.__name__}" for kind in kinds)
+        raise TypeError(f"{name}: got {value!r}, a {type(value).__name__}, expected {expected}, or None")
+
+
 def _parts_of(planner: Planner, queue_length: int | None) -> ExecutorParts:
+    check_planner(planner)
     longest = planner.spec.queue_length
     if queue_length is not None and not 1 <= queue_length <= longest:
         raise SettingsError(

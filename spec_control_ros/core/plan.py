@@ -84,6 +84,12 @@ class Plan:
         return self.observation_tick, self.start_tick
 
     def __post_init__(self) -> None:
+        for name in ("actions", "latents"):
+            if np.ndim(values := getattr(self, name)) != 2 or not isinstance(values, np.ndarray):
+                raise PlanError(
+                    f"plan {self.plan_id}: {name}: got a {type(values).__name__} of shape {np.shape(values)}, expected "
+                    "an array with two axes: rows, and the values of each"
+                )
         rows = len(self.actions)
         if not 1 <= rows <= MAX_QUEUE_LENGTH:
             raise PlanError(f"plan {self.plan_id}: got {rows} actions, expected 1 to {MAX_QUEUE_LENGTH}")

@@ -79,6 +79,7 @@ class PlanExecutor:
         self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
         self.drops: Counter[Drop] = Counter()  # messages that were refused, since the law began
+        self.last_drop = ""  # why the message that was refused last was refused, in words
         self._drops_before_epoch = 0
 
     def fresh(self) -> "PlanExecutor":
@@ -90,6 +91,11 @@ class PlanExecutor:
     def fault(self) -> str | None:
         """The latched fault in words; None while there is none."""
         return self._faults.fault
+
+    @property
+    def epoch(self) -> int:
+        """That of the newest observation; -1 before the first."""
+        return self._order.epoch
 
     @property
     def is_at_rest(self) -> bool:
@@ -187,8 +193,9 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        objection = self._order.objection_to_plan(plan) if self.model.fits(plan) else Drop.BAD_PLAN
-        if objection is not None:
+        if not self.model.fits(plan):
+            return self._drop(Drop.BAD_PLAN, self.model.misfit(plan))
+        if (objection := self._order.objection_to_plan(plan)) is not None:
             return self._drop(objection)
         if plan.observation_tick < self._first_observation_tick:
             return self._drop(Drop.STALE_PLAN)
@@ -396,8 +403,9 @@ class PlanExecutor:
         self._repeated.begin_epoch()
         self._is_objective_new, self._first_observation_tick = False, 0
 
-    def _drop(self, cause: Drop) -> Outcome:
+    def _drop(self, cause: Drop, why: str = "") -> Outcome:
         self.drops[cause] += 1
+        self.last_drop = why or cause.words
         return Outcome()
 
 

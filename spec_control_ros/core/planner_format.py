@@ -37,6 +37,10 @@ class PlannerResources:
     device: str = "cpu"  # as torch names it
     threads: int = 1  # of the CPU
 
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise SettingsError(f"threads: got {self.threads}, expected at least 1")
+
 
 class PlannerFormat:
     """To be derived from; the executor can do without all that has a body here."""

@@ -120,7 +120,7 @@ def _value(spec: Field[Any], value: Any, prefix: str, nested: Any) -> Any:
 
 
 def check(settings: Any) -> None:
-    """Hold every field against its range.
+    """Hold every field against its range; the text of a choice becomes the choice.
 
     Raises:
         SettingsError: names the field, the value got and the values allowed.
@@ -129,6 +129,9 @@ def check(settings: Any) -> None:
         value = getattr(settings, spec.name)
         if is_dataclass(value) or isinstance(value, Mapping) or not spec.metadata:
             continue
+        if isinstance(spec.default, Enum) and isinstance(value, str):
+            value = _choice(spec.default, value)
+            object.__setattr__(settings, spec.name, value)  # frozen for everybody else
         low, high, above = (spec.metadata.get(k) for k in ("low", "high", "above"))
         is_wrong = (
             not _is_of_type(value, type(spec.default), spec.metadata.get("of"))
@@ -139,6 +142,11 @@ def check(settings: Any) -> None:
         )
         if is_wrong:
             raise SettingsError(f"{spec.name}: got {value!r}, expected {allowed(spec)}")
+
+
+def _choice(default: Enum, text: str) -> Any:
+    """The choice that a text is the value of; the text itself where there is none."""
+    return next((choice for choice in type(default) if choice.value == text), text)
 
 
 class Checked:

@@ -42,3 +42,12 @@ class TickModel:
         """Whether a plan has the sizes of this model; it may predict nothing."""
         latent_dim = plan.latents.shape[1]
         return plan.actions.shape[1] == self.action_dim and latent_dim in (0, self.latent_dim)
+
+    def misfit(self, plan: Plan) -> str:
+        """Why a plan does not fit, in words."""
+        latent_dim = f"0 or {self.latent_dim}" if self.latent_dim else "0"
+        return (
+            f"of {plan.actions.shape[1]} action and {plan.latents.shape[1]} latent values a row, expected "
+            f"{self.action_dim} and {latent_dim}, as the executor's tick model has: make the executor of the planner "
+            "whose plans it gets"
+        )

@@ -1,21 +1,29 @@
 """An episode in one process: the plant waits for the executor, and the executor for its plans as long as is said."""
 
 import time
+import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from spec_control_ros.core.decision import Decision, PlanRequest
-from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason
+from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError, TaskError
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
-from spec_control_ros.core.planner import Planner
-from spec_control_ros.sim.plant import Plant
+from spec_control_ros.core.planner import Planner, check_plan, check_planner
+from spec_control_ros.evaluation.misfit import refuse_misfit
+from spec_control_ros.sim.plant import Plant, Step, checked_seed
+
+NEEDED = ("obs_dim", "action_dim", "control_period_s", "episode_ticks", "reset", "step")  # of an environment
+# Reasons that something is broken: an episode that ends with one of them tells nothing of a controller.
+BROKEN = (Reason.BAD_OBSERVATION, Reason.FAULT, Reason.SENSOR_FROZEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,12 @@ class EpisodeResult:
     episode_return: float
     decisions: tuple[Decision, ...]  # one a tick
     latencies_s: tuple[float, ...]  # from observation to command, one a tick, what was waited included
+    fault: str | None = None  # that was latched at the end, in words
+
+    @property
+    def holds(self) -> Counter[Reason]:
+        """Ticks that were held, by the reason why."""
+        return Counter(d.reason for d in self.decisions if d.kind is DecisionKind.HOLD)
 
     @property
     def planning_inferences(self) -> int:
@@ -51,6 +65,8 @@ def run_episode(
 ) -> EpisodeResult:
     """Run the episode of `seed`; the same arguments give the same episode.
 
+    Warns (RuntimeWarning) where the executor holds to the end because of bad observations or a fault.
+
     Args:
         env: The environment; it is reset.
         planner: Planner that answers the executor's requests; None: nobody does, and the executor holds.
@@ -64,11 +80,25 @@ def run_episode(
             there before the plant moves.
 
     Raises:
-        PlanningError: the executor waits although its plan has come: its plans do not fit it.
-        SettingsError: the executor would wait for a plan longer than the plant does.
+        MisfitError: planner or executor were made for other sizes, or for another tick, than the environment has.
+        PlanningError: a plan does not answer its request, contradicts the planner's spec, or does not fit the executor.
+        ObservationError: an observation is no array of numbers.
+        SettingsError: the executor would wait for a plan longer than the plant does; or seed, epoch or delay are
+            impossible.
+        TaskError: the environment does not end its episode.
+        TypeError: an argument is no environment, planner or executor.
     """
+    _check_types(env, planner, executor)
+    checked_seed(seed)
     if epoch is None:
         executor, epoch = executor.fresh(), 1 + seed
+    elif epoch <= executor.epoch:
+        raise SettingsError(
+            f"epoch: got {epoch}, expected more than {executor.epoch}, the last that this executor has seen"
+        )
+    if delay_ticks < 0:
+        raise SettingsError(f"delay_ticks: got {delay_ticks}, expected at least 0")
+    _check_fit(env, planner, executor)
     period_s = env.control_period_s
     if planner is None or delay_ticks:
         check_waits(executor, period_s)
@@ -82,7 +112,7 @@ def run_episode(
         latencies_s.append(clock() - observed_at_s + waited_s)
 
     driver = ExecutorDriver(executor, act, lambda request, _: slow.ask(request))
-    obs, episode_return, is_last = env.reset(seed), 0.0, False
+    obs, episode_return, is_last = _row(env.reset(seed)), 0.0, False
     while not is_last:
         tick, now_s = len(decisions), len(decisions) * period_s
         if (plan := slow.finished(tick)) is not None:
@@ -94,7 +124,7 @@ def run_episode(
                 driver.give(ExecutorInput.plan(plan, now_s))
             elif planner is not None and slow.is_idle:
                 raise PlanningError(
-                    f"tick {tick}: no decision although the plan came; drops: {executor.drops}"
+                    f"tick {tick}: the executor refused the plan, which is {executor.last_drop or 'of no use'}"
                 )
             else:  # waited in vain, in simulated time
                 waited_s = executor.settings.plan_wait_s
@@ -102,9 +132,65 @@ def run_episode(
         if watch is not None:
             watch(obs, decisions[-1])
         step = env.step(decisions[-1].action)
-        obs, is_last = step.obs, step.is_last
+        if not isinstance(step, Step):
+            raise TypeError(f"env.step: got a {type(step).__name__}, expected a spec_control_ros.Step")
+        obs, is_last = _row(step.obs), step.is_last
         episode_return += step.reward
-    return EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s))
+        if not is_last and len(decisions) >= env.episode_ticks:
+            raise TaskError(
+                f"env: its episode goes on after {len(decisions)} ticks, expected a Step with is_last after "
+                f"episode_ticks = {env.episode_ticks} at the latest"
+            )
+    result = EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s), executor.fault)
+    _warn_if_broken(result)
+    return result
+
+
+def _check_types(env: Any, planner: Any, executor: Any) -> None:
+    if lacks := [name for name in NEEDED if not hasattr(env, name)]:
+        raise TypeError(
+            f"env: got a {type(env).__name__} without {', '.join(lacks)}; expected what make_env(NAME) gives: it takes "
+            "dm_control:TASK, gymnasium:ID, and python:MODULE:FACTORY for an environment that FACTORY() makes"
+        )
+    if planner is not None:
+        check_planner(planner)
+    if not isinstance(executor, PlanExecutor):
+        raise TypeError(
+            f"executor: got a {type(executor).__name__}, expected a PlanExecutor, as make_executor gives"
+        )
+
+
+def _check_fit(env: Plant, planner: Planner | None, executor: PlanExecutor) -> None:
+    task = str(getattr(env, "task", type(env).__name__))
+    if planner is not None:
+        spec = planner.spec
+        period = {"control_period_s": spec.control_period_s}
+        refuse_misfit(spec.name, (spec.obs_dim, spec.action_dim), period, env, task)
+    model = executor.model
+    refuse_misfit("of the executor", (model.obs_dim, model.action_dim), {}, env, task)
+
+
+def _row(obs: Any) -> Float32[np.ndarray, "obs"]:
+    """An environment's observation as everything else takes it; sizes and values are the executor's to judge."""
+    try:
+        return np.asarray(obs, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ObservationError(
+            f"env: observation: got a {type(obs).__name__}, expected an array (obs_dim,) of numbers ({error})"
+        ) from None
+
+
+def _warn_if_broken(result: EpisodeResult) -> None:
+    if (last := result.decisions[-1]).kind is not DecisionKind.HOLD or last.reason not in BROKEN:
+        return
+    holds = ", ".join(f"{reason.name.lower()}: {ticks}" for reason, ticks in result.holds.items())
+    why = result.fault or "observations had a wrong size or non-finite values, or never changed"
+    warnings.warn(
+        f"seed {result.seed}: the executor held to the end of the episode: {why}; ticks held of "
+        f"{len(result.decisions)}, by reason: {holds}",
+        RuntimeWarning,
+        stacklevel=3,  # the caller of run_episode
+    )
 
 
 def check_waits(executor: PlanExecutor, period_s: float) -> None:
@@ -161,7 +247,9 @@ class _SlowPlanner:
             self._begin(self._next, self._done_tick)
             self._next = None
         self._plan_ids += 1
-        return replace(self._planner.plan(request), plan_id=self._plan_ids)
+        plan = self._planner.plan(request)
+        check_plan(plan, request, self._planner.spec)
+        return replace(plan, plan_id=self._plan_ids)
 
     def _begin(self, request: PlanRequest, tick: int) -> None:
         self._in_work, self._done_tick = request, tick + self._delay_ticks

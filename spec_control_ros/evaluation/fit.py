@@ -1,35 +1,18 @@
 """Whether a model and what it is to drive belong together: sizes, task and tick decide."""
 
 from collections.abc import Callable
-from math import isclose
 from pathlib import PurePath
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from spec_control_ros.core.errors import CheckpointError, MisfitError
+from spec_control_ros.evaluation.misfit import Driven, refuse_misfit
 from spec_control_ros.sim.suite import is_same
 from spec_control_ros.world_model.card import NO_TASK, Card, sizes
 
-SAME_PERIOD = 1e-3  # relative
 STATE = "state:"  # before the name of an environment that observes its physical state
 
 
-class _Driven(Protocol):
-    """What a model is to drive, as far as it has to fit: a plant, or what was told of one."""
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-
-    @property
-    def control_period_s(self) -> float:
-        """Duration of a tick."""
-
-
-AnyPlant = TypeVar("AnyPlant", bound=_Driven)
+AnyPlant = TypeVar("AnyPlant", bound=Driven)
 
 
 def fitting_env(
@@ -65,33 +48,6 @@ def fitting_env(
 def repeat_of(card: Card, action_repeat: int) -> int:
     """Steps of the environment in a tick, where 0 stands for what the model was trained with; 0: not known."""
     return action_repeat or int(card.get("action_repeat", 0))
-
-
-def refuse_misfit(name: str, lengths: tuple[int, int] | None, card: Card, plant: _Driven, task: str) -> None:
-    """Hold the sizes and the tick of a model against what it is to drive.
-
-    Args:
-        name: The model's name, for the message.
-        lengths: Lengths of observation and action that the model was made for; None: not known.
-        card: The model's card.
-        plant: The plant that it is to drive.
-        task: The plant's task, for the message.
-
-    Raises:
-        MisfitError: sizes or the duration of a tick differ; says what was got and expected.
-    """
-    expected = plant.obs_dim, plant.action_dim
-    if lengths is not None and lengths != expected:
-        raise MisfitError(
-            f"model {name}: made for observations of {lengths[0]} and actions of {lengths[1]}, expected {expected[0]} "
-            f"and {expected[1]}, as {task} has; name another with --model"
-        )
-    period_s = float(card.get("control_period_s", 0.0))
-    if period_s and not isclose(period_s, plant.control_period_s, rel_tol=SAME_PERIOD):
-        raise MisfitError(
-            f"model {name}: made for ticks of {period_s:g} s, expected {plant.control_period_s:g} s, as {task} has "
-            "with this action_repeat; name another with --model, or set action_repeat"
-        )
 
 
 def refuse_other_task(name: str, card: Card, task: str, task_index: int = NO_TASK) -> None:

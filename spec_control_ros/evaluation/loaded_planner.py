@@ -8,6 +8,7 @@ from pathlib import Path
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, format_of
@@ -41,8 +42,9 @@ def load_planner(
     device: str = "cpu",
     threads: int = 1,
     task: int | None = None,
+    robot: str | None = None,
 ) -> _LoadedPlanner:
-    """The planner of a model, configured as the robot is that the model was made for.
+    """The planner of a model, configured as a robot is.
 
     Args:
         model: Name of a shipped model, or path of a model's folder.
@@ -51,30 +53,40 @@ def load_planner(
         device: Device that it plans on, as torch names it.
         threads: Number of CPU threads that it plans with.
         task: Index of the task of a multi-task model.
+        robot: Robot whose settings of planner, gate and executor it has: name of a shipped robot, as `walker`, or path
+            of a robot file. None: the shipped robot whose model has the name of this model's folder. There is none for
+            a folder of another name, a copy included; the planner then has the default settings of its kind.
 
     Raises:
         CheckpointError: there is no such model, or it cannot be read.
-        SettingsError: its kind of planner is not installed, or the device or the length is not possible.
+        SettingsError: its kind of planner is not installed, there is no such robot, or device, threads or length are
+            not possible.
     """
+    if queue_length is not None and queue_length < 1:
+        raise SettingsError(f"queue_length: got {queue_length}, expected at least 1, or None")
+    resources = PlannerResources(device, threads)
     folder = find_folder(str(model), share_folder() / "models")
     card = folder_card(folder)
     kind = format_of(card)
-    controller = ControllerSettings.of(_parameters(folder.name), kind.settings)
+    kind.check_resources(resources)
+    controller = ControllerSettings.of(_parameters(folder.name, robot), kind.settings)
     settings = controller.planner
     configured: int | None = getattr(settings, "queue_length", None)
     if configured is not None:
         settings = replace(settings, queue_length=queue_length or max(configured, kind.free_rows))
-    planner = kind.load_planner(folder, settings, PlannerResources(device, threads), task)
+    planner = kind.load_planner(folder, settings, resources, task)
     if configured is not None:
         rows = min(controller.gate.max_steps_ahead, (queue_length or configured) - 1)
         controller = replace(controller, gate=replace(controller.gate, max_steps_ahead=rows))
     return _LoadedPlanner(planner, lambda: controller.configured(kind.load_parts(folder, task)))
 
 
-def _parameters(model: str) -> Parameters:
-    """Those of the robot in lockstep; only what all robots share where no robot uses this model."""
+def _parameters(model: str, robot: str | None) -> Parameters:
+    """Those of the robot in lockstep; only what all robots share where none is given, and none has this model."""
     config = share_folder() / "config"
+    if robot is not None:
+        return find_robot(robot, config).parameters("lockstep")
     for file in sorted((config / "robots").glob("*.yaml")):
-        if (robot := find_robot(file.stem, config)).model == model:
-            return robot.parameters("lockstep")
+        if (shipped := find_robot(file.stem, config)).model == model:
+            return shipped.parameters("lockstep")
     return read_parameters([config / "lockstep.yaml"])

@@ -12,7 +12,7 @@ from mujoco import MjData, mj_copyData, mj_id2name, mj_setConst, mjtJoint, mjtOb
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
-from spec_control_ros.sim.plant import JointStates, Step, checked_action
+from spec_control_ros.sim.plant import JointStates, Step, checked_action, checked_seed
 
 UNBOUNDED = 1e9  # dm_control gives a control without limits bounds of 1e10
 # Free and ball joints have no scalar position
@@ -98,10 +98,11 @@ class ControlPlant:
         """Start the episode that `seed` stands for; returns its first observation (obs,).
 
         Raises:
+            SettingsError: `seed` is no whole number from 0 to 2**32 - 1.
             TaskError: the simulation diverges at its start.
         """
         self._restore_body()
-        self._env.task.random.seed(seed)
+        self._env.task.random.seed(checked_seed(seed))
         self._is_running = True
         with self._told_of_divergence():
             return _concatenate(self._env.reset().observation)

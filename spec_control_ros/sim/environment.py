@@ -6,6 +6,7 @@ which returns an environment of dm_control or Gymnasium, or a plant. The kinds b
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,6 +47,8 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
     Raises:
         TaskError: there is no such environment, or it cannot be controlled: no bounds, no end, discrete actions.
     """
+    if action_repeat is not None and not isinstance(action_repeat, int):
+        raise TaskError(f"action_repeat: got {action_repeat!r}, expected a whole number, or None")
     rest = _parts(name)[1]
     innermost, _ = _parts(name.removeprefix("state:"))
     repeat = action_repeat or DEFAULT_REPEAT.get(innermost, 1)
@@ -91,13 +94,13 @@ def mjcf_env(rest: str) -> Any:
     if not Path(file).is_file():
         raise TaskError(f"got {rest!r}, but {Path(file).absolute()} is not a file")
     path = str(Path(file).absolute())
-    made = _imported(factory, Path(path).parent)(path)
+    made = _made_by(factory, path, folders=[Path(path).parent])
     return _with_physics(made, path) if isinstance(made, control.Task) else made
 
 
 def python_env(factory: str) -> Any:
     """What the factory `MODULE:FACTORY` makes."""
-    return _imported(factory)()
+    return _made_by(factory)
 
 
 def state_env(name: str) -> control.Environment:
@@ -150,13 +153,30 @@ def _with_physics(task: control.Task, path: str) -> control.Environment:
     return control.Environment(physics, task, time_limit=time_limit_s, control_timestep=period_s)
 
 
+def _made_by(factory: str, *given: str, folders: Sequence[Path] = ()) -> Any:
+    """What the factory `MODULE:FACTORY` makes of what it is given."""
+    make = _imported(factory, *folders)
+    if not callable(make):
+        raise TaskError(f"got {factory!r}, a {type(make).__name__}, expected a function or a class")
+    try:
+        inspect.signature(make).bind(*given)
+    except ValueError:  # written in C: its parameters are not known
+        pass
+    except TypeError as error:
+        raise TaskError(
+            f"got {factory!r}, which cannot be called with {list(given) or 'no argument'} ({error}); expected "
+            "FACTORY(FILE) after mjcf:, FACTORY() after python:"
+        ) from None
+    return make(*given)
+
+
 def _imported(factory: str, *folders: Path) -> Any:
     module, _, attribute = factory.partition(":")
     folders = (*folders, Path.cwd())  # as `python -m` has it
     sys.path.extend(str(folder) for folder in folders if str(folder) not in sys.path)
     try:
         return getattr(_module(module, folders), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise TaskError(
             f"got {factory!r}, which cannot be imported ({error}); expected package.module:factory, of an installed "
             f"package or of a file in {' or '.join(map(str, folders))}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
 from spec_control_ros.sim.control_plant import ScalarJoints
-from spec_control_ros.sim.plant import JointStates, Step, checked_action
+from spec_control_ros.sim.plant import JointStates, Step, checked_action, checked_seed
 
 
 class GymnasiumPlant:
@@ -45,8 +45,12 @@ class GymnasiumPlant:
         self._is_running = False
 
     def reset(self, seed: int) -> NDArray[np.float32]:
-        """Start the episode that `seed` stands for; returns its first observation (obs,)."""
-        obs, _ = self._env.reset(seed=seed)
+        """Start the episode that `seed` stands for; returns its first observation (obs,).
+
+        Raises:
+            SettingsError: `seed` is no whole number from 0 to 2**32 - 1.
+        """
+        obs, _ = self._env.reset(seed=checked_seed(seed))
         self._is_running = True
         return self._row(obs)
 

@@ -6,7 +6,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from spec_control_ros.core.errors import ActionError
+from spec_control_ros.core.errors import ActionError, SettingsError
+
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,17 @@ def checked_action(action: NDArray[np.float32], length: int) -> NDArray[np.float
             f"expected ({length},) of finite values"
         )
     return checked
+
+
+def checked_seed(seed: int) -> int:
+    """A seed of an episode, if it is one.
+
+    Raises:
+        SettingsError: it is none that the generators of simulators take.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= MAX_SEED:
+        raise SettingsError(f"seed: got {seed!r}, expected a whole number from 0 to {MAX_SEED}")
+    return int(seed)
 
 
 @runtime_checkable

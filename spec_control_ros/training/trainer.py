@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.evaluation.fit import refuse_misfit
+from spec_control_ros.evaluation.misfit import refuse_misfit
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.settings import Checked, setting
-from spec_control_ros.evaluation.fit import refuse_misfit, repeat_of
+from spec_control_ros.evaluation.fit import repeat_of
+from spec_control_ros.evaluation.misfit import refuse_misfit
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant

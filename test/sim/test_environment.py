@@ -11,7 +11,7 @@ from cart_robot import write_robot
 from gymnasium.spaces import Box, Dict, Discrete
 
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.core.errors import TaskError
+from spec_control_ros.core.errors import SettingsError, TaskError
 from spec_control_ros.sim.environment import make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant, Step
 
@@ -206,3 +206,34 @@ def test_environment_that_hides_its_state_is_refused() -> None:
         TaskError, match=r"state:gymnasium:Small-v0: got a \w+, expected an environment of dm_control"
     ):
         make_env("state:gymnasium:Small-v0")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        ("make = 3", "python:own_{}:make", "a int, expected a function or a class"),
+        ("def make(size): ...", "python:own_{}:make", "cannot be called with no argument .*'size'.*FACTORY"),
+        ("def make(): ...", "mjcf:{body}@own_{}:make", r"cannot be called with \['.*two_link.xml'\]"),
+        ("def make(:", "python:own_{}:make", "cannot be imported .*syntax"),
+    ],
+)
+def test_factory_that_cannot_be_used_is_said(
+    content: str, name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key = str(abs(hash(content)))
+    (tmp_path / f"own_{key}.py").write_text(content)
+    with pytest.raises(TaskError, match=said):
+        make_env(name.format(key, body=BODY))
+
+
+def test_fraction_of_a_repeat_is_refused() -> None:
+    with pytest.raises(TaskError, match=r"action_repeat: got 1\.5, expected a whole number"):
+        make_env("walker-walk", 1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["walker-walk", "gymnasium:Small-v0"])
+@pytest.mark.parametrize("seed", [-1, 2**32, 0.5])
+def test_seed_that_is_none_is_refused(name: str, seed: float) -> None:
+    with pytest.raises(SettingsError, match=f"seed: got {seed}, expected a whole number from 0 to"):
+        make_env(name).reset(seed)  # type: ignore[arg-type]
