@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from spec_control_ros.analysis.run_log import decision_counts, distribution, steps_of_comparison
-from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
 
@@ -170,10 +169,8 @@ def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:
 
 
 def _compared_steps(episode: Measurement) -> NDArray[np.int64]:
-    steps, kinds = np.array(episode.steps_ahead), np.array(episode.kinds)
-    was_compared = np.isfinite(episode.mismatches)
-    is_dropped = was_compared & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD))
-    return steps_of_comparison(steps, is_dropped, np.arange(len(steps)))
+    steps, kinds, mismatch = map(np.array, (episode.steps_ahead, episode.kinds, episode.mismatches))
+    return steps_of_comparison(steps, kinds, mismatch, np.arange(len(steps)))
 
 
 def _mean(values: Any) -> float:

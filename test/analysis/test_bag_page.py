@@ -107,7 +107,7 @@ def test_page_of_two_bags_shows_both_on_one_axis(tmp_path: Path) -> None:
     text = page.read_text()
     rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", text)
     assert ("ticks", "60", "40", "-33.3 %") in rows
-    assert ("mismatch p50", "0.300", "0.600", "+100.0 %") in rows
+    assert ("mismatch p50", "0.350", "0.700", "+100.0 %") in rows
     seen = opened(page, tmp_path / "profile")
     assert seen["complaints"] == []
     assert (seen["ribbons"], len(seen["images"])) == ([30, 20], 2)

@@ -41,7 +41,7 @@ def test_epochs_of_a_whole_bag(tmp_path: Path, storage: Storage) -> None:
     assert epoch["correction_norm"]["mean"] == pytest.approx(0.3)
     by_steps = epoch["mismatch"]["by_steps_ahead"]
     assert {n: q["p50"] for n, q in by_steps.items()} == pytest.approx(
-        {str(n): 0.1 * (n + 1) for n in range(5)}
+        {str(n): 0.1 * (n + 1) for n in range(1, 5)}
     )
     assert (epoch["missed_ticks"], epoch["dropped"], epoch["gaps"], epoch["clock"]) == (0, 0, {}, [])
     assert report["all"]["planning_inferences"] == 20
@@ -92,11 +92,15 @@ def test_plans_that_were_asked_for_ahead_of_time_are_a_reason_of_their_own(tmp_p
     assert epoch["refused_requests"] == 1
 
 
-def test_mismatch_that_dropped_a_plan_is_counted_with_the_plan_that_was_dropped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [DecisionKind.REPLAN, DecisionKind.HOLD])
+def test_mismatch_that_dropped_a_plan_is_counted_with_the_plan_that_was_dropped(
+    tmp_path: Path, kind: DecisionKind
+) -> None:
+    reason = Reason.MISMATCH if kind is DecisionKind.REPLAN else Reason.WAITING_FOR_PLAN
     with MadeBag(tmp_path / "bag") as bag:
         for tick, steps in ((0, 0), (1, 1), (2, 2), (3, 0)):
-            reason = Reason.MISMATCH if tick == 3 else Reason.NONE
-            fields = {"epoch": 1, "tick": tick, "reason": reason, "steps_ahead": steps}
+            decided = {"decision": kind, "reason": reason} if tick == 3 else {}
+            fields = {"epoch": 1, "tick": tick, "steps_ahead": steps, **decided}
             bag.say("/status", f"{OURS}/ExecutorStatus", **fields, mismatch=nan if tick == 0 else 0.1 * tick)
     by_steps = report_of(tmp_path / "bag")["epochs"][0]["mismatch"]["by_steps_ahead"]
     assert {n: (q["count"], q["p50"]) for n, q in by_steps.items()} == {
