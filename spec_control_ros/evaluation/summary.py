@@ -111,6 +111,16 @@ def interval(values: Sequence[float]) -> float | None:
     return float(stats.t.ppf(0.5 + 0.5 * CONFIDENCE, len(values) - 1) * stats.sem(values))
 
 
+def told_returns(returns: Sequence[float], digits: int = 1) -> Row:
+    """Returns, their mean and half of its 95 % interval, as cards and data sets tell them, to so many digits."""
+    half = interval(returns)
+    return {
+        "returns": [round(float(r), digits) for r in returns],
+        "return_mean": round(float(np.mean(returns)), digits),
+        "return_ci95": None if half is None else round(half, digits),
+    }
+
+
 def difference_interval(returns: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval of what episodes return more than others on the same seeds; boundless for a single one."""
     differences = np.subtract(returns, others)
