@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,9 @@ class MadeBag:
             stamp_ns=self.now_ns,
             decision=kind,
             reason=Reason.EMPTY if is_planned else Reason.NONE,
-            mismatch=mismatch * (1 + tick - start),
+            mismatch=nan
+            if is_planned
+            else mismatch * (1 + tick - start),  # of an empty queue nothing is compared
             accept_threshold=0.2,
             replan_threshold=0.6,
             correction_norm=0.3 if kind == DecisionKind.CORRECT else 0.0,

@@ -20,7 +20,10 @@ OBSERVATION = np.dtype([("tick", "u4"), ("stamp_ns", "i8"), ("arrival_ns", "i8")
 REWARD = np.dtype([("tick", "u4"), ("reward", "f8"), ("return", "f8")])
 PLAN = np.dtype(
     [
-        ("plan_id", "u4"),
+        (
+            "arrival",
+            "u4",
+        ),  # how many came before: a planner that is started again counts its ids from the start
         ("start_tick", "u4"),
         ("reason", "u1"),
         ("is_prefetch", "?"),
@@ -79,7 +82,7 @@ class RobotLog:
         elif kind == "Plan":
             is_prefetch = message.start_tick > message.observation_tick
             epoch.plans.add(
-                (message.plan_id, message.start_tick, message.reason, is_prefetch, message.planning_time)
+                (len(epoch.plans), message.start_tick, message.reason, is_prefetch, message.planning_time)
             )
         elif kind == "ReplanEvent":
             epoch.refused_requests += not message.accepted

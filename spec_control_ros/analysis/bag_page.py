@@ -103,9 +103,10 @@ def _bag(label: str, report: Report) -> dict[str, Any]:
 def _cards(everything: Report) -> dict[str, str]:
     ticks, total = everything["ticks"], sum(everything["decisions"].values())
     step, share = everything["latency_s"], everything["decisions"]
-    mean = everything["return_mean"]
+    mean, whole, epochs = (everything[name] for name in ("return_mean", "complete_epochs", "epochs"))
+    of = f"{epochs}" if whole == epochs else f"the {whole} of {epochs} that were not cut off"
     return {
-        f"return, mean of {everything['epochs']}": "-" if mean is None else f"{mean:.1f}",
+        f"return, mean of {of}": "-" if mean is None else f"{mean:.1f}",
         f"planning inferences in {ticks} ticks": str(everything["planning_inferences"]),
         "accepted or corrected": f"{100 * (share['accept'] + share['correct']) / max(1, total):.0f} %",
         "held": str(share["hold"]),

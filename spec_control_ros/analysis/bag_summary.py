@@ -78,10 +78,11 @@ def _all(epochs: Sequence[Summary], robot: RobotLog) -> Summary:
     """The epochs taken together."""
     ticks = np.concatenate([e.ticks.columns for e in robot.run.episodes])
     plans = np.concatenate([robot.epochs[e.epoch].plans.columns for e in robot.run.episodes])
-    returns = [e["return"] for e in epochs if e["return"] is not None]
+    returns = [e["return"] for e in epochs if e["complete"]]  # what a part returns says nothing of the whole
     return {
         "epochs": len(epochs),
-        "return_mean": float(np.mean(returns)) if returns else None,
+        "complete_epochs": len(returns),
+        "return_mean": float(np.mean(returns)) if returns else None,  # of those
         **{name: sum(e[name] for e in epochs) for name in COUNTS},
         "planning_inferences_by_reason": _by_reason(plans),
         "decisions": {kind: sum(e["decisions"][kind] for e in epochs) for kind in epochs[0]["decisions"]},

@@ -142,8 +142,9 @@ def _value(summary: dict[str, Any], path: str, scale: float, per: str) -> float 
 
 # name, path of the value, scale, what it is a part of, digits, unit
 MEASURES = (
-    ("return (mean)", "return_mean", 1, "", 1, ""),
+    ("return (mean of epochs not cut off)", "return_mean", 1, "", 1, ""),
     ("epochs", "epochs", 1, "", 0, ""),
+    ("of these not cut off", "complete_epochs", 1, "", 0, ""),
     ("ticks", "ticks", 1, "", 0, ""),
     ("planning inferences in 100 ticks", "planning_inferences", 100, "ticks", 1, ""),
     ("of these waited for, in 100 ticks", "waited_inferences", 100, "ticks", 1, ""),

@@ -99,6 +99,7 @@ class _Pen:
     def traces(self) -> list[Any]:
         """All but the ribbon."""
         columns, plans, rewards = self._columns, self._epoch.plans.columns, self._epoch.rewards.columns
+        rewards = rewards[rewards["tick"] > 0]
         mismatch, correction, queue, latency, reward = self._axes
         tick = columns["tick"]
         made = [
@@ -109,8 +110,9 @@ class _Pen:
             self._line(
                 latency, plans["start_tick"], 1e3 * plans["planning_time_s"], "planning %{y:.3g} ms"
             ).update(mode="markers", marker={"size": 7, "symbol": "line-ew-open", "color": self._colour}),
+            # The reward of a tick is told with the next one; the first tick of an epoch tells of none.
             self._line(
-                reward, rewards["tick"], rewards["reward"], "reward %{y:.3g}, return %{customdata:.4g}"
+                reward, rewards["tick"] - 1, rewards["reward"], "reward %{y:.3g}, return %{customdata:.4g}"
             ).update(customdata=floats(rewards["return"])),
         ]
         if self._is_first:  # the other bag's are the same where the comparison is fair

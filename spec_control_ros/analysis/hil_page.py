@@ -132,7 +132,7 @@ def _add_decisions(figure: go.Figure, timeline: Row, key: str, period_s: float, 
         chosen = [i for i, decision in enumerate(timeline["decision"]) if decision == name]
         figure.add_scatter(
             x=[timeline["decided"][i] * period_s for i in chosen],
-            y=[timeline[key][i] or (0.0 if key == "mismatch" else None) for i in chosen],
+            y=[timeline[key][i] for i in chosen],
             mode="markers",
             marker={"color": colour, "size": 5},
             text=[timeline["reason"][i] for i in chosen],

@@ -151,26 +151,32 @@ def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -
 
 def compared_steps(columns: NDArray[np.void]) -> NDArray[np.int64]:
     """How far ahead each tick's prediction was made."""
-    return steps_of_comparison(columns["steps_ahead"], columns["reason"] == Reason.MISMATCH, columns["tick"])
+    return steps_of_comparison(
+        columns["steps_ahead"], columns["decision"], columns["mismatch"], columns["tick"]
+    )
 
 
 def steps_of_comparison(
-    steps_ahead: NDArray[Any], is_dropped: NDArray[np.bool_], ticks: NDArray[Any]
+    steps_ahead: NDArray[Any], kinds: NDArray[Any], mismatch: NDArray[Any], ticks: NDArray[Any]
 ) -> NDArray[np.int64]:
     """How far ahead the prediction was made that each tick was compared with.
 
-    A tick that dropped its plan tells of the new one, whose steps ahead are 0: it had compared a step more
-    than the tick before.
+    A tick that compared a row and rejected it tells of the plan that came instead, or of none, whose steps ahead are
+    0: it had compared a step more than the tick before. The reason does not tell: a row is corrected for the same one,
+    and a hold's is what it waits for.
 
     Args:
         steps_ahead: Steps ahead as recorded for every tick.
-        is_dropped: Ticks at which the mismatch may have dropped a plan.
+        kinds: `DecisionKind` of every tick.
+        mismatch: Of every tick; not finite where nothing was compared.
         ticks: Tick numbers, increasing.
     """
     steps = steps_ahead.astype(np.int64)
-    is_dropped = is_dropped[1:] & (steps[1:] == 0)
+    is_rejected = (
+        np.isfinite(mismatch) & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD)) & (steps == 0)
+    )
     follows = np.diff(ticks.astype(np.int64)) == 1
-    steps[1:] = np.where(is_dropped & follows, steps[:-1] + 1, steps[1:])
+    steps[1:] = np.where(is_rejected[1:] & follows, steps[:-1] + 1, steps[1:])
     return steps
 
 

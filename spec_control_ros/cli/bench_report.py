@@ -26,6 +26,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import refuse_folder, write_all, write_text
 from spec_control_ros.evaluation.benchmark import Backend, BenchmarkRun
 from spec_control_ros.evaluation.control_mode import BASELINE, PRIOR
+from spec_control_ros.evaluation.summary import told_returns
 from spec_control_ros.world_model.card import card_of
 from spec_control_ros.world_model.checkpoint import update_card
 
@@ -83,14 +84,8 @@ def write_card(folder: Path, result: dict[str, Any], console: Console) -> None:
     """
     rows = {row["mode"]: row for row in result["modes"]}
     for mode, part in CARD_PARTS.items():
-        row = rows[mode]
-        value = {
-            "command": result["command"],
-            "seeds": result["seeds"],
-            "return_mean": round(row["return_mean"], 1),
-            "return_ci95": round(row["return_ci95"] or 0.0, 1),
-            "returns": [round(r, 1) for r in row["returns"]],
-        }
+        told = told_returns(rows[mode]["returns"])
+        value = {"command": result["command"], "seeds": result["seeds"], **told}
         update_card(card_of(folder), f"evaluation.{part}", value)
     console.print(f"card: {card_of(folder)}")
 

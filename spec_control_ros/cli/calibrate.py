@@ -30,7 +30,7 @@ from spec_control_ros.evaluation.regret.choice import affordable, is_worse
 from spec_control_ros.evaluation.regret.gather import NOMINAL, read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
 from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
-from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.evaluation.summary import interval, told_returns
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
@@ -243,9 +243,7 @@ def _verified(v: Verification, seeds: range) -> dict[str, Any]:
     return {
         "mode": v.mode,
         "seeds": [seeds.start, seeds.stop - 1],
-        "returns": list(v.returns),
-        "return_mean": round(float(np.mean(v.returns)), 1),
-        "return_ci95": round(interval(v.returns) or 0.0, 1),
+        **told_returns(v.returns),
         "planning_inferences_mean": round(float(np.mean(v.planning_inferences)), 1),
         "false_alarm_rate": round(v.false_alarm_rate, 4),
         "correction_rate": round(v.correction_rate, 4),

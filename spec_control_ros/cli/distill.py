@@ -6,14 +6,21 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from rich.table import Table
 
 from spec_control_ros.cli.given_model import controller_of, find_model, robot_of
 from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
-from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, write_json
+from spec_control_ros.cli.terminal import (
+    given_command,
+    progress,
+    right,
+    terminal,
+    track,
+    with_interval,
+    write_json,
+)
 from spec_control_ros.core.corrector import NONE
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_settings import HoldPolicy
@@ -27,7 +34,7 @@ from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.parallel import Subject, Workers, runner_of
-from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.evaluation.summary import told_returns
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import (
     GatheredEpisode,
@@ -179,7 +186,7 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
         f"distance to the planner's actions on held-out episodes: {card['held_out']['distance']}"
     )
     for name, measured in card["evaluation"].items():
-        terminal().print(f"{name}: {measured['return_mean']} ± {measured['return_ci95']}")
+        terminal().print(f"{name}: {with_interval(measured['return_mean'], measured['return_ci95'])}")
     workers.say_unlike_processors()
 
 
@@ -222,13 +229,7 @@ def _trial(kind: str, controller: ControllerSettings, seed: int, epoch: int) -> 
 def _returns_card(seeds: Sequence[int], measured: Sequence[float]) -> Card:
     """What a card tells of episodes."""
     returns = [round(r, 1) for r in measured]  # the mean is that of the returns that the card shows
-    return {
-        "command": given_command(),
-        "seeds": list(seeds),
-        "returns": returns,
-        "return_mean": round(float(np.mean(returns)), 1),
-        "return_ci95": round(interval(returns) or 0.0, 1),
-    }
+    return {"command": given_command(), "seeds": list(seeds), **told_returns(returns)}
 
 
 def _errors(kind: str, scores: Sequence[dict[str, Any]]) -> Table:
@@ -246,6 +247,6 @@ def _table(queue_length: int, cards: dict[str, Card]) -> Table:
     columns = right("corrector", "episodes", "return")
     table = Table(*columns, title=f"closed loop, a plan every {queue_length} ticks")
     for kind, card in cards.items():
-        mean, half = card["return_mean"], card["return_ci95"]
-        table.add_row(kind, str(len(card["seeds"])), f"{mean:.1f} ± {half:.1f}")
+        told = with_interval(card["return_mean"], card["return_ci95"])
+        table.add_row(kind, str(len(card["seeds"])), told)
     return table

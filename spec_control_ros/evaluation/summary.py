@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from spec_control_ros.analysis.run_log import decision_counts, distribution, steps_of_comparison
-from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
 
@@ -112,6 +111,16 @@ def interval(values: Sequence[float]) -> float | None:
     return float(stats.t.ppf(0.5 + 0.5 * CONFIDENCE, len(values) - 1) * stats.sem(values))
 
 
+def told_returns(returns: Sequence[float], digits: int = 1) -> Row:
+    """Returns, their mean and half of its 95 % interval, as cards and data sets tell them, to so many digits."""
+    half = interval(returns)
+    return {
+        "returns": [round(float(r), digits) for r in returns],
+        "return_mean": round(float(np.mean(returns)), digits),
+        "return_ci95": None if half is None else round(half, digits),
+    }
+
+
 def difference_interval(returns: Sequence[float], others: Sequence[float]) -> tuple[float, float]:
     """The 95 % interval of what episodes return more than others on the same seeds; boundless for a single one."""
     differences = np.subtract(returns, others)
@@ -170,10 +179,8 @@ def _mismatch(episodes: Sequence[Measurement]) -> list[Row]:
 
 
 def _compared_steps(episode: Measurement) -> NDArray[np.int64]:
-    steps, kinds = np.array(episode.steps_ahead), np.array(episode.kinds)
-    was_compared = np.isfinite(episode.mismatches)
-    is_dropped = was_compared & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD))
-    return steps_of_comparison(steps, is_dropped, np.arange(len(steps)))
+    steps, kinds, mismatch = map(np.array, (episode.steps_ahead, episode.kinds, episode.mismatches))
+    return steps_of_comparison(steps, kinds, mismatch, np.arange(len(steps)))
 
 
 def _mean(values: Any) -> float:

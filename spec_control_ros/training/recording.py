@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import SettingsError
-from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.evaluation.summary import told_returns
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import (
     CollectionPolicy,
@@ -128,10 +128,4 @@ def record(
 
 def quality(name: str, returns: NDArray[np.float64], first_seed: int) -> dict[str, Any]:
     """How good a policy's episodes are, as a data set tells it."""
-    return {
-        "policy": name,
-        "first_seed": first_seed,
-        "returns": [round(float(r), 2) for r in returns],
-        "return_mean": round(float(returns.mean()), 2),
-        "return_ci95": None if len(returns) < 2 else round(interval(returns.tolist()) or 0.0, 2),
-    }
+    return {"policy": name, "first_seed": first_seed, **told_returns(returns.tolist(), digits=2)}

@@ -17,7 +17,7 @@ from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecCon
 from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import repeat_of
 from spec_control_ros.evaluation.misfit import refuse_misfit
-from spec_control_ros.evaluation.summary import interval
+from spec_control_ros.evaluation.summary import told_returns
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
@@ -192,12 +192,7 @@ class TransformerTrainer:
         asked = [float(returns.min() + share * np.ptp(returns)) for share in CURVE]
         total = self._returns(np.repeat(asked, episodes))
         rows = [
-            {
-                "asked": round(value, 1),
-                "return_mean": round(float(own.mean()), 1),
-                "return_ci95": None if episodes < 2 else round(interval(own.tolist()) or 0.0, 1),
-                "returns": [round(float(r), 1) for r in own],
-            }
+            {"asked": round(value, 1), **told_returns(own.tolist())}
             for value, own in zip(asked, total.reshape(len(asked), episodes), strict=True)
         ]
         return {

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from spec_control_ros.core.errors import CheckpointError
@@ -19,7 +20,7 @@ RETURNS = {
     "seeds": list,  # of the plant, one an episode
     "returns": list,  # one an episode, in the order of the seeds
     "return_mean": NUMBER,
-    "return_ci95": NUMBER,  # half of the 95 % interval of the mean
+    "return_ci95": (*NUMBER, NoneType),  # half of the 95 % interval of the mean; null: of a single episode
 }
 TRAINING = {
     "command": str,
@@ -209,5 +210,5 @@ def _check(got: Any, expected: Any, name: str) -> None:
 def _check_type(got: Any, expected: type | tuple[type, ...], name: str) -> None:
     kinds = expected if isinstance(expected, tuple) else (expected,)
     if not isinstance(got, kinds) or isinstance(got, bool):
-        words = " or ".join(kind.__name__ for kind in kinds)
+        words = " or ".join("null" if kind is NoneType else kind.__name__ for kind in kinds)
         raise CheckpointError(f"{name}: got {got!r}, expected {words} (docs/models.md lists what cards hold)")

@@ -131,7 +131,8 @@ class ModelFolder:
     def best_corrector(self) -> str:
         """The quickest of those that return as much as any in closed loop, the bare queue (`NONE`) among them.
 
-        The cards tell the returns. As much is what lies above the lower end of the highest return's 95 % interval.
+        The cards tell the returns. As much is what lies above the lower end of the highest return's 95 % interval; that
+        of a single episode is boundless.
 
         Raises:
             CheckpointError: a card cannot be read.
@@ -288,7 +289,8 @@ def _use_one_thread() -> None:
 
 
 def _return(measured: Card) -> tuple[float, float]:
-    return float(measured["return_mean"]), float(measured["return_ci95"])
+    half = measured["return_ci95"]
+    return float(measured["return_mean"]), inf if half is None else float(half)
 
 
 def load_two_tower(folder: Path, model: TickModel) -> Corrector:

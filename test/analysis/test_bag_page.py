@@ -107,11 +107,25 @@ def test_page_of_two_bags_shows_both_on_one_axis(tmp_path: Path) -> None:
     text = page.read_text()
     rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", text)
     assert ("ticks", "60", "40", "-33.3 %") in rows
-    assert ("mismatch p50", "0.300", "0.600", "+100.0 %") in rows
+    assert ("mismatch p50", "0.350", "0.700", "+100.0 %") in rows
     seen = opened(page, tmp_path / "profile")
     assert seen["complaints"] == []
     assert (seen["ribbons"], len(seen["images"])) == ([30, 20], 2)
     assert (seen["rows"], seen["chosen"]) == (4, ["1", "1"])
+
+
+def test_page_says_how_many_epochs_the_mean_return_is_of(tmp_path: Path) -> None:
+    whole = make_bag(tmp_path / "whole", ticks=10)
+    with MadeBag(tmp_path / "cut") as bag:
+        bag.run(epochs=[1], ticks=20)
+        bag.tick(2, 0)
+    page = page_of(tmp_path, whole).read_text()
+    assert "<b>10.0</b><span>return, mean of 2</span>" in page
+    page = page_of(tmp_path, tmp_path / "cut").read_text()
+    assert "<b>20.0</b><span>return, mean of the 1 of 2 that were not cut off</span>" in page
+    page = page_of(tmp_path, whole, tmp_path / "cut").read_text()
+    assert "<td>return (mean of epochs not cut off)</td><td>10.0</td><td>20.0</td>" in page
+    assert "<td>of these not cut off</td><td>2</td><td>1</td>" in page
 
 
 def test_page_says_what_was_lost_and_escapes_it(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_epochs_of_a_whole_bag(tmp_path: Path, storage: Storage) -> None:
     assert epoch["correction_norm"]["mean"] == pytest.approx(0.3)
     by_steps = epoch["mismatch"]["by_steps_ahead"]
     assert {n: q["p50"] for n, q in by_steps.items()} == pytest.approx(
-        {str(n): 0.1 * (n + 1) for n in range(5)}
+        {str(n): 0.1 * (n + 1) for n in range(1, 5)}
     )
     assert (epoch["missed_ticks"], epoch["dropped"], epoch["gaps"], epoch["clock"]) == (0, 0, {}, [])
     assert report["all"]["planning_inferences"] == 20
@@ -66,6 +66,24 @@ def test_recorded_run_is_reported_as_the_run_itself_reported_it(storage: Storage
     assert report["parameters"]["/sim_bridge"]["task"] == "walker-walk"
 
 
+def test_mean_return_is_of_whole_epochs(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=[1], ticks=50)
+        bag.tick(2, 0)
+        bag.episode(2, 1)
+    report = report_of(tmp_path / "bag")
+    everything = report["all"]
+    assert [epoch["return"] for epoch in report["epochs"]] == [50.0, 1.0]
+    assert (everything["epochs"], everything["complete_epochs"], everything["return_mean"]) == (2, 1, 50.0)
+
+
+def test_mean_return_of_no_whole_epoch_is_unknown(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.tick(1, 0)
+    everything = report_of(tmp_path / "bag")["all"]
+    assert (everything["complete_epochs"], everything["return_mean"]) == (0, None)
+
+
 def test_missing_ticks_are_told(tmp_path: Path) -> None:
     report = report_of(make_bag(tmp_path / "bag", epochs=[1], skipped=[7, 8, 30]))
     topics = ("command", "episode", "observation", "status")
@@ -80,6 +98,17 @@ def test_message_that_came_twice_is_told(tmp_path: Path) -> None:
     assert report_of(tmp_path / "bag")["trouble"] == ["epoch 1: 1 message of episode came twice"]
 
 
+def test_plans_of_a_planner_that_was_started_again_are_all_counted(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.tick(1, 0)
+        for plan_id in (2, 1, 2):
+            same = {"epoch": 1, "start_tick": 1, "observation_tick": 1, "reason": Reason.EMPTY}
+            bag.say("/plan", f"{OURS}/Plan", plan_id=plan_id, planning_time=0.025, **same)
+    epoch = report_of(tmp_path / "bag")["epochs"][0]
+    assert epoch["planning_inferences_by_reason"] == {"empty": 4}
+    assert epoch["plan_latency_s"]["mean"] == pytest.approx((0.015 + 3 * 0.025) / 4)
+
+
 def test_plans_that_were_asked_for_ahead_of_time_are_a_reason_of_their_own(tmp_path: Path) -> None:
     with MadeBag(tmp_path / "bag") as bag:
         bag.run(epochs=[1], ticks=10)
@@ -92,11 +121,15 @@ def test_plans_that_were_asked_for_ahead_of_time_are_a_reason_of_their_own(tmp_p
     assert epoch["refused_requests"] == 1
 
 
-def test_mismatch_that_dropped_a_plan_is_counted_with_the_plan_that_was_dropped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [DecisionKind.REPLAN, DecisionKind.HOLD])
+def test_mismatch_that_dropped_a_plan_is_counted_with_the_plan_that_was_dropped(
+    tmp_path: Path, kind: DecisionKind
+) -> None:
+    reason = Reason.MISMATCH if kind is DecisionKind.REPLAN else Reason.WAITING_FOR_PLAN
     with MadeBag(tmp_path / "bag") as bag:
         for tick, steps in ((0, 0), (1, 1), (2, 2), (3, 0)):
-            reason = Reason.MISMATCH if tick == 3 else Reason.NONE
-            fields = {"epoch": 1, "tick": tick, "reason": reason, "steps_ahead": steps}
+            decided = {"decision": kind, "reason": reason} if tick == 3 else {}
+            fields = {"epoch": 1, "tick": tick, "steps_ahead": steps, **decided}
             bag.say("/status", f"{OURS}/ExecutorStatus", **fields, mismatch=nan if tick == 0 else 0.1 * tick)
     by_steps = report_of(tmp_path / "bag")["epochs"][0]["mismatch"]["by_steps_ahead"]
     assert {n: (q["count"], q["p50"]) for n, q in by_steps.items()} == {

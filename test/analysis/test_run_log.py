@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.analysis.run_log import RunLog, compared_steps
 from spec_control_ros.analysis.run_plot import MAX_EPISODES, plot_run
 from spec_control_ros.analysis.tick_table import TickRecord
 from spec_control_ros.core.decision import DecisionKind, Reason
@@ -63,6 +63,15 @@ def test_summary_says_why_ticks_were_held() -> None:
         episode.ticks.add(dataclasses.replace(tick(number, DecisionKind.HOLD), reason=reason))
     episode.ticks.add(tick(3, DecisionKind.CORRECT))
     assert episode.summary()["hold_reasons"] == {"stale": 2, "waiting_for_plan": 1}
+
+
+def test_corrected_row_is_counted_with_its_own_plan() -> None:
+    steps = [0, 1, 2, 3, 0, 1, 2, 3]  # the second plan was asked for ahead of time
+    episode = RunLog().episode(1)
+    for number, ahead in enumerate(steps):
+        corrected = tick(number, DecisionKind.CORRECT, steps_ahead=ahead)
+        episode.ticks.add(dataclasses.replace(corrected, reason=Reason.MISMATCH))
+    assert compared_steps(episode.ticks.columns).tolist() == steps
 
 
 def test_repeated_report_counts_once(log: RunLog) -> None:

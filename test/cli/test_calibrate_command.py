@@ -69,6 +69,7 @@ def test_thresholds_and_how_they_came_about_are_added_to_the_card(
     assert (measured["queue_length"], len(measured["fitted"]["returns"])) == (4, 4)
     assert [v["mode"] for v in measured["verified"]] == ["open", "quantile", "adaptive"]
     assert measured["verified"][0]["false_alarm_rate"] == 0.0
+    assert [v["return_ci95"] for v in measured["verified"]] == [None] * 3  # of a single episode each
     printed = capsys.readouterr().out
     assert "replan above" in printed
     assert str((folder / WEIGHTS).with_suffix(".json").resolve()) in printed.replace("\n", "")

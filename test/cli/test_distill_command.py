@@ -64,7 +64,9 @@ def test_cards_say_what_each_corrector_removes_and_what_it_returns(folder: Path,
     words = ["distill", str(folder), "--params", str(params), "--returns", "1", "--student-only", *SHORT]
     ended = CliRunner().invoke(app, words, catch_exceptions=False)
     assert ended.exit_code == 0, ended.output
-    assert len(card(folder, "student")["evaluation"]["alone"]["returns"]) == 1
+    alone = card(folder, "student")["evaluation"]["alone"]
+    assert (len(alone["returns"]), alone["return_ci95"]) == (1, None)  # a single episode tells no interval
+    assert "±" not in ended.output
     assert before == {kind: (folder / f"{kind}.safetensors").read_bytes() for kind in before}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.evaluation.summary import gain_kept, interval, summarise, verdict
+from spec_control_ros.evaluation.summary import gain_kept, interval, summarise, told_returns, verdict
 
 Make = Callable[..., Measurement]
 
@@ -13,6 +13,15 @@ Make = Callable[..., Measurement]
 def test_interval_is_students() -> None:
     assert interval([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / 3**0.5)
     assert interval([1.0]) is None
+
+
+def test_returns_are_told_with_an_interval_where_there_is_one() -> None:
+    assert told_returns([1.0, 2.0, 3.06]) == {
+        "returns": [1.0, 2.0, 3.1],
+        "return_mean": 2.0,
+        "return_ci95": 2.6,
+    }
+    assert told_returns([1.234], digits=2) == {"returns": [1.23], "return_mean": 1.23, "return_ci95": None}
 
 
 def test_row_is_set_beside_replanning_every_tick(measurement: Make) -> None:

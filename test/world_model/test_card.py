@@ -105,6 +105,14 @@ def test_part_that_is_not_one_is_refused_and_changes_nothing(
     assert weights.with_suffix(".json").read_text() == before
 
 
+def test_single_episode_has_no_interval(weights: Path) -> None:
+    single = RETURNS | {"seeds": [0], "returns": [900.0], "return_mean": 900.0, "return_ci95": None}
+    update_card(weights, "evaluation.prior_alone", single)
+    assert load_card(weights)["evaluation"]["prior_alone"] == single
+    with pytest.raises(CheckpointError, match="return_ci95: got 'wide', expected int or float or null"):
+        update_card(weights, "evaluation.prior_alone", RETURNS | {"return_ci95": "wide"})
+
+
 def test_measurements_of_its_own_may_join(weights: Path) -> None:
     update_card(weights, "evaluation.on_ice", 3)
     assert load_card(weights)["evaluation"] == {"replan_every_tick": RETURNS, "on_ice": 3}

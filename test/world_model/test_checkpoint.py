@@ -226,6 +226,14 @@ class TestCorrectors:
             update_card(folder.weights_of(kind), "evaluation", measured)
         assert _kind(folder.corrector(AUTO, tick_model(model))) == chosen
 
+    def test_single_episodes_show_no_corrector_to_return_more(
+        self, folder: ModelFolder, model: WorldModel
+    ) -> None:
+        for kind, mean in (("two_tower", 2.0), ("temporal", 3.0)):
+            single = {"open_loop": _returns(1.0, None), "corrected": _returns(mean, None)}
+            update_card(folder.weights_of(kind), "evaluation", single)
+        assert folder.corrector(AUTO, tick_model(model)) is None
+
     def test_auto_takes_any_that_was_not_measured_and_does_without(
         self, folder: ModelFolder, model: WorldModel
     ) -> None:
@@ -298,11 +306,11 @@ def _kind(corrector: Corrector | None) -> str:
     return next(kind for kind, network in KINDS.items() if isinstance(corrector, network))
 
 
-def _returns(mean: float) -> Card:
+def _returns(mean: float, half: float | None = 0.5) -> Card:
     return {
         "command": "spec-control distill",
         "seeds": [1],
         "returns": [mean],
         "return_mean": mean,
-        "return_ci95": 0.5,
+        "return_ci95": half,
     }
