@@ -14,16 +14,14 @@ from spec_control_ros.analysis.message_check import misfit
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.tick_table import ColumnarBuffer
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
+from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import SpecControlError
 
 OBSERVATION = np.dtype([("tick", "u4"), ("stamp_ns", "i8"), ("arrival_ns", "i8")])
 REWARD = np.dtype([("tick", "u4"), ("reward", "f8"), ("return", "f8")])
 PLAN = np.dtype(
     [
-        (
-            "arrival",
-            "u4",
-        ),  # how many came before: a planner that is started again counts its ids from the start
+        ("arrival", "u4"),  # how many came before: the ids of a planner that is started again begin anew
         ("start_tick", "u4"),
         ("reason", "u1"),
         ("is_prefetch", "?"),
@@ -71,7 +69,11 @@ class RobotLog:
         message = recorded.message
         epoch = self.epochs[message.epoch]
         if kind in ("Observation", "Command", "ExecutorStatus", "Episode"):
-            epoch.sequences[recorded.topic.rpartition("/")[2]].add(message.tick)
+            sequence = epoch.sequences[recorded.topic.rpartition("/")[2]]
+            # While no observation comes, the last tick is held again and again.
+            is_again = kind in ("Command", "ExecutorStatus") and message.decision == DecisionKind.HOLD
+            if not (is_again and message.tick == sequence.last):
+                sequence.add(message.tick)
         if kind == "ExecutorStatus":
             self._add_status(message)
         elif kind == "Episode":

@@ -6,6 +6,7 @@ from math import inf, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_bag import OURS, START_NS, MadeBag, make_bag
 
@@ -96,6 +97,17 @@ def test_message_that_came_twice_is_told(tmp_path: Path) -> None:
         bag.run(epochs=[1], ticks=10)
         bag.episode(1, 10, done=True)
     assert report_of(tmp_path / "bag")["trouble"] == ["epoch 1: 1 message of episode came twice"]
+
+
+def test_last_tick_that_is_held_while_nothing_is_observed_is_no_trouble(tmp_path: Path) -> None:
+    hold = {"epoch": 1, "tick": 9, "decision": DecisionKind.HOLD}
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=[1], ticks=10)
+        for _ in range(3):
+            bag.now_ns += 500_000_000
+            bag.say("/command", f"{OURS}/Command", **hold, action=np.zeros(2, np.float32))
+            bag.say("/status", f"{OURS}/ExecutorStatus", **hold, reason=Reason.SENSOR_SILENT)
+    assert report_of(tmp_path / "bag")["trouble"] == []
 
 
 def test_plans_of_a_planner_that_was_started_again_are_all_counted(tmp_path: Path) -> None:
