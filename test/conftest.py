@@ -1,5 +1,6 @@
 """What all tests share: one torch thread, deterministic hypothesis, and small world models."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,14 @@ def _same_torch_randomness() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _same_process() -> Iterator[None]:
+    """A test that leaves its process in real time, or without garbage collection, would starve those after it."""
+    before = os.sched_getscheduler(0), gc.isenabled()
+    yield
+    assert (os.sched_getscheduler(0), gc.isenabled()) == before
 
 
 @pytest.fixture
