@@ -14,7 +14,6 @@ from ros_scalars import READ
 from ros_support import ROOT, TASK, Background, Probe, arguments_of, make_model_folder, write_parameters
 
 from spec_control_ros.bringup.parameter_files import read_file
-from spec_control_ros.nodes import executor, hardware_bridge, hardware_emulator
 from spec_control_ros.nodes.executor import ExecutorNode
 from spec_control_ros.nodes.hardware_bridge import HardwareBridgeNode
 from spec_control_ros.nodes.hardware_emulator import HardwareEmulatorNode
@@ -31,13 +30,6 @@ NODES: dict[str, type[ProcessNode]] = {
     "hardware_emulator": HardwareEmulatorNode,
     "recorder": RecorderNode,
 }
-
-
-@pytest.fixture(autouse=True)
-def _ordinary_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shipped files ask for real time, which would be that of the tests' own process."""
-    for module in (executor, hardware_bridge, hardware_emulator):
-        monkeypatch.setattr(module, "enter_real_time", lambda _: [])
 
 
 @pytest.fixture
