@@ -17,8 +17,7 @@ if (($# == 0)); then
     mypy
     lint-imports
     scripts/site.sh
-    # Each process has a DDS domain of its own. Tests of nodes mostly wait, so three keep two cores busy; more would
-    # disturb the nodes' timing on small machines.
-    set -- --numprocesses=3 --dist=worksteal
+    # Each process has a DDS domain of its own. More than two would disturb the nodes' timing on small machines.
+    set -- --numprocesses=auto --maxprocesses=2 --dist=worksteal
 fi
 exec python -m pytest "$@"
