@@ -70,9 +70,8 @@ class ColumnarBuffer:
         self._key = (row.names or ())[0]
         self._rows = np.zeros(FIRST_ROWS, row)
         self._used = 0
-        self._is_in_order = (
-            True  # as rows nearly always come: a run that is under way is looked at all the time
-        )
+        # As rows nearly always come: they are sorted for a look, and a run under way is looked at all the time.
+        self._is_in_order = True
 
     def __len__(self) -> int:
         return len(self.columns)

@@ -14,10 +14,9 @@ from typing import Any
 
 from spec_control_ros.bringup.identity import SYSTEM, new_system
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
-from spec_control_ros.bringup.system import Process
+from spec_control_ros.bringup.system import RECORDER, Process
 
 TAIL_LINES = 15
-RECORDER = "recorder"
 # In our session, so that the kernel wakes a stopped process (SIGCONT) when we are gone, and it hears of it.
 OWN_GROUP: dict[str, Any] = (
     {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}

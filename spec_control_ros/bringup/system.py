@@ -42,7 +42,8 @@ class Process:
 YES_NO = ("true", "false")
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
-LISTENERS = ("recorder", "network_relay")  # that are to hear all that these report:
+RECORDER = "recorder"  # ours
+LISTENERS = (RECORDER, "network_relay")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
 ARGUMENTS = (  # what the user may say about a run of any robot
     _Argument("model", "", "Name of a shipped model or path of a model folder; empty: the robot's"),
@@ -237,7 +238,7 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
         "storage": values["storage"],
         "reserve_mb": int(values["reserve_mb"]),
     }
-    process = Process("recorder", (), parameters)
+    process = Process(RECORDER, (), parameters)
     return _placed(process, {**values, "namespace": namespace_of(values["namespace"])})
 
 

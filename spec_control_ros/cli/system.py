@@ -20,7 +20,7 @@ from spec_control_ros.bringup.process_faults import Crash, ProcessFault, Process
 from spec_control_ros.bringup.robot import BRIDGES
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.supervisor import Child, Supervisor
-from spec_control_ros.bringup.system import Process, heard
+from spec_control_ros.bringup.system import RECORDER, Process, heard
 from spec_control_ros.core.decision import Reason
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.settings import settings_from
@@ -130,7 +130,7 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
     for child in supervisor.ended():
         if child.name in BRIDGES and child.popen.returncode in (0, INCOMPLETE_EXIT_CODE):
             return True
-        if child.name == "recorder" and child.popen.returncode != SETTINGS_EXIT_CODE:
+        if child.name == RECORDER and child.popen.returncode != SETTINGS_EXIT_CODE:
             continue  # a robot does not stop because nobody records it
         if not (respawn and child.name == "planner" and child.restarts < RESTARTS):
             raise SpecControlError(
@@ -147,7 +147,7 @@ def _losses(supervisor: Supervisor) -> list[str]:
         f"{child.name} ended with {_how(child)}: {child.tail().rpartition(f'{child.name}]: ')[2].strip()}"
         for child in supervisor.children
         if child.popen.returncode == INCOMPLETE_EXIT_CODE
-        or (child.name == "recorder" and child.popen.returncode)
+        or (child.name == RECORDER and child.popen.returncode)
     ]
 
 

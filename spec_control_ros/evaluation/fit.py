@@ -5,7 +5,8 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from spec_control_ros.core.errors import CheckpointError, MisfitError
-from spec_control_ros.evaluation.misfit import Driven, refuse_misfit
+from spec_control_ros.evaluation.misfit import refuse_misfit
+from spec_control_ros.sim.plant import Driven
 from spec_control_ros.sim.suite import is_same
 from spec_control_ros.world_model.card import NO_TASK, Card, sizes
 

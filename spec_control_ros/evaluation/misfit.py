@@ -1,26 +1,11 @@
 """Whether the sizes and the tick of a model are those of what it is to drive; needs neither model nor simulator."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from spec_control_ros.core.errors import MisfitError
 from spec_control_ros.core.planner import is_same_period
-
-
-class Driven(Protocol):
-    """What a model is to drive, as far as it has to fit: a plant, or what was told of one."""
-
-    @property
-    def obs_dim(self) -> int:
-        """Length of an observation."""
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-
-    @property
-    def control_period_s(self) -> float:
-        """Duration of a tick."""
+from spec_control_ros.sim.plant import Driven
 
 
 def refuse_misfit(

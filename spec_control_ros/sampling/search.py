@@ -116,13 +116,14 @@ def search(
         if costs[lowest] < best_cost:
             best, best_cost = knots[lowest], float(costs[lowest])
         centre, spread = _next(knots, costs, spread, settings)
-    if (
-        settings.method is not Method.PREDICTIVE
-    ):  # whose next centre is the best rollout; another has not been tried
+    rollouts = iterations * settings.samples
+    # The last centre of a predictive search is its best rollout; that of the others has not been tried yet.
+    if settings.method is not Method.PREDICTIVE:
         cost = float(costs_of(spline.actions(centre[None]))[0])
-        best, best_cost = (centre, cost) if cost < best_cost else (best, best_cost)
-        return best, best_cost, iterations * settings.samples + 1
-    return best, best_cost, iterations * settings.samples
+        rollouts += 1
+        if cost < best_cost:
+            best, best_cost = centre, cost
+    return best, best_cost, rollouts
 
 
 def _next(

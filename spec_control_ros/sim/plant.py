@@ -57,9 +57,8 @@ def checked_seed(seed: int) -> int:
     return int(seed)
 
 
-@runtime_checkable
-class Plant(Protocol):
-    """A body under control; `sim.control_plant` is one, and a test suite holds every one to this contract."""
+class Driven(Protocol):
+    """What a model is to drive, as far as it has to fit: a plant, or what was told of one."""
 
     @property
     def obs_dim(self) -> int:
@@ -72,6 +71,11 @@ class Plant(Protocol):
     @property
     def control_period_s(self) -> float:
         """Duration of a tick."""
+
+
+@runtime_checkable
+class Plant(Driven, Protocol):
+    """A body under control; `sim.control_plant` is one, and a test suite holds every one to this contract."""
 
     @property
     def episode_ticks(self) -> int:
