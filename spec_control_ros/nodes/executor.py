@@ -195,8 +195,6 @@ class ExecutorNode(LifecycleProcessNode):
                 is_answered = True
             elif now_s < heard_by_s:
                 time.sleep(REST_LOOK_S)
-            elif self.interrupted.is_set():
-                return  # the plant has ended as well, or it is silent: its bridge knows
             else:
                 self._give(ExecutorInput(InputKind.POLL, now_s))
                 is_answered = True
