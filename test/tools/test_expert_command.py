@@ -26,6 +26,9 @@ evaluation_episodes: 1
 """
 
 
+HUMANOID = Path(__file__).parents[2] / "tools" / "expert" / "humanoid-walk.yaml"
+
+
 def invoke(*words: object) -> Result:
     outcome = CliRunner().invoke(app, [str(word) for word in words])
     if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
@@ -63,9 +66,20 @@ def test_command_writes_an_expert_its_card_and_a_log(words: list[object], tmp_pa
     assert rows[-1]["critic_loss"]
 
 
-def test_expert_goes_on_from_another(words: list[object], tmp_path: Path) -> None:
+def test_expert_is_refined(words: list[object], tmp_path: Path) -> None:
     ExpertActor(8, 2).save(tmp_path / "first.npz")
+    (tmp_path / "recipe.yaml").write_text(
+        "{plants: 2, round_ticks: 3, first_rounds: 1, evaluation_episodes: 1}"
+    )
     assert invoke(*words, "--from", tmp_path / "first.npz").exit_code == 0
+    card = json.loads((tmp_path / "out" / "expert.json").read_text())
+    assert (card["task"], card["training"]["ticks"]) == ("cup-catch", 12)
+    assert card["training"]["updates"] > 0
+    assert card["training"]["settings"]["noise"] == 0.12
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["divergence"] == "0.0"
+    assert float(rows[-1]["divergence"])
 
 
 def test_interrupted_run_is_saved_and_goes_on(
@@ -108,6 +122,11 @@ def test_time_that_is_over_ends_the_run(words: list[object], tmp_path: Path) -> 
             "nowhere.yaml: cannot be read",
         ),
         (["cup-catch", "--out", "x.npz", "--from", "nowhere.npz"], CheckpointError, "nowhere.npz"),
+        (
+            ["cup-catch", "--out", "x.npz", "--from", "x.npz", "--recipe", str(HUMANOID)],
+            SettingsError,
+            "humanoid-walk.yaml: stages: unknown",
+        ),
     ],
 )
 def test_wrong_argument_is_refused(
@@ -120,6 +139,7 @@ def test_wrong_argument_is_refused(
 
 
 def test_expert_of_another_body_is_refused(words: list[object], tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("{plants: 2, evaluation_episodes: 1}")
     ExpertActor(3, 2).save(tmp_path / "first.npz")
     with pytest.raises(CheckpointError, match="made for another task"):
         invoke(*words, "--from", tmp_path / "first.npz")

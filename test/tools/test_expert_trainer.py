@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import mujoco
-import numpy as np
 import pytest
 import torch
 from target_plant import TargetPlant
@@ -13,7 +12,6 @@ from target_plant import TargetPlant
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import EpisodeStart, Stage
-from tools.expert.rollout import FloatArray
 from tools.expert.settings import ExpertSettings
 from tools.expert.soft_actor_critic import ActorCriticSettings
 from tools.expert.support_force import SupportForce
@@ -33,10 +31,8 @@ SETTINGS = ExpertSettings(
 )
 
 
-def make(
-    folder: Path, settings: ExpertSettings = SETTINGS, first_actor: ExpertActor | None = None
-) -> ExpertTrainer:
-    return ExpertTrainer(settings, folder, first_actor, make_plant=TargetPlant)
+def make(folder: Path, settings: ExpertSettings = SETTINGS) -> ExpertTrainer:
+    return ExpertTrainer(settings, folder, make_plant=TargetPlant)
 
 
 @pytest.fixture(scope="module")
@@ -134,40 +130,6 @@ def test_assist_is_taken_away_and_a_continued_run_knows_how_far(
     assert 0.0 < run.assist.share < 0.85
     again = ExpertTrainer(settings, tmp_path, make_plant=StandingPlant)
     assert again.assist.state_dict() == run.assist.state_dict()
-
-
-def test_given_actor_is_gone_on_from(tmp_path: Path) -> None:
-    actor = ExpertActor(2, 1)
-    before = actor.mean.weight.clone()
-    trainer = make(tmp_path, replace(SETTINGS, critic_updates=6), actor)
-    list(trainer.run(lambda: trainer.learner.updates >= 10))
-    assert trainer.learner.actor is actor
-    assert not torch.equal(actor.mean.weight, before)
-
-
-def test_given_actor_waits_for_its_critics(tmp_path: Path) -> None:
-    actor = ExpertActor(2, 1)
-    before = actor.mean.weight.clone()
-    trainer = make(tmp_path, replace(SETTINGS, critic_updates=1000), actor)
-    list(trainer.run(lambda: trainer.learner.updates >= 10))
-    assert torch.equal(actor.mean.weight, before)
-
-
-def test_noise_grows_from_the_first_plant_to_the_last(tmp_path: Path) -> None:
-    obs, actor = np.zeros((8, 2), np.float32), ExpertActor(2, 1)
-
-    def acts(noise: float) -> FloatArray:
-        return make(tmp_path / str(noise), replace(SETTINGS, noise=noise), actor)._act(obs)
-
-    own, noisy = acts(0.0), acts(50.0)
-    assert noisy[0] == own[0]
-    assert (noisy[1:] != own[1:]).all()
-    assert np.abs(noisy).max() <= 1.0
-
-
-def test_actor_of_another_body_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="was it made for another task"):
-        make(tmp_path, first_actor=ExpertActor(3, 1))
 
 
 def test_folder_of_another_task_is_refused(run: tuple[Path, ExpertTrainer, list[ExpertProgress]]) -> None:

@@ -64,20 +64,6 @@ class TestTarget:
         torch.testing.assert_close(learner.target_value(batch, noise()), expected)
 
 
-class TestHold:
-    def test_draws_the_actor_back_to_what_it_did_at_the_start(self, batch: TransitionBatch) -> None:
-        learner = make(hold=10.0, learning_rate=1e-3)
-        first = learner.actor.act(batch.obs)
-        with torch.no_grad():
-            learner.actor.mean.bias += 0.5
-        away = (learner.actor.act(batch.obs) - first).pow(2).mean()
-        continued = make(hold=10.0, learning_rate=1e-3)
-        continued.load_state_dict(learner.state_dict())  # the start is that of the whole run
-        for _ in range(100):
-            continued.update(batch, noise())
-        assert (continued.actor.act(batch.obs) - first).pow(2).mean() < 0.05 * away
-
-
 class TestTwoHot:
     def test_is_a_distribution_with_that_mean(self) -> None:
         learner = make(value_max=12.0)
@@ -106,7 +92,7 @@ def test_log_probability_is_that_of_a_squashed_gaussian() -> None:
 def test_critics_learn_what_the_rewards_are(batch: TransitionBatch) -> None:
     learner = make(reward_scale=1.0, learning_rate=3e-3)
     over = replace(batch, reward=1.0 + 4.0 * (batch.action[:, 0] > 0), discount=torch.zeros(BATCH))
-    losses = [learner.update(over, noise(i), train_actor=False)["critic_loss"] for i in range(60)]
+    losses = [learner.update(over, noise(i))["critic_loss"] for i in range(60)]
     assert losses[-1] < 0.3 * losses[0]
     inputs = torch.cat([learner.actor.normalise(over.obs), over.action], -1)
     with torch.no_grad():
@@ -124,15 +110,6 @@ def test_actor_finds_the_action_that_is_rewarded() -> None:
         learner.update(TransitionBatch(obs, action, reward, obs, torch.zeros(BATCH)), rng)
     found = learner.actor.act(torch.randn(100, OBS, generator=rng))
     assert (found - best).abs().max() < 0.25
-
-
-def test_actor_waits_while_new_critics_learn(batch: TransitionBatch) -> None:
-    learner = make()
-    before = [p.clone() for p in learner.actor.parameters()]
-    assert "entropy" not in learner.update(batch, noise(), train_actor=False)
-    assert all(torch.equal(a, b) for a, b in zip(before, learner.actor.parameters(), strict=True))
-    assert "entropy" in learner.update(batch, noise())
-    assert not all(torch.equal(a, b) for a, b in zip(before, learner.actor.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(("target", "rises"), [(1.0, True), (-5.0, False)])

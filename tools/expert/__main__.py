@@ -18,13 +18,15 @@ def expert(
     out: Annotated[Path, typer.Option(help="file for the expert, as experts/humanoid-walk.npz")],
     recipe: Annotated[
         Path | None,
-        typer.Option(help="YAML file of settings and stages [default: the shipped one of the task]"),
+        typer.Option(
+            help="YAML file of settings, with stages or of a refinement [default: the shipped one of the task]"
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(help="state and log; what lies there is continued [default: results/expert/TASK]"),
     ] = None,
-    start: Annotated[Path | None, typer.Option("--from", help="expert to go on from")] = None,
+    start: Annotated[Path | None, typer.Option("--from", help="expert to refine")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="of wall time; then the run saves and ends", min=0.0, callback=finite)
     ] = None,

@@ -23,13 +23,14 @@ from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import StartKind
-from tools.expert.recipe import read_recipe
+from tools.expert.recipe import read_recipe, read_refinement
+from tools.expert.refinement import RefinementSettings, Refiner
 from tools.expert.rollout import episode_returns
 from tools.expert.settings import ExpertSettings
 from tools.expert.trainer import ExpertProgress, ExpertTrainer
 
 SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
-LOSSES = ("critic_loss", "value", "entropy", "temperature")
+LOSSES = ("critic_loss", "value", "entropy", "temperature", "divergence")
 
 
 def expert(
@@ -50,7 +51,7 @@ def expert(
         recipe: YAML file of settings; if none, the shipped one named like the task, or the defaults.
         given: settings that win over the recipe's.
         folder: state and log; what lies there is continued.
-        first: actor to start from.
+        first: expert to refine; none: a new one is made.
         minutes: of wall time, after which the run saves and ends.
         threads: for PyTorch and for the plants.
 
@@ -60,11 +61,19 @@ def expert(
     if out.suffix != ".npz":
         raise SettingsError(f"out: got {out}, expected a file that ends in .npz")
     make_control_plant(task)  # an unknown task is told before anything is made
-    settings = replace(_recipe(task, recipe), task=task, **given)
-    first_actor = None if first is None else ExpertActor.load(first)
     torch.set_num_threads(threads)
-    folder.mkdir(parents=True, exist_ok=True)
-    drive(ExpertTrainer(settings, folder, first_actor, threads), settings, out, folder / "log.csv", minutes)
+    given = {**given, "task": task}
+    trainer: ExpertTrainer | Refiner
+    if first is None:
+        settings = replace(_recipe(task, recipe), **given)
+        folder.mkdir(parents=True, exist_ok=True)
+        trainer = ExpertTrainer(settings, folder, threads)
+    else:
+        refinement = replace(RefinementSettings() if recipe is None else read_refinement(recipe), **given)
+        actor = ExpertActor.load(first)
+        folder.mkdir(parents=True, exist_ok=True)
+        trainer = Refiner(refinement, folder, actor, threads)
+    drive(trainer, out, folder / "log.csv", minutes)
 
 
 def _recipe(task: str, path: Path | None) -> ExpertSettings:
@@ -74,9 +83,7 @@ def _recipe(task: str, path: Path | None) -> ExpertSettings:
     return read_recipe(shipped) if shipped.exists() else ExpertSettings()
 
 
-def drive(
-    trainer: ExpertTrainer, settings: ExpertSettings, out: Path, log_file: Path, minutes: float | None
-) -> None:
+def drive(trainer: ExpertTrainer | Refiner, out: Path, log_file: Path, minutes: float | None) -> None:
     """Run it to its end, or until it is interrupted or time is over; write the best actor so far.
 
     Raises:
@@ -85,25 +92,23 @@ def drive(
     log, console = ExpertLog(log_file), terminal()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     with interruption() as asked:
-        follow(
-            trainer, settings.ticks, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console
-        )
-    if trainer.ticks < settings.ticks:
+        follow(trainer, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console)
+    if trainer.ticks < trainer.settings.ticks:
         console.print(f"saved at tick {trainer.ticks}; the same command continues from there")
     if asked.is_set():
         raise SystemExit(INTERRUPTED)
     if trainer.best_path.exists():
-        write_expert(trainer, settings, out, log, console)
+        write_expert(trainer, out, log, console)
     else:
         console.print(f"not evaluated yet, so {out} is not written")
 
 
 def follow(
-    trainer: ExpertTrainer, ticks: int, should_stop: Callable[[], bool], log: "ExpertLog", console: Console
+    trainer: ExpertTrainer | Refiner, should_stop: Callable[[], bool], log: "ExpertLog", console: Console
 ) -> None:
     """Run it with a bar of progress, and log what it reports."""
     with progress(console, speed_estimate_period_s=600.0) as bar:
-        row = bar.add_task("", total=ticks, completed=trainer.ticks)
+        row = bar.add_task("", total=trainer.settings.ticks, completed=trainer.ticks)
         for told in trainer.run(should_stop):
             log.add(told)
             ended = "  ".join(f"{kind} {value:.0f}" for kind, value in told.returns.items())
@@ -113,19 +118,18 @@ def follow(
                 bar.console.print(f"{where}: {ended}  evaluation {told.evaluation:.0f}")
 
 
-def write_expert(
-    trainer: ExpertTrainer, settings: ExpertSettings, out: Path, log: "ExpertLog", console: Console
-) -> None:
+def write_expert(trainer: ExpertTrainer | Refiner, out: Path, log: "ExpertLog", console: Console) -> None:
     """Write the best actor, and what it returns on seeds that it was not chosen by."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with written(out) as part:
         shutil.copyfile(trainer.best_path, part)
+    settings = trainer.settings
     plants = [make_control_plant(settings.task) for _ in SCORED_SEEDS]
     returns = episode_returns(ExpertActor.load(out), plants, SCORED_SEEDS)
     training = {
         "command": shlex.join(["python", "-m", "tools.expert", *sys.argv[1:]]),
         "ticks": trainer.ticks,
-        "updates": trainer.learner.updates,
+        "updates": trainer.updates,
         "wall_time_s": round(log.wall_time_s),
         "hardware": hardware_info(),
         "seed": settings.seed,

@@ -9,6 +9,7 @@ from spec_control_ros.bringup.yaml_file import read_yaml
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import settings_from
 from tools.expert.curriculum import EpisodeStart, Stage
+from tools.expert.refinement import RefinementSettings
 from tools.expert.settings import ExpertSettings
 
 
@@ -24,6 +25,19 @@ def read_recipe(path: Path) -> ExpertSettings:
         stages = _mapping(values.pop("stages", {"own": {}}), "stages")
         settings = settings_from(ExpertSettings, values)
         return replace(settings, stages=tuple(_stage(name, of) for name, of in stages.items()))
+    except SettingsError as error:
+        raise SettingsError(f"recipe {path}: {error}") from None
+
+
+def read_refinement(path: Path) -> RefinementSettings:
+    """The settings in a file: fields of `RefinementSettings`.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds what the settings do not allow.
+    """
+    values = read_yaml(path)
+    try:
+        return settings_from(RefinementSettings, _mapping(values, "recipe"))
     except SettingsError as error:
         raise SettingsError(f"recipe {path}: {error}") from None
 

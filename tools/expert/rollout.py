@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,9 +14,21 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import Stage, StagedPlant
 from tools.expert.support_force import SupportForce
-from tools.expert.transitions import End, TransitionWriter
+from tools.expert.transitions import End
 
 FloatArray = NDArray[np.float32]
+
+
+class Writer(Protocol):
+    """Takes the ticks of one plant."""
+
+    def add(
+        self, obs: FloatArray, action: FloatArray, reward: float, next_obs: FloatArray, end: End, /
+    ) -> None:
+        """Take one tick."""
+
+    def cut(self, obs: FloatArray, /) -> None:
+        """The episode under way is cut short at `obs`."""
 
 
 class Rollout:
@@ -32,7 +45,7 @@ class Rollout:
     def __init__(
         self,
         plants: Sequence[ControlPlant],
-        writers: Sequence[TransitionWriter],
+        writers: Sequence[Writer],
         rng: np.random.Generator,
         first_seed: int,
         threads: int = 1,

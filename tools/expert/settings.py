@@ -22,12 +22,6 @@ class ExpertSettings:
     batch: int = setting(512, "transitions in an update", low=1)
     return_ticks: int = setting(3, "of reward before the value takes over", low=1)
     first_ticks: int = setting(20_000, "of a stage before its first update", low=1)
-    noise: float = setting(
-        0.0,
-        "standard deviation of noise on the actions of the last plant; less on the others', none on the first's",
-        low=0.0,
-    )
-    critic_updates: int = setting(5_000, "before the actor's first one, where it came from a file", low=0)
     buffer_ticks: int = setting(1_000_000, "capacity of the buffer, which every stage begins empty", low=1)
     evaluate_every: int = setting(100_000, "ticks", low=1)
     report_every: int = setting(5_000, "ticks", low=1)

@@ -36,9 +36,6 @@ class ActorCriticSettings:
     actor_every: int = setting(2, "updates of the critics for one of the actor", low=1)
     first_temperature: float = setting(0.01, "of the entropy", above=0.0)
     target_entropy: float = setting(-0.5, "an action dimension, in nats")
-    hold: float = setting(
-        0.0, "weight of the squared distance to the actions of the actor at the start", low=0.0
-    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -54,7 +51,6 @@ class SoftActorCritic:
 
     def __init__(self, actor: ExpertActor, settings: ActorCriticSettings):
         self.actor, self._settings = actor, settings
-        self._first = deepcopy(actor).requires_grad_(False)
         self._critic = _critics(actor.obs_dim + actor.action_dim)
         self._target = deepcopy(self._critic).requires_grad_(False)
         self._log_temperature = torch.tensor(settings.first_temperature).log().requires_grad_(True)
@@ -65,22 +61,19 @@ class SoftActorCritic:
         self._temperature_optimiser = torch.optim.Adam([self._log_temperature], lr=settings.temperature_rate)
         self.updates = 0
 
-    def update(
-        self, batch: TransitionBatch, generator: torch.Generator, *, train_actor: bool = True
-    ) -> dict[str, float]:
+    def update(self, batch: TransitionBatch, generator: torch.Generator) -> dict[str, float]:
         """Take one gradient step on the critics and, now and then, on the actor and the temperature.
 
         Args:
             batch: to learn from.
             generator: of the actions' noise.
-            train_actor: False while new critics still learn the value of the actor as it is.
 
         Returns:
             Scalars by name.
         """
         obs = self.actor.normalise(batch.obs)
         told = {"critic_loss": self._update_critics(obs, batch, generator)}
-        if train_actor and self.updates % self._settings.actor_every == 0:
+        if self.updates % self._settings.actor_every == 0:
             told |= self._update_actor(obs, generator)
         with torch.no_grad():
             online: list[Tensor] = list(self._critic.parameters())
@@ -113,9 +106,6 @@ class SoftActorCritic:
         value = self._value(self._critic(torch.cat([obs, action], -1))).amin(0)
         temperature = self._log_temperature.detach().exp()
         loss = (temperature * log_prob - value).mean()
-        if self._settings.hold:
-            now, before = (torch.tanh(a.distribution(obs)[0]) for a in (self.actor, self._first))
-            loss = loss + self._settings.hold * (now - before).pow(2).sum(-1).mean()
         self._actor_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.actor.parameters(), 10.0)
@@ -146,7 +136,6 @@ class SoftActorCritic:
         return {
             "updates": self.updates,
             "actor": self.actor.state_dict(),
-            "first": self._first.state_dict(),
             "critic": self._critic.state_dict(),
             "target": self._target.state_dict(),
             "log_temperature": self._log_temperature.detach(),
@@ -159,7 +148,6 @@ class SoftActorCritic:
         """Continue from what `state_dict` gave."""
         self.updates = state["updates"]
         self.actor.load_state_dict(state["actor"])
-        self._first.load_state_dict(state["first"])
         self._critic.load_state_dict(state["critic"])
         self._target.load_state_dict(state["target"])
         with torch.no_grad():

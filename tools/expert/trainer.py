@@ -43,7 +43,6 @@ class ExpertTrainer:
     Args:
         settings: of the run.
         folder: holds the transitions, `state.pt` and the best actor.
-        first_actor: to start from; a new one if none.
         threads: that step plants.
         make_plant: a plant of the task.
 
@@ -55,27 +54,22 @@ class ExpertTrainer:
         self,
         settings: ExpertSettings,
         folder: Path,
-        first_actor: ExpertActor | None = None,
         threads: int = 1,
         make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
-        self._settings, self._folder = settings, folder
+        self.settings, self._folder = settings, folder
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
         self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
         obs_dim, action_dim = self._plants[0].obs_dim, self._plants[0].action_dim
-        actor = first_actor or ExpertActor(obs_dim, action_dim)
-        actor.check_fits(obs_dim, action_dim)
-        self.learner = SoftActorCritic(actor.train(), settings.actor_critic)
+        self.learner = SoftActorCritic(ExpertActor(obs_dim, action_dim).train(), settings.actor_critic)
         self._transitions = TransitionBuffer(
             folder / "transitions", capacity=settings.buffer_ticks, obs_dim=obs_dim, action_dim=action_dim
         )
         discount = settings.actor_critic.discount
         writers = [TransitionWriter(self._transitions, settings.return_ticks, discount) for _ in self._plants]
         self._rollout = Rollout(self._plants, writers, self._rng, 10_000 * (settings.seed + 1), threads)
-        self._critic_updates = settings.critic_updates if first_actor else 0
-        self._random_ticks = 0 if first_actor else settings.first_ticks
         self.ticks, self.best = 0, -np.inf
         self._stage = self._stage_began = 0
         state = load_state(self._state_path, settings, FREE)
@@ -84,6 +78,11 @@ class ExpertTrainer:
         self._enter_stage()
         if state is not None:
             self.assist.load_state_dict(state["assist"])
+
+    @property
+    def updates(self) -> int:
+        """Gradient steps so far."""
+        return self.learner.updates
 
     @property
     def best_path(self) -> Path:
@@ -96,7 +95,7 @@ class ExpertTrainer:
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[ExpertProgress]:
         """Train until the settings' number of ticks, or `should_stop`; yields what there is to report."""
-        s = self._settings
+        s = self.settings
         losses: dict[str, float] = {}
         while self.ticks < s.ticks:
             if should_stop():
@@ -117,27 +116,22 @@ class ExpertTrainer:
         """Sampled actions (plant, action); uniform ones before a new actor's first update."""
         actor = self.learner.actor
         actor.observe(torch.from_numpy(obs))
-        if self.ticks < self._random_ticks:
+        if self.ticks < self.settings.first_ticks:
             return self._rng.uniform(-1.0, 1.0, (len(obs), actor.action_dim)).astype(np.float32)
         with torch.no_grad():
-            action = sample(actor, actor.normalise(torch.from_numpy(obs)), self._generator)[0].numpy()
-        if self._settings.noise == 0.0:
-            return action
-        std = np.linspace(0.0, self._settings.noise, len(obs))[:, None]
-        return np.clip(action + std * self._rng.standard_normal(action.shape), -1.0, 1.0).astype(np.float32)
+            return sample(actor, actor.normalise(torch.from_numpy(obs)), self._generator)[0].numpy()
 
     def _update(self) -> dict[str, float]:
         losses: dict[str, float] = {}
-        if self.ticks - self._stage_began < self._settings.first_ticks:
+        if self.ticks - self._stage_began < self.settings.first_ticks:
             return losses
-        for _ in range(self._settings.updates_per_round):
-            batch = self._transitions.sample(self._settings.batch, self._rng)
-            is_actor_ready = self.learner.updates >= self._critic_updates
-            losses |= self.learner.update(batch, self._generator, train_actor=is_actor_ready)
+        for _ in range(self.settings.updates_per_round):
+            batch = self._transitions.sample(self.settings.batch, self._rng)
+            losses |= self.learner.update(batch, self._generator)
         return losses
 
     def _evaluate(self) -> float:
-        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self._settings.evaluation_episodes)
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.settings.evaluation_episodes)
         value = float(episode_returns(self.learner.actor, self._plants, seeds).mean())
         if value > self.best:
             self.best = value
@@ -148,7 +142,7 @@ class ExpertTrainer:
         return ExpertProgress(
             ticks=self.ticks,
             updates=self.learner.updates,
-            stage=self._settings.stages[self._stage].name,
+            stage=self.settings.stages[self._stage].name,
             returns=self._rollout.ended_returns(),
             evaluation=evaluation,
             losses=losses,
@@ -161,7 +155,7 @@ class ExpertTrainer:
         self._enter_stage()
 
     def _enter_stage(self) -> None:
-        stage = self._settings.stages[self._stage]
+        stage = self.settings.stages[self._stage]
         self.assist = SupportForce(stage.assist)
         self._rollout.enter(stage, self.assist)
 
@@ -180,13 +174,11 @@ class ExpertTrainer:
             "stage": self._stage,
             "stage_began": self._stage_began,
             "assist": self.assist.state_dict(),
-            "critic_updates": self._critic_updates,
-            "random_ticks": self._random_ticks,
             "next_seed": self._rollout.next_seed,
             "generator": self._generator.get_state(),
             "numpy_rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._state_path, self._settings, state)
+        save_state(self._state_path, self.settings, state)
         self._rollout.begin()
 
     def _resume(self, state: State) -> None:
@@ -194,7 +186,6 @@ class ExpertTrainer:
         self._transitions.load_state_dict(state["transitions"])
         self.ticks, self.best = state["ticks"], state["best"]
         self._stage, self._stage_began = state["stage"], state["stage_began"]
-        self._critic_updates, self._random_ticks = state["critic_updates"], state["random_ticks"]
         self._rollout.next_seed = state["next_seed"]
         self._generator.set_state(state["generator"])
         self._rng.bit_generator.state = json.loads(state["numpy_rng"])

@@ -1,0 +1,291 @@
+"""Goes on from an expert, by proximal policy optimisation (Schulman et al., arXiv 1707.06347); resumable."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.settings import check, setting
+from spec_control_ros.sim.control_plant import ControlPlant
+from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.train_state import State, load_state, save_state
+from tools.expert.curriculum import EpisodeStart, Stage
+from tools.expert.rollout import FloatArray, Rollout, episode_returns
+from tools.expert.support_force import SupportForce
+from tools.expert.trainer import EVALUATION_SEED, ExpertProgress
+from tools.expert.transitions import End
+
+STAGE = "refine"
+CLIP = 0.2  # of the ratio of probabilities
+HIDDEN = 256
+FIRST_SEEDS = range(10_000_000, 2**31)  # of the episodes
+MAX_NORM = 1.0  # of gradients
+FREE = {"ticks", "evaluate_every", "evaluation_episodes"}  # may differ from the saved run's
+
+
+@dataclass(frozen=True, slots=True)
+class RefinementSettings:
+    """One run that goes on from an expert."""
+
+    task: str = setting("walker-walk", "dm_control suite task")
+    seed: int = setting(0, "of the value's weights, episodes and draws", low=0)
+    ticks: int = setting(8_000_000, "of all plants, in all", low=1)
+    plants: int = setting(64, "that step together", low=1)
+    round_ticks: int = setting(64, "of every plant, between two updates of the actor", low=1)
+    short_ticks: int = setting(100, "length of half of the episodes, so that starts count as much", low=1)
+    long_ticks: int = setting(300, "length of the others", low=1)
+    noise: float = setting(0.12, "standard deviation on actions, before they are squashed", above=0.0)
+    discount: float = setting(0.99, "of reward, a tick", above=0.0, high=0.9999)
+    trace: float = setting(0.95, "lambda of generalised advantages (arXiv 1506.02438)", low=0.0, high=1.0)
+    first_rounds: int = setting(15, "for the value alone", low=0)
+    passes: int = setting(6, "over the ticks of a round, at most", low=1)
+    batch: int = setting(768, "ticks in an update", low=1)
+    step: float = setting(0.01, "Kullback-Leibler divergence of the actor in a round", above=0.0)
+    learning_rate: float = setting(2e-5, "of Adam for the actor at first; then it follows `step`", above=0.0)
+    value_rate: float = setting(5e-4, "of Adam for the value", above=0.0)
+    evaluate_every: int = setting(160_000, "ticks", low=1)
+    evaluation_episodes: int = setting(24, "the task's own, deterministic; at most as many as plants", low=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.evaluation_episodes > self.plants:
+            raise SettingsError(
+                f"evaluation_episodes: got {self.evaluation_episodes}, expected at most plants = {self.plants}"
+            )
+
+
+@dataclass(slots=True)
+class Trail:
+    """What one plant brought in a round; a writer of `Rollout`."""
+
+    rewards: list[float] = field(default_factory=list)
+    next_obs: list[FloatArray] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
+
+    def add(
+        self, obs: FloatArray, action: FloatArray, reward: float, next_obs: FloatArray, end: End, /
+    ) -> None:
+        """Take one tick; who chose the action has kept it."""
+        del obs, action
+        self.rewards.append(reward)
+        self.next_obs.append(next_obs)
+        self.ends.append(end)
+
+    def cut(self, obs: FloatArray, /) -> None:
+        """Forget what there is."""
+        del obs
+        self.rewards, self.next_obs, self.ends = [], [], []
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The ticks of all plants between two updates of the actor, in one row each."""
+
+    obs: Tensor  # (tick, obs), normalised
+    action: Tensor  # (tick, action), before it was squashed
+    log_prob: Tensor  # (tick,), but for a constant
+    advantage: Tensor  # (tick,)
+    target: Tensor  # (tick,), of the value
+
+
+class Refiner:
+    """Runs `RefinementSettings` in a folder and continues what lies there.
+
+    The actor learns from what it did itself just now, so it needs no critic that knows other actions. Saving ends the
+    episodes under way: a run that is continued from where it saved is the run without a break.
+
+    Args:
+        settings: of the run.
+        folder: holds `state.pt` and the best actor.
+        actor: to go on from; it is trained in place.
+        threads: that step plants.
+        make_plant: a plant of the task.
+
+    Raises:
+        SpecControlError: actor and body do not go together, or `folder` holds another run.
+    """
+
+    def __init__(
+        self,
+        settings: RefinementSettings,
+        folder: Path,
+        actor: ExpertActor,
+        threads: int = 1,
+        make_plant: Callable[[str], ControlPlant] = make_control_plant,
+    ):
+        self.settings, self._folder, self.actor = settings, folder, actor.train()
+        self._rng = np.random.default_rng(settings.seed)
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        torch.manual_seed(settings.seed)
+        self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
+        actor.check_fits(self._plants[0].obs_dim, self._plants[0].action_dim)
+        self._value = _value_network(actor.obs_dim)
+        self._parameters = [p for name, p in actor.named_parameters() if not name.startswith("log_std")]
+        self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate)
+        self._value_optimiser = torch.optim.Adam(self._value.parameters(), lr=settings.value_rate)
+        first_seed = int(self._rng.integers(FIRST_SEEDS.start, FIRST_SEEDS.stop))
+        self._trails = [Trail() for _ in self._plants]
+        self._rollout = Rollout(self._plants, self._trails, self._rng, first_seed, threads)
+        self.ticks = self.updates = 0
+        self.best = -np.inf
+        state = load_state(self._folder / "state.pt", settings, FREE)
+        if state is not None:
+            self._resume(state)
+        starts = tuple(EpisodeStart(ticks=ticks) for ticks in (settings.short_ticks, settings.long_ticks))
+        self._rollout.enter(Stage(name=STAGE, starts=starts), SupportForce(0.0))
+
+    @property
+    def best_path(self) -> Path:
+        """File of the actor that evaluated best."""
+        return self._folder / "best.npz"
+
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[ExpertProgress]:
+        """Train until the settings' number of ticks, or `should_stop`; yields what there is to report."""
+        s = self.settings
+        while self.ticks < s.ticks:
+            if should_stop():
+                self.save()
+                return
+            before = self.ticks
+            losses = self._learn(self._collect())
+            is_last = self.ticks >= s.ticks
+            evaluation = None
+            if before // s.evaluate_every != self.ticks // s.evaluate_every or is_last:
+                evaluation = self._evaluate()
+                self.save()
+            returns = self._rollout.ended_returns()
+            yield ExpertProgress(self.ticks, self.updates, STAGE, returns, evaluation, losses)
+
+    @torch.no_grad()
+    def _collect(self) -> Round:
+        """One round of all plants."""
+        s, seen, drawn, noises = self.settings, list[Tensor](), list[Tensor](), list[Tensor]()
+
+        def choose(obs: FloatArray) -> FloatArray:
+            seen.append(self.actor.normalise(torch.from_numpy(obs)))
+            mean = self.actor.distribution(seen[-1])[0]
+            noises.append(torch.randn(mean.shape, generator=self._generator))
+            drawn.append(mean + s.noise * noises[-1])
+            return torch.tanh(drawn[-1]).numpy()
+
+        for _ in range(s.round_ticks):
+            self.ticks += self._rollout.tick(choose)
+        obs, action = torch.stack(seen), torch.stack(drawn)
+        reward = np.array([trail.rewards for trail in self._trails], np.float32).T
+        next_obs = np.stack([trail.next_obs for trail in self._trails], 1)
+        ends = np.array([[end is not End.NOT for end in trail.ends] for trail in self._trails]).T
+        for trail in self._trails:
+            trail.cut(next_obs[-1, 0])
+        value = self._value(obs)[..., 0].numpy()
+        next_value = self._value(self.actor.normalise(torch.from_numpy(next_obs)))[..., 0].numpy()
+        # In units of a tick's reward, whatever the discount
+        surprise = (1.0 - s.discount) * reward + s.discount * next_value - value
+        advantage, later = np.zeros_like(surprise), np.zeros(len(self._plants), np.float32)
+        for tick in reversed(range(s.round_ticks)):
+            later = surprise[tick] + s.discount * s.trace * np.where(ends[tick], 0.0, later)
+            advantage[tick] = later
+        rows = [
+            torch.as_tensor(part).flatten(0, 1)
+            for part in (obs, action, -0.5 * torch.stack(noises).pow(2).sum(-1), advantage, advantage + value)
+        ]
+        return Round(*rows)
+
+    def _learn(self, told: Round) -> dict[str, float]:
+        """Fit the value, and take the actor a step of the settings' size."""
+        s = self.settings
+        advantage = (told.advantage - told.advantage.mean()) / (told.advantage.std() + 1e-8)
+        is_first = self.ticks <= s.first_rounds * s.round_ticks * s.plants
+        moves, divergence, value_loss = not is_first, 0.0, 0.0
+        for _ in range(s.passes):
+            for rows in torch.randperm(len(advantage), generator=self._generator).split(s.batch):
+                loss = (self._value(told.obs[rows])[:, 0] - told.target[rows]).pow(2).mean()
+                value_loss = float(loss.detach())
+                self._descend(loss, self._value_optimiser, self._value.parameters())
+                if moves:
+                    ratio = (self._log_prob(told, rows) - told.log_prob[rows]).exp()
+                    held = ratio.clamp(1.0 - CLIP, 1.0 + CLIP)
+                    gain = torch.min(ratio * advantage[rows], held * advantage[rows]).mean()
+                    self._descend(-gain, self._optimiser, self._parameters)
+                    self.updates += 1
+            if moves:
+                with torch.no_grad():
+                    divergence = float((told.log_prob - self._log_prob(told, slice(None))).mean())
+                moves = divergence < 1.5 * s.step
+        if not is_first:
+            factor = 0.7 if divergence > 2.0 * s.step else 1.15 if divergence < 0.5 * s.step else 1.0
+            for group in self._optimiser.param_groups:
+                group["lr"] = min(max(group["lr"] * factor, 1e-6), 1e-3)
+        return {"critic_loss": value_loss, "divergence": divergence}
+
+    def _log_prob(self, told: Round, rows: Any) -> Tensor:
+        """Of what was done, but for a constant; squashing changes no ratio."""
+        mean = self.actor.distribution(told.obs[rows])[0]
+        return -0.5 * ((told.action[rows] - mean) / self.settings.noise).pow(2).sum(-1)
+
+    @staticmethod
+    def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Any) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, MAX_NORM)
+        optimiser.step()
+
+    def _evaluate(self) -> float:
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.settings.evaluation_episodes)
+        value = float(episode_returns(self.actor, self._plants, seeds).mean())
+        if value > self.best:
+            self.best = value
+            self.actor.save(self.best_path)
+        return value
+
+    def save(self) -> None:
+        """Write the whole state.
+
+        Raises:
+            CheckpointError: see `save_state`.
+        """
+        self._rollout.cut()
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        state: dict[str, Any] = {
+            **parts,
+            "ticks": self.ticks,
+            "updates": self.updates,
+            "best": float(self.best),
+            "next_seed": self._rollout.next_seed,
+            "generator": self._generator.get_state(),
+            "numpy_rng": json.dumps(self._rng.bit_generator.state),
+        }
+        save_state(self._folder / "state.pt", self.settings, state)
+        self._rollout.begin()
+
+    def _resume(self, state: State) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.ticks, self.updates, self.best = state["ticks"], state["updates"], state["best"]
+        self._rollout.next_seed = state["next_seed"]
+        self._generator.set_state(state["generator"])
+        self._rng.bit_generator.state = json.loads(state["numpy_rng"])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "actor": self.actor,
+            "value": self._value,
+            "optimiser": self._optimiser,
+            "value_optimiser": self._value_optimiser,
+        }
+
+
+def _value_network(obs_dim: int) -> nn.Sequential:
+    """From normalised observations (..., obs) to the mean reward to come (..., 1), discounted."""
+    widths = (obs_dim, HIDDEN, HIDDEN)
+    hidden: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        hidden += [nn.Linear(inputs, outputs), nn.LayerNorm(outputs), nn.SiLU()]
+    return nn.Sequential(*hidden, nn.Linear(HIDDEN, 1))
