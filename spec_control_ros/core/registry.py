@@ -40,4 +40,6 @@ def load(point: EntryPoint, what: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"{what}: {point.value} cannot be imported ({error})") from None
     except Exception as error:  # a module may raise anything
-        raise SettingsError(f"{what}: {point.value} cannot be imported, it raised {told_of(error)}") from error
+        raise SettingsError(
+            f"{what}: {point.value} cannot be imported, it raised {told_of(error)}"
+        ) from error

@@ -76,7 +76,9 @@ def test_interrupted_measurement_leaves_the_card_of_the_new_student(
     monkeypatch.setattr("spec_control_ros.cli.distill._returns", interrupt)
     options: dict[str, Any] = {"rounds": 1, "episodes": 1, "draws": 1, "updates": 5, "hidden": 8}
     with pytest.raises(KeyboardInterrupt):
-        distill(DistillOptions(str(robot.parent / "cart"), robot=str(robot), workers=1, held_out=1, **options))
+        distill(
+            DistillOptions(str(robot.parent / "cart"), robot=str(robot), workers=1, held_out=1, **options)
+        )
     path = robot.parent / "cart" / STUDENT
     card = json.loads(path.with_suffix(".json").read_text())
     assert np.load(path)["b0"].shape == (8,)
@@ -86,7 +88,7 @@ def test_interrupted_measurement_leaves_the_card_of_the_new_student(
 
 def test_student_does_not_learn_from_the_episodes_that_it_is_measured_on(cart: Path) -> None:
     options = DistillOptions(str(cart.parent / "cart"), robot=str(cart), workers=1, seed=999_990)
-    with pytest.raises(SettingsError, match="seed: got 999990, .* none of 1000000 to 1000011"):
+    with pytest.raises(SettingsError, match=r"seed: got 999990, .* none of 1000000 to 1000011"):
         distill(options)
 
 

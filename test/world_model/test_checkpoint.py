@@ -65,10 +65,7 @@ class TestWorldModel:
         assert loaded.dims == model.dims
 
     def test_full_disk_leaves_weights_and_card_of_one_model(
-        self,
-        folder: ModelFolder,
-        small_model: Callable[..., WorldModel],
-        monkeypatch: pytest.MonkeyPatch,
+        self, folder: ModelFolder, small_model: Callable[..., WorldModel], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = {path: path.read_bytes() for path in folder.path.iterdir()}
         other = small_model()
