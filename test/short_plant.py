@@ -53,3 +53,21 @@ class FallingPlant(ShortPlant):
         step = super().step(action)
         has_fallen = bool(self._position[0] < -0.8)
         return Step(step.obs, step.reward, step.is_last or has_fallen, has_fallen)
+
+
+class BrokenPlant(ShortPlant):
+    """What it does with its second tick, by the name of its task."""
+
+    def __init__(self, task: str):
+        super().__init__(task)
+        self._task = task
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        step = super().step(action)
+        if self._left > self.episode_ticks - 2:
+            return step
+        if self._task == "raises":
+            raise RuntimeError("the camera is not plugged in")
+        if self._task == "observes nothing":
+            return Step(step.obs * np.float32(np.nan), step.reward, step.is_last)
+        return Step(step.obs, 1e39, step.is_last)  # more than an array of float32 can hold

@@ -17,7 +17,7 @@ from spec_control_ros.world_model.card import NO_TASK, Card
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.hub import MULTITASK, MULTITASK_SIZES, REPOSITORY, fetch, official_name
 from spec_control_ros.world_model.model import WorldModel
-from spec_control_ros.world_model.model_folder import WEIGHTS
+from spec_control_ros.world_model.model_folder import WEIGHTS, refuse_descendants
 from spec_control_ros.world_model.official import load_official
 from spec_control_ros.world_model.single_task import single_task
 
@@ -27,11 +27,12 @@ def convert(options: ConvertOptions) -> None:
 
     Raises:
         TaskError: there is no such task.
-        CheckpointError: the checkpoint cannot be read, or the folder not written.
+        CheckpointError: the checkpoint cannot be read, or the folder not written, or it holds networks of others.
         MisfitError: the checkpoint is of another body than the task's.
         SettingsError: `action_dims` is not a list of whole numbers, or it is not known which of its tasks is meant.
     """
     refuse_folder(options.folder)
+    refuse_descendants(options.folder, WEIGHTS)
     checkpoint = options.checkpoint
     words = options.action_dims
     dims = whole_numbers("action-dims", words, "whole numbers as in 6,6,2") if words else None

@@ -177,11 +177,15 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
         "held_out": {"distance": round(distance(student, held_out), 4)},
         "evaluation": {"planner": _returns_card(sorted(own), [own[seed] for seed in sorted(own)])},
     }
-    save_student(folder.path / STUDENT_FILE, student)
+    path = folder.path / STUDENT_FILE
+    save_student(path, student)
+    write_json(
+        path.with_suffix(".json"), card
+    )  # now: else an interruption would leave the card of other weights
     if options.returns:
         driven = Subject(robot.environment, folder.path)
         card["evaluation"]["alone"] = _returns(workers, driven, controller, [STUDENT], options)[STUDENT]
-    write_json((folder.path / STUDENT_FILE).with_suffix(".json"), card)
+        write_json(path.with_suffix(".json"), card)
     terminal().print(
         f"distance to the planner's actions on held-out episodes: {card['held_out']['distance']}"
     )
@@ -191,7 +195,18 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
 
 
 def _settings_of(kind: type[Settings], options: DistillOptions) -> Settings:
-    """What is asked of a distillation."""
+    """What is asked of a distillation.
+
+    Raises:
+        SettingsError: it would learn from episodes that it is measured on.
+    """
+    learnt = range(options.seed, options.seed + options.rounds * options.episodes)
+    measured = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out + options.returns)
+    if learnt.start < measured.stop and measured.start < learnt.stop:
+        raise SettingsError(
+            f"seed: got {options.seed}, for episodes {learnt.start} to {learnt.stop - 1}; expected none of "
+            f"{measured.start} to {measured.stop - 1}, which measure what was learnt"
+        )
     names = ("rounds", "episodes", "draws", "updates", "hidden", "seed")
     return kind(**{name: getattr(options, name) for name in names})
 

@@ -62,7 +62,10 @@ class DownloadOptions:
 
 @dataclass(frozen=True, slots=True)
 class CollectOptions:
-    """Record a data set of mixed quality from several policies, and print a histogram of its returns."""
+    """Record a data set of mixed quality from several policies, and print a histogram of its returns.
+
+    An interrupted run begins again.
+    """
 
     task: Robot
     policy: str = option(
@@ -89,7 +92,10 @@ class CollectOptions:
 
 @dataclass(frozen=True, slots=True)
 class DistillOptions:
-    """Train the correctors and the student of a model to imitate a teacher that replans at every tick."""
+    """Train the correctors and the student of a model to imitate a teacher that replans at every tick.
+
+    An interrupted run begins again; networks are written at its end.
+    """
 
     model: str = argument(
         "Shipped model, such as walker-walk, or model folder; the networks are written there"

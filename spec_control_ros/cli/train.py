@@ -1,6 +1,5 @@
 """`spec-control train`: a world model for a task; `train-transformer`: a Decision Transformer from episodes."""
 
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -26,6 +25,9 @@ from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
 from spec_control_ros.training.transformer_trainer import TransformerTrainer, TransformerTrainerSettings
+from spec_control_ros.transformer.format import WEIGHTS as TRANSFORMER_WEIGHTS
+from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model
+from spec_control_ros.world_model.model_folder import WEIGHTS, refuse_descendants
 
 AnySettings = TypeVar("AnySettings", TrainerSettings, TransformerTrainerSettings)
 TELL_TIME_S = 60.0  # after which a run says for the first time how long it will take
@@ -39,6 +41,7 @@ def train(options: TrainOptions) -> None:
     """
     folder = options.folder or Path("results/train") / file_name(options.task)
     refuse_folder(folder)
+    refuse_descendants(options.export, WEIGHTS)
     resources = settings_from(
         TrainingResources,
         {
@@ -70,7 +73,7 @@ def train(options: TrainOptions) -> None:
         if options.export is not None:
             if not trainer.best_folder.exists():
                 raise SettingsError(f"export: {trainer.best_folder} is not there: nothing was evaluated yet")
-            shutil.copytree(trainer.best_folder, options.export, dirs_exist_ok=True)
+            save_world_model(options.export / WEIGHTS, *load_world_model(trainer.best_folder / WEIGHTS))
             console.print(f"best weights: {options.export}")
     except OSError as error:
         raise SpecControlError(
@@ -86,6 +89,8 @@ def train_transformer(options: TrainTransformerOptions) -> None:
     """
     folder = options.folder or Path("results/transformer") / file_name(options.task)
     refuse_folder(folder)
+    if options.draft_of is None:
+        refuse_descendants(options.export, TRANSFORMER_WEIGHTS)
     given = _chosen(options, "dataset", "updates", "seed")
     given |= {"world_model": options.world_model} if options.world_model else {}
     given |= {name: str(path) for name, path in _chosen(options, "draft_of", "start").items()}

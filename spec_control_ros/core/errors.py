@@ -1,4 +1,15 @@
-"""Every error that the package raises on purpose, as one small tree."""
+"""Every error that the package raises on purpose, as one small tree; and what it tells of an error of others' code."""
+
+import sysconfig
+import traceback
+from pathlib import Path
+
+# Where there is nothing that a user has written
+LIBRARIES = (
+    "<frozen",  # Python's own, in the interpreter
+    str(Path(__file__).parents[1]),
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
+)
 
 
 class SpecControlError(Exception):
@@ -47,3 +58,11 @@ class OutputError(SpecControlError):
 
 class ConflictError(SpecControlError):
     """Somebody else has what a node or a system needs for itself alone."""
+
+
+def told_of(error: Exception) -> str:
+    """What somebody else's code raised, and its innermost line that is not a library's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    where = (own or frames)[-1]
+    return f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"

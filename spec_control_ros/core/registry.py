@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import SettingsError, told_of
 
 
 def offered(group: str) -> dict[str, EntryPoint]:
@@ -39,3 +39,7 @@ def load(point: EntryPoint, what: str) -> Any:
         return point.load()
     except (ImportError, AttributeError) as error:
         raise SettingsError(f"{what}: {point.value} cannot be imported ({error})") from None
+    except Exception as error:  # a module may raise anything
+        raise SettingsError(
+            f"{what}: {point.value} cannot be imported, it raised {told_of(error)}"
+        ) from error

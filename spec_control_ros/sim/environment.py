@@ -17,7 +17,7 @@ from dm_control import mujoco
 from dm_control.rl import control
 
 from spec_control_ros.core import registry
-from spec_control_ros.core.errors import SettingsError, TaskError
+from spec_control_ros.core.errors import SettingsError, SpecControlError, TaskError, told_of
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.plant import Plant
 
@@ -45,7 +45,8 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
         action_repeat: Steps of the environment in a tick; None or 0: 2 for the suite, else 1.
 
     Raises:
-        TaskError: there is no such environment, or it cannot be controlled: no bounds, no end, discrete actions.
+        TaskError: there is no such environment, its factory raised something, or it cannot be controlled: no bounds,
+            no end, discrete actions.
     """
     if action_repeat is not None and not isinstance(action_repeat, int):
         raise TaskError(f"action_repeat: got {action_repeat!r}, expected a whole number, or None")
@@ -57,6 +58,10 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
     except TaskError as error:
         told = str(error)
         raise TaskError(told if rest in told else f"environment {name}: {told}") from None
+    except SpecControlError:
+        raise
+    except Exception as error:  # a factory is anybody's code
+        raise TaskError(f"environment {name}: its factory raised {told_of(error)}") from error
 
 
 def make_control_plant(name: str, action_repeat: int | None = None) -> ControlPlant:

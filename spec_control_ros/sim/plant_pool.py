@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
-from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.errors import SpecControlError, TaskError, told_of
 from spec_control_ros.sim.plant import Plant, Step
 
 FloatArray = NDArray[np.float32]
 Numbers = Sequence[int] | NDArray[np.int64]
 MakePlant = Callable[[], Plant]
+LARGEST_REWARD = float(np.finfo(np.float32).max)
 PATIENCE_S = 120.0  # for a worker's answer; a tick takes milliseconds, its start some seconds
 
 
@@ -61,6 +62,7 @@ class PlantPool:
 
         Raises:
             ActionError: see `Plant.step`.
+            TaskError: an environment raised something else, or gave what is not finite.
             SpecControlError: a worker died, or does not answer.
         """
         steps: list[Step] = self._workers.call("step", list(zip(plants, actions, strict=True)))
@@ -76,6 +78,31 @@ class PlantPool:
         self._workers.close()
 
 
+def _answer(plant: Plant, method: str, argument: Any) -> Any:
+    """What a plant answers, whose code may be anybody's; what is not finite would be learnt from.
+
+    Raises:
+        TaskError: it raised something that is not ours, or an observation or reward is not finite.
+    """
+    try:
+        answer = getattr(plant, method)(argument)
+    except SpecControlError:
+        raise
+    except Exception as error:
+        raise TaskError(f"environment: its {method} raised {told_of(error)}") from error
+    obs, reward = (answer.obs, answer.reward) if isinstance(answer, Step) else (answer, 0.0)
+    if bad := np.flatnonzero(~np.isfinite(obs)).tolist():
+        raise TaskError(
+            f"environment: its {method} gave an observation that is not finite in the components {bad} (counted from "
+            "0), expected finite values; mend the environment"
+        )
+    if not abs(reward) <= LARGEST_REWARD:
+        raise TaskError(
+            f"environment: its {method} gave a reward of {reward}, expected a finite one; mend the environment"
+        )
+    return answer
+
+
 class _Here:
     """Plants by number, in this process."""
 
@@ -84,7 +111,7 @@ class _Here:
 
     def call(self, method: str, work: Sequence[tuple[int, Any]]) -> list[Any]:
         """The answers of plants to a method's argument, in the order of `work`: (number, argument)."""
-        return [getattr(self._plants[number], method)(argument) for number, argument in work]
+        return [_answer(self._plants[number], method, argument) for number, argument in work]
 
     def close(self) -> None:
         pass
@@ -163,7 +190,7 @@ def _serve(pipe: Connection, make_plant: MakePlant, numbers: range) -> None:
         while True:
             method, work = pipe.recv()
             try:
-                pipe.send([(number, getattr(plants[number], method)(argument)) for number, argument in work])
+                pipe.send([(number, _answer(plants[number], method, argument)) for number, argument in work])
             except SpecControlError as error:
                 pipe.send(error)
     except SpecControlError as error:

@@ -18,7 +18,8 @@ class Collector:
     """Steps some plants of a pool together, in rounds.
 
     All episodes begin with the round. One that ends earlier than the others makes room for the plant's next one; the
-    round is over, and what is still under way is cut, after a number of ticks, or when all episodes end at once.
+    round is over, and what is still under way is cut, after a number of ticks, when all episodes end at once, or before
+    the buffer's next episodes would overwrite one that is under way.
 
     Args:
         pool: Environments of one task.
@@ -65,7 +66,11 @@ class Collector:
         self._over = np.flatnonzero(step.is_last)
         for i in self._over:
             self._ended[i].append(float(self._returns[i]))
-        self.is_under_way = self._age < self._round_ticks and len(self._over) < len(self._plants)
+        self.is_under_way = (
+            self._age < self._round_ticks
+            and len(self._over) < len(self._plants)
+            and self._buffer.keeps(self._slots[~step.is_last], len(self._over))
+        )
         if self.is_under_way:
             return None
         return np.array([np.mean(e or r) for e, r in zip(self._ended, self._returns, strict=True)])

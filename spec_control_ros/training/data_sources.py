@@ -16,14 +16,15 @@ from spec_control_ros.training.collection_policies import (
     PriorPolicy,
     RandomPolicy,
 )
-from spec_control_ros.training.collector import Collector
+from spec_control_ros.training.collector import EVALUATION_SEED, Collector
 from spec_control_ros.training.episodes import Batch, Episodes, TaskSpec
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.training.trainer_settings import TrainerSettings
 from spec_control_ros.world_model.model import WorldModel
 
-FIRST_SEED = 10_000  # of episodes; benchmarks take those from 0 on
+FIRST_SEED = 10_000  # of episodes, and for how many there are seeds; benchmarks take those from 0 on
+BEYOND = 10_000_000  # where nobody measures
 
 
 class DataSet:
@@ -81,8 +82,8 @@ class Collection:
         self._buffer = ReplayBuffer(spec, own.buffer_episodes, folder, spare=spare)
         episode_ticks = own.episode_ticks or spec.episode_ticks
         self._first_ticks = own.first_episodes * episode_ticks
-        first_seed = FIRST_SEED * (settings.seed + 1)
-        self._collector = Collector(pool, range(own.plants), self._buffer, first_seed, episode_ticks)
+        seed = first_seed(settings.seed)
+        self._collector = Collector(pool, range(own.plants), self._buffer, seed, episode_ticks)
         self._drivers = drivers
         self._has_learnt = False  # when the episodes under way began
 
@@ -149,6 +150,12 @@ class Collection:
         self._collector.load_state_dict(collector)
         if self._collector.is_under_way:
             self._driver.load_state_dict(state["drivers"])
+
+
+def first_seed(run: int) -> int:
+    """Seed of the first episode of a run, by the run's own: no episode of it is one that models are measured on."""
+    first = FIRST_SEED * (run + 1)
+    return first if first + FIRST_SEED <= EVALUATION_SEED else BEYOND + first
 
 
 def task_spec(settings: TrainerSettings, pool: PlantPool | None, recorded: Episodes | None) -> TaskSpec:

@@ -86,6 +86,11 @@ class ReplayBuffer(Episodes):
         """Whether so many more may begin before a flush; in memory there is nothing to flush."""
         return self._folder is None or self._begun + episodes - self._flushed <= self._spare
 
+    def keeps(self, slots: NDArray[np.int64], episodes: int) -> bool:
+        """Whether so many more may begin while none of the episodes in these slots is forgotten."""
+        ahead = (slots - self._begun) % self.capacity
+        return bool((ahead >= episodes + self._spare).all())
+
     def begin(self, first_obs: FloatArray) -> NDArray[np.int64]:
         """Open one episode for each row of `first_obs` (plant, obs); returns their slots (plant,).
 

@@ -5,9 +5,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.output import written
 
 LOSSES = (
     *("consistency_loss", "reward_loss", "value_loss", "grad_norm", "prior_loss", "entropy", "value_scale"),
@@ -53,12 +54,14 @@ class TrainLog:
     def __init__(self, folder: Path, updates: int, *, has_tensorboard: bool = False):
         self._path = folder / "log.csv"
         self._tensorboard = _tensorboard(folder / "tensorboard", updates) if has_tensorboard else None
-        rows = self._rows()
+        text = self._path.read_text() if self._path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # a full disk may have cut the last line short
+        rows = list(csv.DictReader(whole.splitlines()))
         kept = [row for row in rows if int(row["updates"]) <= updates]
-        if len(kept) < len(rows):
-            self._path.unlink()
-            for row in kept:
-                self._append(row)
+        if len(kept) < len(rows) or whole != text:
+            with written(self._path) as part, part.open("w", newline="") as file:
+                _writer(file).writeheader()
+                _writer(file).writerows(kept)
         self._before_s = float(kept[-1]["wall_time_s"]) if kept else 0.0
         self._began_s = time.monotonic()
 
@@ -90,21 +93,16 @@ class TrainLog:
         if self._tensorboard is not None:
             self._tensorboard.close()
 
-    def _rows(self) -> list[dict[str, str]]:
-        if not self._path.exists():
-            return []
-        with self._path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        # The last row may be half written
-        return [row for row in rows if all(row.get(name) for name in ("wall_time_s", "updates", "ticks"))]
-
     def _append(self, row: Mapping[str, Any]) -> None:
         is_new = not self._path.exists()
         with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="")
             if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+                _writer(file).writeheader()
+            _writer(file).writerow(row)
+
+
+def _writer(file: TextIO) -> "csv.DictWriter[str]":
+    return csv.DictWriter(file, COLUMNS, restval="")
 
 
 def _tensorboard(folder: Path, updates: int) -> Any:

@@ -86,7 +86,7 @@ class TrainerSettings:
         0, "Steps of the environment in a tick (0: 2 for a task of the suite, else 1)", low=0, high=1000
     )
     size: str = setting("1", "official model size, in millions of parameters")
-    seed: int = setting(0, "of weights, episodes and draws", low=0)
+    seed: int = setting(0, "of weights, episodes and draws", low=0, high=400_000)
     updates: int = setting(20_000, "Gradient steps in all, rounded up to whole rounds", low=1)
     updates_per_round: int = setting(4, "gradient steps for a tick of every plant", low=1)
     batch: int = setting(256, "sequences in an update", low=1)

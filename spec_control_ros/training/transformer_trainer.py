@@ -162,7 +162,10 @@ class TransformerTrainer:
         The weights are of half precision. A network that drafts is written beside the one that it drafts for, if that
         is in `folder`.
         """
-        measured = self.curve()
+        network = deepcopy(self.network)
+        for parameter in network.parameters():
+            parameter.data = parameter.data.half().float()
+        measured = self.curve(network)  # of the weights that are written
         card = {
             "format": FORMAT,
             "task": self._spec.task,
@@ -180,17 +183,16 @@ class TransformerTrainer:
             },
             "evaluation": measured,
         }
-        network = deepcopy(self.network)
         for parameter in network.parameters():
             parameter.data = parameter.data.half()
         save_weights(folder / self._weights, network, card)
         return measured
 
-    def curve(self) -> dict[str, Any]:
+    def curve(self, network: DecisionTransformer) -> dict[str, Any]:
         """Return by the return that is asked for, from real latents at every tick, beside that of the data."""
         returns, episodes = self._data.returns, self._settings.evaluation_episodes
         asked = [float(returns.min() + share * np.ptp(returns)) for share in CURVE]
-        total = self._returns(np.repeat(asked, episodes))
+        total = self._returns(network, np.repeat(asked, episodes))
         rows = [
             {"asked": round(value, 1), **told_returns(own.tolist())}
             for value, own in zip(asked, total.reshape(len(asked), episodes), strict=True)
@@ -248,10 +250,10 @@ class TransformerTrainer:
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self._losses = {"loss": float(loss.detach()), "grad_norm": float(norm)}
-        if not math.isfinite(self._losses["loss"]):
+        if broken := [name for name, value in self._losses.items() if not math.isfinite(value)]:
             raise SpecControlError(
-                f"update {self.updates}: the loss is not finite; {self._folder / 'state.pt'} is from before that. "
-                "Begin in another folder with a smaller learning rate"
+                f"update {self.updates}: the {broken[0]} is not finite; {self._folder / 'state.pt'} is from before "
+                "that. Begin in another folder with a smaller learning rate"
             )
         self._optimiser.step()
         self.updates += 1
@@ -295,17 +297,17 @@ class TransformerTrainer:
             actions[:, tick] = (means + noise[:, tick]).clamp(-1.0, 1.0)
         return planned, actions
 
-    def _returns(self, asked: np.ndarray) -> np.ndarray:
-        policy = TransformerPolicy(self.network.eval(), self._model, asked)
+    def _returns(self, network: DecisionTransformer, asked: np.ndarray) -> np.ndarray:
+        policy = TransformerPolicy(network.eval(), self._model, asked)
         plants, episodes = range(len(asked)), self._settings.evaluation_episodes
         seeds = [EVALUATION_SEED + plant % episodes for plant in plants]  # the same starts for every return
         total = episode_returns(self._pool, plants, seeds, policy)
-        self.network.train()
+        network.train()
         return total
 
     def _report(self) -> Progress:
         asked = np.full(self._settings.evaluation_episodes, self._asked)
-        mean = float(self._returns(asked).mean())
+        mean = float(self._returns(self.network, asked).mean())
         progress = Progress(self.updates, self._data.ticks, {}, {"planner": mean}, self._losses)
         self._log.add(progress)
         return progress

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,13 +28,19 @@ def save_weights(path: Path, module: nn.Module, card: Card) -> None:
     """Write `path` (.safetensors) and its card (.json); the card says all that loading needs.
 
     Raises:
-        CheckpointError: the card is not one, or the files cannot be written; then those before are untouched.
+        CheckpointError: the card is not one, a weight is not finite, or the files cannot be written; then those before
+            are untouched.
     """
     card_path = path.with_suffix(".json")
     text = _json(card_path, card)
     tensors = {k: v.detach().contiguous().cpu() for k, v in module.state_dict().items()}
-    _replace(path, lambda part: save_file(tensors, part))
-    _replace(card_path, lambda part: part.write_text(text))
+    if broken := [k for k, v in tensors.items() if not v.isfinite().all()]:
+        raise CheckpointError(f"{path}: {broken[0]} is not finite; nothing was written")
+    with _replaced(path) as weights_part:
+        save_file(tensors, weights_part)
+        # Both are whole before either takes its place: a full disk leaves no card of other weights.
+        with _replaced(card_path) as card_part:
+            card_part.write_text(text)
 
 
 def update_card(path: Path, part: str, value: object) -> None:
@@ -49,7 +56,8 @@ def update_card(path: Path, part: str, value: object) -> None:
     """
     card_path = path.with_suffix(".json")
     text = _json(card_path, with_part(load_card(path), part, value))
-    _replace(card_path, lambda part: part.write_text(text))
+    with _replaced(card_path) as card_part:
+        card_part.write_text(text)
 
 
 def _json(card_path: Path, card: Card) -> str:
@@ -61,14 +69,15 @@ def _json(card_path: Path, card: Card) -> str:
     return NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text)
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a new file in the place of `path`, which is never seen half written."""
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A new file for the place of `path`, which is never seen half written."""
     # An installation of links leads to the source: there it is renewed, and the link stays.
     path = Path(os.path.realpath(path))  # unlike resolve(), not troubled by a loop of links
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written(path) as part:
-            write(part)
+            yield part
             part.chmod(0o644)  # safetensors writes for its owner only
     except (OSError, OutputError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written ({error}); is the disk full?") from None

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the executor loads a model without PyTorch, whose import ta
 
 WEIGHTS = "world_model.safetensors"
 PLANNERS_OWN = ("reward_head.", "q_head.", "termination_head.")  # weights that a tick needs not
+NETWORKS = (".safetensors", ".npz")  # endings of their files
 UNMEASURED = (-inf, 0.0)
 
 
@@ -280,6 +281,24 @@ class ModelFolder:
 
         card = {"format": kind, "dimensions": asdict(corrector.dims), **card}
         save_weights(self.weights_of(kind), corrector, card)
+
+
+def refuse_descendants(folder: Path | None, weights: str) -> None:
+    """Look whether new weights may go into a folder; None: they go nowhere.
+
+    Args:
+        folder: Folder of a model, or where one is to be.
+        weights: Name of the file that is written there.
+
+    Raises:
+        CheckpointError: it holds other networks, as correctors and a student: they have learnt from other weights.
+    """
+    files = sorted(folder.iterdir()) if folder is not None and folder.is_dir() else []
+    if others := [file.name for file in files if file.suffix in NETWORKS and file.name != weights]:
+        raise CheckpointError(
+            f"{folder}: holds {', '.join(others)}, which belong to other weights than those to be written; remove "
+            "them, or choose another folder"
+        )
 
 
 def _use_one_thread() -> None:

@@ -28,6 +28,12 @@ def invoke(*words: object) -> None:
         raise outcome.exception
 
 
+def test_folder_with_correctors_of_other_weights_is_refused(parity: Path, tmp_path: Path) -> None:
+    (tmp_path / "temporal.safetensors").touch()
+    with pytest.raises(CheckpointError, match=r"holds temporal\.safetensors, which belong to other weights"):
+        invoke("convert", parity / "size1_humanoid.pt", tmp_path, "--task", "humanoid-walk")
+
+
 def test_converted_checkpoint_is_a_model_folder(parity: Path, tmp_path: Path) -> None:
     checkpoint = parity / "size1_humanoid.pt"
     invoke("convert", checkpoint, tmp_path / "humanoid", "--task", "humanoid-walk")

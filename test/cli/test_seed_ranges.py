@@ -2,6 +2,7 @@
 
 from spec_control_ros.cli import calibrate, collect, distill
 from spec_control_ros.cli.model_options import DistillOptions
+from spec_control_ros.sim.plant import MAX_SEED
 from spec_control_ros.training import data_sources, expert
 from spec_control_ros.training.collector import EVALUATION_SEED
 
@@ -11,7 +12,7 @@ MOST = 10_000  # episodes of a command
 
 def test_ranges_of_seeds_lie_apart() -> None:
     learnt = {
-        "train": data_sources.FIRST_SEED,
+        **{f"train --seed {run}": data_sources.first_seed(run) for run in (0, 1, 98, 99, 100, 699, 400_000)},
         "calibrate": calibrate.FIRST_SEED,
         "collect": collect.FIRST_SEED,
         "distill": DistillOptions("any").seed,
@@ -26,3 +27,10 @@ def test_ranges_of_seeds_lie_apart() -> None:
     for learner, first in learnt.items():
         for measurer, other in measured.items():
             assert abs(first - other) >= MOST, (learner, measurer)
+
+
+def test_seeds_of_every_run_are_seeds_and_no_other_run_s() -> None:
+    firsts = [data_sources.first_seed(run) for run in range(400_001)]
+    assert firsts == sorted(set(firsts))
+    assert firsts[-1] + MOST < MAX_SEED
+    assert firsts[:3] == [10_000, 20_000, 30_000]

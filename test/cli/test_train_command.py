@@ -123,6 +123,27 @@ def test_interrupted_run_is_saved_and_the_same_command_goes_on(
     assert load_card(tmp_path / "model" / WEIGHTS)["training"]["updates"] in (4, 8)
 
 
+@pytest.mark.parametrize("other", ["two_tower.safetensors", "planner.safetensors", "policy_student.npz"])
+def test_folder_with_networks_of_other_weights_is_refused_before_the_run(
+    words: list[object], tmp_path: Path, other: str
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / other).touch()
+    with pytest.raises(CheckpointError, match=f"model: holds {other}, which belong to other weights"):
+        invoke(*words, "--export", tmp_path / "model")
+    assert not (tmp_path / "run").exists()
+
+
+def test_model_that_is_exported_again_is_the_best_one_to_the_last_bit(
+    words: list[object], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        assert invoke(*words, "--export", tmp_path / "model").exit_code == 0
+    for name in (WEIGHTS, "world_model.json"):
+        best, exported = (tmp_path / folder / name for folder in ("run/best", "model"))
+        assert exported.read_bytes() == best.read_bytes()
+
+
 def test_data_set_takes_the_place_of_a_recipe_s_demonstrations(words: list[object], tmp_path: Path) -> None:
     expert = tmp_path / "expert.npz"
     ExpertActor(ShortPlant.obs_dim, ShortPlant.action_dim).save(expert)

@@ -215,6 +215,12 @@ def test_environment_that_hides_its_state_is_refused() -> None:
         ("def make(size): ...", "python:own_{}:make", "cannot be called with no argument .*'size'.*FACTORY"),
         ("def make(): ...", "mjcf:{body}@own_{}:make", r"cannot be called with \['.*two_link.xml'\]"),
         ("def make(:", "python:own_{}:make", "cannot be imported .*syntax"),
+        (
+            "def make():\n    raise KeyError('calibration')",
+            "python:own_{}:make",
+            r"^environment python:own_\d+:make: its factory raised KeyError: 'calibration' \(.*own_\d+\.py, line 2\)",
+        ),
+        ("open('/no/file')", "python:own_{}:make", r"raised FileNotFoundError: .*own_\d+\.py, line 1\)"),
     ],
 )
 def test_factory_that_cannot_be_used_is_said(

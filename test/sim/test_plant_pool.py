@@ -3,12 +3,13 @@
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
-from short_plant import EndingPlant, FallingPlant, ShortPlant
+from short_plant import BrokenPlant, EndingPlant, FallingPlant, ShortPlant
 
-from spec_control_ros.core.errors import ActionError, SpecControlError
+from spec_control_ros.core.errors import ActionError, SpecControlError, TaskError
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 
@@ -74,6 +75,25 @@ def test_death_of_a_process_is_told_with_its_exit_code(pool: MakePool) -> None:
     for _ in range(2):
         many.step(range(2), actions(2))
     with pytest.raises(SpecControlError, match=r"plant process 0 died \(exit code 7\)"):
+        many.step(range(2), actions(2))
+
+
+@HERE_AND_ELSEWHERE
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        ("raises", r"step raised RuntimeError: the camera is not plugged in \(.*short_plant\.py, line \d+\)"),
+        ("observes nothing", r"an observation that is not finite in the components \[0, 1, 2\]"),
+        ("rewards beyond measure", r"a reward of 1e\+39, expected a finite one"),
+    ],
+)
+def test_fault_of_an_environment_is_told_as_its_own(
+    pool: MakePool, processes: int, plant: str, said: str
+) -> None:
+    many = pool(partial(BrokenPlant, plant), 2, processes)
+    many.reset(range(2), range(2))
+    many.step(range(2), actions(2))
+    with pytest.raises(TaskError, match=said):
         many.step(range(2), actions(2))
 
 

@@ -1,6 +1,7 @@
 """A student of a planner that samples on a MuJoCo model: a cart that is to keep its speed."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,33 @@ def test_card_tells_what_the_student_does(cart: Path) -> None:
     assert card["evaluation"]["planner"]["seeds"] == [4_000_000, 4_000_001]
     assert len(card["evaluation"]["alone"]["returns"]) == 1
     assert card["held_out"]["distance"] < 0.5
+
+
+def test_interrupted_measurement_leaves_the_card_of_the_new_student(
+    cart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = shutil.copytree(cart.parent, tmp_path / "copy") / cart.name
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spec_control_ros.cli.distill._returns", interrupt)
+    options: dict[str, Any] = {"rounds": 1, "episodes": 1, "draws": 1, "updates": 5, "hidden": 8}
+    with pytest.raises(KeyboardInterrupt):
+        distill(
+            DistillOptions(str(robot.parent / "cart"), robot=str(robot), workers=1, held_out=1, **options)
+        )
+    path = robot.parent / "cart" / STUDENT
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert np.load(path)["b0"].shape == (8,)
+    assert card["training"]["settings"]["hidden"] == 8
+    assert "alone" not in card["evaluation"]
+
+
+def test_student_does_not_learn_from_the_episodes_that_it_is_measured_on(cart: Path) -> None:
+    options = DistillOptions(str(cart.parent / "cart"), robot=str(cart), workers=1, seed=999_990)
+    with pytest.raises(SettingsError, match=r"seed: got 999990, .* none of 1000000 to 1000011"):
+        distill(options)
 
 
 def test_executor_holds_by_it(cart: Path) -> None:

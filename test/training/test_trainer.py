@@ -232,6 +232,18 @@ def test_run_that_was_killed_goes_on_from_its_last_save_though_the_buffer_is_ahe
     assert log(tmp_path / "straight") == log(tmp_path / "run")
 
 
+@pytest.mark.parametrize("half", ["12.3,40", "12.3,40,80,,,,0.", "12.3"])
+def test_log_goes_on_after_a_line_that_a_full_disk_has_cut_short(
+    train: Callable[..., Trainer], tmp_path: Path, half: str
+) -> None:
+    list(train(folder="whole").run())
+    list(train().run(rounds(23)))
+    with (tmp_path / "run" / "log.csv").open("a") as file:
+        file.write(half)
+    list(train().run())
+    assert log(tmp_path / "whole") == log(tmp_path / "run")
+
+
 def test_more_updates_may_be_asked_for_later(train: Callable[..., Trainer]) -> None:
     whole = train(replace(SETTINGS, updates=80), "whole")
     list(whole.run())

@@ -170,6 +170,32 @@ def test_the_model_folder_plans_and_drives_an_executor(
     assert result.planning_inferences >= 3
 
 
+def test_what_is_measured_is_what_is_exported(
+    settings: TransformerTrainerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, drove = trainer(settings, tmp_path / "run"), []
+
+    def returns(network: torch.nn.Module, asked: np.ndarray) -> np.ndarray:
+        drove.append({name: weight.clone() for name, weight in network.state_dict().items()})
+        return np.zeros(len(asked))
+
+    monkeypatch.setattr(run, "_returns", returns)
+    run.export(tmp_path / "model")
+    exported = load_transformer(tmp_path / "model")[0].state_dict()
+    assert all(torch.equal(exported[name].float(), weight) for name, weight in drove[0].items())
+
+
+def test_gradients_that_are_not_finite_end_the_run_before_they_reach_the_weights(
+    settings: TransformerTrainerSettings, tmp_path: Path
+) -> None:
+    run = trainer(settings, tmp_path / "run")
+    parameter = next(run.network.parameters())
+    parameter.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(SpecControlError, match="update 0: the grad_norm is not finite"):
+        list(run.run())
+    assert all(weight.isfinite().all() for weight in run.network.parameters())
+
+
 def test_a_small_network_learns_to_draft_for_a_large_one(
     settings: TransformerTrainerSettings, tmp_path: Path
 ) -> None:

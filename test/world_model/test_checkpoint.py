@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,31 @@ class TestWorldModel:
         save_world_model(tmp_path / WEIGHTS, model, {})
         loaded, _ = load_world_model(tmp_path / WEIGHTS)
         assert loaded.dims == model.dims
+
+    def test_full_disk_leaves_weights_and_card_of_one_model(
+        self, folder: ModelFolder, small_model: Callable[..., WorldModel], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = {path: path.read_bytes() for path in folder.path.iterdir()}
+        other = small_model()
+        next(other.parameters()).data.add_(1.0)
+
+        def full(*_: object) -> None:  # the weights had found room
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(CheckpointError, match=r"world_model\.json: cannot be written .*No space"):
+            save_world_model(folder.path / WEIGHTS, other, {"task": "cup-catch"})
+        assert {path: path.read_bytes() for path in folder.path.iterdir()} == before
+
+    def test_weights_that_are_not_finite_are_not_written(
+        self, folder: ModelFolder, small_model: Callable[..., WorldModel]
+    ) -> None:
+        before = (folder.path / WEIGHTS).read_bytes()
+        broken = small_model()
+        broken.state_dict()["encoder.0.bias"][0] = torch.nan
+        with pytest.raises(CheckpointError, match=r"encoder\.0\.bias is not finite; nothing was written"):
+            save_world_model(folder.path / WEIGHTS, broken, {"task": "cup-catch"})
+        assert (folder.path / WEIGHTS).read_bytes() == before
 
     def test_loading_leaves_the_random_state_alone(self, folder: ModelFolder) -> None:
         before = torch.get_rng_state()
