@@ -15,7 +15,7 @@ class ExpertSettings:
     """One run that makes an expert."""
 
     task: str = setting("walker-walk", "dm_control suite task")
-    seed: int = setting(0, "of weights, episodes and draws", low=0)
+    seed: int = setting(0, "of weights, episodes and draws", low=0, high=400_000)
     ticks: int = setting(1_000_000, "of all plants, in all", low=1)
     plants: int = setting(64, "that step together", low=1)
     updates_per_round: int = setting(2, "gradient steps for a tick of every plant", low=1)

@@ -11,6 +11,7 @@ import torch
 
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.training.data_sources import first_seed
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_state import State, load_state, save_state
 from tools.expert.rollout import FloatArray, Rollout, episode_returns
@@ -69,7 +70,7 @@ class ExpertTrainer:
         )
         discount = settings.actor_critic.discount
         writers = [TransitionWriter(self._transitions, settings.return_ticks, discount) for _ in self._plants]
-        self._rollout = Rollout(self._plants, writers, self._rng, 10_000 * (settings.seed + 1), threads)
+        self._rollout = Rollout(self._plants, writers, self._rng, first_seed(settings.seed), threads)
         self.ticks, self.best = 0, -np.inf
         self._stage = self._stage_began = 0
         state = load_state(self._state_path, settings, FREE)
