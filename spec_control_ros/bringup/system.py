@@ -101,7 +101,7 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
         SettingsError: an argument is unknown or its value is not one of its choices; then nothing was written.
     """
     values = _complete(given)
-    params = [Path(values["params"]).absolute()] if values["params"] else []
+    params = _further_files(values)
     for path in params:
         if not path.is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
@@ -126,11 +126,16 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     planner = Process("planner", files, {**model, **device, "planner.seed": int(values["seed"])}, remote)
     system = [
         *([planner] if values["planner"] == "own" else []),
-        *([Process("network_relay", (), {"faults": str(faults)})] if is_relayed else []),
+        *([Process("network_relay", params, {"faults": str(faults)})] if is_relayed else []),
         Process("executor", files, {**model, **corrector}),
         *(replace(process, parameter_files=files) for process in plant),
     ]
     return [_placed(process, values) for process in system]
+
+
+def _further_files(values: Mapping[str, str]) -> tuple[Path, ...]:
+    """The parameter file of the argument `params`, which wins over the robot's own."""
+    return (Path(values["params"]).absolute(),) if values["params"] else ()
 
 
 def namespace_of(namespace: str) -> str:
@@ -238,7 +243,7 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
         "storage": values["storage"],
         "reserve_mb": int(values["reserve_mb"]),
     }
-    process = Process(RECORDER, (), parameters)
+    process = Process(RECORDER, _further_files(values), parameters)
     return _placed(process, {**values, "namespace": namespace_of(values["namespace"])})
 
 

@@ -210,6 +210,14 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
     assert recorder(named, given).parameters == {"folder": str(named), "reserve_mb": 7, **values}
 
 
+def test_further_parameter_file_is_for_recorder_and_relay_as_well(by_name: ByName, tmp_path: Path) -> None:
+    params = tmp_path / "mine.yaml"
+    params.write_text("/**/recorder:\n  ros__parameters: {flush_period_s: 0.1}\n")
+    given = {"params": str(params), "faults": "network_cut"}
+    assert by_name("walker", **given)["network_relay"].parameter_files == (params,)
+    assert recorder(Path("bag"), values_of(params=str(params))).parameter_files == (params,)
+
+
 def test_robots_topics_are_recorded_where_there_is_a_robot() -> None:
     values = {"topics": "/tf", "hardware": "none"}
     assert recorded_topics(values) == "/tf"
