@@ -108,8 +108,10 @@ def _cards(everything: Report) -> dict[str, str]:
     return {
         f"return, mean of {of}": "-" if mean is None else f"{mean:.1f}",
         f"planning inferences in {ticks} ticks": str(everything["planning_inferences"]),
-        "accepted or corrected": f"{100 * (share['accept'] + share['correct']) / max(1, total):.0f} %",
-        "held": str(share["hold"]),
+        "accepted or corrected": f"{100 * (share['accept'] + share['correct']) / total:.0f} %"
+        if total
+        else "-",
+        "held": str(share["hold"]) if total else "-",
         "step latency p50 / p99": " / ".join(
             "-" if step[p] is None else f"{1e3 * step[p]:.1f}" for p in ("p50", "p99")
         )

@@ -1,6 +1,6 @@
 """A bag in figures, as the JSON report has it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
@@ -18,6 +18,7 @@ Summary = dict[str, Any]
 REASONS = {reason.value: reason.name.lower() for reason in Reason}
 
 MAX_TROUBLE = 50  # told one by one
+TICK_TOPICS = ("command", "episode", "observation", "status")  # with a message for every tick
 COUNTS = (
     "ticks",
     "planning_inferences",
@@ -103,9 +104,25 @@ def _trouble(log: BagLog, robot: RobotLog, epochs: Sequence[Summary]) -> list[st
         )
     told += robot.changes
     for epoch in epochs:
-        trouble = (*_sequence_trouble(robot.epochs[epoch["epoch"]]), *epoch["clock"])
+        own = robot.epochs[epoch["epoch"]]
+        trouble = (*_absences(own, epoch["ticks"]), *_sequence_trouble(own), *epoch["clock"])
         told += [f"epoch {epoch['epoch']}: {what}" for what in trouble]
     return told[:MAX_TROUBLE] + ([f"and {len(told) - MAX_TROUBLE} more"] if len(told) > MAX_TROUBLE else [])
+
+
+def _absences(epoch: EpochLog, ticks: int) -> list[str]:
+    """Topics without a message, and those that begin late or end early: what they tell is of a part of the ticks."""
+    told: defaultdict[str, list[str]] = defaultdict(list)
+    for topic in TICK_TOPICS:
+        sequence = epoch.sequences.get(topic)
+        if sequence is None:
+            told["not recorded"].append(topic)
+            continue
+        if sequence.first > 0:
+            told[f"not recorded before tick {sequence.first}"].append(topic)
+        if sequence.last < ticks - 1:
+            told[f"not recorded after tick {sequence.last} of {ticks}"].append(topic)
+    return [f"{', '.join(topics)}: {what}" for what, topics in told.items()]
 
 
 def _sequence_trouble(epoch: EpochLog) -> list[str]:

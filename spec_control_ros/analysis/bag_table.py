@@ -34,7 +34,8 @@ def epoch_row(epoch: dict[str, Any]) -> list[str]:
     return [
         str(epoch["epoch"]),
         _count(epoch["seed"]),
-        _number(epoch["return"], 1) + ("" if epoch["complete"] else " cut off"),
+        # Without `episode`, nobody knows whether it was.
+        _number(epoch["return"], 1) + ("" if epoch["complete"] or epoch["return"] is None else " cut off"),
         str(epoch["ticks"]),
         f"{epoch['planning_inferences']}: {by_reason.replace('_', ' ')}",
         f"{_number(mismatch['p50'], 3)} / {_number(mismatch['p95'], 3)}",
@@ -52,7 +53,7 @@ def comparison(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str,
     rows: list[tuple[str, str, str, str]] = []
     for name, path, scale, per, digits, unit in MEASURES:
         a, b = (_value(summary, path, scale, per) for summary in (first, second))
-        change = f"{100 * (b / a - 1):+.1f} %" if a and b is not None else ""
+        change = f"{100 * (b - a) / abs(a):+.1f} %" if a and b is not None else ""
         told_a, told_b = (_number(v, digits) + (unit if v is not None else "") for v in (a, b))
         rows.append((name, told_a, told_b, change))
     return rows

@@ -9,7 +9,7 @@ class GapTracker:
     def __init__(self) -> None:
         self.count = self.repeated = self.late = 0  # late: after a higher number
         self.gaps: list[tuple[int, int]] = []  # first and last number that did not come, in order
-        self._first = self.last = -1  # last: the highest
+        self.first = self.last = -1  # the lowest and the highest
 
     @property
     def missing(self) -> int:
@@ -20,13 +20,13 @@ class GapTracker:
         """Take note of a number; it may come late, or again."""
         self.count += 1
         if self.count == 1:
-            self._first = self.last = number
+            self.first = self.last = number
         elif number > self.last:
             self.gaps += [(self.last + 1, number - 1)] if number > self.last + 1 else []
             self.last = number
-        elif number < self._first:
-            self.gaps[:0] = [(number + 1, self._first - 1)] if number < self._first - 1 else []
-            self._first = number
+        elif number < self.first:
+            self.gaps[:0] = [(number + 1, self.first - 1)] if number < self.first - 1 else []
+            self.first = number
             self.late += 1
         else:
             self._fill(number)

@@ -31,12 +31,14 @@ from spec_control_ros.bringup.identity import new_system, system_lock
 from spec_control_ros.bringup.middleware import discovery_environment
 from spec_control_ros.bringup.missing_module import require_messages
 from spec_control_ros.bringup.parent_death import GRACE_S, parent_environment
+from spec_control_ros.bringup.process_faults import PROCESS_FAULTS, kinds_in
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.system import (
     ARGUMENTS,
     Process,
     absolute_topics,
     bag_folder,
+    fault_file,
     heard,
     namespace_of,
     processes,
@@ -44,7 +46,7 @@ from spec_control_ros.bringup.system import (
     recorder,
 )
 from spec_control_ros.bringup.topics import TOPICS
-from spec_control_ros.core.errors import SpecControlError
+from spec_control_ros.core.errors import SettingsError, SpecControlError
 
 PACKAGE = "spec_control_ros"
 REFUSED = 2  # exit code of a node whose settings are wrong
@@ -111,6 +113,11 @@ def _start(context: LaunchContext) -> list[Action]:
     _shut_down_at_sigterm(context)
     robot = find_robot(LaunchConfiguration("robot").perform(context))
     given = {a.name: LaunchConfiguration(a.name).perform(context) for a in ARGUMENTS}
+    if of_processes := sorted(kinds_in(fault_file(given["faults"], robot.config)) & PROCESS_FAULTS.keys()):
+        raise SettingsError(
+            f"faults: got {given['faults']}, which has {', '.join(of_processes)}: launch does not disturb processes; "
+            "expected other faults, or `spec-control run`"
+        )
     if not given["namespace"].startswith("/"):  # that of PushRosNamespace comes before
         pushed = context.launch_configurations.get("ros_namespace", "")
         given["namespace"] = "/".join(part for part in (pushed, given["namespace"]) if part)

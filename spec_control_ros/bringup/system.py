@@ -101,7 +101,7 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
         SettingsError: an argument is unknown or its value is not one of its choices; then nothing was written.
     """
     values = _complete(given)
-    params = [Path(values["params"]).absolute()] if values["params"] else []
+    params = (Path(values["params"]).absolute(),) if values["params"] else ()
     for path in params:
         if not path.is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
@@ -126,11 +126,26 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     planner = Process("planner", files, {**model, **device, "planner.seed": int(values["seed"])}, remote)
     system = [
         *([planner] if values["planner"] == "own" else []),
-        *([Process("network_relay", (), {"faults": str(faults)})] if is_relayed else []),
+        *(
+            [Process("network_relay", (), {**_own(values, "network_relay"), "faults": str(faults)})]
+            if is_relayed
+            else []
+        ),
         Process("executor", files, {**model, **corrector}),
         *(replace(process, parameter_files=files) for process in plant),
     ]
     return [_placed(process, values) for process in system]
+
+
+def _own(values: Mapping[str, str], node: str) -> Values:
+    """What the file of the argument `params` says to this node by its name: what it says to all is not meant for it."""
+    if not values["params"]:
+        return {}
+    name = f"{namespace_of(values['namespace']).rstrip('/')}/{node}"
+    sections = read_system_file(Path(values["params"])).sections
+    return {
+        key: value for s in sections if s.name == node and s.matches(name) for key, value in s.values.items()
+    }
 
 
 def namespace_of(namespace: str) -> str:
@@ -238,7 +253,7 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
         "storage": values["storage"],
         "reserve_mb": int(values["reserve_mb"]),
     }
-    process = Process(RECORDER, (), parameters)
+    process = Process(RECORDER, (), {**_own(values, RECORDER), **parameters})
     return _placed(process, {**values, "namespace": namespace_of(values["namespace"])})
 
 

@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from spec_control_ros.analysis.hil_page import write_hil_page, write_junit
-from spec_control_ros.bringup.parameter_files import write_parameters
+from spec_control_ros.bringup.parameter_files import merge, write_parameters
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.bringup.system import processes
+from spec_control_ros.bringup.system import Process, processes
 from spec_control_ros.cli.bench_options import HilOptions
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import INTERRUPTED, coloured, right, terminal, write_json
@@ -27,6 +27,7 @@ from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.hil.scenario import Scenario, find_scenarios, read_scenario
 from spec_control_ros.evaluation.hil.trace import Trace
 from spec_control_ros.evaluation.hil.verdict import ScenarioVerdict, judge
+from spec_control_ros.evaluation.node_parameters import refuse_unknown
 from spec_control_ros.evaluation.parallel import Workers
 
 PASSED, FAILED, WRONG_USAGE = 0, 1, 2
@@ -59,9 +60,8 @@ class _HilSubject:
             tell(f"    {text}")
 
         with tempfile.TemporaryDirectory() as folder:
-            given = scenario.arguments() | _files(scenario, Path(folder)) | {"namespace": self.namespace}
             logs = new_log_folder().with_suffix(f".{scenario.name}")
-            system = processes(scenario.robot, given, logs)
+            system = _system(scenario, self.namespace, Path(folder), logs)
             try:
                 is_whole = run_system(
                     system,
@@ -98,6 +98,8 @@ def _hil(options: HilOptions) -> int:
     engine = engine_of(options.on, 1)
     config = share_folder() / "config"
     scenarios = [read_scenario(path, config) for path in find_scenarios(options.scenarios, config)]
+    for scenario in scenarios:
+        _refuse_wrong(scenario, options.namespace)
     console, found = terminal(), list[tuple[int, ScenarioVerdict]]()
     workers = Workers(engine, console.print)
     subject = _HilSubject(options.namespace, is_watched=not engine.shards(len(scenarios)))
@@ -131,6 +133,26 @@ def _hil(options: HilOptions) -> int:
     )
     console.print(f"reports: {html}, {json_file}, {junit}", soft_wrap=True)
     return PASSED if result["passed"] else FAILED
+
+
+def _refuse_wrong(scenario: Scenario, namespace: str) -> None:
+    """Look whether the system of a scenario can be started, before any scenario runs.
+
+    Raises:
+        SettingsError: names the scenario, and what is wrong.
+    """
+    try:
+        refuse_unknown(merge(scenario.robot.parameters(has_hardware=True), scenario.parameters()))
+        with tempfile.TemporaryDirectory() as folder:
+            _system(scenario, namespace, Path(folder), Path(folder) / "logs")
+    except SettingsError as error:
+        raise SettingsError(f"scenario {scenario.name}: {error}") from None
+
+
+def _system(scenario: Scenario, namespace: str, folder: Path, logs: Path) -> list[Process]:
+    """The processes of a scenario; `folder` is for the files that they are given."""
+    given = scenario.arguments() | _files(scenario, folder) | {"namespace": namespace}
+    return processes(scenario.robot, given, logs)
 
 
 def _files(scenario: Scenario, folder: Path) -> dict[str, str]:

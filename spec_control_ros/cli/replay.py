@@ -68,7 +68,7 @@ def replay(options: ReplayOptions) -> None:
     changes = session.compare(replayed)
     points: list[dict[str, Any]] = []
     if sweep is not None:
-        runs = run_sweep(session, sweep, given)
+        runs = run_sweep(session, sweep, given, plans_again=options.plan_again)
         points = list(track(runs, sweep.name, len(sweep.values), console=console, transient=True))
     report = _report(options, given, recording, reproduced, changes, sweep, points)
     _show(report, changes, console)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.analysis.run_log import RunLog
+from spec_control_ros.bringup.parameter_files import read_system_file
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
@@ -17,6 +18,7 @@ from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import INTERRUPTED, right, terminal, write_json
 from spec_control_ros.core.output import write_all
 from spec_control_ros.evaluation.hil.trace import Trace
+from spec_control_ros.evaluation.node_parameters import refuse_unknown
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, read_faults
 
 STALE_HINT = ": plans come later than they may be used (gate.max_steps_ahead, planner.queue_length)"
@@ -31,6 +33,11 @@ def run(options: RunOptions) -> int:
     values = {a.name: _word(getattr(options, a.name)) for a in ARGUMENTS}
     logs, robot = new_log_folder(), find_robot(options.robot)
     system = processes(robot, values, logs)
+    refuse_unknown(
+        robot.parameters(options.mode, has_hardware=True)
+    )  # also of nodes that this run does not have
+    for section in read_system_file(Path(options.params)).sections if options.params else ():
+        refuse_unknown({section.name: section.values})
     faults = fault_file(options.faults, robot.config)
     schedule = NO_FAULTS if faults is None else read_faults(faults)
     log = Trace() if schedule.faults else RunLog()  # a trace grows by 55 MB an hour, and is for faults alone

@@ -14,6 +14,7 @@ from spec_control_ros.analysis.bag.reader import Bag
 from spec_control_ros.analysis.bag.writer import Storage
 from spec_control_ros.analysis.bag_log import BagLog
 from spec_control_ros.analysis.bag_summary import bag_summary, finite
+from spec_control_ros.analysis.bag_table import comparison
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import SpecControlError
 
@@ -90,6 +91,18 @@ def test_missing_ticks_are_told(tmp_path: Path) -> None:
     topics = ("command", "episode", "observation", "status")
     assert report["epochs"][0]["gaps"] == {topic: [[7, 8], [30, 30]] for topic in topics}
     assert "epoch 1: 3 messages of status never came: ticks 7 to 8, 30" in report["trouble"]
+
+
+def test_bag_that_holds_a_part_of_an_epoch_tells_which(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        for tick in range(20, 30):
+            bag.tick(1, tick)
+        bag.episode(1, 50, done=True)
+    assert report_of(tmp_path / "bag")["trouble"] == [
+        "epoch 1: command, episode, observation, status: not recorded before tick 20",
+        "epoch 1: command, observation, status: not recorded after tick 29 of 50",
+        "epoch 1: 20 messages of episode never came: ticks 30 to 49",
+    ]
 
 
 def test_message_that_came_twice_is_told(tmp_path: Path) -> None:
@@ -179,7 +192,10 @@ def test_what_nobody_recorded_is_unknown_and_not_zero(tmp_path: Path) -> None:
     epoch = report["epochs"][0]
     assert (epoch["return"], epoch["seed"], epoch["latency_s"]["p50"]) == (None, None, None)
     assert epoch["ticks"] == 1
-    assert report["trouble"] == ["1 message of status left out: of an unknown decision or reason"]
+    assert report["trouble"] == [
+        "1 message of status left out: of an unknown decision or reason",
+        "epoch 1: command, episode, observation: not recorded",
+    ]
 
 
 def test_message_of_another_version_is_left_out_and_told(tmp_path: Path) -> None:
@@ -226,3 +242,9 @@ def test_numbers_of_the_report_are_finite() -> None:
         "a": [1.0, None, [None, "x"]],
         "b": 3,
     }
+
+
+def test_change_of_a_negative_return_has_the_sign_of_the_change(tmp_path: Path) -> None:
+    everything = report_of(make_bag(tmp_path / "bag"))["all"]
+    rows = comparison(everything | {"return_mean": -10.0}, everything | {"return_mean": -5.0})
+    assert rows[0][1:] == ("-10.0", "-5.0", "+50.0 %")

@@ -210,6 +210,24 @@ def test_bag_is_recorded_on_demand_and_named_by_the_time(
     assert recorder(named, given).parameters == {"folder": str(named), "reserve_mb": 7, **values}
 
 
+def test_further_parameter_file_is_for_recorder_and_relay_as_well(by_name: ByName, tmp_path: Path) -> None:
+    params = tmp_path / "mine.yaml"
+    params.write_text(
+        "/**/recorder: {ros__parameters: {flush_period_s: 0.1, storage: mcap}}\n"
+        "/**/network_relay: {ros__parameters: {seed: 7}}\n"
+        "/other/recorder: {ros__parameters: {reserve_mb: 1}}\n"
+        "/**: {ros__parameters: {model: walker-walk}}\n"
+    )
+    relay = by_name("walker", params=str(params), faults="network_cut")["network_relay"]
+    assert relay.parameters["seed"] == 7
+    assert "model" not in relay.parameters
+    given = values_of(params=str(params), storage="sqlite3", reserve_mb="7")
+    told = recorder(Path("bag"), given).parameters
+    assert told["flush_period_s"] == 0.1
+    assert (told["storage"], told["reserve_mb"]) == ("sqlite3", 7)  # the arguments win
+    assert "model" not in told
+
+
 def test_robots_topics_are_recorded_where_there_is_a_robot() -> None:
     values = {"topics": "/tf", "hardware": "none"}
     assert recorded_topics(values) == "/tf"

@@ -14,6 +14,7 @@ from spec_control_ros.cli.main import app
 from spec_control_ros.cli.replay import given_settings
 from spec_control_ros.core.errors import MisfitError, SettingsError, SpecControlError
 from spec_control_ros.evaluation.replay.comparison import SAME_ACTION
+from spec_control_ros.evaluation.replay.session import ReplaySession
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
@@ -105,6 +106,19 @@ def test_sweep_tells_and_draws_every_value(recorded: Path, tmp_path: Path) -> No
     assert plans == [2 * TICKS, 2 * TICKS // 4, 2 * TICKS // 4]
     assert [point["decision_agreement"] for point in sweep["points"]] == [0.25, 1.0, 1.0]
     assert plot.stat().st_size > 5000
+
+
+def test_sweep_plans_again_as_well(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans_again: list[bool] = []
+
+    class Spy(ReplaySession):
+        def run(self, *settings: Any, **how: Any) -> Any:
+            plans_again.append(how.get("plans_again", False))
+            return super().run(*settings, **how)
+
+    monkeypatch.setattr("spec_control_ros.cli.replay.ReplaySession", Spy)
+    replay(recorded, "--plan-again", "--sweep", "gate.accept=10:20:2")
+    assert plans_again[-3:] == [True] * 3  # one without the sweep, one for each value
 
 
 @pytest.mark.parametrize(

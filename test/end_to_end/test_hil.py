@@ -64,3 +64,29 @@ def test_wrong_scenario_is_a_usage_error(tmp_path: Path) -> None:
     process = hil(tmp_path, "gremlins")
     assert process.wait() == 2
     assert "scenario: got 'gremlins', expected a file" in process.text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"mode": "lockstap"}, "scenario second: mode: got 'lockstap', expected one of lockstep, realtime"),
+        (
+            {"params": {"executor": {"gate.acept": 0.1}}},
+            "scenario second: executor: unknown parameter gate.acept",
+        ),
+        (
+            {"hardware": "emulator", "faults": [{"kind": "noise", "std": 0.1}]},
+            "scenario second: faults: got 'noise'",
+        ),
+    ],
+    ids=str,
+)
+def test_wrong_file_is_told_before_any_scenario_runs(
+    tmp_path: Path, model: Path, wrong: dict[str, Any], words: str
+) -> None:
+    files = {"first": scenario(model, ticks=10), "second": scenario(model) | wrong}
+    for name, content in files.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    process = hil(tmp_path, *(str(tmp_path / f"{name}.yaml") for name in files))
+    assert process.wait() == 2, process.text
+    assert process.text.startswith(f"error: {words}")

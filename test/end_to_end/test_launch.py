@@ -255,6 +255,10 @@ def test_ctrl_c_that_comes_again_and_again_ends_the_launch_cleanly(
             {"robot": "dog"},
             "robot: got 'dog', expected one of cartpole_sampling, cheetah, cheetah_sampling, humanoid, humanoid_5m",
         ),
+        (
+            {"faults": "planner_crash"},
+            "got planner_crash, which has crash: launch does not disturb processes",
+        ),
         ({"robot": "acrobot-swingup_sparse"}, "made for acrobot-swingup, expected acrobot-swingup_sparse"),
     ],
     ids=str,

@@ -274,3 +274,17 @@ def test_unknown_robot_is_refused_with_those_there_are() -> None:
     robots = "cartpole_sampling, cheetah, cheetah_sampling, humanoid, humanoid_5m, quadruped_sampling, walker"
     assert robots in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("place", ["robot", "params"])
+def test_unknown_parameter_of_a_node_that_the_run_does_not_have_is_refused(
+    run: Run, tmp_path: Path, place: str
+) -> None:
+    wrong, file = {"controller.knd": "effort"}, tmp_path / "file.yaml"
+    robot = {"environment": TASK, "hardware_bridge": wrong}
+    params = {"/**/hardware_bridge": {"ros__parameters": wrong}}
+    file.write_text(yaml.safe_dump(robot if place == "robot" else params))
+    process = run(robot=str(file)) if place == "robot" else run("--params", str(file))
+    assert process.wait() == 1, process.text
+    assert "error: hardware_bridge: unknown parameter controller.knd" in process.text.replace("\n", " ")
+    assert process.logs() == {}

@@ -49,7 +49,9 @@ def _distinct(text: str, values: list[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
-def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def run_sweep(
+    session: ReplaySession, sweep: Sweep, given: Mapping[str, str], *, plans_again: bool = False
+) -> Iterator[dict[str, Any]]:
     """What each value comes to over all epochs, one after the other; all are checked before the first is run.
 
     Raises:
@@ -57,7 +59,7 @@ def run_sweep(session: ReplaySession, sweep: Sweep, given: Mapping[str, str]) ->
     """
     settings = [session.changed({**given, sweep.name: value}) for value in sweep.values]
     for value, changed in zip(sweep.values, settings, strict=True):
-        changes = session.compare(session.run(changed, fixed=(*given, sweep.name)))
+        changes = session.compare(session.run(changed, plans_again=plans_again, fixed=(*given, sweep.name)))
         ticks = max(1, sum(c.ticks for c in changes))
         yield {
             "value": value,
