@@ -140,10 +140,12 @@ class PlanExecutor:
         """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.
 
         What is pending or kept back is decided at once. Then ticks are held as they come, and `poll` holds without any.
+        A plan of an observation up to now that still comes is dropped: it knows nothing of the way to rest.
         """
         self.is_stopped = True
         self._queue.clear()
         self._requests.withdraw()
+        self._first_observation_tick = self._order.tick + 1
         if self._silent_at_s < inf:  # something was commanded
             self._silent_at_s = now_s
         self._executed = None
@@ -154,10 +156,13 @@ class PlanExecutor:
             return Outcome()
         return Outcome(self._hold(Reason.NONE, pending.observed_at_s, pending))
 
-    def resume(self) -> None:
-        """Go on with the next observation; a latched fault stays."""
+    def resume(self, now_s: float) -> None:
+        """Go on with the next observation after a stop; a latched fault stays."""
+        if not self.is_stopped:
+            return
         self.is_stopped = False
-        self._silent_at_s = inf
+        if self._silent_at_s < inf:  # something was commanded, perhaps no zeros yet
+            self._silent_at_s = now_s + self.settings.sensor_timeout_s
         self.gate.reset()
 
     def clear_fault(self) -> None:

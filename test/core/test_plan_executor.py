@@ -538,14 +538,44 @@ class TestStopping:
     def test_resumed_law_asks_for_a_plan_of_its_own(self, driving: PlanExecutor) -> None:
         driving.tick(observation(1, off=9.0), 0.1)
         driving.stop(0.2)
-        driving.resume()
+        driving.resume(0.25)
         assert asked(driving.tick(observation(2), 0.3)).tick == 2
+
+    @pytest.mark.parametrize("has_resumed", [False, True])
+    def test_plan_that_still_comes_is_dropped(self, driving: PlanExecutor, has_resumed: bool) -> None:
+        driving.tick(observation(1, off=9.0), 0.1)
+        driving.stop(0.2)
+        if has_resumed:
+            driving.resume(0.25)
+        driving.receive(plan(1, rows=8, plan_id=2), 0.3)
+        driving.resume(0.35)
+        assert driving.drops[Drop.STALE_PLAN] == 1
+        assert asked(driving.tick(observation(2), 0.4)).tick == 2
+
+    def test_resumed_law_notices_that_its_sensor_is_silent(self) -> None:
+        law = executing()
+        law.tick(observation(50), 0.1)
+        law.stop(0.2)
+        law.resume(0.3)  # before anything was held
+        assert law.poll(10.2) == NOTHING
+        law.resume(10.25)  # nobody has stopped it
+        decision = decided(law.poll(10.3))
+        assert (decision.reason, decision.action.tolist()) == (Reason.SENSOR_SILENT, [0.0, 0.0])
+        law.stop(10.4)
+        law.resume(10.5)
+        law.stop(10.6)
+        assert said(law.poll(10.6)) == (DecisionKind.HOLD, Reason.NONE)
+
+    def test_resumed_law_that_has_commanded_nothing_waits(self, law: PlanExecutor) -> None:
+        law.stop(0.0)
+        law.resume(0.1)
+        assert law.poll(100.0) == NOTHING
 
     def test_resumed_law_still_has_its_fault(self) -> None:
         law = executing(fault_after_bad_observations=1)
         law.tick(Observation(1, 1, BAD[0]), 0.0)
         law.stop(0.1)
-        law.resume()
+        law.resume(0.15)
         assert said(law.tick(observation(2), 0.2)) == (DecisionKind.HOLD, Reason.FAULT)
 
     def test_command_that_was_kept_back_goes_out(self) -> None:
