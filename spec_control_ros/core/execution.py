@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
 from spec_control_ros.core.errors import ActionError
@@ -62,24 +63,26 @@ class Execution:
         return Executed(latent, action, is_corrected, norm)
 
     def foresee(
-        self, newest: Executed, rows: Sequence[QueuedAction], dynamics: Dynamics
+        self, newest: Executed, rows: Sequence[QueuedAction], dynamics: Dynamics, commands: ActionLimiter
     ) -> Float32[np.ndarray, "latent"]:
         """The latent that will follow the last of `rows`.
 
-        Rolled from the real latent, through the corrections that the rows are going to get: the plan's own prediction
-        for that tick knows nothing of what has happened since it was made.
+        Rolled from the real latent, through the corrections and limits that the rows are going to get: the plan's own
+        prediction for that tick knows nothing of what has happened since it was made.
 
         Args:
             newest: The tick that was executed.
             rows: Rows queued for the ticks after it; they are taken to be corrected as it was.
             dynamics: The world model's dynamics.
+            commands: The limits of commands.
         """
         history = self._history.copy()
-        latent = dynamics(newest.latent, newest.action)
+        latent, action = newest.latent, newest.action
         for row in rows:
+            latent = dynamics(latent, action)
             _note(history, latent, row)
-            latent = dynamics(latent, self._action(row, history, newest.is_corrected))
-        return latent
+            action = commands.nearest(self._action(row, history, newest.is_corrected), action)
+        return dynamics(latent, action)
 
     def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:
         if not is_corrected:
