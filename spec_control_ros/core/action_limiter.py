@@ -33,14 +33,17 @@ class ActionLimiter:
     def limit(self, action: Action) -> Action:
         """The command that comes nearest to an action of finite components."""
         self._before = (self.last_action, self.limited_ticks)
-        if not self._is_limiting:
-            self.last_action = action.astype(np.float32)
-            return self.last_action
-        # The range counts more than the rate: the last command may be outside of a range that has become smaller.
-        near = np.clip(action, self.last_action - self._rate, self.last_action + self._rate)
-        self.last_action = np.clip(near, -self._range, self._range).astype(np.float32)
-        self.limited_ticks += not np.array_equal(self.last_action, action)
+        self.last_action = self.nearest(action, self.last_action)
+        self.limited_ticks += self._is_limiting and not np.array_equal(self.last_action, action)
         return self.last_action
+
+    def nearest(self, action: Action, last_action: Action) -> Action:
+        """What `limit` would make of an action after another command; nothing is commanded."""
+        if not self._is_limiting:
+            return action.astype(np.float32)
+        # The range counts more than the rate: the last command may be outside of a range that has become smaller.
+        near = np.clip(action, last_action - self._rate, last_action + self._rate)
+        return np.clip(near, -self._range, self._range).astype(np.float32)
 
     def withdraw(self) -> None:
         """The last command never went out."""

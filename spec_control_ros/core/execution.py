@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.corrector import Corrector, FeatureHistory, TickFeatures
 from spec_control_ros.core.errors import ActionError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
+from spec_control_ros.core.observation import is_finite
 from spec_control_ros.core.tick_model import Dynamics, TickModel
 
 REST = 1e-3  # a damped action that small is zero: it comes to an end
@@ -61,24 +63,26 @@ class Execution:
         return Executed(latent, action, is_corrected, norm)
 
     def foresee(
-        self, newest: Executed, rows: Sequence[QueuedAction], dynamics: Dynamics
+        self, newest: Executed, rows: Sequence[QueuedAction], dynamics: Dynamics, commands: ActionLimiter
     ) -> Float32[np.ndarray, "latent"]:
         """The latent that will follow the last of `rows`.
 
-        Rolled from the real latent, through the corrections that the rows are going to get: the plan's own prediction
-        for that tick knows nothing of what has happened since it was made.
+        Rolled from the real latent, through the corrections and limits that the rows are going to get: the plan's own
+        prediction for that tick knows nothing of what has happened since it was made.
 
         Args:
             newest: The tick that was executed.
             rows: Rows queued for the ticks after it; they are taken to be corrected as it was.
             dynamics: The world model's dynamics.
+            commands: The limits of commands.
         """
         history = self._history.copy()
-        latent = dynamics(newest.latent, newest.action)
+        latent, action = newest.latent, newest.action
         for row in rows:
+            latent = dynamics(latent, action)
             _note(history, latent, row)
-            latent = dynamics(latent, self._action(row, history, newest.is_corrected))
-        return latent
+            action = commands.nearest(self._action(row, history, newest.is_corrected), action)
+        return dynamics(latent, action)
 
     def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:
         if not is_corrected:
@@ -86,19 +90,13 @@ class Execution:
         if self._corrector is not None:
             residual = self._corrector.residual(history)
             if getattr(residual, "shape", None) != row.action.shape:  # np.shape takes ten times as long
-                self._refuse_misshapen(residual, row.action.shape)
+                _refuse_misshapen(
+                    residual, row.action.shape, f"corrector {type(self._corrector).__name__}: residual"
+                )
             return _clipped(row.action + residual)
         if row.gain is None:
             return _clipped(row.action)
         return _clipped(row.action + row.gain @ (history.newest.observed - row.latent))
-
-    def _refuse_misshapen(self, residual: Any, expected: tuple[int, ...]) -> None:
-        """Refuse what numpy would broadcast to an action, or would refuse in words of its own."""
-        if (got := np.shape(residual)) != expected:
-            raise ActionError(
-                f"corrector {type(self._corrector).__name__}: residual: got shape {got}, expected {expected}, a "
-                "component for each of the action's"
-            )
 
 
 def _note(history: FeatureHistory, latent: Float32[np.ndarray, "latent"], row: QueuedAction) -> None:
@@ -108,7 +106,18 @@ def _note(history: FeatureHistory, latent: Float32[np.ndarray, "latent"], row: Q
 
 
 def _clipped(action: np.ndarray) -> np.ndarray:
+    """The nearest action within range; one that is not finite stays so, as an infinite one is far from all of them."""
+    if not is_finite(action):
+        return action
     return np.minimum(np.maximum(action, -1.0), 1.0)  # np.clip takes three times as long
+
+
+def _refuse_misshapen(values: Any, expected: tuple[int, ...], what: str) -> None:
+    """Refuse what numpy would broadcast to an action, or would refuse in words of its own."""
+    if (got := np.shape(values)) != expected:
+        raise ActionError(
+            f"{what}: got shape {got}, expected {expected}, a component for each of the action's"
+        )
 
 
 def hold_action(
@@ -127,6 +136,9 @@ def hold_action(
         last_action: The last command.
         latent: The real latent of this tick; None where it is not known.
         to_rest: Whether to come to rest: after a fault and at the end, neither the last command nor the policy will do.
+
+    Raises:
+        ActionError: the policy gives an action of another size.
     """
     hold = settings.hold
     if hold is HoldPolicy.DAMPING:
@@ -136,5 +148,7 @@ def hold_action(
         return last_action
     is_policy = hold in (HoldPolicy.POLICY, HoldPolicy.STUDENT)
     if is_policy and not to_rest and model.policy is not None and latent is not None:
-        return np.clip(model.policy(latent), -1.0, 1.0)
+        action = np.asarray(model.policy(latent))
+        _refuse_misshapen(action, (model.action_dim,), "policy")
+        return _clipped(action)
     return np.zeros(model.action_dim, np.float32)

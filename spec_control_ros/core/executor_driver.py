@@ -73,7 +73,7 @@ class ExecutorDriver:
             case InputKind.CLEAR_FAULT:
                 law.clear_fault()
             case InputKind.RESUME:
-                law.resume()
+                law.resume(now_s)
             case InputKind.PARAMETERS:
                 law.change(dict(given.changes))
             case InputKind.OBJECTIVE_CHANGED:

@@ -31,7 +31,7 @@ class ExecutorSettings(Checked):
     """What the executor may command, how long it waits, what it does without a plan, and whether it asks ahead."""
 
     hold: HoldPolicy = setting(HoldPolicy.ZERO, "Safe action while there is no plan")
-    damping_ticks: float = setting(5.0, "Ticks in which a damped action falls to 1/e", above=0.0)
+    damping_ticks: float = setting(5.0, "Ticks in which a damped action falls to 1/e", above=0.0, high=1000.0)
     max_action: float = setting(
         MAX_ACTION,
         "Largest absolute value of a component of a command; 1: no limit",

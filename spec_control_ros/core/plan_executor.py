@@ -63,15 +63,15 @@ class PlanExecutor:
         self._queue = ActionQueue(is_ensemble=settings.ensemble)
         self._requests = PlanRequests(settings)
         self._faults = FaultLatch(settings.fault_after_bad_observations)
+        self._commands = ActionLimiter(settings, model.action_dim)
         self._prefetcher: Prefetcher | None = None
         if settings.prefetch:
-            max_steps_ahead = gate.settings.max_steps_ahead
-            self._prefetcher = Prefetcher(model.step, self._queue, self._execution, settings, max_steps_ahead)
+            queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
+            self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
         self._pending: _Tick | None = None
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)
-        self._commands = ActionLimiter(settings, model.action_dim)
         self._is_objective_new = False  # whether no plan has come since it changed
         self.is_policy_outdated = False  # whether policy and corrector are left out, as they know another one
         self._first_observation_tick = 0  # that plans may be made from, in this epoch
@@ -140,10 +140,12 @@ class PlanExecutor:
         """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.
 
         What is pending or kept back is decided at once. Then ticks are held as they come, and `poll` holds without any.
+        A plan of an observation up to now that still comes is dropped: it knows nothing of the way to rest.
         """
         self.is_stopped = True
         self._queue.clear()
         self._requests.withdraw()
+        self._first_observation_tick = self._order.tick + 1
         if self._silent_at_s < inf:  # something was commanded
             self._silent_at_s = now_s
         self._executed = None
@@ -154,10 +156,13 @@ class PlanExecutor:
             return Outcome()
         return Outcome(self._hold(Reason.NONE, pending.observed_at_s, pending))
 
-    def resume(self) -> None:
-        """Go on with the next observation; a latched fault stays."""
+    def resume(self, now_s: float) -> None:
+        """Go on with the next observation after a stop; a latched fault stays."""
+        if not self.is_stopped:
+            return
         self.is_stopped = False
-        self._silent_at_s = inf
+        if self._silent_at_s < inf:  # something was commanded, perhaps no zeros yet
+            self._silent_at_s = now_s + self.settings.sensor_timeout_s
         self.gate.reset()
 
     def clear_fault(self) -> None:
@@ -341,7 +346,8 @@ class PlanExecutor:
             return None
         latent, action, ticks = tick.latent, self._commands.last_action, self._requests.slowest_ticks
         for _ in range(ticks):
-            action = hold_action(self.settings, self.model, action, latent, to_rest=False)
+            held = hold_action(self.settings, self.model, action, latent, to_rest=False)
+            action = self._commands.nearest(held, action)
             latent = self.model.step(latent, action)
         o = tick.observation
         return (

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from spec_control_ros.core.action_limiter import ActionLimiter
 from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import SettingsError
@@ -17,6 +18,7 @@ class Prefetcher:
         dynamics: The world model's dynamics.
         queue: The queue that drains.
         execution: The execution of its rows.
+        commands: The limits of commands.
         settings: Settings of asking ahead.
         max_steps_ahead: A row further from its plan's start will not be executed.
 
@@ -29,13 +31,14 @@ class Prefetcher:
         dynamics: Dynamics | None,
         queue: ActionQueue,
         execution: Execution,
+        commands: ActionLimiter,
         settings: ExecutorSettings,
         max_steps_ahead: int,
     ):
         self._is_foreseen = settings.prefetch_from is PrefetchFrom.FORESEEN
         if dynamics is None and self._is_foreseen:
             raise SettingsError("prefetch: got true, but the model has no dynamics to predict latents with")
-        self._dynamics, self._queue, self._execution = dynamics, queue, execution
+        self._dynamics, self._queue, self._execution, self._commands = dynamics, queue, execution, commands
         self._is_eager, self._max_steps_ahead = settings.prefetch_eagerly, max_steps_ahead
 
     def request(self, epoch: int, tick: int, newest: Executed, lead_ticks: int) -> PlanRequest | None:
@@ -60,7 +63,7 @@ class Prefetcher:
         if not self._is_foreseen:
             return PlanRequest(epoch, tick, tick, reason, latent=newest.latent)
         assert self._dynamics is not None  # as the constructor has made sure
-        latent = self._execution.foresee(newest, rows, self._dynamics)
+        latent = self._execution.foresee(newest, rows, self._dynamics, self._commands)
         if not np.isfinite(latent).all():
             return None  # the tick itself will ask, from its observation
         return PlanRequest(epoch, tick, next_tick, reason, latent=latent)

@@ -7,6 +7,7 @@ and range become the ROS parameter's descriptor, so that they are written once.
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, asdict, field, fields, is_dataclass, replace
 from enum import Enum
+from math import inf
 from typing import Any, TypeVar
 
 from spec_control_ros.core.errors import SettingsError
@@ -141,7 +142,8 @@ def check(settings: Any) -> None:
             or (above is not None and not value > above)
         )
         if is_wrong:
-            raise SettingsError(f"{spec.name}: got {value!r}, expected {allowed(spec)}")
+            finite = "a finite value, " if "inf" in repr(value) else ""
+            raise SettingsError(f"{spec.name}: got {value!r}, expected {finite}{allowed(spec)}")
 
 
 def _choice(default: Enum, text: str) -> Any:
@@ -159,12 +161,14 @@ class Checked:
 
 
 def _is_of_type(value: Any, kind: type, of: type | None = None) -> bool:
-    """A whole number is a float as well; true and false are no numbers."""
+    """A whole number is a float as well; true, false and infinity are no numbers."""
     if of is not None:
         return isinstance(value, tuple) and all(_is_of_type(element, of) for element in value)
     if isinstance(value, bool):
         return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
+    if kind is float:
+        return isinstance(value, (int, float)) and -inf < value < inf  # no deadline would never come
+    return isinstance(value, kind)
 
 
 def named_fields(kind: Any, prefix: str = "") -> dict[str, Field[Any]]:

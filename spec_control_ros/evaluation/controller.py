@@ -7,7 +7,7 @@ from typing import Any
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.corrector import AUTO, CORRECTOR
 from spec_control_ros.core.executor_factory import ExecutorParts
-from spec_control_ros.core.executor_settings import ExecutorSettings
+from spec_control_ros.core.executor_settings import ExecutorSettings, PrefetchFrom
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.evaluation.fit import fitting_env
@@ -64,7 +64,8 @@ class ControllerSettings(Checked):
         """These settings with queues as long as it takes where plans take so many ticks.
 
         A queue that asks at its end has to outlast a delay. It then has twice as many rows, so that it fills after a
-        hold too. One that is renewed as soon as a plan is there needs as many, and a third time where actions are
+        hold too. One whose plans are made from the newest observation always does, as a delay's worth of their rows
+        comes too late. One that is renewed as soon as a plan is there needs as many, and a third time where actions are
         means over plans. Without a delay, such a plan is made at every tick.
         """
         gate, executor = self.gate, self.executor
@@ -75,7 +76,8 @@ class ControllerSettings(Checked):
         if executor.prefetch_eagerly:
             needed = delay_ticks * (3 if executor.ensemble else 2)
         else:
-            needed = 2 * delay_ticks if rows <= delay_ticks else 0
+            is_observed = executor.prefetch and executor.prefetch_from is PrefetchFrom.OBSERVED
+            needed = 2 * delay_ticks if is_observed or rows <= delay_ticks else 0
         if rows >= needed:
             return self
         longer = {"queue_length": max(needed, self.planner.queue_length)}

@@ -1,7 +1,7 @@
 """The law under "time and identity", with a clock that the tests turn by hand."""
 
 import dataclasses
-from math import isnan, nan
+from math import inf, isnan, nan
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from fakes import ACTION, GATE, OBS, POLICY_ACTION, WAITING, FakeCorrector, exec
 
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop
-from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.errors import ActionError, SettingsError
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -358,14 +358,23 @@ class TestHolding:
         law.tick(observation(0), 0.0)
         np.testing.assert_array_equal(decided(law.poll(1.0)).action, [0.0, 0.0])
 
-    def test_non_finite_action_of_the_policy_latches_a_fault(self) -> None:
+    @pytest.mark.parametrize("value", [nan, inf])
+    def test_non_finite_action_of_the_policy_latches_a_fault(self, value: float) -> None:
         settings = dataclasses.replace(WAITING, hold=HoldPolicy.POLICY)
-        law = executor(settings, policy=lambda _: np.full(ACTION, np.nan, np.float32))
+        law = executor(settings, policy=lambda _: np.full(ACTION, value, np.float32))
         law.tick(observation(0), 0.0)
         held = decided(law.poll(1.0))
         assert held.reason is Reason.FAULT
         np.testing.assert_array_equal(held.action, [0.0, 0.0])
         assert law.fault == "policy gave a non-finite action at epoch 1, tick 0"
+
+    @pytest.mark.parametrize("size", [1, ACTION + 1])
+    def test_action_of_the_policy_of_another_size_is_refused(self, size: int) -> None:
+        settings = dataclasses.replace(WAITING, hold=HoldPolicy.POLICY)
+        law = executor(settings, policy=lambda _: np.zeros(size, np.float32))
+        law.tick(observation(0), 0.0)
+        with pytest.raises(ActionError, match=rf"policy: got shape \({size},\), expected \(2,\)"):
+            law.poll(1.0)
 
     def test_last_action_of_an_earlier_epoch_is_not_held(self) -> None:
         law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.LAST))
@@ -538,14 +547,44 @@ class TestStopping:
     def test_resumed_law_asks_for_a_plan_of_its_own(self, driving: PlanExecutor) -> None:
         driving.tick(observation(1, off=9.0), 0.1)
         driving.stop(0.2)
-        driving.resume()
+        driving.resume(0.25)
         assert asked(driving.tick(observation(2), 0.3)).tick == 2
+
+    @pytest.mark.parametrize("has_resumed", [False, True])
+    def test_plan_that_still_comes_is_dropped(self, driving: PlanExecutor, has_resumed: bool) -> None:
+        driving.tick(observation(1, off=9.0), 0.1)
+        driving.stop(0.2)
+        if has_resumed:
+            driving.resume(0.25)
+        driving.receive(plan(1, rows=8, plan_id=2), 0.3)
+        driving.resume(0.35)
+        assert driving.drops[Drop.STALE_PLAN] == 1
+        assert asked(driving.tick(observation(2), 0.4)).tick == 2
+
+    def test_resumed_law_notices_that_its_sensor_is_silent(self) -> None:
+        law = executing()
+        law.tick(observation(50), 0.1)
+        law.stop(0.2)
+        law.resume(0.3)  # before anything was held
+        assert law.poll(10.2) == NOTHING
+        law.resume(10.25)  # nobody has stopped it
+        decision = decided(law.poll(10.3))
+        assert (decision.reason, decision.action.tolist()) == (Reason.SENSOR_SILENT, [0.0, 0.0])
+        law.stop(10.4)
+        law.resume(10.5)
+        law.stop(10.6)
+        assert said(law.poll(10.6)) == (DecisionKind.HOLD, Reason.NONE)
+
+    def test_resumed_law_that_has_commanded_nothing_waits(self, law: PlanExecutor) -> None:
+        law.stop(0.0)
+        law.resume(0.1)
+        assert law.poll(100.0) == NOTHING
 
     def test_resumed_law_still_has_its_fault(self) -> None:
         law = executing(fault_after_bad_observations=1)
         law.tick(Observation(1, 1, BAD[0]), 0.0)
         law.stop(0.1)
-        law.resume()
+        law.resume(0.15)
         assert said(law.tick(observation(2), 0.2)) == (DecisionKind.HOLD, Reason.FAULT)
 
     def test_command_that_was_kept_back_goes_out(self) -> None:
@@ -614,8 +653,9 @@ class TestFaults:
         assert held[-1].reason is Reason.FAULT
         np.testing.assert_allclose([d.action[0] for d in held], np.exp([-1.0, -2.0, -3.0]), rtol=1e-5)
 
-    def test_non_finite_correction_latches_a_fault(self) -> None:
-        law = executor(corrector=FakeCorrector(nan))
+    @pytest.mark.parametrize("value", [nan, inf])
+    def test_non_finite_correction_latches_a_fault(self, value: float) -> None:
+        law = executor(corrector=FakeCorrector(value))
         law.tick(observation(0), 0.0)
         law.receive(plan(0), 0.0)
         decision = decided(law.tick(observation(1, off=0.5), 0.1))

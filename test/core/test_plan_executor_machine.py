@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from math import nan
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ class ExecutorMachine(RuleBasedStateMachine):
 
     @initialize(
         hold=st.sampled_from(HoldPolicy),
-        residual=st.sampled_from([0.05, 3.0, nan]),
+        residual=st.sampled_from([0.05, 3.0, nan, inf]),
         lead=st.sampled_from([0, 1, 2, 4]),
         waits=st.booleans(),
         max_action=st.sampled_from([1.0, 0.25]),
@@ -68,6 +68,8 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.newest: Decision | None = None
         self.drops = 0
         self.plan_ids = 0
+        self.is_stopped = False
+        self.first_observation_tick = 0  # that plans are taken of
 
     # What the world does
 
@@ -146,6 +148,32 @@ class ExecutorMachine(RuleBasedStateMachine):
         self._poll(dt)
 
     @rule()
+    def stop(self) -> None:
+        self.in_flight = None
+        self.first_observation_tick = self.tick + 1
+        self._check(self.law.stop(self.now))  # perhaps the command that was kept back
+        self.is_stopped = True
+
+    @rule()
+    def resume(self) -> None:
+        self.law.resume(self.now)
+        self.is_stopped = False
+
+    @rule()
+    def come_to_rest(self) -> None:
+        """However the law came to where it is, a silent sensor and a stop are the end of every motion."""
+        self.stop()
+        for _ in range(8):
+            self._poll(WAITING.sensor_timeout_s)
+        if self.settings.max_action_rate > 0.1:
+            assert self.law.is_at_rest
+            assert (
+                self.newest is None
+                or not self.newest.action.any()
+                or self.settings.hold is HoldPolicy.DAMPING
+            )
+
+    @rule()
     def clear_fault(self) -> None:
         self.law.clear_fault()
         assert self.law.fault is None
@@ -169,6 +197,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         self.now += dt
         if seen.epoch > self.epoch:
             self.in_flight, self.newest_plan, self.newest = None, (-1, -1), None
+            self.first_observation_tick = 0
         self.epoch, self.tick, self.open = seen.epoch, seen.tick, seen
         self._check(self.law.tick(seen, self.now))
 
@@ -178,6 +207,8 @@ class ExecutorMachine(RuleBasedStateMachine):
         before = self.law.drops.total()
         if is_ours and is_in_order:
             self.newest_plan = made.identity
+            is_in_order = made.observation_tick >= self.first_observation_tick
+        if is_ours and is_in_order:
             asked = self.in_flight
             if asked is not None and made.identity >= (asked.tick, asked.start_tick):
                 self.in_flight = None
@@ -206,6 +237,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         assert self.law.prefetch(self.now) is None, "asks ahead twice"
 
     def _check_request(self, request: PlanRequest) -> None:
+        assert not self.is_stopped
         if self.in_flight is not None:
             assert self.in_flight.is_prefetch, "two requests in flight"
             assert not request.is_prefetch, "two requests in flight"
@@ -227,11 +259,12 @@ class ExecutorMachine(RuleBasedStateMachine):
         assert (np.abs(made.action) <= self.settings.max_action).all()  # False for a NaN as well
         last_action = np.zeros(ACTION) if self.newest is None else self.newest.action
         assert (np.abs(made.action - last_action) <= self.settings.max_action_rate + 1e-6).all()
-        if made.reason is not Reason.SENSOR_SILENT:
+        is_of_clock = made.reason is Reason.SENSOR_SILENT or (self.is_stopped and self.open is None)
+        if not is_of_clock:
             assert self.open is not None, "a second decision for one tick"
             self.decided[made.epoch, made.tick] += 1
             self.open = None
-        if self.law.fault is not None:
+        if self.law.fault is not None or self.is_stopped:
             assert made.kind is DecisionKind.HOLD
         assert (made.plan_id != 0) == (made.kind is not DecisionKind.HOLD)
         assert 0 <= made.steps_ahead <= 5, "a stale row or one before its plan's start was executed"

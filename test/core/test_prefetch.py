@@ -184,6 +184,37 @@ class TestForesight:
         request = asked_ahead(law_after(2, corrector=corrector), 2, off=0.5)
         np.testing.assert_allclose(request.latent, PREDICTED + np.array([0.0, 0.5, 0.52 + 0.53]), rtol=1e-6)
 
+    @pytest.mark.parametrize(
+        ("limits", "commanded"),
+        [({"max_action": 0.25}, 0.25 + 0.25), ({"max_action_rate": 0.25}, 0.25 + 0.5)],
+    )
+    def test_limits_to_come_are_foreseen(self, limits: dict[str, float], commanded: float) -> None:
+        law = executor(dataclasses.replace(AHEAD, **limits), step=drift)
+        law.tick(observation(0), 0.0)
+        queued = plan(0, rows=2)
+        queued.actions[:] = 0.75
+        law.receive(queued, 0.0)
+        request = law.prefetch(0.0)
+        assert request is not None
+        assert (request.start_tick, request.latent[2]) == (2, commanded)
+
+    def test_limits_of_a_hold_to_come_are_foreseen(self) -> None:
+        law = executor(
+            dataclasses.replace(AHEAD, plan_wait_s=0.01, max_action_rate=0.25, prefetch_lead_ticks=9),
+            step=drift,
+        )
+        for tick in range(2):
+            law.tick(observation(tick), 0.05 * tick)
+            law.poll(0.05 * tick + 0.02)
+        queued = plan(0, rows=9)
+        queued.actions[:] = 0.5
+        law.receive(queued, 0.09)
+        for tick in (2, 3):
+            law.tick(observation(tick), 0.05 * tick)  # 0.25 and 0.5
+        request = law.tick(observation(4, off=5.0), 0.2).request  # 0.25 and 0.0, while it holds with zeros
+        assert request is not None
+        assert (request.start_tick, request.latent[2]) == (6, 0.25)
+
     def test_looking_ahead_leaves_the_corrector_s_memory_alone(self) -> None:
         lengths = []
         for settings in (WAITING, AHEAD):

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from enum import Enum
-from math import nan
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -69,10 +69,17 @@ def test_value_beyond_a_bound_is_refused(kind: type, spec: Any, bound: str) -> N
         kind(**{spec.name: beyond})
 
 
+@pytest.mark.parametrize("value", [nan, inf])
 @pytest.mark.parametrize(("kind", "spec"), FLOATS, ids=named)
-def test_nan_is_out_of_every_range(kind: type, spec: Any) -> None:
+def test_what_is_not_finite_is_out_of_every_range(kind: type, spec: Any, value: float) -> None:
     with pytest.raises(SettingsError, match=spec.name):
-        kind(**{spec.name: nan})
+        kind(**{spec.name: value})
+
+
+@pytest.mark.parametrize("value", [nan, inf])
+def test_list_holds_finite_numbers(value: float) -> None:
+    with pytest.raises(SettingsError, match="layers_mm"):
+        Painted(layers_mm=(0.1, value))
 
 
 def test_text_of_a_choice_is_the_choice() -> None:

@@ -241,6 +241,8 @@ def test_robots_own_parameters_count_and_delayed_plans_are_not_waited_for() -> N
         ("naive_d3", 6, 50, True),
         ("naive_d20", 40, 50, True),
         ("ensembled_d20", 60, 59, True),
+        ("verified_d3", 6, 50, True),
+        ("verified_d4", 8, 50, True),  # the first four rows of each plan come too late
         ("pipelined_d5", 6, 50, True),
         ("pipelined_d6", 12, 50, True),
     ],

@@ -32,14 +32,15 @@ class ForcedGate(Gate):
     def __init__(self, like: Gate, kind: DecisionKind, ticks: int | None = None):
         super().__init__(like.settings, like.calibration, like.model)
         self._kind, self._ticks = kind, ticks
-        self.judged: tuple[np.ndarray, QueuedAction] | None = None  # observed latent, and its row
+        # Observed latent, its row, and what the gate that it is like decides there, as this plan has gone so far
+        self.judged: tuple[np.ndarray, QueuedAction, DecisionKind] | None = None
 
     def judge(
         self, observed: Float32[np.ndarray, "latent"], row: QueuedAction, *, can_correct: bool = True
     ) -> GateVerdict:
         """The forced decision, with the mismatch and the thresholds of the gate that it is like."""
         verdict = super().judge(observed, row, can_correct=can_correct)
-        self.judged = observed, row
+        self.judged = observed, row, verdict.kind
         kind = self._kind
         if self._ticks is not None:
             kind = kind if self._ticks > 0 else DecisionKind.REPLAN

@@ -10,7 +10,6 @@ import numpy as np
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
-from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.planner import NoisyPlanner
 from spec_control_ros.core.planner_format import format_of
@@ -147,7 +146,7 @@ def _forked(before: Branch, after: Branch, settings: RegretSettings) -> ForkedTi
     assert isinstance(forced, ForcedGate)
     if forced.judged is None or forced.judged[1].tick != before.tick:
         return None
-    observed, row = forced.judged
+    observed, row, own_decision = forced.judged
     draws: dict[str, list[float]] = {}
     correction_norm, replanned = 0.0, row.action
     kinds = {REPLAN: DecisionKind.REPLAN, ACCEPT: DecisionKind.ACCEPT, CORRECT: DecisionKind.CORRECT}
@@ -169,12 +168,9 @@ def _forked(before: Branch, after: Branch, settings: RegretSettings) -> ForkedTi
     if CORRECT in draws:
         metrics["corrector_norm"] = correction_norm
     metrics["plan_distance"] = float(np.sqrt(np.mean((replanned - row.action) ** 2)))
-    own = Gate(forced.settings, forced.calibration, forced.model).judge(
-        observed, row, can_correct=CORRECT in draws
-    )
     age = row.tick - row.plan.observation_tick
     returns = {name: float(np.mean(drawn)) for name, drawn in draws.items()}
-    return ForkedTick(before.tick, age, int(own.kind), returns, metrics, draws)
+    return ForkedTick(before.tick, age, int(own_decision), returns, metrics, draws)
 
 
 def regret_trials(

@@ -10,7 +10,7 @@ import pytest
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.gate import Gate, GateSettings
+from spec_control_ros.core.gate import Gate, GateMode, GateSettings
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.window import Window
 from spec_control_ros.evaluation.controller import ControllerSettings
@@ -162,6 +162,20 @@ def test_forced_gate_corrects_nothing_where_nothing_can() -> None:
     queued = QueuedAction(actions[1], latents[1], 1, Plan(1, 1, 0, 0, 0.05, actions, latents, 1))
     assert forced.judge(latents[1], queued, can_correct=True).kind is DecisionKind.CORRECT
     assert forced.judge(latents[1], queued, can_correct=False).kind is DecisionKind.ACCEPT
+
+
+def test_robot_s_own_decision_is_by_all_that_the_plan_has_used_up() -> None:
+    own = Gate(GateSettings(mode=GateMode.ADAPTIVE, accept=0.5, replan=1.0, sensitivity=0.0))
+    forced = ForcedGate(own, DecisionKind.ACCEPT)
+    latents = np.array([[1.0, 0.0]] * 4, np.float32)
+    plan = Plan(1, 1, 0, 0, 0.05, np.zeros((3, 1), np.float32), latents, 1)
+    decided, off = [], np.array([1.0, 0.8], np.float32)
+    for i in (1, 2):
+        row = QueuedAction(plan.actions[i], latents[i], i, plan)
+        assert forced.judge(off, row).kind is DecisionKind.ACCEPT
+        assert forced.judged is not None
+        decided.append((forced.judged[2], own.judge(off, row).kind))
+    assert decided == [(DecisionKind.CORRECT,) * 2, (DecisionKind.REPLAN,) * 2]
 
 
 def test_return_of_a_branch_is_the_mean_over_the_draws(model: Path) -> None:
