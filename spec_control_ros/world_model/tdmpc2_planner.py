@@ -61,9 +61,8 @@ class TDMPC2Planner:
     `plan` keeps the warm start; `plan_observation` and `plan_latent` below it are given one and keep nothing.
 
     Args:
-        model: World model in inference mode, on the device to plan on.
+        model: World model of a single task in inference mode, on the device to plan on.
         settings: Settings of the planner.
-        task: Index of the task in a multi-task model.
         name: Name of the model, for people.
         control_period_s: Duration of a tick; 0 if not known.
         search: Replacement for the search, for comparisons.
@@ -75,7 +74,6 @@ class TDMPC2Planner:
         self,
         model: WorldModel,
         settings: PlannerSettings,
-        task: int | None = None,
         *,
         name: str = "",
         control_period_s: float = 0.0,
@@ -83,17 +81,14 @@ class TDMPC2Planner:
         clock: Callable[[], float] = time.monotonic,
         call: Call | None = None,
     ):
-        if (task is None) == bool(model.dims.tasks):
+        if model.dims.tasks:
             raise SettingsError(
-                f"task index: got {task} for a model of {model.dims.tasks or 'a single'} task(s); "
-                "give one for multi-task models only"
+                f"model: got one of {model.dims.tasks} tasks, expected what single_task gives"
             )
-        if task is not None and not 0 <= task < model.dims.tasks:
-            raise SettingsError(f"task index: got {task}, expected 0 to {model.dims.tasks - 1}")
-        self.model, self.settings, self._task = model, settings, task
+        self.model, self.settings = model, settings
         self._device = next(model.parameters()).device
         self._call = call or call_on(self._device)
-        self._search = search or _own_search(model, settings, task, self._call)
+        self._search = search or _own_search(model, settings, self._call)
         self._clock = clock
         dims, length = model.dims, settings.queue_length
         self.spec = PlannerSpec(name, dims.obs, dims.action, dims.latent, length, control_period_s)
@@ -216,7 +211,7 @@ class TDMPC2Planner:
         return self._planned(z, epoch, start_tick, warm_start)
 
     def _encoded(self, observation: np.ndarray) -> Tensor:
-        return self.model.encode(self._row("an observation", observation, self.model.dims.obs), self._task)
+        return self.model.encode(self._row("an observation", observation, self.model.dims.obs))
 
     def _planned(self, z: Tensor, epoch: int, tick: int, warm_start: _WarmStart | None) -> PlannedQueue:
         (made,) = self._plan([_Start(z, epoch, tick, self.settings.seed, warm_start)])
@@ -268,7 +263,7 @@ class TDMPC2Planner:
     ) -> PlannedQueue | PlanningError:
         """The chosen rows (row, action), and the prior's after them; `found`: value and iterations of the search."""
         length = self.settings.queue_length
-        actions, latents = self._call(_extend, self.model, self._task, length, z, chosen)
+        actions, latents = self._call(_extend, self.model, length, z, chosen)
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
             return PlanningError("planning: rows past the search are not finite; expected finite ones")
         return PlannedQueue(
@@ -329,15 +324,15 @@ class _Rows(NamedTuple):
     latents: Tensor  # (queue + 1, latent)
 
 
-def _extend(model: WorldModel, task: int | None, queue_length: int, z: Tensor, optimised: Tensor) -> _Rows:
+def _extend(model: WorldModel, queue_length: int, z: Tensor, optimised: Tensor) -> _Rows:
     """The search's rows, then the prior's."""
     actions, latents = [], [z]
     for i in range(queue_length):
-        row = optimised[i : i + 1] if i < len(optimised) else model.prior(latents[-1], task).mean
+        row = optimised[i : i + 1] if i < len(optimised) else model.prior(latents[-1]).mean
         actions.append(row)
-        latents.append(model.next(latents[-1], row, task))
+        latents.append(model.next(latents[-1], row))
     return _Rows(torch.cat(actions).clamp(-1.0, 1.0), torch.cat(latents))
 
 
-def _own_search(model: WorldModel, settings: PlannerSettings, task: int | None, call: Call) -> Search:
-    return partial(search_each, PlanningModel(model, task, settings.precision), call=call)
+def _own_search(model: WorldModel, settings: PlannerSettings, call: Call) -> Search:
+    return partial(search_each, PlanningModel(model, settings.precision), call=call)

@@ -19,6 +19,7 @@ from spec_control_ros.world_model.planner_settings import (
     SearchStart,
     Selection,
 )
+from spec_control_ros.world_model.single_task import single_task
 from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 SETTINGS = PlannerSettings(
@@ -181,9 +182,9 @@ def test_non_finite_row_past_the_horizon_gives_no_plan(
 ) -> None:
     honest, calls = model.next, []
 
-    def late(z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+    def late(z: Tensor, action: Tensor) -> Tensor:
         calls.append(len(z))
-        return honest(z, action, task) * (torch.nan if calls.count(1) > 5 else 1.0)
+        return honest(z, action) * (torch.nan if calls.count(1) > 5 else 1.0)
 
     model.next = late  # type: ignore[method-assign]
     with pytest.raises(PlanningError, match="expected finite ones"):
@@ -196,21 +197,9 @@ def test_warm_up_leaves_no_trace(planner: TDMPC2Planner, obs: np.ndarray) -> Non
     assert same(before, planner.plan_observation(obs, 1, 0))
 
 
-@pytest.mark.parametrize(
-    ("tasks", "task", "said"),
-    [
-        (0, 0, "got 0 for a model of a single task"),
-        (3, None, "got None for a model of 3 task"),
-        (3, 3, "got 3, expected 0 to 2"),
-        (3, -1, "got -1, expected 0 to 2"),
-    ],
-)
-def test_task_index_must_fit_the_model(
-    small_model: Callable[..., WorldModel], tasks: int, task: int | None, said: str
-) -> None:
-    model = small_model(tasks=tasks, task_embedding=4 if tasks else 0)
-    with pytest.raises(SettingsError, match=said):
-        TDMPC2Planner(model, SETTINGS, task)
+def test_model_of_several_tasks_is_refused(small_model: Callable[..., WorldModel]) -> None:
+    with pytest.raises(SettingsError, match="got one of 3 tasks, expected what single_task gives"):
+        TDMPC2Planner(small_model(tasks=3, task_embedding=4), SETTINGS)
 
 
 def test_multitask_model_plans_differently_for_each_task(
@@ -218,8 +207,8 @@ def test_multitask_model_plans_differently_for_each_task(
 ) -> None:
     model = small_model(tasks=2, task_embedding=4)
     model.task_embedding.copy_(torch.randn(2, 4))
-    plans = [TDMPC2Planner(model, SETTINGS, task).plan_observation(obs, 1, 0) for task in (0, 1)]
-    assert not same(*plans)
+    singles = [single_task(model, task, model.dims.obs, model.dims.action) for task in (0, 1)]
+    assert not same(*(TDMPC2Planner(single, SETTINGS).plan_observation(obs, 1, 0) for single in singles))
 
 
 def test_latent_policy_gives_what_the_model_gives(model: WorldModel, obs: np.ndarray) -> None:
