@@ -111,8 +111,8 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    model, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
-    episodes = compare_returns(measured_variants, folder, model, controller, plant, range(options.episodes))
+    _, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
+    episodes = compare_returns(measured_variants, folder, controller, plant, range(options.episodes))
     total = options.episodes * len(measured_variants)
     *_, rows = track(episodes, "episodes", total, console=console, transient=True)
     table = Table(title=f"return of {options.model}, replanning every tick, {options.episodes} episodes")
