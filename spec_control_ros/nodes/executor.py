@@ -220,16 +220,9 @@ class ExecutorNode(LifecycleProcessNode):
             self.get_logger().error(str(error), **every(1.0))
             self._give(ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
-            if not self._law.model.fits(plan):
-                self.get_logger().error(self._misfit(plan), **every(1.0))
+            if misfit := self._law.model.misfit(plan):
+                self.get_logger().error(f"plan refused, which is {misfit}", **every(1.0))
             self._give(ExecutorInput.plan(plan, now_s))
-
-    def _misfit(self, plan: Plan) -> str:
-        own, action, latent = self._law.model, plan.actions.shape[-1], plan.latents.shape[-1]
-        return (
-            f"plan refused: got actions of {action} and latents of {latent} values, expected {own.action_dim} "
-            f"and {own.latent_dim}: start planner and executor with the same model"
-        )
 
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()
