@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.node_settings import LISTENERS, RealTimeSettings
 from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import AnyPlant, fitting_env
@@ -11,7 +10,7 @@ from spec_control_ros.sim.bridge import PaceMode
 from spec_control_ros.sim.command_map import CommandMapSettings
 from spec_control_ros.sim.readings import SensorSettings
 from spec_control_ros.sim.robot_bridge import RobotBridgeSettings
-from spec_control_ros.world_model.card import find_folder, folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class PlantSettings(Checked):
         """
         if not self.model:
             return make(self.task, self.action_repeat)
-        folder = find_folder(self.model, share_folder() / "models")
+        folder = model_folder(self.model)
         card = folder_card(folder)
         return fitting_env(make, folder.name, card, self.task, self.action_repeat, self.task_index)
 

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.planner_format import PlannerFormat, find_format, format_of
 
 Card = dict[str, Any]
 PLANNER_CARD = "planner.json"  # of any other planner than TD-MPC2
 CARDS = (PLANNER_CARD, "world_model.json")  # of a model's folder, whose `format` names the kind of planner
+OURS = "tdmpc2"
 
 NO_TASK = -1  # in place of the index of a multi-task model's task
 NUMBER = (int, float)
@@ -120,6 +123,28 @@ def find_folder(name: str, models: Path) -> Path:
     )
 
 
+def model_folder(name: str) -> Path:
+    """The folder of a model, by the name under which it is shipped or by its path.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    return find_folder(name, share_folder() / "models")
+
+
+def named_format(name: str) -> PlannerFormat:
+    """The kind of planner that a model is for; our own where there is no such model, which loading it will tell.
+
+    Raises:
+        SettingsError: its card names a kind that nobody offers.
+    """
+    try:
+        card = folder_card(model_folder(name))
+    except CheckpointError:
+        return find_format(OURS)
+    return format_of(card)
+
+
 def folder_card(folder: Path) -> Card:
     """The card of a model's folder.
 
@@ -150,7 +175,7 @@ def check_card(card: Card, name: str) -> None:
 def contents(card: Card) -> dict[str, Any]:
     """All that a card of this `format` should have in the end."""
     known = {
-        "tdmpc2": WORLD_MODEL,
+        OURS: WORLD_MODEL,
         "two_tower": CORRECTOR,
         "temporal": CORRECTOR,
         "student": STUDENT,
