@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.core.decision import PlanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
@@ -58,7 +58,7 @@ class PlannedQueue:
 class TDMPC2Planner:
     """A `core.planner.Planner`. The same settings, request and warm start give the same plan.
 
-    `plan` keeps the warm start; `plan_observation` and `plan_latent` below it are given one and keep nothing.
+    `plan` keeps the warm start; `queued` below it is given one and keeps nothing.
 
     Args:
         model: World model of a single task in inference mode, on the device to plan on.
@@ -122,18 +122,18 @@ class TDMPC2Planner:
         if len(requests) > 1 and self._device.type != "cpu":
             pairs = zip(planners, requests, strict=True)
             return [self.plan_together([p], [r])[0] for p, r in pairs]
-        starts = [p._start(request) for p, request in zip(planners, requests, strict=True)]
+        starts = [p._start(request, p._warm_start) for p, request in zip(planners, requests, strict=True)]
         at_once = max(1, ROWS_AT_ONCE // self.settings.mppi.samples)
         made = [m for i in range(0, len(starts), at_once) for m in self._plan(starts[i : i + at_once])]
         return [p._taken(r, m) for p, r, m in zip(planners, requests, made, strict=True)]
 
-    def _start(self, request: PlanRequest) -> "_Start":
+    def _start(self, request: PlanRequest, warm_start: _WarmStart | None) -> "_Start":
         if request.latent is not None:
             z = self._row("a latent", request.latent, self.model.dims.latent)
         else:
             assert request.observation is not None  # one of both, as the request has checked
-            z = self._encoded(request.observation)
-        return _Start(z, request.epoch, request.start_tick, self.settings.seed, self._warm_start)
+            z = self.model.encode(self._row("an observation", request.observation, self.model.dims.obs))
+        return _Start(z, request.epoch, request.start_tick, self.settings.seed, warm_start)
 
     def _taken(self, request: PlanRequest, made: PlannedQueue | PlanningError) -> Plan | PlanningError:
         """The plan of a queue, whose warm start is kept."""
@@ -166,55 +166,16 @@ class TDMPC2Planner:
         return {"iterations": self._iterations}
 
     @torch.inference_mode()
-    def plan_observation(
-        self,
-        observation: Float32[np.ndarray, "obs"],
-        epoch: int,
-        start_tick: int,
-        warm_start: _WarmStart | None = None,
-    ) -> PlannedQueue:
-        """Plan the ticks from `start_tick` on.
+    def queued(self, request: PlanRequest, warm_start: _WarmStart | None = None) -> PlannedQueue:
+        """What `plan` gives for a request from this warm start, of which nothing is kept.
 
-        Args:
-            observation: Observation at `start_tick`.
-            epoch: Fixes the noise, together with `start_tick` and the seed of the settings.
-            start_tick: Tick of the first action of the plan.
-            warm_start: Warm start from an earlier plan; that of another epoch is ignored.
+        Epoch and start fix the noise, together with the seed of the settings. A warm start of another epoch is ignored.
 
         Raises:
             ObservationError: wrong size or not finite.
             PlanningError: the model gave non-finite values.
         """
-        return self._planned(self._encoded(observation), epoch, start_tick, warm_start)
-
-    @torch.inference_mode()
-    def plan_latent(
-        self,
-        latent: Float32[np.ndarray, "latent"],
-        epoch: int,
-        start_tick: int,
-        warm_start: _WarmStart | None = None,
-    ) -> PlannedQueue:
-        """Plan the ticks from `start_tick` on before that tick is there.
-
-        Args:
-            latent: Latent predicted for `start_tick`.
-            epoch: See `plan_observation`.
-            start_tick: Tick of the first action of the plan.
-            warm_start: See `plan_observation`.
-
-        Raises:
-            ObservationError: wrong size or not finite.
-            PlanningError: the model gave non-finite values.
-        """
-        z = self._row("a latent", latent, self.model.dims.latent)
-        return self._planned(z, epoch, start_tick, warm_start)
-
-    def _encoded(self, observation: np.ndarray) -> Tensor:
-        return self.model.encode(self._row("an observation", observation, self.model.dims.obs))
-
-    def _planned(self, z: Tensor, epoch: int, tick: int, warm_start: _WarmStart | None) -> PlannedQueue:
-        (made,) = self._plan([_Start(z, epoch, tick, self.settings.seed, warm_start)])
+        (made,) = self._plan([self._start(request, warm_start)])
         if isinstance(made, PlanningError):
             raise made
         return made
@@ -278,7 +239,7 @@ class TDMPC2Planner:
         """Plan from a zero observation, so that the first real plan pays for no initialisation."""
         # On a GPU every pair of the ensemble's members makes a graph of its own, and a plan draws some of them.
         for tick in range(WARM_UP_PLANS if self._device.type == "cuda" else 1):
-            self.plan_observation(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=tick)
+            self.queued(PlanRequest(0, tick, tick, Reason.EMPTY, np.zeros(self.model.dims.obs, np.float32)))
 
     def _now(self) -> float:
         if self._device.type == "cuda":
