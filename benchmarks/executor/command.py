@@ -28,7 +28,6 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import Process, processes
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.system import new_log_folder
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.corrector import NONE
@@ -39,6 +38,7 @@ from spec_control_ros.core.node_settings import RealTimeSettings
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.ros.real_time import enter_real_time
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
