@@ -26,10 +26,9 @@ from spec_control_ros.evaluation.benchmark import digests
 from spec_control_ros.evaluation.closed_loop import EpisodeResult
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.processor import hardware_info
-from spec_control_ros.evaluation.regret.choice import affordable, is_worse
 from spec_control_ros.evaluation.regret.gather import NOMINAL, read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
+from spec_control_ros.evaluation.regret.thresholds import affordable, candidates, is_worse, single_thresholds
 from spec_control_ros.evaluation.summary import interval, told_returns
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
