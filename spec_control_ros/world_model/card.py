@@ -25,56 +25,45 @@ RETURNS = {
     "return_mean": NUMBER,
     "return_ci95": (*NUMBER, NoneType),  # half of the 95 % interval of the mean; null: of a single episode
 }
-TRAINING = {
+MADE = {
     "command": str,
-    "updates": int,
-    "ticks": int,  # that were collected
+    "ticks": int,  # that were collected, or that it was fitted to
     "wall_time_s": NUMBER,
     "hardware": str,
-    "seed": int,
-}
-DISTILLATION = {
-    "command": str,
-    "ticks": int,  # that it was fitted to
-    "wall_time_s": NUMBER,
-    "hardware": str,
-    "seed": int,
 }
 HELD_OUT = {"steps_ahead": int, "ticks": int, "before": NUMBER, "after": NUMBER}
 
-# Of a world model. A part may hold more than these names.
-WORLD_MODEL: dict[str, Any] = {
-    "dimensions": dict,
+# Of any model. A part may hold more than these names.
+PLANNER: dict[str, Any] = {
     "task": str,
     "control_period_s": NUMBER,
+    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
+}
+# Of a world model.
+WORLD_MODEL: dict[str, Any] = {
+    **PLANNER,
+    "dimensions": dict,
     "action_repeat": int,  # that it was trained with; 0: the environment's own
     "multi_task": {
         "task_index": int,
         "obs": int,
         "action": int,
     },  # which of its tasks `task` is, and its sizes
-    "training": TRAINING,
-    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
+    "training": {**MADE, "updates": int, "seed": int},
     "gate": dict,
     "source": {"file": str, "sha256": str},
-}
-# Of any other planner's model.
-PLANNER: dict[str, Any] = {
-    "task": str,
-    "control_period_s": NUMBER,
-    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
 }
 # Of a corrector.
 CORRECTOR: dict[str, Any] = {
     "dimensions": dict,
-    "training": DISTILLATION,
+    "training": {**MADE, "seed": int},
     "held_out": [HELD_OUT],
     "evaluation": {"open_loop": RETURNS, "corrected": RETURNS},
 }
 STUDENT: dict[str, Any] = {**CORRECTOR, "evaluation": {"open_loop": RETURNS, "alone": RETURNS}}
 # Of a student that needs no world model.
 POLICY_STUDENT: dict[str, Any] = {
-    "training": {"command": str, "ticks": int, "wall_time_s": NUMBER, "hardware": str, "settings": dict},
+    "training": {**MADE, "settings": dict},
     "held_out": {"distance": NUMBER},
     "evaluation": {"planner": RETURNS, "alone": RETURNS},
 }
