@@ -28,7 +28,6 @@ from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import Process, processes
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.system import new_log_folder
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.corrector import NONE
@@ -39,8 +38,10 @@ from spec_control_ros.core.node_settings import RealTimeSettings
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.ros.real_time import enter_real_time
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 RATE_HZ = 100.0  # of latencies and computing times
 BLOCK = 100  # ticks of the executor, then as many of the echo
@@ -179,9 +180,8 @@ def _compute_row(bench: Bench, kind: str, ticks: int) -> dict[str, Any]:
 
 def computed(bench: Bench, kind: str, ticks: int) -> list[float]:
     """Computing times of the control law in this process; seconds."""
-    model, _ = bench.folder.world_model()
     settings = replace(correcting(ControllerSettings.of(bench.parameters)), corrector=kind)
-    law = make_executor(settings.configured(bench.folder.parts(model)))
+    law = make_executor(settings.configured(TDMPC2Format().load_parts(bench.folder.path)))
     enter_real_time(replace(bench.real_time, freeze_garbage=False))
     return computing_times_s(law, bench.synthetic(), ticks, 1.0 / RATE_HZ)
 

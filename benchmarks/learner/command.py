@@ -9,9 +9,9 @@ from rich.table import Table
 
 from benchmarks.learner.update_benchmark import UpdateBenchmark, spreads
 from benchmarks.spread import in_words, spread
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track
 from spec_control_ros.core.output import write_text
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 
 

@@ -20,12 +20,12 @@ from benchmarks.planner.variants import OFFICIAL, PlannerVariant, measure, rando
 from benchmarks.spread import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.cli.given_model import find_model, robot_of
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import terminal, track, with_interval
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.evaluation.control_mode import BASELINE
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel
@@ -111,8 +111,8 @@ def _returns(
     console: Console,
 ) -> list[dict[str, Any]]:
     folder = find_model(options.model)
-    model, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
-    episodes = compare_returns(measured_variants, folder, model, controller, plant, range(options.episodes))
+    _, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
+    episodes = compare_returns(measured_variants, folder, controller, plant, range(options.episodes))
     total = options.episodes * len(measured_variants)
     *_, rows = track(episodes, "episodes", total, console=console, transient=True)
     table = Table(title=f"return of {options.model}, replanning every tick, {options.episodes} episodes")

@@ -22,11 +22,10 @@ class EagerSearch:
 
     Args:
         model: in inference mode.
-        task: index of the task in a multi-task model.
     """
 
-    def __init__(self, model: WorldModel, task: int | None = None):
-        self._model, self._embedding, self._mask = model, model.embedding(task), model.action_mask(task)
+    def __init__(self, model: WorldModel):
+        self._model = model
 
     @torch.inference_mode()
     def __call__(
@@ -57,8 +56,6 @@ class EagerSearch:
         # Iterate MPPI
         for i in range(settings.iterations):
             actions[:, p:] = (mean.unsqueeze(1) + std.unsqueeze(1) * noise.samples[i, :, 0]).clamp(-1, 1)
-            if self._mask is not None:
-                actions = actions * self._mask
 
             # Compute elite actions
             value = self._estimate_value(z, actions, noise.terminal[i, 0], noise.q_members[i], settings)
@@ -73,8 +70,6 @@ class EagerSearch:
             mean = (weight * elite_actions).sum(dim=1) / (score.sum() + 1e-9)
             variance = (weight * (elite_actions - mean.unsqueeze(1)) ** 2).sum(dim=1) / (score.sum() + 1e-9)
             std = variance.sqrt().clamp(settings.min_std, settings.max_std)
-            if self._mask is not None:
-                mean, std = mean * self._mask, std * self._mask
 
         # Select action sequence
         chosen = (score.log() + noise.gumbel[0]).argmax()
@@ -114,10 +109,10 @@ class EagerSearch:
         return value + discount * alive * terminal
 
     def _pi(self, z: Tensor, eps: Tensor) -> Tensor:
-        return PolicyPrior.of(self._mlp(self._model.prior_head, z), self._mask).sample(eps)
+        return PolicyPrior.of(self._mlp(self._model.prior_head, z)).sample(eps)
 
     def _mlp(self, mlp: MLP, z: Tensor, *action: Tensor) -> Tensor:
-        x = torch.cat([z, self._embedding.expand(len(z), -1), *action], dim=-1)
+        x = torch.cat([z, *action], dim=-1)
         for layer in mlp:
             assert isinstance(layer, Layer)
             x = _layer(layer, x)

@@ -10,14 +10,13 @@ from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.plant import Plant
-from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 
 def compare_returns(
     variants: Sequence[PlannerVariant],
     folder: ModelFolder,
-    model: WorldModel,
     controller: ControllerSettings,
     plant: Plant,
     seeds: Sequence[int],
@@ -27,12 +26,11 @@ def compare_returns(
     Args:
         variants: the plain one first.
         folder: of the model.
-        model: the folder's, on the CPU.
         controller: that the variants plan for.
         plant: to be driven.
         seeds: of the episodes.
     """
-    parts = folder.parts(model)
+    parts = TDMPC2Format().load_parts(folder.path, controller.task)
     returns: list[list[float]] = [[] for _ in variants]
     for epoch, seed in enumerate(seeds, start=1):
         for variant, own in zip(variants, returns, strict=True):

@@ -11,6 +11,7 @@ import torch
 from benchmarks.planner.eager_search import EagerSearch
 from benchmarks.planner.roofline import Multiplication, main_products, plan_flop, synchronise
 from benchmarks.spread import spread
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.world_model.device import is_bf16_fast
 from spec_control_ros.world_model.dimensions import official_dimensions
@@ -109,9 +110,8 @@ def measure(
         for variant, result in zip(measured_variants, measured, strict=True):
             synchronise(device)
             start_s = clock()
-            plan = variant.planner.plan_observation(
-                observation, epoch, start_tick=0
-            )  # its arrays are on the CPU: it is done
+            request = PlanRequest(epoch, 0, 0, Reason.EMPTY, observation)
+            plan = variant.planner.queued(request)  # its arrays are on the CPU: it is done
             result.latencies_s.append(clock() - start_s)
             result.plans.append(plan)
         for precision, shapes in multiplications.items():

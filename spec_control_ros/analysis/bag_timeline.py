@@ -28,7 +28,7 @@ STEPS = [
 THRESHOLDS = {DecisionKind.ACCEPT: "accepted up to", DecisionKind.REPLAN: "replanned above"}
 
 
-class Panel(NamedTuple):
+class _Panel(NamedTuple):
     """One of the rows of a picture."""
 
     title: str
@@ -37,11 +37,11 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    Panel("mismatch", 170),
-    Panel("correction<br>norm", 90),
-    Panel("queue<br>(rows left)", 90),
-    Panel("latency<br>(ms)", 170, is_logarithmic=True),
-    Panel("reward", 90),
+    _Panel("mismatch", 170),
+    _Panel("correction<br>norm", 90),
+    _Panel("queue<br>(rows left)", 90),
+    _Panel("latency<br>(ms)", 170, is_logarithmic=True),
+    _Panel("reward", 90),
 )
 
 
@@ -58,7 +58,7 @@ class Side:
 @np.errstate(over="ignore", invalid="ignore")  # a damaged bag may say anything
 def timeline(sides: Sequence[Side]) -> go.Figure:
     """An epoch of each bag: ribbons of decisions above what led to them."""
-    ribbons = [Panel(side.label or "decision", RIBBON_PX) for side in sides]
+    ribbons = [_Panel(side.label or "decision", RIBBON_PX) for side in sides]
     figure = stacked([*ribbons, *PANELS], "tick")
     for n, side in enumerate(sides):
         figure.add_trace(_ribbon(side, y=axis_name(n)))
@@ -72,7 +72,7 @@ def timeline(sides: Sequence[Side]) -> go.Figure:
 
 def overview(episodes: Sequence[EpisodeRecord], label: str = "") -> go.Figure:
     """The ribbons of all epochs, one below the other."""
-    figure = stacked([Panel(f"{label}<br>epoch".removeprefix("<br>"), max(60, 16 * len(episodes)))], "tick")
+    figure = stacked([_Panel(f"{label}<br>epoch".removeprefix("<br>"), max(60, 16 * len(episodes)))], "tick")
     names = [str(episode.epoch) for episode in episodes]
     for n, episode in enumerate(episodes):
         ribbon = _ribbon(Side(label, episode, EpochLog()), y="y")
@@ -181,7 +181,7 @@ def _ribbon(side: Side, y: str) -> go.Heatmap:
     )
 
 
-def stacked(panels: Sequence[Panel], title: str) -> go.Figure:
+def stacked(panels: Sequence[_Panel], title: str) -> go.Figure:
     """An empty figure of panels, first to last from the top, on one axis; panel n has the axis `axis_name(n)`."""
     total = sum(panel.height_px for panel in panels) + SPACE_PX * (len(panels) - 1)
     axes, top = {}, float(total)

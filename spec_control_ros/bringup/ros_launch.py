@@ -37,6 +37,7 @@ from spec_control_ros.bringup.system import (
     ARGUMENTS,
     Process,
     absolute_topics,
+    as_text,
     bag_folder,
     fault_file,
     heard,
@@ -70,9 +71,9 @@ def launch_description(**defaults: str) -> LaunchDescription:
     declared = [
         DeclareLaunchArgument(
             a.name,
-            default_value=defaults.get(a.name, a.default),
-            description=a.description,
-            choices=a.choices or None,
+            default_value=defaults.get(a.name, as_text(a.default)),
+            description=a.metadata["description"],
+            choices=a.metadata["choices"] or None,
         )
         for a in ARGUMENTS
     ]

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from spec_control_ros.bringup.parameter_files import read_system_file
 from spec_control_ros.bringup.process_faults import NETWORK_FAULTS, PROCESS_FAULTS, REMOTE, kinds_in
@@ -16,14 +17,67 @@ from spec_control_ros.core.output import VIDEOS, refuse_bag, refuse_file
 Values = dict[str, str | int | bool]  # of parameters, by name
 
 
-@dataclass(frozen=True, slots=True)
-class _Argument:
-    """Something that the user may say, in launch files as `name:=value`, in `spec-control run` as `--name value`."""
+def _argument(default: str | int | bool, description: str, *choices: str) -> Any:
+    choices = ("true", "false") if isinstance(default, bool) else choices
+    return field(default=default, metadata={"description": description, "choices": choices})
 
-    name: str
-    default: str
-    description: str
-    choices: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True)
+class RunArguments:
+    """What the user may say about a run, in launch files as `name:=value`, in `spec-control run` as `--name value`."""
+
+    model: str = _argument("", "Shipped model or model folder (empty: the robot's)")
+    mode: str = _argument(
+        "lockstep", "Mode: lockstep (the plant waits for every command) or realtime", "lockstep", "realtime"
+    )
+    episodes: int = _argument(1, "Number of episodes (0: until stopped)")
+    seed: int = _argument(0, "Seed of the first episode and of the planner")
+    corrector: str = _argument(
+        "auto",
+        "Corrector: temporal, two_tower, policy, none or auto (that of the parameter files, or the model's best)",
+    )
+    planner: str = _argument(
+        "own",
+        "Planner of the robot: own (started with the run) or elsewhere (it runs already, for a fleet)",
+        "own",
+        "elsewhere",
+    )
+    device: str = _argument("", "Torch device of the planner (empty: the robot's, or cpu)")
+    record: str = _argument(
+        "", "Folder to record a bag to, which does not exist yet (true: named by the time)"
+    )
+    topics: str = _argument("", "Further topics to record, separated by spaces or commas")
+    storage: str = _argument("mcap", "Storage format of the bag: mcap or sqlite3", "mcap", "sqlite3")
+    reserve_mb: int = _argument(
+        100, "Disk space to leave free, in MB; with less, the bag ends and the run goes on"
+    )
+    headless: bool = _argument(True, "Run without MuJoCo's window")
+    video: str = _argument("", "Video to render the episodes to (.mp4, .webp, ...)")
+    respawn_planner: bool = _argument(False, "Restart a planner that died, instead of ending the run")
+    faults: str = _argument("", "Fault file, or the name of a shipped one")
+    hardware: str = _argument(
+        "none",
+        "Hardware behind the bridge: none, emulator (a simulated robot behind a robot's topics) or robot",
+        "none",
+        "emulator",
+        "robot",
+    )
+    params: str = _argument("", "Further parameter file, which overrides the robot's")
+    namespace: str = _argument("", "ROS namespace of all nodes, so that several robots share a domain")
+    use_sim_time: bool = _argument(False, "Stamp messages with the time of the clock topic")
+    log_level: str = _argument(
+        "info",
+        "Lowest level that nodes log: debug, info, warn, error or fatal",
+        *("debug", "info", "warn", "error", "fatal"),
+    )
+
+
+ARGUMENTS = fields(RunArguments)
+
+
+def as_text(value: object) -> str:
+    """The value of an argument as ROS's launch has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +93,11 @@ class Process:
     package: str = "spec_control_ros.nodes"  # of the Python module that is named like the executable
 
 
-YES_NO = ("true", "false")
-LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+LARGEST = 2**31 - 1  # of a whole number
 NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 RECORDER = "recorder"  # ours
 LISTENERS = (RECORDER, "network_relay")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
-ARGUMENTS = (  # what the user may say about a run of any robot
-    _Argument("model", "", "Name of a shipped model or path of a model folder; empty: the robot's"),
-    _Argument("mode", "lockstep", "whether the plant waits for commands", ("lockstep", "realtime")),
-    _Argument("episodes", "1", "episodes to run; 0: until stopped"),
-    _Argument("seed", "0", "of the first episode and of the planner's noise"),
-    _Argument(
-        "corrector",
-        "auto",
-        "corrector of the model; auto: that of the parameter files, or the best that the model has",
-    ),
-    _Argument(
-        "planner",
-        "own",
-        "planner of the robot; own: a process of this run, elsewhere: one that runs already, as one of a fleet does",
-        ("own", "elsewhere"),
-    ),
-    _Argument("device", "", "torch device of the planner; empty: the robot's, or cpu"),
-    _Argument(
-        "record", "", "true, or a folder that does not exist yet, to record a bag; empty or false: none"
-    ),
-    _Argument("topics", "", "further topics to record, separated by spaces or commas"),
-    _Argument("reserve_mb", "100", "MB of disk that our recorder leaves free: with less, it ends the bag"),
-    _Argument("storage", "mcap", "file format of the bag", ("mcap", "sqlite3")),
-    _Argument("headless", "true", "false opens MuJoCo's viewer", YES_NO),
-    _Argument("video", "", "Video to render the episodes to (.mp4, .webp, ...); empty: none"),
-    _Argument(
-        "respawn_planner", "false", "start a planner that died again, instead of ending the run", YES_NO
-    ),
-    _Argument(
-        "hardware",
-        "none",
-        "what is behind the bridge; none: its own simulation, emulator: a simulation behind a robot's topics",
-        ("none", "emulator", "robot"),
-    ),
-    _Argument("faults", "", "file of faults on demand, or a shipped one by name; empty: none"),
-    _Argument("params", "", "further parameter file, which wins over the robot's"),
-    _Argument(
-        "namespace", "", "ROS namespace of all nodes, so that several robots share a domain; empty: none"
-    ),
-    _Argument("use_sim_time", "false", "whether nodes stamp with the time of the clock topic", YES_NO),
-    _Argument("log_level", "info", "lowest level of log messages that all nodes print", LOG_LEVELS),
-)
 
 
 def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Process]:
@@ -276,13 +287,13 @@ def _complete(given: Mapping[str, str]) -> dict[str, str]:
     known = {argument.name: argument for argument in ARGUMENTS}
     if unknown := sorted(given.keys() - known.keys()):
         raise SettingsError(f"argument {unknown[0]}: unknown, expected one of {', '.join(known)}")
-    values = {name: argument.default for name, argument in known.items()} | dict(given)
+    values = {name: as_text(argument.default) for name, argument in known.items()} | dict(given)
     for name, value in values.items():
-        choices = known[name].choices
+        choices = known[name].metadata["choices"]
         if choices and value not in choices:
             raise SettingsError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
-    for name in ("episodes", "seed", "reserve_mb"):
-        if not values[name].isdecimal() or int(values[name]) > 2**31 - 1:
-            raise SettingsError(f"{name}: got {values[name]!r}, expected a whole number from 0 to 2147483647")
+        is_whole = value.isdecimal() and int(value) <= LARGEST
+        if type(known[name].default) is int and not is_whole:
+            raise SettingsError(f"{name}: got {value!r}, expected a whole number from 0 to {LARGEST}")
     values["namespace"] = namespace_of(values["namespace"])
     return values

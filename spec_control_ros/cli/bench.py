@@ -15,7 +15,6 @@ from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name
@@ -32,6 +31,7 @@ from spec_control_ros.evaluation.control_mode import (
 )
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject, Workers
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant

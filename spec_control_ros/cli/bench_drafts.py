@@ -25,7 +25,6 @@ from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.closed_loop import run_episode
 from spec_control_ros.evaluation.fit import fitting_env
 from spec_control_ros.evaluation.summary import interval
-from spec_control_ros.ros.tick_model_loading import model_folder
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.training.calibration_rollouts import open_gate
@@ -33,7 +32,7 @@ from spec_control_ros.transformer.draft_length import expected_length
 from spec_control_ros.transformer.format import FORMAT, TransformerFormat
 from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.transformer.verification import Rule
-from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder
 
 TICKS = 500  # that passes are told for
 

@@ -15,7 +15,6 @@ from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.cli.bench_options import BenchFleetOptions
 from spec_control_ros.cli.given_model import find_model
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.fleet import Fleet
@@ -24,6 +23,7 @@ from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.core.settings import changed
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.world_model.card import folder_card
 
 LIMIT_TICKS = 4  # a plan that takes longer is of little use to a queue of 12

@@ -14,7 +14,6 @@ from rich.table import Table
 from spec_control_ros.bringup.parameter_files import merge
 from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.cli.given_model import find_model, parameters_of, refuse_other_kind, robot_of
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, with_interval
 from spec_control_ros.core.decision import DecisionKind
@@ -26,10 +25,10 @@ from spec_control_ros.core.output import refuse_folder
 from spec_control_ros.evaluation.benchmark import digests
 from spec_control_ros.evaluation.closed_loop import EpisodeResult
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.evaluation.regret.choice import affordable, is_worse
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.regret.gather import NOMINAL, read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
+from spec_control_ros.evaluation.regret.thresholds import affordable, candidates, is_worse, single_thresholds
 from spec_control_ros.evaluation.summary import interval, told_returns
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance

@@ -10,7 +10,6 @@ import torch
 from rich.table import Table
 
 from spec_control_ros.cli.given_model import controller_of, find_model, robot_of
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import (
     given_command,
@@ -34,6 +33,7 @@ from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import Trial
 from spec_control_ros.evaluation.parallel import Subject, Workers, runner_of
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.summary import told_returns
 from spec_control_ros.training.calibration_rollouts import open_gate
 from spec_control_ros.training.correction_data import (

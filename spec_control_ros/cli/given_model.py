@@ -8,8 +8,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import task_of
-from spec_control_ros.ros.tick_model_loading import model_folder, named_format
-from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder, named_format
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 

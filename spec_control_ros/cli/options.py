@@ -1,7 +1,7 @@
 """Options and arguments that several commands have."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, Field, field, fields
 from functools import partial
 from inspect import Signature, signature
 from math import isfinite
@@ -80,11 +80,15 @@ def whole_numbers(name: str, text: str, expected: str, allowed: range | None = N
     return numbers
 
 
+def _typer(spec: Field[Any]) -> Any:
+    """A field as typer has it: one of a command's own, or one of `RunArguments`."""
+    least, most = (0, LARGEST) if type(spec.default) is int else (None, None)
+    return spec.metadata.get(TYPER) or typer.Option(help=spec.metadata["description"], min=least, max=most)
+
+
 def command_signature(options: Any) -> Signature:
     """What the command of these options takes; some are fields with a help, others are of one of the types below."""
-    told = {
-        spec.name: Annotated[spec.type, spec.metadata[TYPER]] for spec in fields(options) if spec.metadata
-    }
+    told = {spec.name: Annotated[spec.type, _typer(spec)] for spec in fields(options) if spec.metadata}
     taken = signature(options).parameters.items()
     return Signature([p.replace(annotation=told.get(name, p.annotation)) for name, p in taken])
 

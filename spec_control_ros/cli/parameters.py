@@ -7,8 +7,7 @@ from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.node_parameters import refuse_unknown
-from spec_control_ros.ros.tick_model_loading import model_folder
-from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder
 
 
 def parameters(options: ParametersOptions) -> None:

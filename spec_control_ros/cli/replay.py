@@ -18,7 +18,7 @@ from spec_control_ros.evaluation.replay.comparison import EpochChange
 from spec_control_ros.evaluation.replay.recording import Recording, read_recording
 from spec_control_ros.evaluation.replay.session import ReplaySession
 from spec_control_ros.evaluation.replay.sweep import Sweep, run_sweep
-from spec_control_ros.ros.tick_model_loading import model_folder
+from spec_control_ros.world_model.card import model_folder
 
 CAVEAT = (
     "The observations are the recorded ones, whatever is commanded: from the first differing command of an epoch on, "

@@ -12,7 +12,7 @@ from rich.table import Table
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.parameter_files import read_system_file
 from spec_control_ros.bringup.robot import Robot, find_robot
-from spec_control_ros.bringup.system import ARGUMENTS, bag_folder, fault_file, processes, recorder
+from spec_control_ros.bringup.system import ARGUMENTS, as_text, bag_folder, fault_file, processes, recorder
 from spec_control_ros.cli.run_options import RunOptions
 from spec_control_ros.cli.system import new_log_folder, run_system
 from spec_control_ros.cli.terminal import INTERRUPTED, right, terminal, write_json
@@ -30,7 +30,7 @@ def run(options: RunOptions) -> int:
     Raises:
         SpecControlError: an argument is wrong, or a process died; everything else is ended by then.
     """
-    values = {a.name: _word(getattr(options, a.name)) for a in ARGUMENTS}
+    values = {a.name: as_text(getattr(options, a.name)) for a in ARGUMENTS}
     logs, robot = new_log_folder(), find_robot(options.robot)
     system = processes(robot, values, logs)
     refuse_unknown(
@@ -58,11 +58,6 @@ def run(options: RunOptions) -> int:
     if not is_whole:
         return INTERRUPTED
     return 1 if log.losses else 0
-
-
-def _word(value: object) -> str:
-    """As ROS's launch has it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _live_line(log: RunLog, console: Console) -> Callable[[], None]:

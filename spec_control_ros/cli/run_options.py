@@ -5,58 +5,29 @@ from pathlib import Path
 
 import typer
 
+from spec_control_ros.bringup.system import RunArguments
 from spec_control_ros.cli.options import (
     LARGEST,
     Bag,
-    Corrector,
     Json,
     Mode,
-    Model,
     Picture,
     RecordedNamespace,
     Robot,
     argument,
-    number,
     option,
     real,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(RunArguments):
     """Run planner, executor and bridge as ROS 2 processes until the episodes are over."""
 
     robot: str = argument(
         "A shipped robot (such as humanoid or walker_sampling), a robot file, or an environment such as "
         "gymnasium:HalfCheetah-v5"
     )
-    model: Model = ""
-    mode: Mode = "lockstep"
-    episodes: int = number(1, "Number of episodes (0: until stopped)")
-    seed: int = number(0, "Seed of the first episode and of the planner")
-    corrector: Corrector = "auto"
-    planner: str = option(
-        "own", "Planner of the robot: own (started with the run) or elsewhere (it runs already, for a fleet)"
-    )
-    device: str = option("", "Torch device of the planner [default: the robot's, or cpu]")
-    record: str = option("", "Folder to record a bag to (true: named by the time)")
-    topics: str = option("", "Further topics to record, separated by commas")
-    storage: str = option("mcap", "Storage format of the bag: mcap or sqlite3")
-    reserve_mb: int = option(
-        100, "Disk space to leave free, in MB; with less, the bag ends and the run goes on", min=0
-    )
-    headless: bool = option(True, "Run without MuJoCo's window")
-    video: str = option("", "Video to render the episodes to (.mp4, .webp, ...)")
-    respawn_planner: bool = option(False, "Restart a planner that died")
-    faults: str = option("", "Fault file, or the name of a shipped one")
-    hardware: str = option(
-        "none",
-        "Hardware behind the bridge: none, emulator (a simulated robot behind a robot's topics) or robot",
-    )
-    params: str = option("", "Further parameter file, which overrides the robot's")
-    namespace: str = option("", "ROS namespace of all nodes, so that several robots share a domain")
-    use_sim_time: bool = option(False, "Stamp messages with the time of the clock topic", "--use-sim-time")
-    log_level: str = option("info", "Lowest level that nodes log: debug, info, warn, error or fatal")
     json: Json = None
     plot: Picture = None
 

@@ -15,12 +15,12 @@ from rich.table import Table
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.yaml_file import read_yaml
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.model_options import TrainOptions, TrainTransformerOptions
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, interruption, progress, right, terminal
 from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import file_name, refuse_folder
 from spec_control_ros.core.settings import settings_from
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.training.malloc_tuning import keep_freed_memory
 from spec_control_ros.training.trainer import Trainer
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources

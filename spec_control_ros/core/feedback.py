@@ -10,7 +10,7 @@ from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.tick_model import Policy, TickModel
 
 
-class PolicyFeedback:
+class _PolicyFeedback:
     """A `core.corrector.Corrector`: adds the policy's action at the real latent less that at the predicted one.
 
     So an action that the policy chose becomes the policy's own, and one that a search chose keeps its distance from it.
@@ -27,7 +27,7 @@ class PolicyFeedback:
         return self._policy(newest.observed) - self._policy(newest.predicted)
 
 
-def load_policy(folder: Path, model: TickModel) -> PolicyFeedback:
+def load_policy(folder: Path, model: TickModel) -> _PolicyFeedback:
     """The entry point `policy`.
 
     Raises:
@@ -37,4 +37,4 @@ def load_policy(folder: Path, model: TickModel) -> PolicyFeedback:
         raise CheckpointError(
             f"corrector policy: {folder.name} has no policy, expected a model with one; choose another corrector"
         )
-    return PolicyFeedback(model.policy)
+    return _PolicyFeedback(model.policy)

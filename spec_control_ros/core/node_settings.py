@@ -15,6 +15,7 @@ from spec_control_ros.core.fleet import robots_in
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import Checked, by_name, check, setting
 
+TASK_INDEX = setting(-1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000)
 LEASE_S = 1.0  # of a planner's heartbeat, promised; nobody can ask for less
 LISTENERS_WAIT_S = 30.0  # at most; a robot must not stand still for ever because nobody records it
 LISTENERS = setting(
@@ -68,9 +69,7 @@ class FleetSettings:
         "",
         "Namespaces of the robots, or patterns as in fleet_*, each with a seed if it is to have its own: left right:7",
     )
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
+    task_index: int = TASK_INDEX
 
     def __post_init__(self) -> None:
         check(self)
@@ -100,9 +99,7 @@ class PlannerNodeSettings:
     batch: int = setting(8, "Largest number of requests that are planned together", low=1, high=256)
     device: str = setting("cpu", "Torch device to plan on: cpu, cuda, cuda:1, ...")
     threads: int = setting(0, "CPU threads to plan with; 0: half of the CPUs", low=0, high=1024)
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
+    task_index: int = TASK_INDEX
     cpus: str = setting("", "CPUs to run on, as in 2,3 or 2-5; empty: all")
     slo_s: float = setting(
         0.0,
@@ -128,9 +125,7 @@ class ExecutorNodeSettings(Checked):
 
     model: str = setting("humanoid-walk", "Name of a shipped model, or path of a model folder")
     corrector: str = setting(AUTO, CORRECTOR)
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
+    task_index: int = TASK_INDEX
     watchdog_period_s: float = setting(
         0.01, "Period at which time-outs are checked (s)", above=0.0, high=10.0
     )

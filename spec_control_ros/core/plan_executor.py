@@ -198,8 +198,8 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        if not self.model.fits(plan):
-            return self._drop(Drop.BAD_PLAN, self.model.misfit(plan))
+        if misfit := self.model.misfit(plan):
+            return self._drop(Drop.BAD_PLAN, misfit)
         if (objection := self._order.objection_to_plan(plan)) is not None:
             return self._drop(objection)
         if plan.observation_tick < self._first_observation_tick:

@@ -18,11 +18,28 @@ Layers = Sequence[tuple[np.ndarray, np.ndarray]]  # weight (in, out) and bias (o
 def find_student(folder: Path, latent_dim: int, action_dim: int) -> Policy | None:
     """The student of a model's folder; None if it has none.
 
+    A small network, hidden layers with ReLU and tanh at the end: weights w0, w1, ... (in, out), and b0, b1, ...
+
     Raises:
         CheckpointError: it cannot be read, is not finite, or has other sizes.
     """
     path = folder / STUDENT
-    return read_student(path, latent_dim, action_dim) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            layers = [(file[f"w{i}"], file[f"b{i}"]) for i in range(len(file.files) // 2)]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from None
+    sizes = [latent_dim, *(weight.shape[-1] for weight, _ in layers)]
+    shapes = [(weight.shape, bias.shape) for weight, bias in layers]
+    if not layers or shapes != [((a, b), (b,)) for a, b in pairwise(sizes)] or sizes[-1] != action_dim:
+        raise CheckpointError(
+            f"{path}: got layers {shapes}, expected ones from {latent_dim} to {action_dim} values"
+        )
+    if not all(np.isfinite(array).all() for layer in layers for array in layer):
+        raise CheckpointError(f"{path}: holds values that are not finite")
+    return policy_of(layers)
 
 
 def load_student(folder: Path, model: TickModel) -> Policy:
@@ -38,29 +55,6 @@ def load_student(folder: Path, model: TickModel) -> Policy:
             "another hold action"
         )
     return student
-
-
-def read_student(path: Path, latent_dim: int, action_dim: int) -> Policy:
-    """A small network, hidden layers with ReLU and tanh at the end: weights w0, w1, ... (in, out), and b0, b1, ...
-
-    Raises:
-        CheckpointError: it cannot be read, is not finite, or has other sizes.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            layers = [(file[f"w{i}"], file[f"b{i}"]) for i in range(len(file.files) // 2)]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error})") from None
-    sizes = [latent_dim, *(weight.shape[-1] for weight, _ in layers)]
-    shapes = [(weight.shape, bias.shape) for weight, bias in layers]
-    if not layers or shapes != [((a, b), (b,)) for a, b in pairwise(sizes)] or sizes[-1] != action_dim:
-        raise CheckpointError(
-            f"{path}: got layers {shapes}, expected ones from {latent_dim} to {action_dim} values"
-        )
-    if not all(np.isfinite(array).all() for layer in layers for array in layer):
-        raise CheckpointError(f"{path}: holds values that are not finite")
-
-    return policy_of(layers)
 
 
 def policy_of(layers: Layers) -> Policy:

@@ -38,16 +38,13 @@ class TickModel:
         latent = self.encode(obs)
         return latent if is_finite(latent) else None
 
-    def fits(self, plan: Plan) -> bool:
-        """Whether a plan has the sizes of this model; it may predict nothing."""
-        latent_dim = plan.latents.shape[1]
-        return plan.actions.shape[1] == self.action_dim and latent_dim in (0, self.latent_dim)
-
     def misfit(self, plan: Plan) -> str:
-        """Why a plan does not fit, in words."""
-        latent_dim = f"0 or {self.latent_dim}" if self.latent_dim else "0"
+        """Why a plan does not have the sizes of this model, in words; empty if it does. It may predict nothing."""
+        action_dim, latent_dim = plan.actions.shape[1], plan.latents.shape[1]
+        if action_dim == self.action_dim and latent_dim in (0, self.latent_dim):
+            return ""
         return (
-            f"of {plan.actions.shape[1]} action and {plan.latents.shape[1]} latent values a row, expected "
-            f"{self.action_dim} and {latent_dim}, as the executor's tick model has: make the executor of the planner "
-            "whose plans it gets"
+            f"of {action_dim} action and {latent_dim} latent values a row, expected {self.action_dim} and "
+            f"{f'0 or {self.latent_dim}' if self.latent_dim else '0'}, as the executor's tick model has: planner and "
+            "executor need the same model"
         )

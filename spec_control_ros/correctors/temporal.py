@@ -16,7 +16,7 @@ class TemporalCorrector(LearnedCorrector):
         super().__init__(dims)
         self.embed = nn.Linear(2 * dims.latent + dims.action + 1, dims.hidden)
         self.position = nn.Parameter(torch.zeros(dims.window, dims.hidden))
-        self.blocks = nn.ModuleList(Block(dims.hidden, dims.heads) for _ in range(dims.layers))
+        self.blocks = nn.ModuleList(_Block(dims.hidden, dims.heads) for _ in range(dims.layers))
         self.norm = nn.LayerNorm(dims.hidden)
         self.head = nn.Linear(dims.hidden, dims.action)
         nn.init.normal_(self.position, std=0.02)
@@ -47,7 +47,7 @@ class TemporalCorrector(LearnedCorrector):
         return self.head(self.norm(x[:, -1]))
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Pre-norm attention and MLP, both residual."""
 
     def __init__(self, hidden: int, heads: int):

@@ -11,6 +11,7 @@ import yaml
 from spec_control_ros.bringup.parameter_files import nested, write_parameters
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name
+from spec_control_ros.evaluation.controller import CONTROL
 from spec_control_ros.evaluation.replay.sweep import MAX_POINTS, Sweep
 
 MODES = (
@@ -47,13 +48,7 @@ MAX_DELAY_TICKS = 100
 BASELINE, PRIOR, STUDENT = "replan", "prior", "student"
 PLANLESS = (PRIOR, STUDENT)  # modes that have no plan at all
 SEARCHLESS = (*PLANLESS, "prior_queue", "prior_queue_corrected")  # and those whose plans cost no search
-NODES = {
-    "planner": "planner",
-    "gate": "executor",
-    "executor": "executor",
-    "corrector": "executor",
-    "action_repeat": "sim_bridge",
-}  # by the first word of a setting
+NODES = {name: node for node, names in CONTROL.items() for name in names}  # by the first word of a setting
 NAME = re.compile(r"((planner|gate|executor)(\.\w+)+|corrector|action_repeat)")
 
 

@@ -9,6 +9,7 @@ from spec_control_ros.core.corrector import AUTO, CORRECTOR
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.executor_settings import ExecutorSettings, PrefetchFrom
 from spec_control_ros.core.gate import GateSettings
+from spec_control_ros.core.node_settings import TASK_INDEX
 from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.evaluation.fit import fitting_env
 from spec_control_ros.evaluation.node_parameters import refuse_unknown
@@ -33,9 +34,7 @@ class ControllerSettings(Checked):
     action_repeat: int = setting(
         0, "Steps of the environment in a tick (0: as the model was trained)", low=0, high=1000
     )
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
+    task_index: int = TASK_INDEX
     planner: Any = field(default_factory=PlannerSettings)  # of the kind that the planner's format has
     gate: GateSettings = field(default_factory=GateSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)

@@ -13,7 +13,7 @@ from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.world_model.card import find_folder, folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder
 
 
 class _LoadedPlanner:
@@ -65,7 +65,7 @@ def load_planner(
     if queue_length is not None and queue_length < 1:
         raise SettingsError(f"queue_length: got {queue_length}, expected at least 1, or None")
     resources = PlannerResources(device, threads)
-    folder = find_folder(str(model), share_folder() / "models")
+    folder = model_folder(str(model))
     card = folder_card(folder)
     kind = format_of(card)
     kind.check_resources(resources)

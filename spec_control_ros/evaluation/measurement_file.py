@@ -93,20 +93,19 @@ class MeasurementFile(Generic[AnyKept]):
             found = None
         if not isinstance(found, dict):
             raise BenchmarkError(f"{self._path}, line 1: expected what was measured, as JSON; {REMEDY}")
-        differences = list(_differences(found, self._configuration))
-        if differences:
-            raise BenchmarkError(
-                f"{self._path} was measured with other settings: {'; '.join(differences)}. {REMEDY}"
-            )
+        if differences := list(differing(found, self._configuration)):
+            told = "; ".join(f"{name} was {was!r}, now {now!r}" for name, was, now in differences)
+            raise BenchmarkError(f"{self._path} was measured with other settings: {told}. {REMEDY}")
 
 
 REMEDY = "remove the file to measure anew, or name another folder with --report"
 
 
-def _differences(found: Any, expected: Any, name: str = "") -> Iterator[str]:
-    if not isinstance(found, dict) or not isinstance(expected, dict):
-        if found != expected:
-            yield f"{name} was {found!r}, now {expected!r}"
+def differing(was: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """What of nested settings, as JSON has them, is another one now: its dotted name, and both values."""
+    if not isinstance(was, dict) or not isinstance(now, dict):
+        if was != now:
+            yield name, was, now
         return
-    for key in sorted(found.keys() | expected.keys()):
-        yield from _differences(found.get(key), expected.get(key), f"{name}.{key}" if name else key)
+    for key in sorted(was.keys() | now.keys()):
+        yield from differing(was.get(key), now.get(key), f"{name}.{key}" if name else key)

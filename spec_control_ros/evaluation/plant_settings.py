@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.core.node_settings import LISTENERS, RealTimeSettings
+from spec_control_ros.core.node_settings import LISTENERS, TASK_INDEX, RealTimeSettings
 from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import AnyPlant, fitting_env
 from spec_control_ros.sim.bridge import PaceMode
 from spec_control_ros.sim.command_map import CommandMapSettings
 from spec_control_ros.sim.readings import SensorSettings
 from spec_control_ros.sim.robot_bridge import RobotBridgeSettings
-from spec_control_ros.world_model.card import find_folder, folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +19,7 @@ class PlantSettings(Checked):
 
     task: str = setting("humanoid-walk", "Environment, such as walker-walk or gymnasium:HalfCheetah-v5")
     model: str = setting("", "Model that drives the environment and must fit it; empty: not checked")
-    task_index: int = setting(
-        -1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000
-    )
+    task_index: int = TASK_INDEX
     action_repeat: int = setting(
         0, "Steps of the environment in a tick; 0: as the model was trained", low=0, high=1000
     )
@@ -38,45 +35,45 @@ class PlantSettings(Checked):
         """
         if not self.model:
             return make(self.task, self.action_repeat)
-        folder = find_folder(self.model, share_folder() / "models")
+        folder = model_folder(self.model)
         card = folder_card(folder)
         return fitting_env(make, folder.name, card, self.task, self.action_repeat, self.task_index)
 
 
 @dataclass(frozen=True, slots=True)
-class SimBridgeSettings(PlantSettings):
-    """Parameters of the node."""
+class _BridgeSettings(PlantSettings):
+    """Parameters of both bridges."""
 
-    mode: PaceMode = setting(PaceMode.LOCKSTEP, "whether the plant waits for commands")
-    episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
-    seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
-    start_timeout_s: float = setting(180.0, "s; without an executor by then, the node ends", above=0.0)
-    command_timeout_s: float = setting(
-        30.0, "s; without a command for that long in lockstep, it ends", above=0.0
-    )
-    episode_ticks: int = setting(
-        0, "ticks after which an episode is cut off; 0: the task's own length", low=0
-    )
-    faults: str = setting("", "file of faults on demand; empty: none")
-    headless: bool = setting(True, "whether to do without a window")
-    listeners: str = LISTENERS
-    video: str = setting("", "Video to render the episodes to (.mp4, .webp, ...); empty: none")
-
-
-@dataclass(frozen=True, slots=True)
-class HardwareBridgeSettings(PlantSettings):
-    """Parameters of the node; those of controller, sensors and robot are nested."""
-
-    mode: PaceMode = setting(
-        PaceMode.REALTIME, "whether the robot waits for commands, as only the emulator can"
-    )
     episodes: int = setting(1, "after that many the node ends; 0: never", low=0)
     seed: int = setting(0, "of the first episode; each further one takes the next", low=0, high=2**31 - 1)
     start_timeout_s: float = setting(
         180.0, "s; without executor, sensors or controller by then, the node ends", above=0.0
     )
     command_timeout_s: float = setting(
-        30.0, "s; without a tick for that long in lockstep, it ends", above=0.0
+        30.0, "s; without a command or tick for that long in lockstep, it ends", above=0.0
+    )
+    listeners: str = LISTENERS
+
+
+@dataclass(frozen=True, slots=True)
+class SimBridgeSettings(_BridgeSettings):
+    """Parameters of the node."""
+
+    mode: PaceMode = setting(PaceMode.LOCKSTEP, "whether the plant waits for commands")
+    episode_ticks: int = setting(
+        0, "ticks after which an episode is cut off; 0: the task's own length", low=0
+    )
+    faults: str = setting("", "file of faults on demand; empty: none")
+    headless: bool = setting(True, "whether to do without a window")
+    video: str = setting("", "Video to render the episodes to (.mp4, .webp, ...); empty: none")
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareBridgeSettings(_BridgeSettings):
+    """Parameters of the node; those of controller, sensors and robot are nested."""
+
+    mode: PaceMode = setting(
+        PaceMode.REALTIME, "whether the robot waits for commands, as only the emulator can"
     )
     resets_robot: bool = setting(
         True,
@@ -91,7 +88,6 @@ class HardwareBridgeSettings(PlantSettings):
         "absolute name of the node that drives the motors; empty: the one that its topic is named after, as "
         "ros2_control names it or, where that one does not listen, every node that does",
     )
-    listeners: str = LISTENERS
     controller: CommandMapSettings = field(default_factory=CommandMapSettings)
     sensors: SensorSettings = field(default_factory=SensorSettings)
     robot: RobotBridgeSettings = field(default_factory=RobotBridgeSettings)

@@ -1,6 +1,7 @@
 """The processor that something was computed on, as far as it decides about the last bits of a result."""
 
 import hashlib
+import os
 import platform
 import re
 from functools import cache
@@ -13,8 +14,7 @@ VECTORS = ("sse", "ssse", "avx", "fma", "amx")  # beginnings of the names of vec
 LIBRARIES = ("torch", "numpy", "mujoco")
 
 
-def cpu_name() -> str:
-    """The processor's name."""
+def _cpu_name() -> str:
     return _told("model name") or platform.processor() or platform.machine()
 
 
@@ -28,7 +28,14 @@ def processor() -> str:
     flags = sorted({flag for flag in _told("flags").split() if flag.startswith(VECTORS)})
     versions = [f"{library} {version(library)}" for library in LIBRARIES]
     digest = hashlib.sha256(" ".join([*flags, *versions]).encode()).hexdigest()[:8]
-    return f"{cpu_name()} ({torch.backends.cpu.get_cpu_capability()}), torch {torch.__version__}, {digest}"
+    return f"{_cpu_name()} ({torch.backends.cpu.get_cpu_capability()}), torch {torch.__version__}, {digest}"
+
+
+def hardware_info() -> str:
+    """The machine that something was measured on, in words: processor, cores, GPU if there is one, and torch."""
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{_cpu_name()}, {os.cpu_count()} cores ({capability}){gpu}, torch {torch.__version__}"
 
 
 def _told(name: str) -> str:

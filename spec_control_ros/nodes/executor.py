@@ -24,6 +24,7 @@ from spec_control_ros.core.node_settings import ExecutorNodeSettings
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
+from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.core.settings import replaced
 from spec_control_ros.core.tick_monitor import TickMonitor
 from spec_control_ros.ros.diagnostics import Diagnostics
@@ -38,8 +39,7 @@ from spec_control_ros.ros.real_time import enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
 from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
-from spec_control_ros.ros.tick_model_loading import model_folder, named_format
-from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.card import folder_card, model_folder
 
 REST_S = 5.0  # at most, on the way to rest at the end
 REST_LOOK_S = 0.002
@@ -133,7 +133,7 @@ class ExecutorNode(LifecycleProcessNode):
         self._task = card.get("task", "a task that its card does not name")
         card_period_s = float(card.get("control_period_s", 0.0))
         self._control_period_s = s.supervision.control_period_s or card_period_s
-        parts = named_format(s.model).load_parts(folder, None if s.task_index < 0 else s.task_index)
+        parts = format_of(card).load_parts(folder, None if s.task_index < 0 else s.task_index)
         law = make_executor(parts, corrector=s.corrector, gate=s.gate, settings=s.executor)
         if law.model.warning:
             self.get_logger().warning(law.model.warning)
@@ -218,16 +218,9 @@ class ExecutorNode(LifecycleProcessNode):
             self.get_logger().error(str(error), **every(1.0))
             self._give(ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
-            if not self._law.model.fits(plan):
-                self.get_logger().error(self._misfit(plan), **every(1.0))
+            if misfit := self._law.model.misfit(plan):
+                self.get_logger().error(f"plan refused, which is {misfit}", **every(1.0))
             self._give(ExecutorInput.plan(plan, now_s))
-
-    def _misfit(self, plan: Plan) -> str:
-        own, action, latent = self._law.model, plan.actions.shape[-1], plan.latents.shape[-1]
-        return (
-            f"plan refused: got actions of {action} and latents of {latent} values, expected {own.action_dim} "
-            f"and {own.latent_dim}: start planner and executor with the same model"
-        )
 
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -152,19 +153,9 @@ def to_inputs(inputs: Sequence[ExecutorInput], time_ns: int) -> msg.ExecutorInpu
 
 def to_episode(state: EpisodeState, stamp: Time) -> msg.Episode:
     """The message for how an episode stands."""
-    message = msg.Episode(
-        epoch=state.epoch,
-        tick=state.tick,
-        seed=state.seed,
-        reward=state.reward,
-        episode_return=state.episode_return,
-        done=state.is_done,
-        commanded_ticks=state.commanded_ticks,
-        held_ticks=state.held_ticks,
-        missed_ticks=state.missed_ticks,
-        dropped=state.dropped,
-        control_period=state.control_period_s,
-    )
+    values = asdict(state)
+    done, control_period = values.pop("is_done"), values.pop("control_period_s")
+    message = msg.Episode(**values, done=done, control_period=control_period)
     message.header.stamp = stamp
     return message
 

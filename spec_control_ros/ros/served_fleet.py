@@ -14,7 +14,7 @@ from spec_control_ros.core.settings import live_fields, replaced
 from spec_control_ros.ros.lifecycle_node import LifecycleProcessNode
 from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.tick_model_loading import model_folder, named_format
+from spec_control_ros.world_model.card import model_folder, named_format
 
 
 class ServedFleet:

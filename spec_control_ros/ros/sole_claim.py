@@ -18,11 +18,10 @@ from spec_control_ros.bringup.middleware import discovery_s, is_on_one_machine
 from spec_control_ros.core.claim import Claim
 from spec_control_ros.core.errors import ConflictError
 from spec_control_ros.ros.node_runner import ProcessNode
+from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.steady import STEADY
 
 CLAIMS = "/spec_control/claims"
-# Whoever holds something answers a newcomer by what it has said last; DDS keeps that for those who join later.
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 EVERY_CLAIM = QoSProfile(
     depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )  # of all nodes of the domain
@@ -71,7 +70,8 @@ class SoleClaim:
         self._heard: dict[str, str] = {}  # name of the node by the id of its claim
         self._resent_s = 0.0 if is_on_one_machine(os.environ) else RESENT_S
         self._held_since_s, self._is_released = 0.0, False
-        self._publisher = node.create_publisher(msg.Claim, CLAIMS, LATCHED)
+        # Whoever holds something answers a newcomer by what it has said last; DDS keeps that for those who join later.
+        self._publisher = node.create_publisher(msg.Claim, CLAIMS, LATEST)
         self._subscription = node.create_subscription(msg.Claim, CLAIMS, self._on_claim, EVERY_CLAIM)
         self._timer = node.create_timer(LOOK_S, self._look, clock=STEADY)
         self._publish()

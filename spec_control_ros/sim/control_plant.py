@@ -1,7 +1,7 @@
 """Any environment of dm_control as a plant."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,16 +20,17 @@ SCALAR = (int(mjtJoint.mjJNT_HINGE), int(mjtJoint.mjJNT_SLIDE))
 
 
 class ScalarJoints:
-    """Reads the hinges and slides of a model (MjModel) from MuJoCo's state."""
+    """Reads the hinges and slides of a model (MjModel) from MuJoCo's state, but for those that are left out."""
 
-    def __init__(self, model: Any):
-        joints = [j for j in range(model.njnt) if model.jnt_type[j] in SCALAR]
-        self._names = tuple(mj_id2name(model, mjtObj.mjOBJ_JOINT, j) or "" for j in joints)
-        self._qpos, self._qvel = model.jnt_qposadr[joints], model.jnt_dofadr[joints]
+    def __init__(self, model: Any, left_out: Collection[str] = ()):
+        named = {j: mj_id2name(model, mjtObj.mjOBJ_JOINT, j) or "" for j in range(model.njnt)}
+        joints = [j for j, name in named.items() if model.jnt_type[j] in SCALAR and name not in left_out]
+        self.names = tuple(named[j] for j in joints)
+        self.qpos, self.qvel = model.jnt_qposadr[joints], model.jnt_dofadr[joints]  # addresses
 
     def read(self, data: Any) -> JointStates:
         """The joints as they are in `data`, a MjData."""
-        return JointStates(self._names, data.qpos[self._qpos].copy(), data.qvel[self._qvel].copy())
+        return JointStates(self.names, data.qpos[self.qpos].copy(), data.qvel[self.qvel].copy())
 
 
 class ControlPlant:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ObservationError, TaskError
 from spec_control_ros.sim.body_state import LARGEST, BaseState, BodyState
-from spec_control_ros.sim.control_plant import SCALAR, ControlPlant
-from spec_control_ros.sim.plant import JointStates
+from spec_control_ros.sim.control_plant import SCALAR, ControlPlant, ScalarJoints
 
 PLANAR = ("rootx", "rootz", "rooty")  # the suite's names for a body that moves in the plane y = 0
 TRIAL_TICKS = 40
@@ -127,18 +126,13 @@ class BodyModel:
         self._physics = plant.physics
         self.base = find_base(plant.physics)
         self.is_fixed = not self.base.joints  # so that neither IMU nor odometry is needed
-        all_names = plant.joint_states().names
-        kept = [i for i, name in enumerate(all_names) if name not in self.base.joints]
-        self.joint_names = tuple(all_names[i] for i in kept)
-        model = plant.physics.model
-        ids = [model.name2id(name, "joint") for name in self.joint_names]
-        self._qpos, self._dof = model.jnt_qposadr[ids], model.jnt_dofadr[ids]
+        self._joints = ScalarJoints(plant.physics.model.ptr, self.base.joints)
+        self.joint_names = self._joints.names
 
     def read(self) -> BodyState:
         """The body as the physics has it."""
         data = self._physics.data
-        joints = JointStates(self.joint_names, data.qpos[self._qpos].copy(), data.qvel[self._dof].copy())
-        return BodyState(joints, self.base.read(data))
+        return BodyState(self._joints.read(data), self.base.read(data))
 
     def write(self, state: BodyState) -> None:
         """Set the physics' positions and velocities, and all that follows from them.
@@ -151,7 +145,8 @@ class BodyModel:
         if missing := [name for name in self.joint_names if name not in index]:
             raise ObservationError(f"joints: {', '.join(missing)} missing, got {', '.join(joints.names)}")
         order = [index[name] for name in self.joint_names]
-        data.qpos[self._qpos], data.qvel[self._dof] = joints.position[order], joints.velocity[order]
+        data.qpos[self._joints.qpos] = joints.position[order]
+        data.qvel[self._joints.qvel] = joints.velocity[order]
         self.base.write(state.base, data)
         if not (np.abs([*data.qpos, *data.qvel]) < LARGEST).all():
             self._physics.reset()

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from spec_control_ros.core.corrector import Corrector, FeatureHistory
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.gate import Gate
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.tick_model import Policy
@@ -190,7 +191,8 @@ class Gathering:
         length = self._controller.planner.queue_length
         for tick, latent in enumerate(observed.numpy()):
             before = plans[tick - length].warm_start if tick >= length else None
-            plans.append(self._planner.plan_latent(latent, epoch, tick, before))
+            request = PlanRequest(epoch, tick, tick, Reason.EMPTY, latent=latent)
+            plans.append(self._planner.queued(request, before))
         return plans
 
 

@@ -1,7 +1,7 @@
 """The file that a run goes on from."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 
 from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
 from spec_control_ros.core.output import written
+from spec_control_ros.evaluation.measurement_file import differing
 
 FORMAT = 1
 
@@ -57,7 +58,7 @@ def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None
         raise CheckpointError(
             f"{path}: got format {state.get('format')!r}, expected {FORMAT}; use another folder"
         )
-    if differences := [d for d in _differences(saved, json.loads(_told(settings))) if d[0] not in free]:
+    if differences := [d for d in differing(saved, json.loads(_told(settings))) if d[0] not in free]:
         told = "; ".join(f"{name}: was {was!r}, got {got!r}" for name, was, got in differences)
         raise SettingsError(
             f"{path.parent}: holds a run with other settings ({told}); give those, or use another folder"
@@ -68,14 +69,3 @@ def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None
 def _told(settings: Any) -> str:
     run = type(settings).__name__.removesuffix("Settings")  # what kind of run it is
     return json.dumps({"run": run, **asdict(settings)}, default=lambda kind: kind.value)
-
-
-def _differences(
-    saved: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    for name in sorted(saved.keys() | now.keys()):
-        was, is_ = saved.get(name), now.get(name)
-        if isinstance(was, Mapping) and isinstance(is_, Mapping):
-            yield from _differences(was, is_, f"{prefix}{name}.")
-        elif was != is_:
-            yield prefix + name, was, is_

@@ -7,11 +7,14 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.planner_format import PlannerFormat, find_format, format_of
 
 Card = dict[str, Any]
 PLANNER_CARD = "planner.json"  # of any other planner than TD-MPC2
 CARDS = (PLANNER_CARD, "world_model.json")  # of a model's folder, whose `format` names the kind of planner
+OURS = "tdmpc2"
 
 NO_TASK = -1  # in place of the index of a multi-task model's task
 NUMBER = (int, float)
@@ -22,56 +25,45 @@ RETURNS = {
     "return_mean": NUMBER,
     "return_ci95": (*NUMBER, NoneType),  # half of the 95 % interval of the mean; null: of a single episode
 }
-TRAINING = {
+MADE = {
     "command": str,
-    "updates": int,
-    "ticks": int,  # that were collected
+    "ticks": int,  # that were collected, or that it was fitted to
     "wall_time_s": NUMBER,
     "hardware": str,
-    "seed": int,
-}
-DISTILLATION = {
-    "command": str,
-    "ticks": int,  # that it was fitted to
-    "wall_time_s": NUMBER,
-    "hardware": str,
-    "seed": int,
 }
 HELD_OUT = {"steps_ahead": int, "ticks": int, "before": NUMBER, "after": NUMBER}
 
-# Of a world model. A part may hold more than these names.
-WORLD_MODEL: dict[str, Any] = {
-    "dimensions": dict,
+# Of any model. A part may hold more than these names.
+PLANNER: dict[str, Any] = {
     "task": str,
     "control_period_s": NUMBER,
+    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
+}
+# Of a world model.
+WORLD_MODEL: dict[str, Any] = {
+    **PLANNER,
+    "dimensions": dict,
     "action_repeat": int,  # that it was trained with; 0: the environment's own
     "multi_task": {
         "task_index": int,
         "obs": int,
         "action": int,
     },  # which of its tasks `task` is, and its sizes
-    "training": TRAINING,
-    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
+    "training": {**MADE, "updates": int, "seed": int},
     "gate": dict,
     "source": {"file": str, "sha256": str},
-}
-# Of any other planner's model.
-PLANNER: dict[str, Any] = {
-    "task": str,
-    "control_period_s": NUMBER,
-    "evaluation": {"replan_every_tick": RETURNS, "prior_alone": RETURNS},
 }
 # Of a corrector.
 CORRECTOR: dict[str, Any] = {
     "dimensions": dict,
-    "training": DISTILLATION,
+    "training": {**MADE, "seed": int},
     "held_out": [HELD_OUT],
     "evaluation": {"open_loop": RETURNS, "corrected": RETURNS},
 }
 STUDENT: dict[str, Any] = {**CORRECTOR, "evaluation": {"open_loop": RETURNS, "alone": RETURNS}}
 # Of a student that needs no world model.
 POLICY_STUDENT: dict[str, Any] = {
-    "training": {"command": str, "ticks": int, "wall_time_s": NUMBER, "hardware": str, "settings": dict},
+    "training": {**MADE, "settings": dict},
     "held_out": {"distance": NUMBER},
     "evaluation": {"planner": RETURNS, "alone": RETURNS},
 }
@@ -120,6 +112,28 @@ def find_folder(name: str, models: Path) -> Path:
     )
 
 
+def model_folder(name: str) -> Path:
+    """The folder of a model, by the name under which it is shipped or by its path.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    return find_folder(name, share_folder() / "models")
+
+
+def named_format(name: str) -> PlannerFormat:
+    """The kind of planner that a model is for; our own where there is no such model, which loading it will tell.
+
+    Raises:
+        SettingsError: its card names a kind that nobody offers.
+    """
+    try:
+        card = folder_card(model_folder(name))
+    except CheckpointError:
+        return find_format(OURS)
+    return format_of(card)
+
+
 def folder_card(folder: Path) -> Card:
     """The card of a model's folder.
 
@@ -150,7 +164,7 @@ def check_card(card: Card, name: str) -> None:
 def contents(card: Card) -> dict[str, Any]:
     """All that a card of this `format` should have in the end."""
     known = {
-        "tdmpc2": WORLD_MODEL,
+        OURS: WORLD_MODEL,
         "two_tower": CORRECTOR,
         "temporal": CORRECTOR,
         "student": STUDENT,

@@ -15,39 +15,36 @@ from spec_control_ros.world_model.native_library import NativeLibraryError
 from spec_control_ros.world_model.tick_networks import Rows, native_tick_model
 
 
-def tick_model(model: WorldModel, task: int | None = None, *, is_native: bool = True) -> TickModel:
+def tick_model(model: WorldModel, *, is_native: bool = True) -> TickModel:
     """Encoder, policy prior and dynamics of `model`, which must be in inference mode on the CPU.
 
     They keep the weights as they are now, and are for one thread.
 
     Args:
         model: The world model.
-        task: Index of the task in a multi-task model.
         is_native: Whether the networks may be compiled. If not, or if that is impossible, PyTorch computes them.
     """
-    native = _native(model, task) if is_native else None
+    native = _native(model) if is_native else None
     dims = model.dims
-    return native or TickModel(dims.obs, dims.latent, dims.action, *_traced_networks(model, task))
+    return native or TickModel(dims.obs, dims.latent, dims.action, *_traced_networks(model))
 
 
 @torch.inference_mode()
-def _native(model: WorldModel, task: int | None) -> TickModel | None:
-    mask, embedding = model.action_mask(task), model.embedding(task).numpy()
+def _native(model: WorldModel) -> TickModel | None:
     with suppress(NativeLibraryError):
-        weights = NamedWeights.of_module(model)
-        return native_tick_model(model.dims, weights, embedding, None if mask is None else mask.numpy())
+        return native_tick_model(model.dims, NamedWeights.of_module(model))
     return None
 
 
-def _traced_networks(model: WorldModel, task: int | None) -> tuple[Rows, Rows, Rows]:
+def _traced_networks(model: WorldModel) -> tuple[Rows, Rows, Rows]:
     def encode(obs: Tensor) -> Tensor:
-        return model.encode(obs.unsqueeze(0), task)[0]
+        return model.encode(obs.unsqueeze(0))[0]
 
     def prior(latent: Tensor) -> Tensor:
-        return model.prior(latent.unsqueeze(0), task).mean[0]
+        return model.prior(latent.unsqueeze(0)).mean[0]
 
     def following(latent: Tensor, action: Tensor) -> Tensor:
-        return model.next(latent.unsqueeze(0), action.unsqueeze(0), task)[0]
+        return model.next(latent.unsqueeze(0), action.unsqueeze(0))[0]
 
     dims = model.dims
     obs, latent, action = (torch.zeros(size) for size in (dims.obs, dims.latent, dims.action))

@@ -64,24 +64,17 @@ class Layer(nn.Module):
             )
         self.dropout = dropout
 
-    def forward(self, x: Tensor, member: int | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map (..., in) to (..., out).
 
-        For an ensemble, `member` picks one; without it, (samples, in) or (members, samples, in) is mapped
-        to (members, samples, out).
+        An ensemble maps (samples, in) or (members, samples, in) to (members, samples, out).
         """
-        if self.weight.ndim == 3 and member is None:
+        if self.weight.ndim == 3:
             return self._all_members(x if x.ndim == 3 else x.expand(self.weight.shape[0], -1, -1))
-        weight: Tensor = self.weight
-        bias: Tensor = self.bias
-        if member is not None:
-            weight, bias = weight[member], bias[member]
-        h = self._drop(F.linear(x, weight, bias).float())
+        h = self._drop(F.linear(x, self.weight, self.bias).float())
         if self.activation is None:
             return h
         scale, shift = self.ln["weight"], self.ln["bias"]
-        if member is not None:
-            scale, shift = scale[member], shift[member]
         return self.activation(F.layer_norm(h, h.shape[-1:], scale, shift, LAYER_NORM_EPS))
 
     def _all_members(self, x: Tensor) -> Tensor:
@@ -96,7 +89,10 @@ class Layer(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Layers with layer norm and Mish, then a last one with the activation given, or none."""
+    """Layers with layer norm and Mish, then a last one with the activation given, or none.
+
+    Maps (samples, in) to (samples, out), or to (members, samples, out) for an ensemble.
+    """
 
     def __init__(
         self,
@@ -126,9 +122,3 @@ class MLP(nn.Sequential):
         layer = self[-1]
         assert isinstance(layer, Layer)
         return layer
-
-    def forward(self, x: Tensor, member: int | None = None) -> Tensor:
-        """Map (samples, in) to (samples, out), or to (members, samples, out) for a whole ensemble."""
-        for layer in self:
-            x = layer(x, member)
-        return x

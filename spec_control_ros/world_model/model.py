@@ -17,14 +17,13 @@ class PolicyPrior(NamedTuple):
 
     mu: Tensor  # (samples, action), before tanh
     log_std: Tensor  # (samples, action)
-    mask: Tensor | None  # (action,), 1 where this task has an actuator; None: everywhere
 
     @classmethod
-    def of(cls, raw: Tensor, mask: Tensor | None) -> "PolicyPrior":
+    def of(cls, raw: Tensor) -> "PolicyPrior":
         """The prior that the head's outputs (samples, 2 action) stand for."""
         mu, raw_log_std = raw.chunk(2, dim=-1)
         log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw_log_std) + 1.0)
-        return cls(mu, log_std, None) if mask is None else cls(mu * mask, log_std * mask, mask)
+        return cls(mu, log_std)
 
     @property
     def mean(self) -> Tensor:
@@ -33,15 +32,13 @@ class PolicyPrior(NamedTuple):
 
     def sample(self, eps: Tensor) -> Tensor:
         """Actions (samples, action) for standard normal `eps` of that shape."""
-        if self.mask is not None:
-            eps = eps * self.mask
         return torch.tanh(self.mu + eps * self.log_std.exp())
 
 
 class WorldModel(nn.Module):
     """Encoder, latent dynamics, reward, value ensemble and policy prior.
 
-    A multi-task model is asked about one of its tasks: `task` is that task's index, and None otherwise.
+    A multi-task model is only read and written: `single_task` makes one of its tasks a model that can be asked.
     `samples` below stands for any number of rows.
     """
 
@@ -62,49 +59,32 @@ class WorldModel(nn.Module):
         for head in (self.reward_head, self.q_head):
             nn.init.zeros_(head.last.weight)
 
-    def encode(self, obs: Tensor, task: int | None = None) -> Tensor:
+    def encode(self, obs: Tensor) -> Tensor:
         """Latent (samples, latent) of observations (samples, obs)."""
-        return self.encoder(self._with_task(obs, task))
+        return self.encoder(obs)
 
-    def next(self, z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+    def next(self, z: Tensor, action: Tensor) -> Tensor:
         """Latent (samples, latent) one tick after taking (samples, action) in (samples, latent)."""
-        return self.dynamics(torch.cat([self._with_task(z, task), action], dim=-1))
+        return self.dynamics(torch.cat([z, action], dim=-1))
 
-    def reward_logits(self, z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+    def reward_logits(self, z: Tensor, action: Tensor) -> Tensor:
         """Reward of the tick as logits over bins, (samples, bins)."""
-        return self.reward_head(torch.cat([self._with_task(z, task), action], dim=-1))
+        return self.reward_head(torch.cat([z, action], dim=-1))
 
-    def reward(self, z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+    def reward(self, z: Tensor, action: Tensor) -> Tensor:
         """Reward of the tick, (samples,)."""
-        return expected_value(self.reward_logits(z, action, task))
+        return expected_value(self.reward_logits(z, action))
 
-    def q_logits(self, z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+    def q_logits(self, z: Tensor, action: Tensor) -> Tensor:
         """Every ensemble member's value as logits over bins, (members, samples, bins)."""
-        return self.q_head(torch.cat([self._with_task(z, task), action], dim=-1))
+        return self.q_head(torch.cat([z, action], dim=-1))
 
-    def prior(self, z: Tensor, task: int | None = None) -> PolicyPrior:
+    def prior(self, z: Tensor) -> PolicyPrior:
         """The policy prior at latents (samples, latent)."""
-        return PolicyPrior.of(self.prior_head(self._with_task(z, task)), self.action_mask(task))
+        return PolicyPrior.of(self.prior_head(z))
 
-    def is_terminal(self, z: Tensor, task: int | None = None) -> Tensor:
+    def is_terminal(self, z: Tensor) -> Tensor:
         """Whether (samples,) latents are terminal; always False for a model without that head."""
         if self.termination_head is None:
             return torch.zeros(z.shape[0], dtype=torch.bool, device=z.device)
-        return self.termination_head(self._with_task(z, task)).squeeze(-1) > 0.0
-
-    def action_mask(self, task: int | None) -> Tensor | None:
-        """(action,), 1 where the task has an actuator; None where it has all of them."""
-        return None if task is None else self.action_masks[task]
-
-    def embedding(self, task: int | None) -> Tensor:
-        """What every head sees of the task, (task_embedding,)."""
-        if task is None:
-            return next(self.parameters()).new_empty(0)
-        embedding = self.task_embedding[task]
-        # The official embedding is kept within the unit ball at look-up.
-        return embedding / embedding.norm().clamp(min=1.0)
-
-    def _with_task(self, x: Tensor, task: int | None) -> Tensor:
-        if task is None:
-            return x
-        return torch.cat([x, self.embedding(task).expand(*x.shape[:-1], -1)], dim=-1)
+        return self.termination_head(z).squeeze(-1) > 0.0

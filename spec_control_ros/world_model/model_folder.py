@@ -17,7 +17,6 @@ import numpy as np
 from spec_control_ros.core import registry
 from spec_control_ros.core.corrector import AUTO, GROUP, NONE, Corrector, load_corrector
 from spec_control_ros.core.errors import CheckpointError, SettingsError
-from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.tick_model import Policy, TickModel
 from spec_control_ros.correctors.dimensions import STUDENT, CorrectorDimensions
@@ -263,17 +262,6 @@ class ModelFolder:
                 f"{latent_dim}; `spec-control calibrate` it again"
             )
         return calibration
-
-    def parts(self, model: "WorldModel") -> ExecutorParts:
-        """What an executor takes from this folder.
-
-        Raises:
-            CheckpointError: a card cannot be read.
-        """
-        from spec_control_ros.world_model.latent_tick_model import tick_model
-
-        calibration, corrector = self.calibration(), self.best_corrector
-        return ExecutorParts(tick_model(model), calibration, self.path, corrector, self.student)
 
     def save_corrector(self, kind: str, corrector: "LearnedCorrector", card: Card) -> None:
         """Write a corrector and its card."""

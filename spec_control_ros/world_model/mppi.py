@@ -231,15 +231,13 @@ def _iterate(
 ) -> _Fit:
     """Sample around the mean, evaluate, keep the elites, and fit mean and spread to them."""
     h, batch, p, a = prior_actions.shape
-    n, mask = settings.samples, model.action_mask
+    n = settings.samples
 
     # Sample
     actions = z.new_empty(h, batch, n, a)
     actions[:, :, :p] = prior_actions
     drawn = torch.addcmul(mean.unsqueeze(2), std.unsqueeze(2), noise)
     torch.clamp(drawn, -1.0, 1.0, out=actions[:, :, p:])
-    if mask is not None:
-        actions *= mask
 
     # Evaluate, and keep the elites
     value = _estimate_value(
@@ -259,8 +257,6 @@ def _iterate(
     mean = (weight * elites).sum(dim=2)
     std = (weight * (elites - mean.unsqueeze(2)) ** 2).sum(dim=2).sqrt()
     std = std.clamp_(settings.min_std, settings.max_std)
-    if mask is not None:
-        mean, std = mean * mask, std * mask
     return _Fit(mean, std, elites, elite_value, score, value)
 
 

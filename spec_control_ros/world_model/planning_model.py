@@ -1,9 +1,9 @@
-"""A world model made ready to be searched: frozen, for one task, in the products and passes that take least time.
+"""A world model made ready to be searched: frozen, in the products and passes that take least time.
 
 It computes what `WorldModel` computes, for the many rows of a search, and differs in how:
 - rows [latent, action] stay in one buffer that the dynamics writes its latents into: nothing is concatenated;
 - while the samples of a start share its latent, they pay for their actions' columns alone;
-- what is constant, the task's embedding too, is a bias; biases, layer norms and activations are one pass;
+- biases, layer norms and activations are one pass;
 - products may be of bfloat16; all else is float32.
 """
 
@@ -39,12 +39,10 @@ class _Head:
     """An MLP over `Samples`."""
 
     def __init__(self, layers: list[Layer], member: int | None, model: "PlanningModel"):
-        # The first layer takes rows [latent, action]; what it makes of the task is a bias
-        first, *others = layers
-        ends = [model.dims.latent, model.dims.latent + len(model.embedding)]
-        of_latent, of_embedding, of_action = _own(first.weight, member).tensor_split(ends, dim=1)
+        first, *others = layers  # the first one takes rows [latent, action]
+        of_latent, of_action = _own(first.weight, member).tensor_split([model.dims.latent], dim=1)
         of_action = F.pad(of_action, (0, model.padded_action - of_action.shape[1]))
-        self._bias = _own(first.bias, member) + of_embedding @ model.embedding
+        self._bias = _own(first.bias, member)
         self._of_latent, self._latent = of_latent.contiguous(), model.dims.latent
         rest = [
             _freeze(layer, _own(layer.weight, member), _own(layer.bias, member), member, model)
@@ -72,25 +70,17 @@ class PlanningModel:
 
     Args:
         model: World model in inference mode. Later changes of its weights may or may not take effect.
-        task: Index of the task in a multi-task model.
         precision: Precision of matrix products.
         is_native: Whether kernels may be compiled.
     """
 
     @torch.inference_mode()
     def __init__(
-        self,
-        model: WorldModel,
-        task: int | None = None,
-        precision: Precision = Precision.FLOAT32,
-        *,
-        is_native: bool = True,
+        self, model: WorldModel, precision: Precision = Precision.FLOAT32, *, is_native: bool = True
     ):
         self.dims = model.dims
         self.device = next(model.parameters()).device
         self.dtype = precision.dtype(self.device)
-        self.action_mask = model.action_mask(task)
-        self.embedding = model.embedding(task)
         self.padded_action = _padded(model.dims.action, TILE)
         widths = (model.dims.latent, model.dims.hidden)
         fits = all(width % TILE == 0 and width <= LARGEST_WIDTH for width in widths)
@@ -155,7 +145,7 @@ class PlanningModel:
         """The policy prior at the rows' latents; whatever actions they have do not matter."""
         kernel, x, bias = self._prior.at(samples)
         raw = kernel.linear(x, bias)
-        return PolicyPrior.of(raw[:, : 2 * self.dims.action], self.action_mask)
+        return PolicyPrior.of(raw[:, : 2 * self.dims.action])
 
     def is_terminal(self, samples: Samples) -> Tensor:
         """Whether (rows,) the rows' latents are terminal."""

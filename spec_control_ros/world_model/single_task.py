@@ -34,7 +34,9 @@ def single_task(model: WorldModel, task: int, obs: int, action: int) -> WorldMod
         )
     tensors = model.state_dict()
     embedding = tensors.pop("task_embedding")[task]
-    embedding = embedding / embedding.norm().clamp(min=1.0)
+    embedding = embedding / embedding.norm().clamp(
+        min=1.0
+    )  # the official one is kept within the unit ball at look-up
     del tensors["action_masks"]
 
     # First layers see the state, the embedding and, some of them, the action

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from spec_control_ros.core.decision import PlanRequest
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
@@ -58,12 +58,11 @@ class PlannedQueue:
 class TDMPC2Planner:
     """A `core.planner.Planner`. The same settings, request and warm start give the same plan.
 
-    `plan` keeps the warm start; `plan_observation` and `plan_latent` below it are given one and keep nothing.
+    `plan` keeps the warm start; `queued` below it is given one and keeps nothing.
 
     Args:
-        model: World model in inference mode, on the device to plan on.
+        model: World model of a single task in inference mode, on the device to plan on.
         settings: Settings of the planner.
-        task: Index of the task in a multi-task model.
         name: Name of the model, for people.
         control_period_s: Duration of a tick; 0 if not known.
         search: Replacement for the search, for comparisons.
@@ -75,7 +74,6 @@ class TDMPC2Planner:
         self,
         model: WorldModel,
         settings: PlannerSettings,
-        task: int | None = None,
         *,
         name: str = "",
         control_period_s: float = 0.0,
@@ -83,17 +81,14 @@ class TDMPC2Planner:
         clock: Callable[[], float] = time.monotonic,
         call: Call | None = None,
     ):
-        if (task is None) == bool(model.dims.tasks):
+        if model.dims.tasks:
             raise SettingsError(
-                f"task index: got {task} for a model of {model.dims.tasks or 'a single'} task(s); "
-                "give one for multi-task models only"
+                f"model: got one of {model.dims.tasks} tasks, expected what single_task gives"
             )
-        if task is not None and not 0 <= task < model.dims.tasks:
-            raise SettingsError(f"task index: got {task}, expected 0 to {model.dims.tasks - 1}")
-        self.model, self.settings, self._task = model, settings, task
+        self.model, self.settings = model, settings
         self._device = next(model.parameters()).device
         self._call = call or call_on(self._device)
-        self._search = search or _own_search(model, settings, task, self._call)
+        self._search = search or _own_search(model, settings, self._call)
         self._clock = clock
         dims, length = model.dims, settings.queue_length
         self.spec = PlannerSpec(name, dims.obs, dims.action, dims.latent, length, control_period_s)
@@ -127,18 +122,18 @@ class TDMPC2Planner:
         if len(requests) > 1 and self._device.type != "cpu":
             pairs = zip(planners, requests, strict=True)
             return [self.plan_together([p], [r])[0] for p, r in pairs]
-        starts = [p._start(request) for p, request in zip(planners, requests, strict=True)]
+        starts = [p._start(request, p._warm_start) for p, request in zip(planners, requests, strict=True)]
         at_once = max(1, ROWS_AT_ONCE // self.settings.mppi.samples)
         made = [m for i in range(0, len(starts), at_once) for m in self._plan(starts[i : i + at_once])]
         return [p._taken(r, m) for p, r, m in zip(planners, requests, made, strict=True)]
 
-    def _start(self, request: PlanRequest) -> "_Start":
+    def _start(self, request: PlanRequest, warm_start: _WarmStart | None) -> "_Start":
         if request.latent is not None:
             z = self._row("a latent", request.latent, self.model.dims.latent)
         else:
             assert request.observation is not None  # one of both, as the request has checked
-            z = self._encoded(request.observation)
-        return _Start(z, request.epoch, request.start_tick, self.settings.seed, self._warm_start)
+            z = self.model.encode(self._row("an observation", request.observation, self.model.dims.obs))
+        return _Start(z, request.epoch, request.start_tick, self.settings.seed, warm_start)
 
     def _taken(self, request: PlanRequest, made: PlannedQueue | PlanningError) -> Plan | PlanningError:
         """The plan of a queue, whose warm start is kept."""
@@ -171,55 +166,16 @@ class TDMPC2Planner:
         return {"iterations": self._iterations}
 
     @torch.inference_mode()
-    def plan_observation(
-        self,
-        observation: Float32[np.ndarray, "obs"],
-        epoch: int,
-        start_tick: int,
-        warm_start: _WarmStart | None = None,
-    ) -> PlannedQueue:
-        """Plan the ticks from `start_tick` on.
+    def queued(self, request: PlanRequest, warm_start: _WarmStart | None = None) -> PlannedQueue:
+        """What `plan` gives for a request from this warm start, of which nothing is kept.
 
-        Args:
-            observation: Observation at `start_tick`.
-            epoch: Fixes the noise, together with `start_tick` and the seed of the settings.
-            start_tick: Tick of the first action of the plan.
-            warm_start: Warm start from an earlier plan; that of another epoch is ignored.
+        Epoch and start fix the noise, together with the seed of the settings. A warm start of another epoch is ignored.
 
         Raises:
             ObservationError: wrong size or not finite.
             PlanningError: the model gave non-finite values.
         """
-        return self._planned(self._encoded(observation), epoch, start_tick, warm_start)
-
-    @torch.inference_mode()
-    def plan_latent(
-        self,
-        latent: Float32[np.ndarray, "latent"],
-        epoch: int,
-        start_tick: int,
-        warm_start: _WarmStart | None = None,
-    ) -> PlannedQueue:
-        """Plan the ticks from `start_tick` on before that tick is there.
-
-        Args:
-            latent: Latent predicted for `start_tick`.
-            epoch: See `plan_observation`.
-            start_tick: Tick of the first action of the plan.
-            warm_start: See `plan_observation`.
-
-        Raises:
-            ObservationError: wrong size or not finite.
-            PlanningError: the model gave non-finite values.
-        """
-        z = self._row("a latent", latent, self.model.dims.latent)
-        return self._planned(z, epoch, start_tick, warm_start)
-
-    def _encoded(self, observation: np.ndarray) -> Tensor:
-        return self.model.encode(self._row("an observation", observation, self.model.dims.obs), self._task)
-
-    def _planned(self, z: Tensor, epoch: int, tick: int, warm_start: _WarmStart | None) -> PlannedQueue:
-        (made,) = self._plan([_Start(z, epoch, tick, self.settings.seed, warm_start)])
+        (made,) = self._plan([self._start(request, warm_start)])
         if isinstance(made, PlanningError):
             raise made
         return made
@@ -268,7 +224,7 @@ class TDMPC2Planner:
     ) -> PlannedQueue | PlanningError:
         """The chosen rows (row, action), and the prior's after them; `found`: value and iterations of the search."""
         length = self.settings.queue_length
-        actions, latents = self._call(_extend, self.model, self._task, length, z, chosen)
+        actions, latents = self._call(_extend, self.model, length, z, chosen)
         if not (torch.isfinite(actions).all() and torch.isfinite(latents).all()):
             return PlanningError("planning: rows past the search are not finite; expected finite ones")
         return PlannedQueue(
@@ -283,7 +239,7 @@ class TDMPC2Planner:
         """Plan from a zero observation, so that the first real plan pays for no initialisation."""
         # On a GPU every pair of the ensemble's members makes a graph of its own, and a plan draws some of them.
         for tick in range(WARM_UP_PLANS if self._device.type == "cuda" else 1):
-            self.plan_observation(np.zeros(self.model.dims.obs, np.float32), epoch=0, start_tick=tick)
+            self.queued(PlanRequest(0, tick, tick, Reason.EMPTY, np.zeros(self.model.dims.obs, np.float32)))
 
     def _now(self) -> float:
         if self._device.type == "cuda":
@@ -329,15 +285,15 @@ class _Rows(NamedTuple):
     latents: Tensor  # (queue + 1, latent)
 
 
-def _extend(model: WorldModel, task: int | None, queue_length: int, z: Tensor, optimised: Tensor) -> _Rows:
+def _extend(model: WorldModel, queue_length: int, z: Tensor, optimised: Tensor) -> _Rows:
     """The search's rows, then the prior's."""
     actions, latents = [], [z]
     for i in range(queue_length):
-        row = optimised[i : i + 1] if i < len(optimised) else model.prior(latents[-1], task).mean
+        row = optimised[i : i + 1] if i < len(optimised) else model.prior(latents[-1]).mean
         actions.append(row)
-        latents.append(model.next(latents[-1], row, task))
+        latents.append(model.next(latents[-1], row))
     return _Rows(torch.cat(actions).clamp(-1.0, 1.0), torch.cat(latents))
 
 
-def _own_search(model: WorldModel, settings: PlannerSettings, task: int | None, call: Call) -> Search:
-    return partial(search_each, PlanningModel(model, task, settings.precision), call=call)
+def _own_search(model: WorldModel, settings: PlannerSettings, call: Call) -> Search:
+    return partial(search_each, PlanningModel(model, settings.precision), call=call)

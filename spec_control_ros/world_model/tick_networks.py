@@ -25,7 +25,6 @@ from spec_control_ros.world_model.native_library import NativeLibraryError
 
 Rows = Callable[..., np.ndarray]
 Residual = Callable[[FeatureHistory], np.ndarray]  # -> (action,)
-NO_EMBEDDING = np.zeros(0, np.float32)
 
 
 def why_not_native() -> str:
@@ -37,58 +36,35 @@ def why_not_native() -> str:
     return ""
 
 
-def native_tick_model(
-    dims: Dimensions,
-    weights: NamedWeights,
-    embedding: np.ndarray = NO_EMBEDDING,
-    mask: np.ndarray | None = None,
-) -> TickModel | None:
-    """Encoder, policy prior and dynamics of a world model; None where their widths do not suit.
-
-    Args:
-        dims: Dimensions of the world model.
-        weights: Its weights.
-        embedding: What a multi-task model sees of the task, (task_embedding,).
-        mask: 1 where the task has an actuator, (action,); None: everywhere.
+def native_tick_model(dims: Dimensions, weights: NamedWeights) -> TickModel | None:
+    """Encoder, policy prior and dynamics of a world model of these dimensions; None where their widths do not suit.
 
     Raises:
         NativeLibraryError: there is no library.
         CheckpointError: a weight is missing, of another shape or not finite.
     """
     action = dims.action
-    encode = native_mlp(weights, "encoder.", dims.encoder_widths, embedding, is_last_sim_norm=True)
-    prior_widths = dims.head_widths(2 * action, sees_action=False)
-    raw_prior = native_mlp(weights, "prior_head.", prior_widths, embedding)
-    following = native_mlp(
-        weights, "dynamics.", dims.head_widths(dims.latent), embedding, is_last_sim_norm=True
-    )
+    encode = native_mlp(weights, "encoder.", dims.encoder_widths, is_last_sim_norm=True)
+    raw_prior = native_mlp(weights, "prior_head.", dims.head_widths(2 * action, sees_action=False))
+    following = native_mlp(weights, "dynamics.", dims.head_widths(dims.latent), is_last_sim_norm=True)
     if encode is None or raw_prior is None or following is None:
         return None
-    factor = 1.0 if mask is None else mask
 
     def prior(latent: np.ndarray) -> np.ndarray:
-        return np.tanh(raw_prior(latent)[:action] * factor)
+        return np.tanh(raw_prior(latent)[:action])
 
     return TickModel(dims.obs, dims.latent, action, encode, prior, following)
 
 
 def native_mlp(
-    weights: NamedWeights,
-    name: str,
-    widths: Sequence[int],
-    embedding: np.ndarray = NO_EMBEDDING,
-    *,
-    is_last_sim_norm: bool = False,
+    weights: NamedWeights, name: str, widths: Sequence[int], *, is_last_sim_norm: bool = False
 ) -> Rows | None:
-    """The network from a row [first, embedding, others] to its outputs, given as rows first and others.
-
-    None where its widths do not suit.
+    """The network from the parts of a row to its outputs; None where its widths do not suit.
 
     Args:
         weights: Weights of a `layers.MLP`.
         name: What the names of its weights begin with.
         widths: Widths of the input and of every layer.
-        embedding: Constant part of the input.
         is_last_sim_norm: Whether the last layer has SimNorm, and not no activation.
 
     Raises:
@@ -108,8 +84,8 @@ def native_mlp(
     program = builder.finish()
     given, out = program.view(joint), program.view(x)
 
-    def run(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
-        np.concatenate((first, embedding, *others), out=given)
+    def run(*parts: np.ndarray) -> np.ndarray:
+        np.concatenate(parts, out=given)
         program.run()
         return out.copy()
 

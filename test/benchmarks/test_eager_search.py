@@ -16,35 +16,29 @@ SETTINGS = MPPISettings(iterations=4, samples=64, prior_samples=6, elites=8)
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "settings", "task"),
+    ("dimensions", "settings"),
     [
-        ({}, SETTINGS, None),
-        ({"latent": 32, "hidden": 64, "q_members": 5}, SETTINGS, None),  # widths that native layers take
-        ({}, replace(SETTINGS, start=SearchStart.PRIOR), None),
-        ({}, replace(SETTINGS, pessimism=1.5), None),
-        ({}, replace(SETTINGS, prior_samples=0, horizon=2), None),
-        ({"has_termination": 1}, SETTINGS, None),
-        ({"tasks": 2, "task_embedding": 4}, SETTINGS, 1),
+        ({}, SETTINGS),
+        ({"latent": 32, "hidden": 64, "q_members": 5}, SETTINGS),  # widths that native layers take
+        ({}, replace(SETTINGS, start=SearchStart.PRIOR)),
+        ({}, replace(SETTINGS, pessimism=1.5)),
+        ({}, replace(SETTINGS, prior_samples=0, horizon=2)),
+        ({"has_termination": 1}, SETTINGS),
     ],
-    ids=["small", "native", "from prior", "pessimistic", "no prior samples", "termination", "multi-task"],
+    ids=["small", "native", "from prior", "pessimistic", "no prior samples", "termination"],
 )
 def test_same_noise_gives_the_same_plan(
-    small_model: Callable[..., WorldModel],
-    dimensions: dict[str, int],
-    settings: MPPISettings,
-    task: int | None,
+    small_model: Callable[..., WorldModel], dimensions: dict[str, int], settings: MPPISettings
 ) -> None:
     model = small_model(**dimensions)
-    if task is not None:
-        model.action_masks[task, -1] = 0.0
     if model.termination_head is not None:
         z = model.encode(torch.randn(64, model.dims.obs))
         model.termination_head.last.bias.sub_(model.termination_head(z).quantile(0.9))
-    z = model.encode(torch.randn(1, model.dims.obs), task)
+    z = model.encode(torch.randn(1, model.dims.obs))
     noise = MPPINoise.draw(settings, model.dims, 1, torch.Generator().manual_seed(0))
     warm = 0.3 * torch.randn(1, settings.horizon, model.dims.action)
-    plain = EagerSearch(model, task)(z, settings, noise, warm)
-    ours = search(PlanningModel(model, task), z, settings, noise, warm)
+    plain = EagerSearch(model)(z, settings, noise, warm)
+    ours = search(PlanningModel(model), z, settings, noise, warm)
     for name in ("mean", "std", "elite", "value"):
         torch.testing.assert_close(getattr(plain, name), getattr(ours, name), atol=1e-4, rtol=1e-4)
     assert plain.iterations == ours.iterations == settings.iterations

@@ -31,7 +31,7 @@ def test_same_planner_returns_the_same_and_rows_grow_with_the_episodes(
     variants = [
         PlannerVariant(name, Precision.FLOAT32, p) for name, p in ((EAGER, same), (OURS, same), (OURS, other))
     ]
-    rows = list(compare_returns(variants, ModelFolder(tmp_path), model, controller, plant, [3, 4]))
+    rows = list(compare_returns(variants, ModelFolder(tmp_path), controller, plant, [3, 4]))
     assert [sum(len(row["returns"]) for row in so_far) for so_far in rows] == [1, 2, 3, 4, 5, 6]
     eager, ours, _ = rows[-1]
     assert eager["returns"] == ours["returns"]

@@ -14,6 +14,7 @@ from spec_control_ros.bringup.system import (
     ARGUMENTS,
     Process,
     absolute_topics,
+    as_text,
     bag_folder,
     heard,
     processes,
@@ -39,8 +40,9 @@ def test_every_argument_has_a_description_and_an_allowed_default() -> None:
     named = ARGUMENTS
     assert len({a.name for a in named}) == len(named)
     for argument in named:
-        assert argument.description
-        assert not argument.choices or argument.default in argument.choices
+        assert argument.metadata["description"]
+        choices = argument.metadata["choices"]
+        assert not choices or as_text(argument.default) in choices
 
 
 def test_arguments_reach_the_processes_that_they_concern(by_name: ByName, tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_faults_are_a_file_or_a_shipped_one_by_name(
 
 
 def values_of(**given: str) -> dict[str, str]:
-    return {a.name: a.default for a in ARGUMENTS} | given
+    return {a.name: as_text(a.default) for a in ARGUMENTS} | given
 
 
 @pytest.mark.parametrize("namespace", ["left", "/left", "left/"])

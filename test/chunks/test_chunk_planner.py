@@ -18,7 +18,7 @@ from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.errors import CheckpointError, MisfitError, ObservationError, SettingsError
 from spec_control_ros.core.planner import Planner
 from spec_control_ros.core.planner_format import PlannerResources
-from spec_control_ros.core.student import STUDENT, read_student
+from spec_control_ros.core.student import STUDENT, find_student
 
 OBS, ACTION, CHUNK = 5, 2, 6
 YAML = """
@@ -139,7 +139,7 @@ def test_policy_that_predicts_observations_makes_plans_that_do(
     np.testing.assert_array_equal(plan.latents[0], request(7).observation)
     np.testing.assert_allclose(plan.latents[1:], np.tile(theirs[:, None], OBS), atol=1e-6)  # as they are
     model = ChunkFormat().load_tick_model(folder)
-    assert model.fits(plan)
+    assert model.misfit(plan) == ""
     assert model.warning == ""  # the gate has something to compare
 
 
@@ -246,7 +246,7 @@ def test_student_makes_the_action_that_the_gate_compares_with(folder: Path) -> N
     expected = np.tanh(np.maximum(obs @ w[0] + b[0], 0.0) @ w[1] + b[1])
     np.testing.assert_allclose(model.policy(model.latent_of(obs)), expected, rtol=1e-5)
     with pytest.raises(CheckpointError, match="expected ones from 4 to 2 values"):
-        read_student(folder / STUDENT, 4, ACTION)
+        find_student(folder, 4, ACTION)
     (folder / STUDENT).write_bytes(b"PK nothing")
     with pytest.raises(CheckpointError, match="cannot be read"):
         kind.load_tick_model(folder)

@@ -66,7 +66,8 @@ def test_multi_task_checkpoint_drives_a_task_smaller_than_its_padding(
     assert sizes(card) == (8, 2)
     assert card["dimensions"]["tasks"] == (0 if "--single-task" in words else 30)
     obs = torch.randn(3, 8)
-    expected = whole.encode(torch.cat([obs, torch.zeros(3, 16)], dim=1), MULTITASK.index("cup-catch"))
+    embedding = whole.task_embedding[MULTITASK.index("cup-catch")].expand(3, -1)  # of less than length 1
+    expected = whole.encoder(torch.cat([obs, torch.zeros(3, 16), embedding], dim=1))
     torch.testing.assert_close(model.encode(obs), expected, atol=2e-6, rtol=1e-5)
     runner = EpisodeRunner("cup-catch", folder.path)
     mppi = MPPISettings(horizon=2, iterations=1, samples=16, prior_samples=4, elites=4)

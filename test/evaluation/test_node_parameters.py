@@ -9,7 +9,7 @@ from spec_control_ros.bringup.parameter_files import merge, read_parameters
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.evaluation.controller import ControllerSettings
-from spec_control_ros.ros.tick_model_loading import named_format
+from spec_control_ros.world_model.card import named_format
 
 CONFIG = Path(__file__).parents[2] / "config"
 

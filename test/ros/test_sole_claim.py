@@ -16,7 +16,8 @@ from two_hosts import in_own_process, needs_own_process, starts_own_process, two
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Replan
 from spec_control_ros.bringup.middleware import PROFILES, RANGE
-from spec_control_ros.ros.sole_claim import CLAIMS, EVERY_CLAIM, LATCHED
+from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.ros.sole_claim import CLAIMS, EVERY_CLAIM
 
 REFUSED = 2  # exit code
 Start = Callable[..., Background]
@@ -118,7 +119,7 @@ class Stranger:
 
     def __init__(self, probe: Probe, **fields: Any):
         self.probe = probe
-        self.publisher = probe.publisher(msg.Claim, CLAIMS, LATCHED)
+        self.publisher = probe.publisher(msg.Claim, CLAIMS, LATEST)
         self.claim = msg.Claim(
             id="0", node="/executor", system="far-1", where="process 9, on far", names=["/command"]
         )

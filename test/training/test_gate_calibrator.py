@@ -42,6 +42,7 @@ from spec_control_ros.world_model.layers import SIMNORM_GROUP
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 from spec_control_ros.world_model.two_hot import expected_value
 
 TASK, REPEAT, TICKS, QUEUE = "cup-catch", 20, 50, 4
@@ -255,7 +256,10 @@ def test_thresholds_of_the_card_reach_the_gate_of_the_model(
         tick.observed, tick.row
     )
     assert (given.accept_threshold, given.replan_threshold) == (0.1, 0.4)
-    assert make_executor(SETTINGS.configured(copied.parts(model))).gate.mode is GateMode.QUANTILE
+    assert (
+        make_executor(SETTINGS.configured(TDMPC2Format().load_parts(copied.path))).gate.mode
+        is GateMode.QUANTILE
+    )
 
 
 def test_thresholds_of_another_model_are_refused(

@@ -138,7 +138,7 @@ def test_imitation_brings_the_prior_to_the_expert(model: WorldModel, batch: Batc
 class TestLogProbability:
     @pytest.fixture
     def prior(self) -> PolicyPrior:
-        return PolicyPrior(torch.randn(50, 3) * 0.5, torch.randn(50, 3) * 0.3 - 1.0, None)
+        return PolicyPrior(torch.randn(50, 3) * 0.5, torch.randn(50, 3) * 0.3 - 1.0)
 
     def test_is_that_of_a_squashed_gaussian(self, prior: PolicyPrior) -> None:
         eps = torch.randn(50, 3)
@@ -150,7 +150,7 @@ class TestLogProbability:
 
     def test_integrates_to_one(self) -> None:
         n = 200_001
-        prior = PolicyPrior(torch.full((n, 1), 0.3), torch.full((n, 1), -0.7), None)
+        prior = PolicyPrior(torch.full((n, 1), 0.3), torch.full((n, 1), -0.7))
         action = torch.linspace(-0.9999, 0.9999, n, dtype=torch.float64).unsqueeze(-1)
         eps = (torch.atanh(action) - prior.mu) / prior.log_std.exp()
         density = log_probability(prior, eps, action)[0].exp()

@@ -16,7 +16,7 @@ from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
-from spec_control_ros.core.student import STUDENT, read_student, save_student
+from spec_control_ros.core.student import STUDENT, find_student, save_student
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sampling.cost import CostTerm
 from spec_control_ros.sampling.format import SamplingFormat
@@ -125,7 +125,8 @@ def test_student_fits_and_comes_back_from_its_file(tmp_path: Path) -> None:
     actions = np.tanh(50.0 * (latents[:, :1] - 5.0)).astype(np.float32)
     layers = fit_student(latents, actions, StudentSettings(hidden=16, updates=600), unseen=[1])
     save_student(tmp_path / STUDENT, layers)
-    policy = read_student(tmp_path / STUDENT, 2, 1)
+    policy = find_student(tmp_path, 2, 1)
+    assert policy is not None
     assert np.abs(policy(latents) - actions).mean() < 0.05
     assert policy(np.array([5.01, 100.0], np.float32)) == pytest.approx(
         policy(np.array([5.01, -9.0], np.float32))

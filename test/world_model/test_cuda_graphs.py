@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.world_model.cuda_graphs import CudaGraphs, Graph, call_on, eager_call
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings
-from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
+from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 SETTINGS = PlannerSettings(
     queue_length=6, mppi=MPPISettings(iterations=3, samples=32, prior_samples=4, elites=8)
@@ -82,6 +83,10 @@ def test_what_cannot_be_captured_is_called_plainly_and_tried_once() -> None:
     assert len(tries) == 1
 
 
+def queued(planner: TDMPC2Planner, obs: np.ndarray, tick: int, warm_start: Any = None) -> PlannedQueue:
+    return planner.queued(PlanRequest(1, tick, tick, Reason.EMPTY, obs), warm_start)
+
+
 def test_plans_are_those_of_plain_calls_and_captured_once_for_each_pair_of_members(
     small_model: Callable[..., WorldModel],
 ) -> None:
@@ -92,7 +97,7 @@ def test_plans_are_those_of_plain_calls_and_captured_once_for_each_pair_of_membe
     warm = None
     for tick in range(12):
         obs = rng.standard_normal(model.dims.obs, np.float32)
-        expected, got = (planner.plan_observation(obs, 1, tick, warm) for planner in (plain, captured))
+        expected, got = (queued(planner, obs, tick, warm) for planner in (plain, captured))
         np.testing.assert_array_equal(got.actions, expected.actions)
         np.testing.assert_array_equal(got.latents, expected.latents)
         assert got.value == expected.value
@@ -112,5 +117,5 @@ def test_gpu_plans_the_same_by_graphs(small_model: Callable[..., WorldModel]) ->
     captured.warm_up()
     obs = np.random.default_rng(0).standard_normal(model.dims.obs, np.float32)
     for tick in range(5):
-        expected, got = plain.plan_observation(obs, 1, tick), captured.plan_observation(obs, 1, tick)
+        expected, got = queued(plain, obs, tick), queued(captured, obs, tick)
         np.testing.assert_allclose(got.actions, expected.actions, atol=1e-4)

@@ -10,28 +10,23 @@ from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
 
 
-@pytest.mark.parametrize("tasks", [0, 2])
 @pytest.mark.parametrize("is_native", [False, True])
-def test_rows_are_the_models_own(small_model: Callable[..., WorldModel], tasks: int, is_native: bool) -> None:
-    model = small_model(tasks=tasks, task_embedding=4 if tasks else 0)
-    task = 1 if tasks else None
-    policy, rng = tick_model(model, task, is_native=is_native), np.random.default_rng(0)
+def test_rows_are_the_models_own(small_model: Callable[..., WorldModel], is_native: bool) -> None:
+    model = small_model()
+    policy, rng = tick_model(model, is_native=is_native), np.random.default_rng(0)
     tolerance = 2e-6 if is_native else 0.0
     for _ in range(3):
         obs, action = (rng.standard_normal(size, np.float32) for size in (policy.obs_dim, policy.action_dim))
         latent = policy.encode(obs)
         z, a = torch.from_numpy(latent).unsqueeze(0), torch.from_numpy(action).unsqueeze(0)
         np.testing.assert_allclose(
-            latent,
-            model.encode(torch.from_numpy(obs).unsqueeze(0), task)[0].numpy(),
-            rtol=0.0,
-            atol=tolerance,
+            latent, model.encode(torch.from_numpy(obs).unsqueeze(0))[0].numpy(), rtol=0.0, atol=tolerance
         )
         assert policy.policy is not None
         assert policy.step is not None
         np.testing.assert_allclose(
-            policy.policy(latent), model.prior(z, task).mean[0].numpy(), rtol=0.0, atol=tolerance
+            policy.policy(latent), model.prior(z).mean[0].numpy(), rtol=0.0, atol=tolerance
         )
         np.testing.assert_allclose(
-            policy.step(latent, action), model.next(z, a, task)[0].numpy(), rtol=0.0, atol=tolerance
+            policy.step(latent, action), model.next(z, a)[0].numpy(), rtol=0.0, atol=tolerance
         )

@@ -26,11 +26,10 @@ def search(
     settings: MPPISettings,
     noise: MPPINoise,
     warm_start: Tensor | None = None,
-    task: int | None = None,
     budget: Budget | None = None,
 ) -> MPPIResult:
     """The search in the model as it is now."""
-    return search_planning_model(PlanningModel(model, task), z, settings, noise, warm_start, budget)
+    return search_planning_model(PlanningModel(model), z, settings, noise, warm_start, budget)
 
 
 @pytest.fixture
@@ -146,17 +145,6 @@ def test_shifted_warm_start_is_seen_from_later_and_ends_in_zeros(ticks: int) -> 
     mean = torch.arange(1.0, 7.0).view(1, 3, 2)
     rows = mean[0].tolist()[ticks:] + [[0.0, 0.0]] * min(ticks, 3)
     assert shift_warm_start(mean, ticks)[0].tolist() == rows
-
-
-def test_absent_actuators_stay_at_zero(small_model: Callable[..., WorldModel]) -> None:
-    model = small_model(tasks=2, task_embedding=4, action=4)
-    model.action_masks.copy_(torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]]))
-    z = model.encode(torch.randn(2, model.dims.obs), 0)
-    warm = torch.ones(2, SETTINGS.horizon, 4)
-    result = search(model, z, SETTINGS, draw(model, 2), warm, task=0)
-    for sequence in (result.mean, result.std, result.elite):
-        assert (sequence[..., 2:] == 0).all()
-        assert (sequence[..., :2] != 0).any()
 
 
 def test_nothing_counts_after_a_terminal_latent(

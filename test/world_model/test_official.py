@@ -16,6 +16,7 @@ from spec_control_ros.world_model import official
 from spec_control_ros.world_model.dimensions import SIZES, official_dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.official import load_official
+from spec_control_ros.world_model.single_task import single_task
 
 
 @pytest.fixture
@@ -72,13 +73,8 @@ class TestMultitask:
             kept = embedding(torch.tensor([task]))
         obs = torch.randn(6, multitask.dims.obs)
         expected = multitask.encoder(torch.cat([obs, kept.expand(6, -1)], dim=-1))
-        torch.testing.assert_close(multitask.encode(obs, task), expected, atol=1e-6, rtol=0.0)
-
-    def test_prior_leaves_absent_actuators_alone(self, multitask: WorldModel) -> None:
-        prior = multitask.prior(torch.randn(6, multitask.dims.latent), 0)
-        for action in (prior.mean, prior.sample(torch.randn(6, 4))):
-            assert (action[:, 2:] == 0).all()
-            assert (action[:, :2] != 0).all()
+        single = single_task(multitask, task, multitask.dims.obs, multitask.dims.action)
+        torch.testing.assert_close(single.encode(obs), expected, atol=1e-6, rtol=0.0)
 
     def test_older_file_without_masks_takes_the_action_dimensions(
         self, multitask: WorldModel, tmp_path: Path

@@ -31,19 +31,19 @@ def precision(request: pytest.FixtureRequest) -> Precision:
 class Rows:
     """The same rows for both models: two ticks of actions from a few starts."""
 
-    def __init__(self, model: WorldModel, task: int | None):
-        self.z = model.encode(torch.randn(STARTS, model.dims.obs), task)
+    def __init__(self, model: WorldModel):
+        self.z = model.encode(torch.randn(STARTS, model.dims.obs))
         self.actions = torch.randn(2, STARTS * COUNT, model.dims.action).clamp(-1, 1)
         first = self.z.repeat_interleave(COUNT, dim=0)
-        second = model.next(first, self.actions[0], task)
+        second = model.next(first, self.actions[0])
         self.latents = (first, second)
 
 
-def values(model: WorldModel, z: Tensor, action: Tensor, task: int | None) -> dict[str, Tensor]:
-    prior = model.prior(z, task)
-    members = expected_value(model.q_logits(z, action, task))[[0, 2]]
+def values(model: WorldModel, z: Tensor, action: Tensor) -> dict[str, Tensor]:
+    prior = model.prior(z)
+    members = expected_value(model.q_logits(z, action))[[0, 2]]
     return {
-        "reward": model.reward(z, action, task),
+        "reward": model.reward(z, action),
         "value": members.mean(0),
         "pessimistic value": members.amin(0),
         "mu": prior.mu,
@@ -62,31 +62,28 @@ def planned(model: PlanningModel, samples: Samples) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("task", [None, 1])
 def test_heads_are_the_world_model_s_at_the_start_and_after_it(
-    small_model: Callable[..., WorldModel], task: int | None, is_native: bool, precision: Precision
+    small_model: Callable[..., WorldModel], is_native: bool, precision: Precision
 ) -> None:
-    model = small_model(**WIDE, tasks=2 if task else 0, task_embedding=5 if task else 0)
-    if task is not None:
-        model.action_masks.copy_(torch.tensor([[1, 1, 1], [1, 0, 1]]))
-    planning = PlanningModel(model, task, precision, is_native=is_native)
+    model = small_model(**WIDE)
+    planning = PlanningModel(model, precision, is_native=is_native)
     assert (planning.kernel.make is not MlpKernel) == is_native
-    rows, tolerance = Rows(model, task), TOLERANCE[precision]
+    rows, tolerance = Rows(model), TOLERANCE[precision]
     samples = planning.samples(rows.z, COUNT)
     for z, action in zip(rows.latents, rows.actions, strict=True):
         planning.take(samples, action)
-        expected, got = values(model, z, action, task), planned(planning, samples)
+        expected, got = values(model, z, action), planned(planning, samples)
         for name in expected:
             torch.testing.assert_close(got[name], expected[name], atol=tolerance, rtol=tolerance, msg=name)
         planning.advance(samples)
         latent = samples.joint[:, : model.dims.latent].float()
-        torch.testing.assert_close(latent, model.next(z, action, task), atol=tolerance, rtol=tolerance)
+        torch.testing.assert_close(latent, model.next(z, action), atol=tolerance, rtol=tolerance)
 
 
 def test_terminal_latents_are_the_world_model_s(small_model: Callable[..., WorldModel]) -> None:
     model = small_model(**WIDE, has_termination=True)
     assert model.termination_head is not None
-    rows = Rows(model, None)
+    rows = Rows(model)
     logits = model.termination_head(rows.latents[1])
     model.termination_head.last.bias.sub_(logits.quantile(0.5))  # between the two in the middle
     planning = PlanningModel(model)

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spec_control_ros.core.errors import CheckpointError
-from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model import PolicyPrior, WorldModel
 from spec_control_ros.world_model.single_task import single_task
+from spec_control_ros.world_model.two_hot import expected_value
 
 OBS, ACTION = 3, 2  # of the task; the model pads them to 5 and 4
 
@@ -27,21 +28,33 @@ def padded(x: Tensor, width: int) -> Tensor:
     return F.pad(x, (0, width - x.shape[1]))
 
 
+def official(model: WorldModel, task: int, obs: Tensor, z: Tensor, action: Tensor) -> dict[str, Tensor]:
+    """What the heads of a multi-task model give: each sees the task's embedding, kept within the unit ball."""
+    embedding = torch.nn.Embedding(model.dims.tasks, 6, max_norm=1.0, _weight=model.task_embedding.clone())
+    with torch.no_grad():
+        seen = embedding(torch.tensor([task])).expand(len(z), -1)
+    state, mask = torch.cat([z, seen], dim=-1), model.action_masks[task]
+    joint = torch.cat([state, action], dim=-1)
+    prior = PolicyPrior.of(model.prior_head(state))
+    assert model.termination_head is not None
+    return {
+        "encode": model.encoder(torch.cat([obs, seen], dim=-1)),
+        "next": model.dynamics(joint),
+        "reward": expected_value(model.reward_head(joint)),
+        "q_logits": model.q_head(joint),
+        "prior": (prior.mean * mask)[:, :ACTION],
+        "spread": (prior.log_std * mask)[:, :ACTION],
+        "terminal": model.termination_head(state).squeeze(-1) > 0.0,
+    }
+
+
 def test_every_head_gives_what_it_gave(multitask: WorldModel) -> None:
     single = single_task(multitask, 1, OBS, ACTION)
     assert (single.dims.obs, single.dims.action, single.dims.tasks) == (OBS, ACTION, 0)
     obs, action = torch.randn(7, OBS), torch.rand(7, ACTION) * 2 - 1
     wide = padded(action, 4)
     z = single.encode(obs)
-    expected = {
-        "encode": multitask.encode(padded(obs, 5), 1),
-        "next": multitask.next(z, wide, 1),
-        "reward": multitask.reward(z, wide, 1),
-        "q_logits": multitask.q_logits(z, wide, 1),
-        "prior": multitask.prior(z, 1).mean[:, :ACTION],
-        "spread": multitask.prior(z, 1).log_std[:, :ACTION],
-        "terminal": multitask.is_terminal(z, 1),
-    }
+    expected = official(multitask, 1, padded(obs, 5), z, wide)
     got = {
         "encode": z,
         "next": single.next(z, action),

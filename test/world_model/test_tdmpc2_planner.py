@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from spec_control_ros.world_model.planner_settings import (
     SearchStart,
     Selection,
 )
+from spec_control_ros.world_model.single_task import single_task
 from spec_control_ros.world_model.tdmpc2_planner import PlannedQueue, TDMPC2Planner
 
 SETTINGS = PlannerSettings(
@@ -41,6 +43,19 @@ def obs(model: WorldModel) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(model.dims.obs, np.float32)
 
 
+def queued(
+    planner: TDMPC2Planner, obs: np.ndarray, epoch: int, start_tick: int, warm_start: Any = None
+) -> PlannedQueue:
+    return planner.queued(PlanRequest(epoch, start_tick, start_tick, Reason.EMPTY, obs), warm_start)
+
+
+def queued_from_latent(
+    planner: TDMPC2Planner, latent: np.ndarray, epoch: int, start_tick: int, warm_start: Any = None
+) -> PlannedQueue:
+    request = PlanRequest(epoch, start_tick, start_tick, Reason.EMPTY, latent=latent)
+    return planner.queued(request, warm_start)
+
+
 def same(one: PlannedQueue, other: PlannedQueue) -> bool:
     return np.array_equal(one.actions, other.actions) and np.array_equal(one.latents, other.latents)
 
@@ -48,11 +63,11 @@ def same(one: PlannedQueue, other: PlannedQueue) -> bool:
 def test_same_identity_gives_the_identical_plan_whatever_came_before(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
-    first = planner.plan_observation(obs, epoch=3, start_tick=7)
-    planner.plan_observation(obs, epoch=1, start_tick=2)
+    first = queued(planner, obs, epoch=3, start_tick=7)
+    queued(planner, obs, epoch=1, start_tick=2)
     torch.manual_seed(99)
-    assert same(first, planner.plan_observation(obs, epoch=3, start_tick=7))
-    assert same(first, TDMPC2Planner(model, SETTINGS).plan_observation(obs, epoch=3, start_tick=7))
+    assert same(first, queued(planner, obs, epoch=3, start_tick=7))
+    assert same(first, queued(TDMPC2Planner(model, SETTINGS), obs, epoch=3, start_tick=7))
 
 
 @pytest.mark.parametrize(("epoch", "tick", "seed"), [(3, 8, 0), (4, 7, 0), (7, 3, 0), (3, 7, 1)])
@@ -60,11 +75,11 @@ def test_other_epoch_tick_or_seed_draws_other_noise(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray, epoch: int, tick: int, seed: int
 ) -> None:
     other = TDMPC2Planner(model, replace(SETTINGS, seed=seed))
-    assert not same(planner.plan_observation(obs, 3, 7), other.plan_observation(obs, epoch, tick))
+    assert not same(queued(planner, obs, 3, 7), queued(other, obs, epoch, tick))
 
 
 def test_plan_fits_the_core_s_contract(planner: TDMPC2Planner, obs: np.ndarray) -> None:
-    queue = planner.plan_observation(obs, 1, 0)
+    queue = queued(planner, obs, 1, 0)
     assert queue.actions.dtype == queue.latents.dtype == np.float32
     assert np.abs(queue.actions).max() <= 1.0
     Plan(1, 1, 0, 0, 0.05, queue.actions, queue.latents, SETTINGS.mppi.horizon, queue.value)
@@ -75,34 +90,34 @@ def test_first_latent_is_the_observation_s(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
     np.testing.assert_allclose(
-        planner.plan_observation(obs, 1, 0).latents[0], tick_model(model).encode(obs), atol=1e-6
+        queued(planner, obs, 1, 0).latents[0], tick_model(model).encode(obs), atol=1e-6
     )
 
 
 def test_latents_follow_the_dynamics_and_later_rows_come_from_the_prior(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
-    queue = planner.plan_observation(obs, 1, 0)
+    queue = queued(planner, obs, 1, 0)
     z, action = torch.from_numpy(queue.latents), torch.from_numpy(queue.actions)
     torch.testing.assert_close(model.next(z[:-1], action), z[1:], atol=1e-6, rtol=1e-5)
     horizon = SETTINGS.mppi.horizon
     torch.testing.assert_close(model.prior(z[horizon:-1]).mean, action[horizon:], atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(planner.plan_observation(obs, 1, 0).warm_start.mean[0], action[:horizon])
+    torch.testing.assert_close(queued(planner, obs, 1, 0).warm_start.mean[0], action[:horizon])
 
 
 def test_queue_as_long_as_the_horizon_is_the_search_alone(model: WorldModel, obs: np.ndarray) -> None:
-    queue = TDMPC2Planner(model, replace(SETTINGS, queue_length=3)).plan_observation(obs, 1, 0)
+    queue = queued(TDMPC2Planner(model, replace(SETTINGS, queue_length=3)), obs, 1, 0)
     assert (len(queue.actions), len(queue.latents)) == (3, 4)
 
 
 def test_elite_is_chosen_when_asked_for(model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray) -> None:
-    by_elite = TDMPC2Planner(model, replace(SETTINGS, selection=Selection.ELITE)).plan_observation(obs, 1, 0)
-    assert not same(by_elite, planner.plan_observation(obs, 1, 0))
+    by_elite = queued(TDMPC2Planner(model, replace(SETTINGS, selection=Selection.ELITE)), obs, 1, 0)
+    assert not same(by_elite, queued(planner, obs, 1, 0))
 
 
 def test_precision_is_the_search_s(model: WorldModel, obs: np.ndarray) -> None:
     exact, rough = (
-        TDMPC2Planner(model, replace(SETTINGS, precision=p)).plan_observation(obs, 1, 0)
+        queued(TDMPC2Planner(model, replace(SETTINGS, precision=p)), obs, 1, 0)
         for p in (Precision.FLOAT32, Precision.BFLOAT16)
     )
     assert not same(exact, rough)
@@ -117,28 +132,28 @@ def test_time_budget_ends_the_search_and_the_minimum_is_done(
     settings = replace(SETTINGS, mppi=mppi, time_budget_s=time_budget_s, min_iterations=2)
     ticking = count()  # an iteration takes a second
     planner = TDMPC2Planner(model, settings, clock=lambda: float(next(ticking)))
-    assert planner.plan_observation(obs, 1, 0).iterations == iterations
+    assert queued(planner, obs, 1, 0).iterations == iterations
 
 
 class TestWarmStart:
     def test_of_the_same_epoch_is_used(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
-        warm = planner.plan_observation(obs, 1, 0).warm_start
-        assert not same(planner.plan_observation(obs, 1, 2, warm), planner.plan_observation(obs, 1, 2))
+        warm = queued(planner, obs, 1, 0).warm_start
+        assert not same(queued(planner, obs, 1, 2, warm), queued(planner, obs, 1, 2))
 
     def test_of_another_epoch_is_ignored(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
-        warm = planner.plan_observation(obs, 1, 0).warm_start
-        assert same(planner.plan_observation(obs, 2, 2, warm), planner.plan_observation(obs, 2, 2))
+        warm = queued(planner, obs, 1, 0).warm_start
+        assert same(queued(planner, obs, 2, 2, warm), queued(planner, obs, 2, 2))
 
     def test_of_a_later_tick_is_ignored(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
-        warm = planner.plan_observation(obs, 1, 5).warm_start
-        assert same(planner.plan_observation(obs, 1, 2, warm), planner.plan_observation(obs, 1, 2))
+        warm = queued(planner, obs, 1, 5).warm_start
+        assert same(queued(planner, obs, 1, 2, warm), queued(planner, obs, 1, 2))
 
     def test_older_than_the_horizon_is_as_none(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
-        warm = planner.plan_observation(obs, 1, 0).warm_start
-        assert same(planner.plan_observation(obs, 1, 3, warm), planner.plan_observation(obs, 1, 3))
+        warm = queued(planner, obs, 1, 0).warm_start
+        assert same(queued(planner, obs, 1, 3, warm), queued(planner, obs, 1, 3))
 
     def test_says_whose_it_is(self, planner: TDMPC2Planner, obs: np.ndarray) -> None:
-        warm = planner.plan_observation(obs, 4, 9).warm_start
+        warm = queued(planner, obs, 4, 9).warm_start
         assert (warm.epoch, warm.start_tick) == (4, 9)
         assert not warm.mean.requires_grad
 
@@ -153,27 +168,27 @@ class TestWarmStart:
 )
 def test_bad_observation_is_refused(planner: TDMPC2Planner, bad: np.ndarray, said: str) -> None:
     with pytest.raises(ObservationError, match=said):
-        planner.plan_observation(bad, 1, 0)
+        queued(planner, bad, 1, 0)
 
 
 def test_latent_of_the_observation_gives_the_observation_s_plan(
     model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray
 ) -> None:
     latent = tick_model(model).encode(obs)
-    warm = planner.plan_observation(obs, 1, 1).warm_start
-    assert same(planner.plan_latent(latent, 1, 2, warm), planner.plan_observation(obs, 1, 2, warm))
+    warm = queued(planner, obs, 1, 1).warm_start
+    assert same(queued_from_latent(planner, latent, 1, 2, warm), queued(planner, obs, 1, 2, warm))
 
 
 @pytest.mark.parametrize("bad", [np.zeros(15, np.float32), np.full(16, np.nan, np.float32)])
 def test_bad_latent_is_refused(planner: TDMPC2Planner, bad: np.ndarray) -> None:
     with pytest.raises(ObservationError, match=r"got a latent of .*, expected \(16,\) of finite values"):
-        planner.plan_latent(bad, 1, 0)
+        queued_from_latent(planner, bad, 1, 0)
 
 
 def test_non_finite_model_gives_no_plan(model: WorldModel, planner: TDMPC2Planner, obs: np.ndarray) -> None:
     model.dynamics.last.weight.fill_(torch.nan)
     with pytest.raises(PlanningError):
-        planner.plan_observation(obs, 1, 0)
+        queued(planner, obs, 1, 0)
 
 
 def test_non_finite_row_past_the_horizon_gives_no_plan(
@@ -181,36 +196,24 @@ def test_non_finite_row_past_the_horizon_gives_no_plan(
 ) -> None:
     honest, calls = model.next, []
 
-    def late(z: Tensor, action: Tensor, task: int | None = None) -> Tensor:
+    def late(z: Tensor, action: Tensor) -> Tensor:
         calls.append(len(z))
-        return honest(z, action, task) * (torch.nan if calls.count(1) > 5 else 1.0)
+        return honest(z, action) * (torch.nan if calls.count(1) > 5 else 1.0)
 
     model.next = late  # type: ignore[method-assign]
     with pytest.raises(PlanningError, match="expected finite ones"):
-        planner.plan_observation(obs, 1, 0)
+        queued(planner, obs, 1, 0)
 
 
 def test_warm_up_leaves_no_trace(planner: TDMPC2Planner, obs: np.ndarray) -> None:
-    before = planner.plan_observation(obs, 1, 0)
+    before = queued(planner, obs, 1, 0)
     planner.warm_up()
-    assert same(before, planner.plan_observation(obs, 1, 0))
+    assert same(before, queued(planner, obs, 1, 0))
 
 
-@pytest.mark.parametrize(
-    ("tasks", "task", "said"),
-    [
-        (0, 0, "got 0 for a model of a single task"),
-        (3, None, "got None for a model of 3 task"),
-        (3, 3, "got 3, expected 0 to 2"),
-        (3, -1, "got -1, expected 0 to 2"),
-    ],
-)
-def test_task_index_must_fit_the_model(
-    small_model: Callable[..., WorldModel], tasks: int, task: int | None, said: str
-) -> None:
-    model = small_model(tasks=tasks, task_embedding=4 if tasks else 0)
-    with pytest.raises(SettingsError, match=said):
-        TDMPC2Planner(model, SETTINGS, task)
+def test_model_of_several_tasks_is_refused(small_model: Callable[..., WorldModel]) -> None:
+    with pytest.raises(SettingsError, match="got one of 3 tasks, expected what single_task gives"):
+        TDMPC2Planner(small_model(tasks=3, task_embedding=4), SETTINGS)
 
 
 def test_multitask_model_plans_differently_for_each_task(
@@ -218,8 +221,8 @@ def test_multitask_model_plans_differently_for_each_task(
 ) -> None:
     model = small_model(tasks=2, task_embedding=4)
     model.task_embedding.copy_(torch.randn(2, 4))
-    plans = [TDMPC2Planner(model, SETTINGS, task).plan_observation(obs, 1, 0) for task in (0, 1)]
-    assert not same(*plans)
+    singles = [single_task(model, task, model.dims.obs, model.dims.action) for task in (0, 1)]
+    assert not same(*(queued(TDMPC2Planner(single, SETTINGS), obs, 1, 0) for single in singles))
 
 
 def test_latent_policy_gives_what_the_model_gives(model: WorldModel, obs: np.ndarray) -> None:

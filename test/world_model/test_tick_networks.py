@@ -51,14 +51,14 @@ def test_mlp_is_the_models_own(
     dims = widths if last is sim_norm else (*widths, 7)
     mlp = MLP(dims, last_activation=last)
     randomise(mlp)
-    first, embedding, action = (rng.standard_normal(n, np.float32) for n in (widths[0] - 4, 3, 1))
-    run = native_mlp(NamedWeights.of_module(mlp), "", dims, embedding, is_last_sim_norm=last is sim_norm)
+    first, second, action = (rng.standard_normal(n, np.float32) for n in (widths[0] - 4, 3, 1))
+    run = native_mlp(NamedWeights.of_module(mlp), "", dims, is_last_sim_norm=last is sim_norm)
     assert run is not None
     for scale in (1.0, 30.0, 1000.0):  # activations saturate
-        row = np.concatenate((scale * first, embedding, action))
+        row = np.concatenate((scale * first, second, action))
         with torch.inference_mode():
             expected = mlp(torch.from_numpy(row).unsqueeze(0))[0].numpy()
-        np.testing.assert_allclose(run(scale * first, action), expected, **CLOSE)
+        np.testing.assert_allclose(run(scale * first, second, action), expected, **CLOSE)
 
 
 def test_without_a_library_pytorch_computes_and_the_reason_is_known(

@@ -27,7 +27,7 @@ import sys
 sys.modules |= dict.fromkeys(("torch", "mujoco", "dm_control", "scipy"))  # importing one of them fails
 import spec_control_ros.nodes.executor
 from spec_control_ros.core.executor_factory import make_executor
-from spec_control_ros.ros.tick_model_loading import named_format, model_folder
+from spec_control_ros.world_model.card import named_format, model_folder
 law = make_executor(named_format(sys.argv[1]).load_parts(model_folder(sys.argv[1])), corrector=sys.argv[2])
 print(type(law).__name__)
 """

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from spec_control_ros.cli.hardware_info import hardware_info
 from spec_control_ros.cli.terminal import INTERRUPTED, interruption, progress, terminal
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text, written
+from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.expert import ExpertActor

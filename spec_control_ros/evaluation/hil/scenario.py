@@ -79,14 +79,8 @@ class Scenario:
 
     def arguments(self) -> dict[str, str]:
         """What `bringup.system.processes` is to be told, files left aside."""
-        return {
-            "mode": self.mode,
-            "hardware": self.hardware,
-            "model": self.model,
-            "corrector": self.corrector,
-            "episodes": str(self.episodes),
-            "seed": str(self.seed),
-        }
+        names = ("mode", "hardware", "model", "corrector", "episodes", "seed")
+        return {name: str(getattr(self, name)) for name in names}
 
     def parameters(self) -> dict[str, dict[str, Any]]:
         """What this scenario wants of the nodes, by node."""

@@ -30,7 +30,7 @@ def predictors(
             told[metric.value] = mismatch(observed, row.latent, metric, weights)
     if policy is not None:
         told[Metric.ACTION.value] = action_distance(row.action, policy(observed))
-    if isinstance(planner, TDMPC2Planner) and not planner.model.dims.tasks:
+    if isinstance(planner, TDMPC2Planner):
         told["disagreement"] = _disagreement(planner.model, observed, row)
     return told
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.evaluation.regret.choice import affordable, is_worse
+from spec_control_ros.evaluation.regret.thresholds import affordable, is_worse
 
 
 def rows(*given: tuple[float, tuple[float, ...]]) -> list[dict[str, Any]]:
