@@ -21,6 +21,7 @@ from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.suite import load
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
     return run_episode(
         plant,
         planner,
-        make_executor(trial.settings.configured(folder.parts(world_model))),
+        make_executor(trial.settings.configured(TDMPC2Format().load_parts(model))),
         seed=SEED,
         epoch=1,
         delay_ticks=trial.delay_ticks,

@@ -19,6 +19,7 @@ from spec_control_ros.core.executor_settings import ExecutorSettings
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.model_folder import ModelFolder
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 QUEUE = 4
 AHEAD = ExecutorSettings(prefetch=True)
@@ -34,7 +35,7 @@ def make(model: Path) -> MakeLaw:
 
     def make(settings: ExecutorSettings = AHEAD, kind: str = "two_tower"):
         controller = replace(correcting(ControllerSettings(executor=settings)), corrector=kind)
-        return make_executor(controller.configured(folder.parts(world_model))), SyntheticPlanner(
+        return make_executor(controller.configured(TDMPC2Format().load_parts(folder.path))), SyntheticPlanner(
             dims.obs, dims.action, dims.latent, QUEUE
         )
 
