@@ -161,14 +161,18 @@ class Checked:
 
 
 def _is_of_type(value: Any, kind: type, of: type | None = None) -> bool:
-    """A whole number is a float as well; true, false and infinity are no numbers."""
+    """Numbers are finite; what a list holds is looked at by those who know how long it is to be."""
     if of is not None:
-        return isinstance(value, tuple) and all(_is_of_type(element, of) for element in value)
+        return isinstance(value, tuple) and all(_has_type(element, of) for element in value)
+    # No deadline would never come
+    return _has_type(value, kind) and (kind is not float or -inf < value < inf)
+
+
+def _has_type(value: Any, kind: type) -> bool:
+    """A whole number is a float as well; true and false are no numbers."""
     if isinstance(value, bool):
         return kind is bool
-    if kind is float:
-        return isinstance(value, (int, float)) and -inf < value < inf  # no deadline would never come
-    return isinstance(value, kind)
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def named_fields(kind: Any, prefix: str = "") -> dict[str, Field[Any]]:

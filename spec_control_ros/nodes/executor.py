@@ -195,6 +195,8 @@ class ExecutorNode(LifecycleProcessNode):
                 is_answered = True
             elif now_s < heard_by_s:
                 time.sleep(REST_LOOK_S)
+            elif self.interrupted.is_set() and not self.count_publishers("observation"):
+                return  # the plant has ended as well
             else:
                 self._give(ExecutorInput(InputKind.POLL, now_s))
                 is_answered = True

@@ -70,7 +70,10 @@ def test_multi_task_model_is_narrowed_down_to_the_task(
     assert (single.dims.obs, single.dims.action, single.dims.tasks) == (8, 2, 0)
     assert (card["task"], card["control_period_s"]) == ("cup-catch", 0.04)
     obs = torch.randn(3, 8)
-    expected = model.encode(torch.cat([obs, torch.zeros(3, 16)], dim=1), MULTITASK.index("cup-catch"))
+    embedding = torch.nn.Embedding(30, 4, max_norm=1.0, _weight=model.task_embedding.clone())
+    with torch.no_grad():
+        seen = embedding(torch.tensor([MULTITASK.index("cup-catch")])).expand(3, -1)
+        expected = model.encoder(torch.cat([obs, torch.zeros(3, 16), seen], dim=1))
     torch.testing.assert_close(single.encode(obs), expected, atol=2e-6, rtol=1e-5)
 
 

@@ -76,12 +76,6 @@ def test_what_is_not_finite_is_out_of_every_range(kind: type, spec: Any, value: 
         kind(**{spec.name: value})
 
 
-@pytest.mark.parametrize("value", [nan, inf])
-def test_list_holds_finite_numbers(value: float) -> None:
-    with pytest.raises(SettingsError, match="layers_mm"):
-        Painted(layers_mm=(0.1, value))
-
-
 def test_text_of_a_choice_is_the_choice() -> None:
     assert Painted(colour="blue").colour is Colour.BLUE  # type: ignore[arg-type]
 

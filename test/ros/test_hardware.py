@@ -57,7 +57,7 @@ def controller(probe: Probe) -> Controller:
 
 def expected_rewards(folder: Path) -> list[float]:
     """Of the same loop without ROS: emulated robot, estimate, prior."""
-    policy = tick_model(ModelFolder(folder).world_model()[0], None)
+    policy = tick_model(ModelFolder(folder).world_model()[0])
     estimator, robot = StateEstimator(make_control_plant(TASK)), EmulatedRobot(make_control_plant(TASK))
     gains = find_actuators(robot.plant.physics).gains
     plant = RobotPlant(estimator, TICKS)

@@ -52,7 +52,7 @@ class RefinementSettings:
     learning_rate: float = setting(2e-5, "of Adam for the actor at first; then it follows `step`", above=0.0)
     value_rate: float = setting(5e-4, "of Adam for the value", above=0.0)
     evaluate_every: int = setting(160_000, "ticks", low=1)
-    evaluation_episodes: int = setting(24, "the task's own, deterministic; at most as many as plants", low=1)
+    evaluation_episodes: int = setting(48, "the task's own, deterministic; at most as many as plants", low=1)
 
     def __post_init__(self) -> None:
         check(self)
