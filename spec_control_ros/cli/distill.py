@@ -179,9 +179,8 @@ def _distill_student_alone(options: DistillOptions, folder: ModelFolder) -> None
     }
     path = folder.path / STUDENT_FILE
     save_student(path, student)
-    write_json(
-        path.with_suffix(".json"), card
-    )  # now: else an interruption would leave the card of other weights
+    # Now: else an interruption would leave the card of other weights.
+    write_json(path.with_suffix(".json"), card)
     if options.returns:
         driven = Subject(robot.environment, folder.path)
         card["evaluation"]["alone"] = _returns(workers, driven, controller, [STUDENT], options)[STUDENT]

@@ -33,9 +33,8 @@ def run(options: RunOptions) -> int:
     values = {a.name: as_text(getattr(options, a.name)) for a in ARGUMENTS}
     logs, robot = new_log_folder(), find_robot(options.robot)
     system = processes(robot, values, logs)
-    refuse_unknown(
-        robot.parameters(options.mode, has_hardware=True)
-    )  # also of nodes that this run does not have
+    # Also of nodes that this run does not have
+    refuse_unknown(robot.parameters(options.mode, has_hardware=True))
     for section in read_system_file(Path(options.params)).sections if options.params else ():
         refuse_unknown({section.name: section.values})
     faults = fault_file(options.faults, robot.config)

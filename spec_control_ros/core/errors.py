@@ -4,13 +4,6 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-# Where there is nothing that a user has written
-LIBRARIES = (
-    "<frozen",  # Python's own, in the interpreter
-    str(Path(__file__).parents[1]),
-    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
-)
-
 
 class SpecControlError(Exception):
     """Base of the tree: the message says what was got, what was expected and what to do."""
@@ -62,7 +55,13 @@ class ConflictError(SpecControlError):
 
 def told_of(error: Exception) -> str:
     """What somebody else's code raised, and its innermost line that is not a library's."""
+    installed = sysconfig.get_paths()  # here, as it takes milliseconds of every process's start
+    libraries = (
+        "<frozen",  # Python's own, in the interpreter
+        str(Path(__file__).parents[1]),
+        *(installed[name] for name in ("stdlib", "purelib", "platlib")),
+    )
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
     where = (own or frames)[-1]
     return f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})"

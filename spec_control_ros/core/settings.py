@@ -142,7 +142,7 @@ def check(settings: Any) -> None:
             or (above is not None and not value > above)
         )
         if is_wrong:
-            finite = "a finite value, " if "inf" in repr(value) else ""
+            finite = "a finite value, " if value in (inf, -inf) else ""
             raise SettingsError(f"{spec.name}: got {value!r}, expected {finite}{allowed(spec)}")
 
 

@@ -34,9 +34,8 @@ def single_task(model: WorldModel, task: int, obs: int, action: int) -> WorldMod
         )
     tensors = model.state_dict()
     embedding = tensors.pop("task_embedding")[task]
-    embedding = embedding / embedding.norm().clamp(
-        min=1.0
-    )  # the official one is kept within the unit ball at look-up
+    # The official one is kept within the unit ball at look-up.
+    embedding = embedding / embedding.norm().clamp(min=1.0)
     del tensors["action_masks"]
 
     # First layers see the state, the embedding and, some of them, the action

@@ -15,18 +15,19 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.training.data_sources import BEYOND
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_state import State, load_state, save_state
 from tools.expert.curriculum import EpisodeStart, Stage
-from tools.expert.rollout import FloatArray, Rollout, episode_returns
+from tools.expert.rollout import FloatArray, Rollout
 from tools.expert.support_force import SupportForce
-from tools.expert.trainer import EVALUATION_SEED, ExpertProgress
+from tools.expert.trainer import ExpertProgress, ExpertRun
 from tools.expert.transitions import End
 
 STAGE = "refine"
 CLIP = 0.2  # of the ratio of probabilities
 HIDDEN = 256
-FIRST_SEEDS = range(10_000_000, 2**31)  # of the episodes
+FIRST_SEEDS = range(BEYOND, 2**31)  # of the episodes
 MAX_NORM = 1.0  # of gradients
 FREE = {"ticks", "evaluate_every", "evaluation_episodes"}  # may differ from the saved run's
 
@@ -80,8 +81,12 @@ class Trail:
         self.ends.append(end)
 
     def cut(self, obs: FloatArray, /) -> None:
-        """Forget what there is."""
+        """Forget a round that is not complete."""
         del obs
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a round."""
         self.rewards, self.next_obs, self.ends = [], [], []
 
 
@@ -96,7 +101,7 @@ class Round:
     target: Tensor  # (tick,), of the value
 
 
-class Refiner:
+class Refiner(ExpertRun):
     """Runs `RefinementSettings` in a folder and continues what lies there.
 
     The actor learns from what it did itself just now, so it needs no critic that knows other actions. Saving ends the
@@ -121,7 +126,8 @@ class Refiner:
         threads: int = 1,
         make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
-        self.settings, self._folder, self.actor = settings, folder, actor.train()
+        super().__init__(folder)
+        self.settings, self.actor = settings, actor.train()
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
@@ -135,17 +141,11 @@ class Refiner:
         self._trails = [Trail() for _ in self._plants]
         self._rollout = Rollout(self._plants, self._trails, self._rng, first_seed, threads)
         self.ticks = self.updates = 0
-        self.best = -np.inf
-        state = load_state(self._folder / "state.pt", settings, FREE)
+        state = load_state(self._state_path, settings, FREE)
         if state is not None:
             self._resume(state)
         starts = tuple(EpisodeStart(ticks=ticks) for ticks in (settings.short_ticks, settings.long_ticks))
         self._rollout.enter(Stage(name=STAGE, starts=starts), SupportForce(0.0))
-
-    @property
-    def best_path(self) -> Path:
-        """File of the actor that evaluated best."""
-        return self._folder / "best.npz"
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[ExpertProgress]:
         """Train until the settings' number of ticks, or `should_stop`; yields what there is to report."""
@@ -159,7 +159,7 @@ class Refiner:
             is_last = self.ticks >= s.ticks
             evaluation = None
             if before // s.evaluate_every != self.ticks // s.evaluate_every or is_last:
-                evaluation = self._evaluate()
+                evaluation = self._evaluated(self.actor, self._plants, s.evaluation_episodes)
                 self.save()
             returns = self._rollout.ended_returns()
             yield ExpertProgress(self.ticks, self.updates, STAGE, returns, evaluation, losses)
@@ -183,7 +183,7 @@ class Refiner:
         next_obs = np.stack([trail.next_obs for trail in self._trails], 1)
         ends = np.array([[end is not End.NOT for end in trail.ends] for trail in self._trails]).T
         for trail in self._trails:
-            trail.cut(next_obs[-1, 0])
+            trail.clear()
         value = self._value(obs)[..., 0].numpy()
         next_value = self._value(self.actor.normalise(torch.from_numpy(next_obs)))[..., 0].numpy()
         # In units of a tick's reward, whatever the discount
@@ -237,14 +237,6 @@ class Refiner:
         nn.utils.clip_grad_norm_(parameters, MAX_NORM)
         optimiser.step()
 
-    def _evaluate(self) -> float:
-        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.settings.evaluation_episodes)
-        value = float(episode_returns(self.actor, self._plants, seeds).mean())
-        if value > self.best:
-            self.best = value
-            self.actor.save(self.best_path)
-        return value
-
     def save(self) -> None:
         """Write the whole state.
 
@@ -262,7 +254,7 @@ class Refiner:
             "generator": self._generator.get_state(),
             "numpy_rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._folder / "state.pt", self.settings, state)
+        save_state(self._state_path, self.settings, state)
         self._rollout.begin()
 
     def _resume(self, state: State) -> None:

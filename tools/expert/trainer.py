@@ -1,7 +1,7 @@
 """Makes an expert: many plants collect, a soft actor-critic learns, stage after stage; resumable."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,32 @@ class ExpertProgress:
     losses: dict[str, float]
 
 
-class ExpertTrainer:
+class ExpertRun:
+    """What makes an expert in a folder, and keeps the actor there that evaluated best."""
+
+    def __init__(self, folder: Path):
+        self._folder, self.best = folder, -np.inf
+
+    @property
+    def best_path(self) -> Path:
+        """File of the actor that evaluated best."""
+        return self._folder / "best.npz"
+
+    @property
+    def _state_path(self) -> Path:
+        return self._folder / "state.pt"
+
+    def _evaluated(self, actor: ExpertActor, plants: Sequence[ControlPlant], episodes: int) -> float:
+        """Mean return of an actor, which is kept if it is the best so far."""
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + episodes)
+        value = float(episode_returns(actor, plants, seeds).mean())
+        if value > self.best:
+            self.best = value
+            actor.save(self.best_path)
+        return value
+
+
+class ExpertTrainer(ExpertRun):
     """Runs `ExpertSettings` in a folder and continues what lies there.
 
     Saving ends the episodes under way: a run that is continued from where it saved is the run without a break.
@@ -58,7 +83,8 @@ class ExpertTrainer:
         threads: int = 1,
         make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
-        self.settings, self._folder = settings, folder
+        super().__init__(folder)
+        self.settings = settings
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
@@ -71,7 +97,7 @@ class ExpertTrainer:
         discount = settings.actor_critic.discount
         writers = [TransitionWriter(self._transitions, settings.return_ticks, discount) for _ in self._plants]
         self._rollout = Rollout(self._plants, writers, self._rng, first_seed(settings.seed), threads)
-        self.ticks, self.best = 0, -np.inf
+        self.ticks = 0
         self._stage = self._stage_began = 0
         state = load_state(self._state_path, settings, FREE)
         if state is not None:
@@ -84,15 +110,6 @@ class ExpertTrainer:
     def updates(self) -> int:
         """Gradient steps so far."""
         return self.learner.updates
-
-    @property
-    def best_path(self) -> Path:
-        """File of the actor that evaluated best."""
-        return self._folder / "best.npz"
-
-    @property
-    def _state_path(self) -> Path:
-        return self._folder / "state.pt"
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[ExpertProgress]:
         """Train until the settings' number of ticks, or `should_stop`; yields what there is to report."""
@@ -107,7 +124,7 @@ class ExpertTrainer:
             before = self.ticks
             self.ticks += self._rollout.tick(self._act, lambda: losses.update(self._update()))
             if before // s.evaluate_every != self.ticks // s.evaluate_every or self.ticks >= s.ticks:
-                evaluation = self._evaluate()
+                evaluation = self._evaluated(self.learner.actor, self._plants, s.evaluation_episodes)
                 self.save()
                 yield self._report(losses, evaluation)
             elif before // s.report_every != self.ticks // s.report_every:
@@ -130,14 +147,6 @@ class ExpertTrainer:
             batch = self._transitions.sample(self.settings.batch, self._rng)
             losses |= self.learner.update(batch, self._generator)
         return losses
-
-    def _evaluate(self) -> float:
-        seeds = range(EVALUATION_SEED, EVALUATION_SEED + self.settings.evaluation_episodes)
-        value = float(episode_returns(self.learner.actor, self._plants, seeds).mean())
-        if value > self.best:
-            self.best = value
-            self.learner.actor.save(self.best_path)
-        return value
 
     def _report(self, losses: dict[str, float], evaluation: float | None = None) -> ExpertProgress:
         return ExpertProgress(
