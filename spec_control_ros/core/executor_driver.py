@@ -77,7 +77,7 @@ class ExecutorDriver:
             case InputKind.PARAMETERS:
                 law.change(dict(given.changes))
             case InputKind.OBJECTIVE_CHANGED:
-                law.change_objective()
+                return law.change_objective()
         return Outcome()
 
     def _note(self, given: ExecutorInput, outcome: Outcome) -> None:

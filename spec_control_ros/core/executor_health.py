@@ -11,8 +11,8 @@ from spec_control_ros.core.tick_monitor import TickReport
 STALE_S = 2.0  # without an observation for that long, there is nothing new to tell
 MIN_TICKS = 5  # of a report that is judged
 OUTDATED = (
-    "policy and corrector know another objective: holding with zeros, correcting nothing; distil for the new one and "
-    "start the executor again"
+    "policy and corrector know another objective: holding with zeros, correcting nothing, and the metric `action` asks "
+    "for a plan wherever that policy would act otherwise; distil for the new one and start the executor again"
 )
 
 

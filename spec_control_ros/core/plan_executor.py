@@ -119,12 +119,12 @@ class PlanExecutor:
         self.gate, self.settings = self.changed(values)
         self._commands.change(self.settings)
 
-    def change_objective(self) -> None:
+    def change_objective(self) -> Outcome:
         """Drop what was planned for another objective, and ask for a plan at the next tick.
 
-        A plan of an observation up to now that still comes is dropped as well: the planner may not have known yet.
-        Policy and corrector have learnt the old objective, so from now on holds are zeros in the policy's place, and
-        only a plan's own feedback gains correct it.
+        A tick that waits for a plan is held: the plan on its way may be for the old objective, as may any other of an
+        observation up to now that still comes. They are dropped. Policy and corrector have learnt the old objective, so
+        from now on holds are zeros in the policy's place, and only a plan's own feedback gains correct it.
         """
         if self.model.policy is not None or self.corrector is not None:
             self.model, self.corrector = replace(self.model, policy=None), None
@@ -134,7 +134,8 @@ class PlanExecutor:
         self._requests.withdraw()
         self._executed = None
         self._is_objective_new = True
-        self._first_observation_tick = self._order.tick + (self._pending is None)
+        self._first_observation_tick = self._order.tick + 1
+        return self._hold_pending(Reason.OBJECTIVE_CHANGED)
 
     def stop(self, now_s: float) -> Outcome:
         """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.
@@ -151,10 +152,7 @@ class PlanExecutor:
         self._executed = None
         if self._kept_back is not None:
             return self._release()
-        pending, self._pending = self._pending, None
-        if pending is None:
-            return Outcome()
-        return Outcome(self._hold(Reason.NONE, pending.observed_at_s, pending))
+        return self._hold_pending(Reason.NONE)
 
     def resume(self, now_s: float) -> None:
         """Go on with the next observation after a stop; a latched fault stays."""
@@ -263,6 +261,13 @@ class PlanExecutor:
         if now_s - pending.observed_at_s < self.settings.plan_wait_s:
             return Outcome(None, self._request(pending, now_s))
         return Outcome(self._give_up(pending), self._request(pending, now_s))
+
+    def _hold_pending(self, reason: Reason) -> Outcome:
+        """Hold the tick that waits for a plan, if there is one."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return Outcome()
+        return Outcome(self._hold(reason, pending.observed_at_s, pending))
 
     def _give_up(self, pending: _Tick) -> Decision:
         """The decision of a tick that does not wait for a plan any longer."""

@@ -838,14 +838,22 @@ class TestObjectiveChange:
         assert law.drops[Drop.STALE_PLAN] == 1
         assert law.tick(observation(1), 0.05).decision is None
 
-    def test_tick_that_waits_for_a_plan_asks_again(self, law: PlanExecutor) -> None:
-        first = law.tick(observation(0), 0.0).request
-        law.change_objective()
-        again = law.poll(0.01).request
-        assert first is not None
-        assert again is not None
-        assert (again.tick, first.tick) == (0, 0)
-        assert law.receive(plan(0), 0.02).decision is not None
+    def test_tick_that_waits_for_a_plan_is_held_as_that_plan_may_be_of_the_old_objective(
+        self, law: PlanExecutor
+    ) -> None:
+        law.tick(observation(0), 0.0)
+        decision = decided(law.change_objective())
+        assert (decision.tick, decision.kind, decision.reason) == (
+            0,
+            DecisionKind.HOLD,
+            Reason.OBJECTIVE_CHANGED,
+        )
+        assert law.receive(plan(0), 0.02) == Outcome()
+        assert law.drops[Drop.STALE_PLAN] == 1
+        request = law.tick(observation(1), 0.05).request
+        assert request is not None
+        assert (request.tick, request.reason) == (1, Reason.OBJECTIVE_CHANGED)
+        assert law.receive(plan(1, plan_id=2), 0.06).decision is not None
 
     def test_plans_of_the_next_episode_are_taken(self, law: PlanExecutor) -> None:
         law.tick(observation(7), 0.0)
