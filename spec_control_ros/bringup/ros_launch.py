@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from contextlib import ExitStack
+from difflib import get_close_matches
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -141,7 +142,19 @@ def _start(context: LaunchContext) -> list[Action]:
     if folder is not None:
         started.insert(0, _recording(folder, given, environment))
         handlers.append(OnProcessExit(target_action=started[0], on_exit=_go_on_unrecorded))
-    return [*started, *map(RegisterEventHandler, handlers)]
+    return [*_misspelt(context), *started, *map(RegisterEventHandler, handlers)]
+
+
+def _misspelt(context: LaunchContext) -> list[Action]:
+    """A warning for every argument that is nearly one of ours: launch ignores it, unless an including file has it."""
+    known = {"robot", *(a.name for a in ARGUMENTS)}
+    given = dict.fromkeys(word.partition(":=")[0] for word in context.argv)
+    close = {name: get_close_matches(name, known, n=1) for name in given if name not in known}
+    return [
+        LogInfo(msg=f"WARNING: {name} is no argument here, and changes nothing; did you mean {match[0]}?")
+        for name, match in close.items()
+        if match
+    ]
 
 
 def _shut_down_at_sigterm(context: LaunchContext) -> None:

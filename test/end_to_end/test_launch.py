@@ -31,7 +31,7 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import AnyLaunchDescriptionSource
 
 path, *words = sys.argv[1:]
-service = LaunchService(noninteractive=True)
+service = LaunchService(argv=words, noninteractive=True)
 arguments = [word.split(":=", 1) for word in words]
 source = AnyLaunchDescriptionSource(path)
 service.include_launch_description(
@@ -112,6 +112,15 @@ def test_launch_ends_with_success_once_the_plant_is_done(launch: Callable[..., B
     assert process.wait() == 0, process.text
     process.wait_for_no_descendants()
     assert "has died" not in process.text
+
+
+@needs_launch
+@pytest.mark.slow
+def test_argument_that_is_nearly_one_is_not_ignored_without_a_word(launch: Callable[..., Background]) -> None:
+    process = launch(episode=2, of_a_file_that_includes_this_one=1)
+    assert process.wait() == 0, process.text
+    assert process.text.count("WARNING") == 1
+    assert "episode is no argument here, and changes nothing; did you mean episodes?" in process.text
 
 
 @needs_launch
