@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.core.output import UNFINISHED
 from spec_control_ros.evaluation.summary import told_returns
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import (
@@ -84,7 +85,7 @@ def recorded_folder(folder: Path, spec: TaskSpec, episodes: int, plants: int) ->
     """
     if folder.exists():
         raise SettingsError(f"{folder}: exists already; choose another folder for the data set")
-    part = folder.with_name(folder.name + ".part")
+    part = folder.with_name(f"{UNFINISHED}{folder.name}")  # as nobody else names a folder: it is deleted
     shutil.rmtree(part, ignore_errors=True)
     # The ring keeps room for the next episodes.
     buffer = ReplayBuffer(spec, episodes + plants, part, spare=plants)

@@ -46,9 +46,12 @@ def test_every_episode_that_is_asked_for_is_recorded_whole(tmp_path: Path, plant
 
 def test_folder_of_a_data_set_is_there_only_once_it_is_whole(tmp_path: Path) -> None:
     folder, spec = tmp_path / "data", TaskSpec.of("sliders", ShortPlant())
+    of_somebody_else = tmp_path / "data.part"
+    of_somebody_else.mkdir()
     with pytest.raises(KeyboardInterrupt), recorded_folder(folder, spec, 1, 1):
         raise KeyboardInterrupt
     assert not folder.exists()
+    assert of_somebody_else.exists()
     folder.mkdir()
     with pytest.raises(SettingsError, match="exists already"), recorded_folder(folder, spec, 1, 1):
         pass
