@@ -94,8 +94,14 @@ class MeasurementFile(Generic[AnyKept]):
         if not isinstance(found, dict):
             raise BenchmarkError(f"{self._path}, line 1: expected what was measured, as JSON; {REMEDY}")
         if differences := list(differing(found, self._configuration)):
-            told = "; ".join(f"{name} was {was!r}, now {now!r}" for name, was, now in differences)
+            told = "; ".join(f"{name} was {_told(was)}, now {_told(now)}" for name, was, now in differences)
             raise BenchmarkError(f"{self._path} was measured with other settings: {told}. {REMEDY}")
+
+
+def _told(value: Any) -> str:
+    """A value in a message: thresholds and weights of a card fill pages."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 REMEDY = "remove the file to measure anew, or name another folder with --report"

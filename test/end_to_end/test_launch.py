@@ -217,8 +217,8 @@ def test_launch_that_is_ended_leaves_the_robot_safe_and_the_bag_closed(
     launch: Callable[..., Background], probe: Probe, tmp_path: Path, number: signal.Signals
 ) -> None:
     efforts = probe.hear(Float64MultiArray, CONTROLLER, 10)
-    robot = {"robot": "walker", "hardware": "emulator", "mode": "realtime", "episodes": 0}
-    process = launch("hardware", record=str(tmp_path / "bag"), **robot)
+    record = str(tmp_path / "bag")
+    process = launch("hardware", hardware="emulator", mode="realtime", episodes=0, record=record)
     probe.until(lambda: efforts and efforts[-1].data[0] != 0.0, lambda: process.text)
     process.send(number)
     assert process.wait() == (0 if number is signal.SIGTERM else -number), process.text

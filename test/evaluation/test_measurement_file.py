@@ -65,6 +65,14 @@ def test_other_configuration_is_refused_with_what_differs(path: Path) -> None:
         MeasurementFile(path, other, Measurement.from_json)
 
 
+def test_what_fills_pages_is_not_told_to_its_end(path: Path) -> None:
+    with pytest.raises(
+        BenchmarkError, match=r"gate was None, now \[0, 0, .*\.\.\.\. remove the file"
+    ) as raised:
+        MeasurementFile(path, CONFIGURATION | {"gate": [0] * 1000}, Measurement.from_json)
+    assert len(str(raised.value).removeprefix(str(path))) < 300
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
