@@ -130,11 +130,8 @@ class PlanExecutor:
             self.model, self.corrector = replace(self.model, policy=None), None
             self._execution.drop_corrector()
             self.is_policy_outdated = True
-        self._queue.clear()
-        self._requests.withdraw()
-        self._executed = None
+        self._drop_plans()
         self._is_objective_new = True
-        self._first_observation_tick = self._order.tick + 1
         return self._hold_pending(Reason.OBJECTIVE_CHANGED)
 
     def stop(self, now_s: float) -> Outcome:
@@ -144,12 +141,9 @@ class PlanExecutor:
         A plan of an observation up to now that still comes is dropped: it knows nothing of the way to rest.
         """
         self.is_stopped = True
-        self._queue.clear()
-        self._requests.withdraw()
-        self._first_observation_tick = self._order.tick + 1
+        self._drop_plans()
         if self._silent_at_s < inf:  # something was commanded
             self._silent_at_s = now_s
-        self._executed = None
         if self._kept_back is not None:
             return self._release()
         return self._hold_pending(Reason.NONE)
@@ -260,19 +254,23 @@ class PlanExecutor:
     def _poll_pending(self, pending: _Tick, now_s: float) -> Outcome:
         if now_s - pending.observed_at_s < self.settings.plan_wait_s:
             return Outcome(None, self._request(pending, now_s))
-        return Outcome(self._give_up(pending), self._request(pending, now_s))
+        return Outcome(self._give_up(pending, self._requests.why_no_plan), self._request(pending, now_s))
+
+    def _drop_plans(self) -> None:
+        """Drop what is queued and asked for, and every plan of an observation up to now that still comes."""
+        self._queue.clear()
+        self._requests.withdraw()
+        self._executed = None
+        self._first_observation_tick = self._order.tick + 1
 
     def _hold_pending(self, reason: Reason) -> Outcome:
         """Hold the tick that waits for a plan, if there is one."""
-        pending, self._pending = self._pending, None
-        if pending is None:
-            return Outcome()
-        return Outcome(self._hold(reason, pending.observed_at_s, pending))
+        return Outcome() if self._pending is None else Outcome(self._give_up(self._pending, reason))
 
-    def _give_up(self, pending: _Tick) -> Decision:
+    def _give_up(self, pending: _Tick, reason: Reason) -> Decision:
         """The decision of a tick that does not wait for a plan any longer."""
         self._pending = None
-        return self._hold(self._requests.why_no_plan, pending.observed_at_s, pending)
+        return self._hold(reason, pending.observed_at_s, pending)
 
     def _decide(self, tick: _Tick, now_s: float) -> Outcome:
         if self.fault is not None:
@@ -329,7 +327,7 @@ class PlanExecutor:
         self._pending = pending = tick if tick.verdict is not None else replace(tick, verdict=verdict)
         request = self._request(pending, now_s)
         is_in_time = self._requests.expected_at_s < pending.observed_at_s + self.settings.plan_wait_s
-        return Outcome(None if is_in_time else self._give_up(pending), request)
+        return Outcome(None if is_in_time else self._give_up(pending, self._requests.why_no_plan), request)
 
     def _request(self, tick: _Tick, now_s: float) -> PlanRequest | None:
         """A request for the pending tick, unless it has to wait for another one."""

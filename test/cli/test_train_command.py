@@ -29,7 +29,7 @@ from spec_control_ros.world_model.model_folder import WEIGHTS
 ROOT = Path(__file__).resolve().parents[2]
 BODY = ROOT / "test/data/bodies/two_link.xml"
 SHIPPED = sorted((ROOT / "config" / "training").glob("*.yaml"))
-FURTHER = re.compile("(-(second|wide|5m))+$")  # runs that continue from the model of another recipe
+FURTHER = re.compile("-(second|wide|5m|5m-second)$")  # runs that continue from the model of another recipe
 RECIPE = {
     "size": "tiny",
     "updates": 8,
