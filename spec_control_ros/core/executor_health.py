@@ -50,6 +50,7 @@ def executor_finding(
     newest: Decision | None,
     why_held: str,
     fault: str | None,
+    is_over: bool,
     is_planner_lost: bool,
     is_policy_outdated: bool,
     control_period_s: float,
@@ -62,6 +63,7 @@ def executor_finding(
         newest: The newest decision; None before the first.
         why_held: Reason in words, if it is a hold.
         fault: The latched fault in words.
+        is_over: Whether it is only held because the episode has ended.
         is_planner_lost: Whether the planner's heartbeat has stopped.
         is_policy_outdated: Whether policy and corrector are left out, as they know another objective.
         control_period_s: Control period as configured; 0 if it is not known.
@@ -69,6 +71,10 @@ def executor_finding(
     """
     if fault is not None:
         return Finding(Level.ERROR, f"holding: {fault}")
+    if is_over and report.silent_s <= STALE_S:
+        return Finding(Level.OK, "the episode is over")
+    if is_over:  # a bridge that has died since, or is not heard, looks the same
+        return Finding(Level.STALE, f"the episode is over, and no observation came for {report.silent_s:.0f} s")
     if newest is not None and newest.kind is DecisionKind.HOLD:
         return Finding(Level.WARN, f"holding: {why_held}")  # whatever else there is follows from it
     if newest is None:
@@ -80,6 +86,7 @@ def executor_finding(
     findings = [
         *lost,
         *outdated,
+        *_of_decisions(report),
         *_of_rate(report, control_period_s, settings),
         *_of_mismatch(report, settings),
     ]
@@ -94,6 +101,7 @@ def executor_values(
         "control_period_s": f"{control_period_s:.4f}",
         "tick_period_mean_s": f"{report.period_mean_s:.4f}",
         "tick_period_deviation_s": f"{report.period_deviation_s:.4f}",
+        "held": f"{report.held} of {report.ticks}",
         "overruns": report.total_overruns,
         "mismatch_mean": f"{report.mismatch_mean:.4f}",
         "mismatch_max": f"{report.mismatch_max:.4f}",
@@ -113,6 +121,17 @@ def executor_values(
             "limited_ticks": newest.limited_ticks,
         }
     return values
+
+
+def _of_decisions(report: TickReport) -> Iterator[Finding]:
+    undecided = report.observations - report.ticks
+    if undecided > 1:  # the newest one may still wait for its plan
+        level = Level.WARN if report.ticks else Level.ERROR
+        yield Finding(
+            level, f"{undecided} of {report.observations} observations were not answered before the next one"
+        )
+    if report.held:
+        yield Finding(Level.WARN, f"{report.held} of {report.ticks} ticks were held")
 
 
 def _of_rate(report: TickReport, period_s: float, settings: SupervisionSettings) -> Iterator[Finding]:

@@ -69,6 +69,7 @@ class PlanExecutor:
             queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
             self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
         self._pending: _Tick | None = None
+        self._overtaken_since_s = inf  # when a tick first came while one waited for a plan; no plan has come since
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)
@@ -167,6 +168,8 @@ class PlanExecutor:
             return self._drop(objection)
         if observation.epoch > self._order.epoch:
             self._begin_epoch(observation.epoch)
+        elif self._pending is not None:
+            self._overtaken_since_s = min(self._overtaken_since_s, now_s)
         if self._order.advance(observation.tick) or self._pending is not None:
             self._execution.interrupt()
         if self._kept_back is not None:
@@ -204,6 +207,8 @@ class PlanExecutor:
         self._requests.answer(plan, due, now_s, is_late=is_late)
         if is_late:
             self._drop(Drop.STALE_PLAN)
+        else:
+            self._overtaken_since_s = inf
         if self._pending is None:
             return self._release()
         return self._keep_back(self._decide(self._pending, now_s), now_s)
@@ -252,9 +257,13 @@ class PlanExecutor:
         return Outcome(decision)
 
     def _poll_pending(self, pending: _Tick, now_s: float) -> Outcome:
-        if now_s - pending.observed_at_s < self.settings.plan_wait_s:
+        if now_s < self._waits_until_s(pending):
             return Outcome(None, self._request(pending, now_s))
         return Outcome(self._give_up(pending, self._requests.why_no_plan), self._request(pending, now_s))
+
+    def _waits_until_s(self, pending: _Tick) -> float:
+        """Counted from the first tick that overtook one: else none is decided where they come faster than they wait."""
+        return min(pending.observed_at_s, self._overtaken_since_s) + self.settings.plan_wait_s
 
     def _drop_plans(self) -> None:
         """Drop what is queued and asked for, and every plan of an observation up to now that still comes."""
@@ -326,7 +335,7 @@ class PlanExecutor:
         # The first verdict of the tick stays: it is why the loop waits.
         self._pending = pending = tick if tick.verdict is not None else replace(tick, verdict=verdict)
         request = self._request(pending, now_s)
-        is_in_time = self._requests.expected_at_s < pending.observed_at_s + self.settings.plan_wait_s
+        is_in_time = max(self._requests.expected_at_s, now_s) < self._waits_until_s(pending)
         return Outcome(None if is_in_time else self._give_up(pending, self._requests.why_no_plan), request)
 
     def _request(self, tick: _Tick, now_s: float) -> PlanRequest | None:
@@ -411,6 +420,7 @@ class PlanExecutor:
         self._commands.begin_epoch()
         self._repeated.begin_epoch()
         self._is_objective_new, self._first_observation_tick = False, 0
+        self._overtaken_since_s = inf
 
     def _drop(self, cause: Drop, why: str = "") -> Outcome:
         self.drops[cause] += 1

@@ -207,7 +207,7 @@ class ExecutorNode(LifecycleProcessNode):
         observation, now_s = Observation.of_message(message), time.monotonic()
         self._observed = len(observation.data)
         self._give(ExecutorInput.observation(observation, now_s))
-        self._monitor.note_observation(observation.epoch, now_s)  # now that the command is out
+        self._monitor.note_observation(observation.epoch, observation.tick, now_s)  # now that the command is out
 
     def _on_plan(self, message: msg.Plan) -> None:
         if self._observations is None:
@@ -337,13 +337,12 @@ class ExecutorNode(LifecycleProcessNode):
             newest,
             why_held,
             law.fault,
+            newest is not None and self._is_over(newest),
             is_lost,
             law.is_policy_outdated,
             period_s,
             self._settings.supervision,
         )
-        if law.fault is None and newest is not None and self._is_over(newest):
-            finding = Finding(Level.OK, "the episode is over")
         values = executor_values(report, newest, period_s)
         values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()

@@ -14,7 +14,9 @@ from spec_control_ros.core.tick_monitor import TickReport
 
 PERIOD_S = 0.05
 FINE = TickReport(
+    observations=20,
     ticks=20,
+    held=0,
     silent_s=0.01,
     period_mean_s=PERIOD_S,
     period_deviation_s=0.001,
@@ -41,15 +43,16 @@ def found(fault: str | None = None, **changes: Any) -> Finding:
     newest = changes.pop("newest", decision())
     settings = SupervisionSettings(**changes.pop("settings", {}))
     period_s = changes.pop("period_s", PERIOD_S)
-    is_lost = changes.pop("is_planner_lost", False)
+    is_over, is_lost = changes.pop("is_over", False), changes.pop("is_planner_lost", False)
     is_outdated = changes.pop("is_policy_outdated", False)
     return executor_finding(
-        replace(FINE, **changes), newest, "why", fault, is_lost, is_outdated, period_s, settings
+        replace(FINE, **changes), newest, "why", fault, is_over, is_lost, is_outdated, period_s, settings
     )
 
 
 def test_good_numbers_are_fine() -> None:
     assert found() == OK
+    assert found(observations=21) == OK  # the newest tick still waits for its plan
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,16 @@ def test_good_numbers_are_fine() -> None:
             Level.WARN,
             "policy and corrector know another objective: holding with",
         ),
+        ({"held": 7}, Level.WARN, "7 of 20 ticks were held"),  # whatever the newest is
+        ({"observations": 40}, Level.WARN, "20 of 40 observations were not answered before the next one"),
+        ({"ticks": 0}, Level.ERROR, "20 of 20 observations were not answered before the next one"),
+        ({"is_over": True, "newest": decision(0)}, Level.OK, "the episode is over"),
+        (
+            {"is_over": True, "newest": decision(0), "silent_s": 7.0},
+            Level.STALE,
+            "the episode is over, and no observation came for 7 s",
+        ),
+        ({"is_over": True, "fault": "broken"}, Level.ERROR, "holding: broken"),
         ({"period_mean_s": 0.056}, Level.WARN, "ticks come at 17.9 Hz, expected 20.0 Hz"),
         ({"period_mean_s": 0.04}, Level.WARN, "ticks come at 25.0 Hz, expected 20.0 Hz"),
         ({"period_mean_s": 0.1}, Level.ERROR, "ticks come at 10.0 Hz, expected 20.0 Hz"),
@@ -90,8 +103,8 @@ def test_worst_is_told(changes: dict[str, Any], level: Level, message: str) -> N
         {"period_deviation_s": 0.012},
         {"period_mean_s": 0.5, "overruns": 20, "period_s": 0.0},  # nothing to compare with
         {"period_mean_s": 0.5, "overruns": 20, "settings": {"rate": False}},
-        {"ticks": 4, "period_mean_s": 0.5},  # too few to tell
-        {"ticks": 0, "period_mean_s": nan, "period_deviation_s": nan},
+        {"observations": 4, "ticks": 4, "period_mean_s": 0.5},  # too few to tell
+        {"observations": 0, "ticks": 0, "period_mean_s": nan, "period_deviation_s": nan},
         {"compared": 4, "rejected": 4},
         {"rejected": 10, "settings": {"rejected_warn": 1.0}},
     ],

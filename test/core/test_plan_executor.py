@@ -290,6 +290,36 @@ class TestHolding:
         assert law.tick(observation(5), 3.0).decision is None  # at 3.5, as it takes 1.5
         assert said(law.receive(plan(4, plan_id=2), 3.5)) == (DecisionKind.ACCEPT, Reason.NONE)
 
+    @pytest.mark.parametrize(("period_s", "plan_wait_s"), [(0.02, 0.02), (0.01, 0.02), (0.05, 5.0), (0.05, 0.02)])
+    def test_no_longer_than_a_wait_is_nothing_decided_however_fast_ticks_come(
+        self, period_s: float, plan_wait_s: float
+    ) -> None:
+        law = executor(dataclasses.replace(WAITING, plan_wait_s=plan_wait_s, replan_timeout_s=2.0))
+        decided_ticks = []
+        for tick in range(500):  # the planner takes every request, and no plan ever comes
+            now_s = tick * period_s
+            outcomes = [law.tick(observation(tick), now_s), law.poll(now_s + 0.9 * period_s)]
+            made = [outcome.decision for outcome in outcomes if outcome.decision is not None]
+            assert {decision.kind for decision in made} <= {DecisionKind.HOLD}
+            decided_ticks += [decision.tick for decision in made]
+        first = decided_ticks[0]
+        assert first * period_s <= period_s + plan_wait_s + 1e-9
+        assert decided_ticks == list(range(first, 500))  # and from then on every tick, once
+
+    def test_ticks_that_overtook_one_another_wait_again_once_a_plan_has_come(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        assert law.tick(observation(1), 0.5).decision is None
+        assert said(law.receive(plan(0), 0.6)) == (DecisionKind.ACCEPT, Reason.NONE)
+        assert law.tick(observation(4), 0.9).decision is None
+        assert law.tick(observation(5), 1.2).decision is None
+        assert law.poll(2.1).decision is None
+        assert said(law.poll(2.2)) == (DecisionKind.HOLD, Reason.WAITING_FOR_PLAN)  # since tick 5 came
+        assert said(law.tick(observation(6), 2.3)) == (DecisionKind.HOLD, Reason.WAITING_FOR_PLAN)
+
+    def test_tick_of_a_new_epoch_waits_although_one_of_the_old_one_did(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        assert law.tick(observation(0, epoch=2), 0.5).decision is None
+
     def test_silent_planner_is_named(self) -> None:
         law = executor(dataclasses.replace(WAITING, plan_wait_s=4.0))
         law.tick(observation(0), 0.0)

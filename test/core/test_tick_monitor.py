@@ -41,22 +41,41 @@ def test_nothing_is_known_before_the_first_tick(monitor: TickMonitor) -> None:
 
 
 def test_period_has_mean_and_deviation(monitor: TickMonitor) -> None:
-    for at_s in (0.0, 0.25, 1.0):
-        monitor.note_observation(1, at_s)
+    for tick, at_s in enumerate((0.0, 0.25, 1.0)):
+        monitor.note_observation(1, tick, at_s)
     report = monitor.report(1.5)
     assert (report.period_mean_s, report.period_deviation_s, report.silent_s) == (0.5, 0.25, 0.5)
 
 
+def test_observation_that_comes_again_is_none(monitor: TickMonitor) -> None:
+    for epoch, tick, at_s in ((1, 0, 0.0), (1, 0, 0.25), (1, 1, 0.5), (0, 9, 0.75)):
+        monitor.note_observation(epoch, tick, at_s)
+    report = monitor.report(1.0)
+    assert (report.observations, report.period_mean_s, report.silent_s) == (2, 0.5, 0.5)
+
+
+def test_ticks_that_were_held_are_counted(monitor: TickMonitor) -> None:
+    law = executor()
+    law.tick(observation(0), 0.0)
+    held = law.poll(10.0).decision  # in vain waited for a plan
+    assert held is not None
+    for decision in (held, decided(11.0), held):
+        monitor.note_decision(decision, 12.0)
+    assert (report := monitor.report(12.0)).held == 2
+    assert report.ticks == 3
+    assert monitor.report(13.0).held == 0
+
+
 def test_pause_between_epochs_is_no_period(monitor: TickMonitor) -> None:
-    for epoch, at_s in ((1, 0.0), (1, 0.5), (2, 9.0), (2, 9.5)):
-        monitor.note_observation(epoch, at_s)
+    for epoch, tick, at_s in ((1, 3, 0.0), (1, 4, 0.5), (2, 0, 9.0), (2, 1, 9.5)):
+        monitor.note_observation(epoch, tick, at_s)
     assert monitor.report(9.5).period_mean_s == 0.5
 
 
 def test_period_across_two_reports_counts_in_the_second(monitor: TickMonitor) -> None:
-    monitor.note_observation(1, 0.0)
+    monitor.note_observation(1, 0, 0.0)
     assert isnan(monitor.report(0.25).period_mean_s)
-    monitor.note_observation(1, 0.5)
+    monitor.note_observation(1, 1, 0.5)
     assert monitor.report(0.5).period_mean_s == 0.5
 
 
