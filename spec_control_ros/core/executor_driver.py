@@ -78,6 +78,8 @@ class ExecutorDriver:
                 law.change(dict(given.changes))
             case InputKind.OBJECTIVE_CHANGED:
                 return law.change_objective()
+            case InputKind.OBJECTIVE_LOST:
+                return law.lose_objective(dict(given.changes))
         return Outcome()
 
     def _note(self, given: ExecutorInput, outcome: Outcome) -> None:

@@ -74,7 +74,9 @@ def executor_finding(
     if is_over and report.silent_s <= STALE_S:
         return Finding(Level.OK, "the episode is over")
     if is_over:  # a bridge that has died since, or is not heard, looks the same
-        return Finding(Level.STALE, f"the episode is over, and no observation came for {report.silent_s:.0f} s")
+        return Finding(
+            Level.STALE, f"the episode is over, and no observation came for {report.silent_s:.0f} s"
+        )
     if newest is not None and newest.kind is DecisionKind.HOLD:
         return Finding(Level.WARN, f"holding: {why_held}")  # whatever else there is follows from it
     if newest is None:

@@ -26,6 +26,7 @@ class InputKind(IntEnum):
     RESUME = 8
     PARAMETERS = 9  # thresholds or limits have other values
     OBJECTIVE_CHANGED = 10  # the planner plans for something else
+    OBJECTIVE_LOST = 11  # and nobody has told it to: it was started again
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class ExecutorInput:
     def parameters(cls, changes: Mapping[str, float], now_s: float) -> "ExecutorInput":
         """Of parameters that have other values."""
         return cls(InputKind.PARAMETERS, now_s, changes=tuple(changes.items()))
+
+    @classmethod
+    def objective_lost(cls, values: Mapping[str, float], now_s: float) -> "ExecutorInput":
+        """Of parameters that were set while the planner ran, and have other values since it was started again."""
+        return cls(InputKind.OBJECTIVE_LOST, now_s, changes=tuple(values.items()))
 
     @classmethod
     def of_message(cls, message: Any) -> "ExecutorInput":

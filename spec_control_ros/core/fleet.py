@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from spec_control_ros.core.decision import PlanRequest, Reason
-from spec_control_ros.core.errors import PlanningError, SettingsError
+from spec_control_ros.core.errors import PlanError, PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.planner import ChangeablePlanner, Planner, SharedPlanner
+from spec_control_ros.core.planner import ChangeablePlanner, Planner, SharedPlanner, check_plan
 from spec_control_ros.core.planner_format import refuse_unheard_changes
 
 CHECK_EPOCH = 2**32 - 1
@@ -60,8 +60,10 @@ class Fleet:
                 loaded.change(self._settings)  # which may be others by now: loading takes seconds
         planners = [self._planners[robot] for robot in robots]
         if self._is_together and isinstance(self._first, SharedPlanner):
-            return self._first.plan_together(planners, requests)
-        return [_plan_or_error(*pair) for pair in zip(planners, requests, strict=True)]
+            made = self._first.plan_together(planners, requests)
+        else:
+            made = [_plan_or_error(*pair) for pair in zip(planners, requests, strict=True)]
+        return [_checked(*each) for each in zip(made, requests, planners, strict=True)]
 
     def check_batches(self, batch: int) -> bool:
         """Whether a batch gives the very plans that single requests do; if not, requests are planned one by one.
@@ -132,6 +134,19 @@ def _plan_or_error(planner: Planner, request: PlanRequest) -> Plan | PlanningErr
         return planner.plan(request)
     except PlanningError as error:
         return error
+    except PlanError as error:
+        return PlanningError(f"planner {planner.spec.name}: {error}")
+
+
+def _checked(made: Plan | PlanningError, request: PlanRequest, planner: Planner) -> Plan | PlanningError:
+    """A plan of other ticks, sizes or another period would be executed without anybody's noticing."""
+    if isinstance(made, PlanningError):
+        return made
+    try:
+        check_plan(made, request, planner.spec)
+    except PlanningError as error:
+        return error
+    return made
 
 
 def _are_same(one: Plan | PlanningError, other: Plan | PlanningError) -> bool:

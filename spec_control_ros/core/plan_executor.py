@@ -69,7 +69,9 @@ class PlanExecutor:
             queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
             self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
         self._pending: _Tick | None = None
-        self._overtaken_since_s = inf  # when a tick first came while one waited for a plan; no plan has come since
+        self._overtaken_since_s = (
+            inf  # when a tick first came while one waited for a plan; no plan has come since
+        )
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)
@@ -134,6 +136,19 @@ class PlanExecutor:
         self._drop_plans()
         self._is_objective_new = True
         return self._hold_pending(Reason.OBJECTIVE_CHANGED)
+
+    def lose_objective(self, values: Mapping[str, float]) -> Outcome:
+        """Latch a fault: the planner was started again, and no longer plans for what it was told while it ran.
+
+        Args:
+            values: Values that it has now, by the names of its parameters.
+        """
+        told = ", ".join(f"{name} is {value:g} now" for name, value in values.items())
+        self._faults.latch(
+            f"the planner was started again without what was set while it ran ({told}): set it, then clear the fault"
+        )
+        self._drop_plans()
+        return self._hold_pending(Reason.FAULT)
 
     def stop(self, now_s: float) -> Outcome:
         """Hold from now on, on the way to rest, until `resume`; nothing is asked for any more.

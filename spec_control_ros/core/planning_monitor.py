@@ -1,5 +1,6 @@
 """How long plans take, against how long they may."""
 
+from collections.abc import Mapping
 from math import nan
 
 from spec_control_ros.core.health import Finding, Health, Level
@@ -14,6 +15,7 @@ class PlanningMonitor:
         self._objective_s = objective_s
         self._total_misses = 0
         self._failing: set[str] = set()  # robots
+        self._turned_away: Mapping[str, int] = {}  # up to the last report, by robot
         self._times_s: list[float] = []  # since the last report
         self._begun_s: float | None = None  # when the work in hand was begun
 
@@ -38,8 +40,20 @@ class PlanningMonitor:
         """A robot is not planned for any more."""
         self._failing.discard(robot)
 
-    def health(self, now_s: float) -> Health:
-        """How the planner has done since the last call; times are seconds of one clock."""
+    def health(self, now_s: float, turned_away: Mapping[str, int] | None = None) -> Health:
+        """How the planner has done since the last call.
+
+        Args:
+            now_s: Time (s), on the clock of `begin`.
+            turned_away: Requests so far that were refused, or that nobody could plan for in time, by robot.
+        """
+        now, before = turned_away or {}, self._turned_away
+        self._turned_away = dict(now)
+        new = {
+            robot: count - before.get(robot, 0)
+            for robot, count in now.items()
+            if count > before.get(robot, 0)
+        }
         times_s, self._times_s = self._times_s, []
         misses = sum(time_s > self._objective_s for time_s in times_s)
         self._total_misses += misses
@@ -53,13 +67,17 @@ class PlanningMonitor:
         begun_s = self._begun_s
         if begun_s is not None and (in_hand_s := now_s - begun_s) > HANGING_S:
             return Health(Finding(Level.ERROR, f"a plan has been in hand for {in_hand_s:.0f} s"), values)
-        return Health(self._finding(misses, len(times_s)), values)
+        return Health(self._finding(misses, len(times_s), new), values)
 
-    def _finding(self, misses: int, plans: int) -> Finding:
+    def _finding(self, misses: int, plans: int, turned_away: Mapping[str, int]) -> Finding:
         if self._failing:
             robots = ", ".join(sorted(self._failing))
             return Finding(Level.ERROR, f"the last plan failed{f' of {robots}' if robots else ''}")
         if misses:
             text = f"{misses} of {plans} plans took longer than {1e3 * self._objective_s:.0f} ms"
             return Finding(Level.WARN, text)
+        if turned_away:
+            robots = ", ".join(filter(None, sorted(turned_away)))
+            text = f"{sum(turned_away.values())} requests got no plan: too many, too late or not understood"
+            return Finding(Level.WARN, f"{text}{f' ({robots})' if robots else ''}")
         return Finding(Level.OK, "ready")

@@ -2,9 +2,13 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import nan
+from typing import Any
 
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterEvent
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from rclpy.subscription_content_filter_options import ContentFilterOptions
@@ -58,10 +62,12 @@ class ExecutorNode(LifecycleProcessNode):
         self._decision: Decision | None = None
         self._command = msg.Command()  # the same one at every tick
         self._command.header.frame_id = BASE
+        self._tell_limits()
         self._command_publisher: Publisher | None = None
         self._observations: Subscription | None = None  # from when it has begun
         self._over_epoch = -1  # of the newest episode that has ended
         self._plans: Subscription | None = None
+        self._objective: dict[str, Any] = {}  # parameters of the planner that were set while it ran
         self._running: list[Timer | Subscription] = []
         self._diagnostics = Diagnostics(self, "control law")
         self.create_timer(1.0, self._publish_diagnostics)
@@ -207,7 +213,9 @@ class ExecutorNode(LifecycleProcessNode):
         observation, now_s = Observation.of_message(message), time.monotonic()
         self._observed = len(observation.data)
         self._give(ExecutorInput.observation(observation, now_s))
-        self._monitor.note_observation(observation.epoch, observation.tick, now_s)  # now that the command is out
+        self._monitor.note_observation(
+            observation.epoch, observation.tick, now_s
+        )  # now that the command is out
 
     def _on_plan(self, message: msg.Plan) -> None:
         if self._observations is None:
@@ -239,8 +247,20 @@ class ExecutorNode(LifecycleProcessNode):
         self._give(ExecutorInput(InputKind.PLANNER_LOST, now_s))
 
     def _on_parameters(self, message: ParameterEvent) -> None:
-        """The planner tells its parameters when they change: what is queued was planned for others."""
-        if any(parameter.name.startswith(PLANNERS) for parameter in message.changed_parameters):
+        """The planner tells its parameters at its start and when they change: what is queued was planned for others."""
+        changed = _of_planner(message.changed_parameters)
+        told = _of_planner(message.new_parameters)
+        lost = {
+            name: told[name]
+            for name, value in self._objective.items()
+            if name not in changed and told.get(name, value) != value
+        }
+        self._objective |= changed | lost
+        if lost:
+            numbers = {name: value if isinstance(value, int | float) else nan for name, value in lost.items()}
+            self._give(ExecutorInput.objective_lost(numbers, time.monotonic()))
+            self.get_logger().error(f"holding: {self._law.fault}")
+        if changed:
             self.get_logger().info("the planner's objective has changed: its plans are dropped")
             self._give(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()))
             if self._law.is_policy_outdated:
@@ -266,10 +286,16 @@ class ExecutorNode(LifecycleProcessNode):
         def make() -> None:
             self._settings = settings
             self._changes |= values
+            self._tell_limits()
             if is_configured:
                 self._give(ExecutorInput.parameters(values, time.monotonic()))
 
         return make
+
+    def _tell_limits(self) -> None:
+        """Bridges that go on with a plan's own actions keep to the limits as well."""
+        limits = self._settings.executor
+        self._command.max_action, self._command.max_action_rate = limits.max_action, limits.max_action_rate
 
     def _on_clear_fault(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._law.fault is not None
@@ -347,6 +373,12 @@ class ExecutorNode(LifecycleProcessNode):
         values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()
         return Health(finding, values)
+
+
+def _of_planner(parameters: Iterable[ParameterMessage]) -> dict[str, Any]:
+    """Values of a planner's own parameters, by name."""
+    own = (parameter for parameter in parameters if parameter.name.startswith(PLANNERS))
+    return {parameter.name: Parameter.from_parameter_msg(parameter).value for parameter in own}
 
 
 main = main_of(ExecutorNode)

@@ -17,6 +17,7 @@ from sensor_msgs.msg import Imu, JointState
 from spec_control_interfaces import msg
 from spec_control_interfaces.srv import Reset
 from spec_control_ros.bringup.topics import IMU, ODOMETRY, ROBOT_RESET
+from spec_control_ros.core.action_limiter import ActionLimits
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.health import Health
@@ -204,6 +205,7 @@ class HardwareBridgeNode(ProcessNode):
             is_hold=is_hold,
             now_s=time.monotonic(),
             plan_id=message.plan_id,
+            limits=ActionLimits.told(message.max_action, message.max_action_rate),
         )
         self._fates[fate] += 1
         self._send(command)

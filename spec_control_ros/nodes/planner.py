@@ -30,6 +30,7 @@ from spec_control_ros.ros.served_fleet import ServedFleet
 from spec_control_ros.ros.sole_claim import SoleClaim
 from spec_control_ros.ros.steady import every
 
+TURNED_AWAY = ("refused", "overloaded", "too_late")  # what became of requests that nobody can have wanted
 WARM_UP_LOOK_S = 0.05  # how often the warm-up is looked at
 
 
@@ -216,12 +217,16 @@ class PlannerNode(LifecycleProcessNode):
     def _publish_diagnostics(self) -> None:
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
-            planning = self._monitor.health(time.monotonic())
+            planning = self._monitor.health(time.monotonic(), self._turned_away())
             finding, values = planning.finding, self._of_robots() | planning.values
             if (refused := self._finder.refused) and finding.level is Level.OK:
                 finding = Finding(Level.WARN, f"not served: {', '.join(refused[:5])}")
             health = Health(finding, values)
         self._diagnostics.publish(health)
+
+    def _turned_away(self) -> dict[str, int]:
+        counts = {robot: self._schedule.counts[robot] for robot in self._plan_services}
+        return {robot: sum(own[what] for what in TURNED_AWAY) for robot, own in counts.items()}
 
     def _of_robots(self) -> dict[str, object]:
         """What became of the requests of all robots, and planners' statistics; of each where there are several."""

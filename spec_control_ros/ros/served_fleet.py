@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterEvent
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
@@ -49,8 +50,9 @@ class ServedFleet:
         self.objective = 0  # counts what live parameters have changed
         self.fleet: Fleet | None = None
         LiveParameters(node, self._planner_settings, self._prepare_change, prefix)
+        self._prefix = prefix
         self._changes: dict[str, Publisher] = {}  # by robot
-        self._last_change: ParameterEvent | None = None
+        self._told = self._event({})
         for robot in self.seeds:
             self._hear_changes(robot)
 
@@ -68,8 +70,6 @@ class ServedFleet:
         pattern = next(pattern for pattern in self.patterns if fnmatchcase(robot, pattern))
         self.fleet.add(robot, self.patterns[pattern])
         self._hear_changes(robot)
-        if self._last_change is not None and robot in self._changes:
-            self._changes[robot].publish(self._last_change)
 
     def remove(self, robot: str) -> None:
         """Plan no more for a robot that was found."""
@@ -100,6 +100,7 @@ class ServedFleet:
     def _hear_changes(self, robot: str) -> None:
         if robot and live_fields(self._planner_settings):
             self._changes[robot] = self._node.create_publisher(ParameterEvent, f"{robot}/parameters", LATEST)
+            self._changes[robot].publish(self._told)
 
     def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
         settings = replaced(self._planner_settings, values)
@@ -115,11 +116,19 @@ class ServedFleet:
 
     def _tell_robots(self, values: dict[str, float]) -> None:
         """Executors drop what was planned before; they hear their own namespace, where this node has no parameters."""
+        self._told = self._event(values)
+        for publisher in self._changes.values():
+            publisher.publish(self._told)
+
+    def _event(self, changed: dict[str, float]) -> ParameterEvent:
+        """All live parameters as they are now, and the changed ones of them."""
         event = ParameterEvent(node=self._node.get_fully_qualified_name())
         event.stamp = self._node.get_clock().now().to_msg()
-        event.changed_parameters = [
-            Parameter(f"planner.{name}", value=value).to_parameter_msg() for name, value in values.items()
-        ]
-        self._last_change = event
-        for publisher in self._changes.values():
-            publisher.publish(event)
+        names = live_fields(self._planner_settings)
+        now = {name: self._node.get_parameter(self._prefix + name).value for name in names}
+        event.new_parameters, event.changed_parameters = map(_messages, (now | changed, changed))
+        return event
+
+
+def _messages(values: dict[str, Any]) -> list[ParameterMessage]:
+    return [Parameter(f"planner.{name}", value=value).to_parameter_msg() for name, value in values.items()]

@@ -11,6 +11,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from spec_control_ros.core.action_limiter import NO_LIMITS, ActionLimits
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
@@ -167,10 +168,20 @@ class RobotBridge:
         is_hold: bool,
         now_s: float,
         plan_id: int = 0,
+        limits: ActionLimits | None = NO_LIMITS,
     ) -> tuple[CommandFate, Command | None]:
         """Take the command of the present tick; what it means for the controller is None if it is refused.
 
         The first one after a safe command starts from rest: from no effort, or from where the joints are now.
+
+        Args:
+            epoch: Epoch of the observation that is answered.
+            tick: Its tick.
+            action: Action in [-1, 1].
+            is_hold: Whether the executor holds.
+            now_s: Time (s).
+            plan_id: Plan that the action comes from; 0: none.
+            limits: Limits of the actions that follow it in a trajectory; None: they are not known, and none follows.
         """
         if epoch == self.episode.epoch:  # one of another epoch may tell of a bridge that was here before
             if self.stops - {Stop.SILENCE}:
@@ -189,8 +200,11 @@ class RobotBridge:
         if self.command_map.kind is not CommandKind.TRAJECTORY:
             return fate, command
         positions = [command]
-        for planned in () if is_hold else self._planned(epoch, tick, plan_id):
-            positions.append(self.command_map.command(planned, positions[-1], self._rest, share))
+        if is_hold or limits is None:
+            return fate, JointTrajectory.through(last, command[None], self.control_period_s)
+        for planned in self._planned(epoch, tick, plan_id):
+            action = limits.nearest(planned, action)
+            positions.append(self.command_map.command(action, positions[-1], self._rest, share))
         return fate, JointTrajectory.through(last, np.array(positions), self.control_period_s)
 
     def _planned(self, epoch: int, tick: int, plan_id: int) -> NDArray[np.float32]:

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from spec_control_ros.core.action_limiter import ActionLimiter
+from spec_control_ros.core.action_limiter import ActionLimiter, ActionLimits
 from spec_control_ros.core.executor_settings import ExecutorSettings
 
 wanted = st.lists(
@@ -71,3 +72,18 @@ def test_range_that_becomes_smaller_counts_from_the_next_command_on(
         assert (np.abs(command) <= np.float32(max_action)).all()
         was_inside = np.abs(last) <= max_action
         assert (np.abs(command - last)[was_inside] <= rate + 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    ("told", "limits"),
+    [
+        ((0.0, 0.0), ActionLimits()),  # by an executor of an older version
+        ((0.5, 0.25), ActionLimits(0.5, 0.25)),
+        ((float("nan"), 0.25), None),
+        ((0.5, float("nan")), None),
+        ((-0.5, 0.25), None),
+        ((float("inf"), 0.25), None),
+    ],
+)
+def test_limits_that_a_message_tells(told: tuple[float, float], limits: ActionLimits | None) -> None:
+    assert ActionLimits.told(*told) == limits

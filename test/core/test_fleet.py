@@ -1,5 +1,6 @@
 """Planners of a fleet's robots, shared or not."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from spec_control_ros.core.fleet import Fleet, robots_in
 from spec_control_ros.core.plan import Plan
 
 OBS = np.zeros(3, np.float32)
+SHORT = {"actions": np.zeros((2, 2), np.float32), "latents": np.zeros((3, 0), np.float32)}
 
 
 class SharedConstantPlanner(ConstantPlanner):
@@ -49,6 +51,13 @@ def levels(plans: list[Plan | PlanningError]) -> list[float]:
     return [round(float(plan.actions[0, 0]), 6) for plan in plans if isinstance(plan, Plan)]
 
 
+class WrongShared(SharedConstantPlanner):
+    """Plans for several robots what was not asked for."""
+
+    def plan(self, request: PlanRequest) -> Plan:
+        return replace(super().plan(request), start_tick=request.start_tick + 1)
+
+
 def make(kind: type[SharedConstantPlanner]) -> Fleet:
     return Fleet(lambda settings: kind(settings.seed), ConstantSettings(seed=1), {"a": None, "b": 2, "c": 3})
 
@@ -76,6 +85,33 @@ def test_a_planner_that_cannot_be_shared_is_loaded_for_each_robot() -> None:
     fleet = Fleet(load, ConstantSettings(seed=4), {"a": None, "b": 5})
     assert loaded == [4, 5]
     assert len(levels(fleet.plan(["a", "b"], requests(2)))) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"start_tick": 7}, "plan starts at tick 7 of epoch 1, request was for 0"),
+        ({**SHORT, "optimised_horizon": 2}, "2 rows of 2 action values, expected 5"),
+        ({"control_period_s": 0.1}, "rows of 0.1 s, expected 0.05 s"),
+        ({"actions": np.full((5, 2), np.nan, np.float32)}, "finite"),
+    ],
+    ids=str,
+)
+def test_plan_that_is_not_what_was_asked_for_goes_to_nobody(wrong: dict[str, Any], said: str) -> None:
+    class WrongPlanner(ConstantPlanner):
+        def plan(self, request: PlanRequest) -> Plan:
+            return replace(super().plan(request), **wrong)
+
+    fleet = Fleet(lambda settings: WrongPlanner(settings, "mine"), ConstantSettings(seed=1), {"a": None})
+    (made,) = fleet.plan(["a"], requests(1))
+    assert isinstance(made, PlanningError)
+    assert re.search(said, str(made)), made
+    assert "planner mine" in str(made)
+
+
+def test_plans_for_several_robots_are_held_against_their_requests_too() -> None:
+    made = make(WrongShared).plan(["c", "a"], requests(2))
+    assert all("plan starts at tick 1 of epoch 1, request was for 0" in str(each) for each in made)
 
 
 def test_a_change_while_a_planner_is_loaded_reaches_it_too() -> None:

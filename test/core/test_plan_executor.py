@@ -290,7 +290,9 @@ class TestHolding:
         assert law.tick(observation(5), 3.0).decision is None  # at 3.5, as it takes 1.5
         assert said(law.receive(plan(4, plan_id=2), 3.5)) == (DecisionKind.ACCEPT, Reason.NONE)
 
-    @pytest.mark.parametrize(("period_s", "plan_wait_s"), [(0.02, 0.02), (0.01, 0.02), (0.05, 5.0), (0.05, 0.02)])
+    @pytest.mark.parametrize(
+        ("period_s", "plan_wait_s"), [(0.02, 0.02), (0.01, 0.02), (0.05, 5.0), (0.05, 0.02)]
+    )
     def test_no_longer_than_a_wait_is_nothing_decided_however_fast_ticks_come(
         self, period_s: float, plan_wait_s: float
     ) -> None:
@@ -893,6 +895,26 @@ class TestObjectiveChange:
         assert request is not None
         assert request.reason is Reason.EMPTY
         assert law.receive(plan(0, epoch=2, plan_id=2), 0.06).decision is not None
+
+    def test_planner_that_comes_back_with_another_one_is_a_fault(self, driving: PlanExecutor) -> None:
+        driving.lose_objective({"planner.cost.speed.target": 1.5})
+        assert driving.fault is not None
+        assert "planner.cost.speed.target is 1.5 now" in driving.fault
+        assert said(driving.tick(observation(1), 0.2)) == (DecisionKind.HOLD, Reason.FAULT)
+        driving.clear_fault()
+        assert (
+            asked(driving.tick(observation(2), 0.3)).tick == 2
+        )  # nothing of what was planned before is left
+
+    def test_tick_that_waits_for_a_planner_that_comes_back_with_another_one_is_held(
+        self, law: PlanExecutor
+    ) -> None:
+        law.tick(observation(0), 0.0)
+        assert said(law.lose_objective({"planner.cost.speed.target": 1.5})) == (
+            DecisionKind.HOLD,
+            Reason.FAULT,
+        )
+        assert law.receive(plan(0), 0.1) == NOTHING
 
     def test_policy_that_has_learnt_the_old_objective_holds_no_more(self) -> None:
         law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY))

@@ -38,6 +38,17 @@ def test_robot_whose_plans_fail_is_not_hidden_by_another_one() -> None:
     assert monitor.health(0.0).finding == Finding(Level.ERROR, "the last plan failed of left")
 
 
+def test_requests_that_get_no_plan_are_told_with_their_robots_while_they_come() -> None:
+    monitor = PlanningMonitor(0.25)
+    assert monitor.health(0.0, {"left": 0, "right": 0}).finding.level is Level.OK
+    assert monitor.health(1.0, {"left": 3, "right": 2}).finding == Finding(
+        Level.WARN, "5 requests got no plan: too many, too late or not understood (left, right)"
+    )
+    assert monitor.health(2.0, {"left": 4, "right": 2}).finding.message.endswith("understood (left)")
+    assert monitor.health(3.0, {"left": 4}).finding.level is Level.OK
+    assert monitor.health(4.0, {"left": 4, "right": 0}).finding.level is Level.OK  # found again, counted anew
+
+
 def test_plan_that_is_in_hand_for_too_long_is_told_while_it_is() -> None:
     monitor = PlanningMonitor(0.25)
     monitor.begin(100.0)

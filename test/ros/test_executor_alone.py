@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from rcl_interfaces.msg import ParameterEvent
+from rclpy.parameter import Parameter
 from ros_support import ACTION, LATENT, OBS, TASK, Background, Probe, until
+from std_srvs.srv import Trigger
 from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
 from spec_control_interfaces import msg
@@ -63,6 +66,33 @@ def test_end_of_an_episode_is_no_silent_sensor(alone: Alone) -> None:
     world.begin()
     assert world.tick(0).decision == REPLAN
     world.diagnosed(level=b"\x01", message="holding: sensor silent")
+
+
+def objective(target: float, *, is_changed: bool) -> ParameterEvent:
+    """What a planner tells at its start, or of a change."""
+    told = [Parameter("planner.cost.speed.target", value=target).to_parameter_msg()]
+    return ParameterEvent(node="/planner", new_parameters=told, changed_parameters=told if is_changed else [])
+
+
+def test_planner_that_comes_back_without_the_objective_that_was_set_is_a_fault(alone: Alone) -> None:
+    world, begin = alone
+    world.offer_replan()
+    process = begin()
+    parameters = world.probe.publisher(ParameterEvent, "parameters", LATEST)
+    parameters.publish(objective(1.5, is_changed=False))  # of its file
+    assert world.tick(0).decision == REPLAN
+    parameters.publish(objective(0.0, is_changed=True))
+    until(lambda: "objective has changed" in process.text, lambda: process.text)
+    parameters.publish(objective(0.0, is_changed=False))  # started again with what was set: nothing is lost
+    assert world.tick(1).reason == Reason.OBJECTIVE_CHANGED
+    parameters.publish(objective(1.5, is_changed=False))
+    until(lambda: "planner.cost.speed.target is 1.5 now" in process.text, lambda: process.text)
+    held = world.tick(2)
+    assert (held.decision, held.reason) == (HOLD, Reason.FAULT)
+    parameters.publish(objective(0.0, is_changed=True))
+    clear = world.probe.node.create_client(Trigger, "/executor/clear_fault")
+    assert world.probe.call(clear, Trigger.Request()).success
+    assert world.tick(3).decision == REPLAN
 
 
 def test_executor_without_a_planner_starts_after_a_while_and_holds(alone: Alone) -> None:

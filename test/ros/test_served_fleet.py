@@ -33,9 +33,25 @@ def test_every_robot_hears_of_a_change_and_no_plan_from_before_passes_for_a_new_
     heard = [probe.hear(ParameterEvent, f"{robot}/parameters", LATEST) for robot in ("left", "right")]
     assert node.set_parameters([Parameter("fleets.far.planner.target", value=2.0)])[0].successful
     assert (changed_while, fleet.objective) == ([0], 1)
-    probe.until(lambda: all(heard))
+    probe.until(lambda: all(events and events[-1].changed_parameters for events in heard))
     for events in heard:
         assert [p.name for p in events[-1].changed_parameters] == ["planner.target"]
+        assert told(events[-1]) == {"planner.target": 2.0}
+    node.destroy_node()
+
+
+def told(event: ParameterEvent) -> dict[str, Any]:
+    return {p.name: Parameter.from_parameter_msg(p).value for p in event.new_parameters}
+
+
+def test_every_robot_hears_what_holds_from_the_start(probe: Probe) -> None:
+    node: Any = Node("fleet_planner", context=probe.node.context)
+    kind: Any = SimpleNamespace(settings=Goal)
+    ServedFleet(node, "far", FleetSettings("any", "left right"), kind, is_last=False)
+    heard = [probe.hear(ParameterEvent, f"{robot}/parameters", LATEST) for robot in ("left", "right")]
+    probe.until(lambda: all(heard))
+    assert [told(events[-1]) for events in heard] == [{"planner.target": 1.0}] * 2
+    assert not any(events[-1].changed_parameters for events in heard)
     node.destroy_node()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from spec_control_ros.core.action_limiter import NO_LIMITS, ActionLimits
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.sim.actuators import find_actuators
@@ -414,7 +415,15 @@ def planned(levels: list[float], plan_id: int = 3, epoch: int = 1, size: int = 6
     return Plan(plan_id, epoch, 0, 0, PERIOD_S, actions, np.zeros((len(levels) + 1, 0), np.float32), 1)
 
 
-def chunk(world: World, tick: int, level: float, plan_id: int = 3, *, is_hold: bool = False) -> np.ndarray:
+def chunk(
+    world: World,
+    tick: int,
+    level: float,
+    plan_id: int = 3,
+    *,
+    is_hold: bool = False,
+    limits: ActionLimits | None = NO_LIMITS,
+) -> np.ndarray:
     """Positions of one joint that the controller is told to pass."""
     fate, made = world.bridge.command(
         world.bridge.episode.epoch,
@@ -423,6 +432,7 @@ def chunk(world: World, tick: int, level: float, plan_id: int = 3, *, is_hold: b
         is_hold=is_hold,
         now_s=world.now_s,
         plan_id=plan_id,
+        limits=limits,
     )
     assert fate is CommandFate.TAKEN
     assert isinstance(made, JointTrajectory)
@@ -445,6 +455,18 @@ def test_trajectory_goes_on_with_the_plan_of_the_command_within_limits_and_rates
     assert chunk(world, 2, -0.4, is_hold=True).shape == (1,)
     world.tick()
     assert chunk(world, 3, 0.4).shape == (2,)  # the plan ends
+
+
+def test_planned_points_of_a_trajectory_keep_to_the_limits_of_commands() -> None:
+    limited, other = World(TRAJECTORY), World(TRAJECTORY)
+    for world, levels in ((limited, [0.0, 1.0, -1.0]), (other, [0.0, 0.1, -0.05])):
+        world.begin()
+        world.bridge.hear_plan(planned(levels))
+    made = chunk(limited, 0, 0.0, limits=ActionLimits(0.1, 0.15))
+    assert made.shape == (3,)
+    np.testing.assert_allclose(made, chunk(other, 0, 0.0))
+    limited.tick()
+    assert chunk(limited, 1, 0.0, limits=None).shape == (1,)  # nobody knows how far
 
 
 def test_plans_of_other_epochs_and_robots_make_no_trajectory() -> None:
