@@ -7,16 +7,23 @@ import pytest
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.environment import make_env
 from tools.expert.curriculum import EpisodeStart, Stage, StartKind
-from tools.expert.recipe import read_recipe
+from tools.expert.recipe import read_recipe, read_refinement
 from tools.expert.settings import ExpertSettings
 
-SHIPPED = sorted((Path(__file__).parents[2] / "tools" / "expert").glob("*.yaml"))
+TOOL = Path(__file__).parents[2] / "tools" / "expert"
+SHIPPED, REFINED = sorted(TOOL.glob("*.yaml")), sorted((TOOL / "refined").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_shipped_recipe_is_of_a_task_and_can_be_read(path: Path) -> None:
     make_env(path.stem)
     assert read_recipe(path).stages
+
+
+@pytest.mark.parametrize("path", REFINED, ids=lambda p: p.stem)
+def test_shipped_refinement_is_of_a_task_and_can_be_read(path: Path) -> None:
+    make_env(path.stem)
+    assert read_refinement(path).task == path.stem
 
 
 def write(folder: Path, text: str) -> Path:

@@ -10,7 +10,7 @@ from target_plant import TargetPlant
 
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.training.expert import ExpertActor
-from tools.expert.refinement import RefinementSettings, Refiner, Round
+from tools.expert.refinement import RefinementSettings, Refiner, Round, _log_prob, _scaled
 from tools.expert.trainer import ExpertProgress
 
 SETTINGS = RefinementSettings(
@@ -155,8 +155,36 @@ def test_log_probabilities_are_those_of_what_was_done(tmp_path: Path) -> None:
     refiner = make(tmp_path)
     told = refiner._collect()
     with torch.no_grad():
-        again = refiner._log_prob(told, slice(None))
+        again = _log_prob(refiner.actor.distribution(told.obs)[0], told, slice(None))
     torch.testing.assert_close(again, told.log_prob, atol=1e-4, rtol=1e-4)
+
+
+def test_settled_ticks_have_noise_and_a_scale_of_their_own(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, settle_ticks=3, settled_noise=0.05, short_ticks=20, round_ticks=12)
+    told = make(tmp_path, settings)._collect()
+    first, settled = told.noise[~told.is_settled], told.noise[told.is_settled]
+    assert first.unique().tolist() == pytest.approx([0.3])
+    assert settled.unique().tolist() == pytest.approx([0.05])
+    assert len(first) > 16 * 3 - 1  # of every plant's first ticks
+    told.advantage[told.is_settled] *= 0.01
+    advantage, scale = _scaled(told)
+    for kind in (told.is_settled, ~told.is_settled):
+        assert float(advantage[kind].std()) == pytest.approx(1.0, abs=1e-3)
+        assert float(advantage[kind].mean()) == pytest.approx(0.0, abs=1e-5)
+        assert float(scale[kind].max()) == float(scale[kind].min())
+    assert float(scale[told.is_settled][0]) < 0.1 * float(scale[~told.is_settled][0])
+
+
+def test_price_on_effort_makes_actions_smaller(tmp_path: Path) -> None:
+    def effort(price: float) -> float:
+        (folder := tmp_path / str(price)).mkdir()
+        refiner = make(folder, replace(SETTINGS, ticks=16 * 20 * 30, effort_price=price))
+        for _ in refiner.run():
+            pass
+        obs = torch.tensor([[t, 1.0] for t in np.linspace(-1.0, 1.0, 21)], dtype=torch.float32)
+        return float(refiner.actor.act(obs).square().mean())
+
+    assert effort(3.0) < 0.5 * effort(0.0)
 
 
 def test_actor_of_another_body_is_refused(tmp_path: Path) -> None:

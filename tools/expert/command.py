@@ -65,22 +65,22 @@ def expert(
     given = {**given, "task": task}
     trainer: ExpertTrainer | Refiner
     if first is None:
-        settings = replace(_recipe(task, recipe), **given)
+        path = recipe or _shipped(task, "")
+        settings = replace(ExpertSettings() if path is None else read_recipe(path), **given)
         folder.mkdir(parents=True, exist_ok=True)
         trainer = ExpertTrainer(settings, folder, threads)
     else:
-        refinement = replace(RefinementSettings() if recipe is None else read_refinement(recipe), **given)
+        path = recipe or _shipped(task, "refined")
+        refinement = replace(RefinementSettings() if path is None else read_refinement(path), **given)
         actor = ExpertActor.load(first)
         folder.mkdir(parents=True, exist_ok=True)
         trainer = Refiner(refinement, folder, actor, threads)
     drive(trainer, out, folder / "log.csv", minutes)
 
 
-def _recipe(task: str, path: Path | None) -> ExpertSettings:
-    if path is not None:
-        return read_recipe(path)
-    shipped = Path(__file__).parent / f"{task.replace('_', '-')}.yaml"
-    return read_recipe(shipped) if shipped.exists() else ExpertSettings()
+def _shipped(task: str, folder: str) -> Path | None:
+    path = Path(__file__).parent / folder / f"{task.replace('_', '-')}.yaml"
+    return path if path.exists() else None
 
 
 def drive(trainer: ExpertTrainer | Refiner, out: Path, log_file: Path, minutes: float | None) -> None:

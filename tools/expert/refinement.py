@@ -44,6 +44,18 @@ class RefinementSettings:
     short_ticks: int = setting(100, "length of half of the episodes, so that starts count as much", low=1)
     long_ticks: int = setting(300, "length of the others", low=1)
     noise: float = setting(0.12, "standard deviation on actions, before they are squashed", above=0.0)
+    settle_ticks: int = setting(
+        0,
+        "of an episode; later ones have `settled_noise`, and a scale of advantages of their own: what is lost at first "
+        "would hide what a gait loses. 0: all ticks are alike",
+        low=0,
+    )
+    settled_noise: float = setting(0.06, "the same as `noise`, in those", above=0.0)
+    effort_price: float = setting(
+        0.0,
+        "of the mean squared action, relative to the tick's reward, on top of what the task charges",
+        low=0.0,
+    )
     discount: float = setting(0.99, "of reward, a tick", above=0.0, high=0.9999)
     trace: float = setting(0.95, "lambda of generalised advantages (arXiv 1506.02438)", low=0.0, high=1.0)
     first_rounds: int = setting(15, "for the value alone", low=0)
@@ -70,6 +82,7 @@ class Trail:
     rewards: list[float] = field(default_factory=list)
     next_obs: list[FloatArray] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
+    age: int = 0  # ticks of the episode under way
 
     def add(
         self, obs: FloatArray, action: FloatArray, reward: float, next_obs: FloatArray, end: End, /
@@ -79,11 +92,13 @@ class Trail:
         self.rewards.append(reward)
         self.next_obs.append(next_obs)
         self.ends.append(end)
+        self.age = 0 if end is not End.NOT else self.age + 1
 
     def cut(self, obs: FloatArray, /) -> None:
         """Forget a round that is not complete."""
         del obs
         self.clear()
+        self.age = 0
 
     def clear(self) -> None:
         """Begin a round."""
@@ -96,9 +111,12 @@ class Round:
 
     obs: Tensor  # (tick, obs), normalised
     action: Tensor  # (tick, action), before it was squashed
+    noise: Tensor  # (tick, 1), its standard deviation
     log_prob: Tensor  # (tick,), but for a constant
     advantage: Tensor  # (tick,)
     target: Tensor  # (tick,), of the value
+    reward: Tensor  # (tick,)
+    is_settled: Tensor  # (tick,)
 
 
 class Refiner(ExpertRun):
@@ -167,13 +185,14 @@ class Refiner(ExpertRun):
     @torch.no_grad()
     def _collect(self) -> Round:
         """One round of all plants."""
-        s, seen, drawn, noises = self.settings, list[Tensor](), list[Tensor](), list[Tensor]()
+        s, seen, drawn, noises, settled = self.settings, *(list[Tensor]() for _ in range(4))
 
         def choose(obs: FloatArray) -> FloatArray:
             seen.append(self.actor.normalise(torch.from_numpy(obs)))
+            settled.append(torch.tensor([0 < s.settle_ticks <= trail.age for trail in self._trails]))
             mean = self.actor.distribution(seen[-1])[0]
             noises.append(torch.randn(mean.shape, generator=self._generator))
-            drawn.append(mean + s.noise * noises[-1])
+            drawn.append(mean + self._noise(settled[-1]) * noises[-1])
             return torch.tanh(drawn[-1]).numpy()
 
         for _ in range(s.round_ticks):
@@ -192,16 +211,20 @@ class Refiner(ExpertRun):
         for tick in reversed(range(s.round_ticks)):
             later = surprise[tick] + s.discount * s.trace * np.where(ends[tick], 0.0, later)
             advantage[tick] = later
-        rows = [
-            torch.as_tensor(part).flatten(0, 1)
-            for part in (obs, action, -0.5 * torch.stack(noises).pow(2).sum(-1), advantage, advantage + value)
-        ]
-        return Round(*rows)
+        log_prob, is_settled = -0.5 * torch.stack(noises).pow(2).sum(-1), torch.stack(settled)
+        noise, target = self._noise(is_settled), advantage + value
+        parts = (obs, action, noise, log_prob, advantage, target, reward, is_settled)
+        return Round(*(torch.as_tensor(part).flatten(0, 1) for part in parts))
+
+    def _noise(self, is_settled: Tensor) -> Tensor:
+        """Its standard deviation (..., 1) at ticks that are settled or not (...)."""
+        return torch.where(is_settled, self.settings.settled_noise, self.settings.noise)[..., None]
 
     def _learn(self, told: Round) -> dict[str, float]:
         """Fit the value, and take the actor a step of the settings' size."""
         s = self.settings
-        advantage = (told.advantage - told.advantage.mean()) / (told.advantage.std() + 1e-8)
+        advantage, scale = _scaled(told)
+        price = s.effort_price * (1.0 - s.discount) * told.reward / scale
         is_first = self.ticks <= s.first_rounds * s.round_ticks * s.plants
         moves, divergence, value_loss = not is_first, 0.0, 0.0
         for _ in range(s.passes):
@@ -210,25 +233,25 @@ class Refiner(ExpertRun):
                 value_loss = float(loss.detach())
                 self._descend(loss, self._value_optimiser, self._value.parameters())
                 if moves:
-                    ratio = (self._log_prob(told, rows) - told.log_prob[rows]).exp()
+                    mean = self.actor.distribution(told.obs[rows])[0]
+                    ratio = (_log_prob(mean, told, rows) - told.log_prob[rows]).exp()
                     held = ratio.clamp(1.0 - CLIP, 1.0 + CLIP)
-                    gain = torch.min(ratio * advantage[rows], held * advantage[rows]).mean()
-                    self._descend(-gain, self._optimiser, self._parameters)
+                    gain = torch.min(ratio * advantage[rows], held * advantage[rows])
+                    effort = (
+                        torch.tanh(mean).pow(2).mean(-1)
+                    )  # its gradient is exact: no chance has to show it
+                    self._descend((price[rows] * effort - gain).mean(), self._optimiser, self._parameters)
                     self.updates += 1
             if moves:
                 with torch.no_grad():
-                    divergence = float((told.log_prob - self._log_prob(told, slice(None))).mean())
+                    mean = self.actor.distribution(told.obs)[0]
+                    divergence = float((told.log_prob - _log_prob(mean, told, slice(None))).mean())
                 moves = divergence < 1.5 * s.step
         if not is_first:
             factor = 0.7 if divergence > 2.0 * s.step else 1.15 if divergence < 0.5 * s.step else 1.0
             for group in self._optimiser.param_groups:
                 group["lr"] = min(max(group["lr"] * factor, 1e-6), 1e-3)
         return {"critic_loss": value_loss, "divergence": divergence}
-
-    def _log_prob(self, told: Round, rows: Any) -> Tensor:
-        """Of what was done, but for a constant; squashing changes no ratio."""
-        mean = self.actor.distribution(told.obs[rows])[0]
-        return -0.5 * ((told.action[rows] - mean) / self.settings.noise).pow(2).sum(-1)
 
     @staticmethod
     def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Any) -> None:
@@ -272,6 +295,21 @@ class Refiner(ExpertRun):
             "optimiser": self._optimiser,
             "value_optimiser": self._value_optimiser,
         }
+
+
+def _log_prob(mean: Tensor, told: Round, rows: Any) -> Tensor:
+    """Of what was done, but for a constant, around means (tick, action); squashing changes no ratio."""
+    return -0.5 * ((told.action[rows] - mean) / told.noise[rows]).pow(2).sum(-1)
+
+
+def _scaled(told: Round) -> tuple[Tensor, Tensor]:
+    """Advantages (tick,) of mean 0 and spread 1, among settled ticks and among the others; and the spreads (tick,)."""
+    advantage, scale = told.advantage.clone(), torch.ones_like(told.advantage)
+    for kind in (told.is_settled, ~told.is_settled):
+        if int(kind.sum()) > 1:
+            scale[kind] = advantage[kind].std() + 1e-8
+            advantage[kind] = (advantage[kind] - advantage[kind].mean()) / scale[kind]
+    return advantage, scale
 
 
 def _value_network(obs_dim: int) -> nn.Sequential:
