@@ -18,6 +18,7 @@ from spec_control_ros.evaluation.benchmark import benchmark_runs
 from spec_control_ros.evaluation.closed_loop import EpisodeResult, run_episode
 from spec_control_ros.evaluation.control_mode import find_modes
 from spec_control_ros.evaluation.parallel import Subject
+from spec_control_ros.evaluation.processor import blas_kernels
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.suite import load
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -58,7 +59,7 @@ def processor() -> str:
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if "model name" in line
     )
-    return f"{model}, {' '.join(kinds)}, torch {torch.__version__.split('+')[0]}"
+    return f"{model}, {' '.join(kinds)}, torch {torch.__version__.split('+')[0]}, {blas_kernels()}"
 
 
 def run(task: str, mode: str, scratch: Path) -> EpisodeResult:
