@@ -35,5 +35,14 @@ class Impatient(Raise):
     TOO_FAST = 0.1
 
 
+class Feeling(Raise):
+    def get_observation(self, physics: Any) -> OrderedDict:
+        return OrderedDict(**super().get_observation(physics), force=physics.data.actuator_force.copy())
+
+
+def feel_motors(file: str) -> Feeling:
+    return Feeling(random=0)
+
+
 def impatient(file: str) -> Impatient:
     return Impatient(random=0)

@@ -64,6 +64,21 @@ def make_env(name: str, action_repeat: int | None = None) -> Plant:
         raise TaskError(f"environment {name}: its factory raised {told_of(error)}") from error
 
 
+def is_code(name: str) -> bool:
+    """Whether making the environment of a name imports and calls what the name tells."""
+    return name.removeprefix("state:").startswith(("mjcf:", "python:"))
+
+
+def files_of(name: str) -> list[Path]:
+    """The files that an environment of the user's is made of, as far as its name tells: they change under it."""
+    kind, _, rest = name.removeprefix("state:").partition(":")
+    file, _, factory = rest.rpartition("@") if kind == "mjcf" else ("", "", rest if kind == "python" else "")
+    module = factory.partition(":")[0].replace(".", "/")
+    folders = (Path(file).parent, Path.cwd()) if file else (Path.cwd(),)
+    code = next((f for folder in folders if (f := folder / f"{module}.py").is_file()), Path())
+    return [path for path in (Path(file), code) if path.is_file()]
+
+
 def make_control_plant(name: str, action_repeat: int | None = None) -> ControlPlant:
     """An environment of dm_control, whose physics can be read and set: for cameras, curricula and emulators.
 
@@ -93,8 +108,8 @@ def gymnasium_env(env_id: str) -> Any:
 
 def mjcf_env(rest: str) -> Any:
     """What the factory in `FILE@MODULE:FACTORY` makes of the file."""
-    file, _, factory = rest.partition("@")
-    if not factory:
+    file, _, factory = rest.rpartition("@")
+    if not (file and factory):
         raise TaskError(f"got {rest!r} without a task, expected mjcf:FILE@MODULE:FACTORY")
     if not Path(file).is_file():
         raise TaskError(f"got {rest!r}, but {Path(file).absolute()} is not a file")

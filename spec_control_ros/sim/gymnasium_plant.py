@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 from dm_control import mujoco
 from gymnasium.spaces import Box, flatdim, flatten
+from mujoco import MjModel
 from numpy.typing import NDArray
 
 from spec_control_ros.core.errors import ActionError, TaskError
@@ -40,7 +41,8 @@ class GymnasiumPlant:
         self.control_period_s = _period_s(env, task) * action_repeat
         self.episode_ticks = -(-limit // action_repeat)
         self._mujoco: Any = env.unwrapped  # where it is a MuJoCo environment, it has model and data
-        self._joints = ScalarJoints(self._mujoco.model) if hasattr(self._mujoco, "model") else None
+        model = getattr(self._mujoco, "model", None)  # others may call something else so
+        self._joints = ScalarJoints(model) if isinstance(model, MjModel) else None
         self._physics: mujoco.Physics | None = None  # a copy of its state
         self._is_running = False
 

@@ -189,13 +189,17 @@ class RobotBridge:
             if not self.is_running:
                 return CommandFate.EARLY, None
         fate = self._bridge.command(epoch, tick, action, is_hold=is_hold)
-        if fate is not CommandFate.TAKEN:
+        is_late_hold = fate is CommandFate.STANDING and Stop.SILENCE not in self.stops
+        if fate is not CommandFate.TAKEN and not is_late_hold:
             return fate, None
+        # An executor that answers ticks of long ago does not hear of the present: that is silence, too.
+        behind_s = (self.episode.tick - tick) * self.control_period_s
         last, share = self._last(now_s), self._share(now_s)
         command = self.command_map.command(action, last, self._rest, share)
         if not np.array_equal(command, self._sent):
             self.sensors.command_changed()
-        self._sent, self._commanded_s, self._is_at_rest = command, now_s, False
+        self._sent, self._is_at_rest = command, False
+        self._commanded_s = max(self._commanded_s, now_s - behind_s)
         self.stops -= {Stop.SILENCE}
         if self.command_map.kind is not CommandKind.TRAJECTORY:
             return fate, command

@@ -14,7 +14,7 @@ from spec_control_ros.sim.body_state import LARGEST, BaseState, BodyState
 from spec_control_ros.sim.control_plant import SCALAR, ControlPlant, ScalarJoints
 
 PLANAR = ("rootx", "rootz", "rooty")  # the suite's names for a body that moves in the plane y = 0
-TRIAL_TICKS = 40
+TRIAL_TICKS, IDLE_TICKS = 60, 40
 
 
 class _Base:
@@ -184,17 +184,19 @@ class StateEstimator:
         return Estimate(self.plant.observe(), self.plant.reward())
 
     def _check_that_the_body_is_all(self) -> None:
-        """Some tasks have targets that move from episode to episode, or feel contacts."""
-        idle = np.zeros(self.plant.action_dim, np.float32)
+        """Some tasks have targets that move from episode to episode, or feel contacts or forces."""
+        rng, seen = np.random.default_rng(0), []
         self.plant.reset(1)
-        for _ in range(TRIAL_TICKS):
-            step = self.plant.step(idle)
+        for tick in range(TRIAL_TICKS):  # at first idle; motors that do nothing show no forces
+            action = rng.uniform(-1.0, 1.0, self.plant.action_dim) * (tick >= IDLE_TICKS)
+            step = self.plant.step(action.astype(np.float32))
+            seen.append((self.body.read(), action.astype(np.float32), step.obs))
             if step.is_last:  # an episode may be shorter, or end early
                 break
-        state = self.body.read()
         self.plant.reset(2)
-        if not np.allclose(self.estimate(state, idle).obs, step.obs, rtol=1e-5, atol=1e-6):
+        estimated = (self.estimate(body, action).obs for body, action, _ in seen)
+        if not np.allclose(list(estimated), [obs for *_, obs in seen], rtol=1e-5, atol=1e-6):
             raise TaskError(
-                f"task {self.plant.task}: its observation contains more than joints and base (targets, contacts); "
-                "expected a task whose observation follows from kinematics, such as humanoid-walk or walker-walk"
+                f"task {self.plant.task}: its observation contains more than joints and base (targets, contacts, "
+                "forces); expected one that follows from kinematics, as that of humanoid-walk or walker-walk does"
             )

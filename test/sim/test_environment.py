@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.errors import SettingsError, TaskError
-from spec_control_ros.sim.environment import make_control_plant, make_env
+from spec_control_ros.sim.environment import files_of, make_control_plant, make_env
 from spec_control_ros.sim.plant import Plant, Step
 
 BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
@@ -46,6 +46,10 @@ class Small(gymnasium.Env):
         return {"place": self.place.astype(np.float32), "phase": 1}
 
 
+class Dreaming(Small):
+    model = {"what": "a learned one"}  # noqa: RUF012
+
+
 class Endless(Small):
     pass
 
@@ -55,6 +59,7 @@ class Buttons(Small):
 
 
 gymnasium.register("Small-v0", Small, max_episode_steps=30)
+gymnasium.register("Dreaming-v0", Dreaming, max_episode_steps=30)
 gymnasium.register("Endless-v0", Endless)
 gymnasium.register("Buttons-v0", Buttons, max_episode_steps=30)
 
@@ -94,6 +99,23 @@ def test_own_body_has_its_own_period_and_bounds() -> None:
     assert (plant.obs_dim, plant.action_dim, plant.episode_ticks) == (4, 2, 25)
     assert plant.control_period_s == pytest.approx(0.02)
     np.testing.assert_allclose(plant.control_of(np.zeros(2, np.float32)), [0.5, 0.0])
+
+
+def test_path_of_a_body_may_hold_any_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "me@home"
+    folder.mkdir()
+    file = folder / BODY.name
+    file.write_bytes(BODY.read_bytes())
+    assert make_env(f"mjcf:{file}@own_body:raise_links").action_dim == 2
+    assert files_of(f"state:mjcf:{file}@own_body:raise_links") == [file]
+    assert files_of("walker-walk") == files_of("gymnasium:Small-v0") == []
+
+
+def test_environment_with_a_model_of_its_own_kind_is_none_of_mujoco() -> None:
+    plant = make_env("gymnasium:Dreaming-v0")
+    plant.reset(0)
+    assert plant.joint_states().names == ()
+    assert plant.physics is None
 
 
 def test_a_plant_of_one_s_own_is_taken_as_it_is() -> None:

@@ -404,6 +404,32 @@ def test_in_lockstep_a_new_stamp_is_a_tick_however_long_it_took() -> None:
     assert world.bridge.observation.tick == 1
 
 
+def late_hold(world: World, tick: int) -> tuple[CommandFate, object]:
+    epoch = world.bridge.episode.epoch
+    return world.bridge.command(epoch, tick, np.zeros(6, np.float32), is_hold=True, now_s=world.now_s)
+
+
+def test_late_hold_reaches_the_robot(world: World) -> None:
+    world.command(0)
+    world.tick()
+    fate, sent = late_hold(world, 0)
+    assert fate is CommandFate.STANDING
+    np.testing.assert_array_equal(sent, np.zeros(6))
+    assert world.safe_after(0.14) is None  # it was an answer to a tick of a period ago
+    assert world.bridge.stops == frozenset()
+
+
+def test_holds_for_a_tick_of_long_ago_are_silence(world: World) -> None:
+    world.command(0)
+    for _ in range(5):
+        world.tick()
+        late_hold(world, 0)
+        world.bridge.safe_command(world.now_s)
+    assert world.bridge.stops == {Stop.SILENCE}
+    assert late_hold(world, 0) == (CommandFate.STANDING, None)  # the robot keeps the safe command
+    assert world.command(world.bridge.episode.tick)[1] is not None
+
+
 TRAJECTORY = replace(
     POSITION, kind=CommandKind.TRAJECTORY, ahead=2, lower=(-0.2,) * 6, upper=(0.9,) * 6, rates=(4.0,) * 6
 )

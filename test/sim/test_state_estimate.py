@@ -140,6 +140,11 @@ def test_task_that_sees_more_than_the_body_is_refused(task: str) -> None:
         StateEstimator(make_control_plant(task))
 
 
+def test_task_that_feels_what_its_motors_do_is_refused() -> None:
+    with pytest.raises(TaskError, match="its observation contains more than joints and base"):
+        StateEstimator(make_control_plant(f"mjcf:{BODY}@own_body:feel_motors"))
+
+
 def test_second_free_body_is_refused() -> None:
     with pytest.raises(TaskError, match="expected one robot of hinges and slides"):
         StateEstimator(make_control_plant("quadruped-fetch"))
