@@ -31,6 +31,8 @@ class Child:
     log: Path
     popen: "subprocess.Popen[bytes]"
     restarts: int = 0
+    vain_restarts: int = 0  # of these, the last ones, before which it had done nothing
+    work_done: int = 0  # of what it is there for, up to its last restart
 
     @property
     def name(self) -> str:
@@ -67,9 +69,16 @@ class Supervisor:
         self.children.append(child)
         return child
 
-    def restart(self, child: Child) -> None:
-        """Start a child that has ended once more; its log goes on."""
+    def restart(self, child: Child, work_done: int) -> None:
+        """Start a child that has ended once more; its log goes on.
+
+        Args:
+            child: The child.
+            work_done: A count of what it is there for, which tells whether the last start was in vain.
+        """
         child.restarts += 1
+        child.vain_restarts = child.vain_restarts + 1 if work_done == child.work_done else 0
+        child.work_done = work_done
         child.popen = self._spawn(child.process, child.log)
 
     def ended(self) -> list[Child]:

@@ -96,6 +96,8 @@ class Process:
 LARGEST = 2**31 - 1  # of a whole number
 NAMESPACE = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 RECORDER = "recorder"  # ours
+# What arguments say even where they are left out
+OF_ARGUMENTS = {"mode", "episodes", "seed", "planner.seed", "headless", "video", "faults"}
 LISTENERS = (RECORDER, "network_relay")  # that are to hear all that these report:
 TELLERS = ("executor", *BRIDGES)
 
@@ -145,7 +147,31 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
         Process("executor", files, {**model, **corrector}),
         *(replace(process, parameter_files=files) for process in plant),
     ]
-    return [_placed(process, values) for process in system]
+    placed = [_placed(process, values) for process in system]
+    for path in params:
+        for process in placed:
+            _refuse_overruled(process, path)
+    return placed
+
+
+def _refuse_overruled(process: Process, path: Path) -> None:
+    """Hold a parameter file of the user's against what arguments say: they win, and nobody would notice.
+
+    Raises:
+        SettingsError: both say something, and not the same.
+    """
+    for section in read_system_file(path).sections_for(_full_name(process), process.executable):
+        for name, value in section.values.items():
+            said = process.parameters.get(name, value)
+            if name in OF_ARGUMENTS and value != said:
+                raise SettingsError(
+                    f"params: {path} has {name}: {value!r} for {process.executable}, but the argument "
+                    f"{name.removeprefix('planner.')} is {as_text(said)!r}, which wins; give the argument instead"
+                )
+
+
+def _full_name(process: Process) -> str:
+    return f"{namespace_of(process.namespace)}/{process.executable}"
 
 
 def _own(values: Mapping[str, str], node: str) -> Values:
@@ -258,13 +284,18 @@ def bag_folder(record: str) -> Path | None:
 
 def recorder(folder: Path, values: Mapping[str, str]) -> Process:
     """Our own recorder, for where `ros2 bag record` is not installed."""
+    own = _own(values, RECORDER)
     parameters: Values = {
         "folder": str(folder),
         "topics": recorded_topics(values),
         "storage": values["storage"],
         "reserve_mb": int(values["reserve_mb"]),
     }
-    process = Process(RECORDER, (), {**_own(values, RECORDER), **parameters})
+    defaults = {argument.name: as_text(argument.default) for argument in ARGUMENTS}
+    kept = {name: value for name, value in own.items() if values.get(name) == defaults.get(name, "")}
+    if "topics" in kept:
+        kept["topics"] = recorded_topics({**values, "topics": str(kept["topics"])})
+    process = Process(RECORDER, (), {**own, **parameters, **kept})
     return _placed(process, {**values, "namespace": namespace_of(values["namespace"])})
 
 

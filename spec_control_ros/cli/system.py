@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.bringup.identity import system_lock
 from spec_control_ros.bringup.log_folder import ensure_log_folder, log_folder
@@ -21,7 +23,7 @@ from spec_control_ros.bringup.robot import BRIDGES
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.supervisor import Child, Supervisor
 from spec_control_ros.bringup.system import RECORDER, Process, heard
-from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.hil.trace import Trace
@@ -33,7 +35,7 @@ from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 
 SETTLE_S = 3.0  # at most, for the last messages to come in once the bridge is done
 LOOK_S = 0.1  # between two looks at how it goes; after each message they would take longer than the messages
-RESTARTS = 5  # of a planner that dies again and again
+VAIN_RESTARTS = 5  # of a planner that dies again and again before any plan of its is executed
 
 
 def new_log_folder() -> Path:
@@ -132,13 +134,19 @@ def _is_over(supervisor: Supervisor, log: RunLog, say: Callable[[str], None], *,
             return True
         if child.name == RECORDER and child.popen.returncode != SETTINGS_EXIT_CODE:
             continue  # a robot does not stop because nobody records it
-        if not (respawn and child.name == "planner" and child.restarts < RESTARTS):
+        if not (respawn and child.name == "planner" and child.vain_restarts < VAIN_RESTARTS):
             raise SpecControlError(
                 f"{child.name} died with {_how(child)}; the end of {child.log}:\n{child.tail()}"
             )
         say(f"planner died with {_how(child)}: starting it again")
-        supervisor.restart(child)
+        supervisor.restart(child, _planned_ticks(log))
     return False
+
+
+def _planned_ticks(log: RunLog) -> int:
+    """Ticks so far that executed a plan."""
+    decisions = [np.asarray(episode.ticks.columns["decision"]) for episode in log.episodes]
+    return sum(int(np.count_nonzero(of_episode != DecisionKind.HOLD)) for of_episode in decisions)
 
 
 def _losses(supervisor: Supervisor) -> list[str]:

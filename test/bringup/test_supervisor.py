@@ -27,6 +27,19 @@ ENDS = {
 }
 
 
+def test_restarts_in_vain_are_those_between_which_nothing_was_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(tmp_path, {})
+    monkeypatch.setattr(supervisor, "_spawn", lambda *_: None)
+    child = supervisor.start(Process("planner", (), {}))
+    told = []
+    for work_done in (0, 0, 30, 60, 60, 60):
+        supervisor.restart(child, work_done)
+        told.append((child.restarts, child.vain_restarts))
+    assert told == [(1, 1), (2, 2), (3, 0), (4, 0), (5, 1), (6, 2)]
+
+
 def test_recorder_hears_how_the_others_come_to_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     acts = tmp_path / "acts"

@@ -230,6 +230,38 @@ def test_further_parameter_file_is_for_recorder_and_relay_as_well(by_name: ByNam
     assert "model" not in told
 
 
+def test_recorder_keeps_what_a_file_says_where_no_argument_does(tmp_path: Path) -> None:
+    params = tmp_path / "mine.yaml"
+    own = "{storage: sqlite3, reserve_mb: 5000, topics: /tf}"
+    params.write_text(f"/**/recorder: {{ros__parameters: {own}}}")
+    told = recorder(
+        Path("bag"), values_of(params=str(params), hardware="emulator", mode="realtime")
+    ).parameters
+    assert (told["storage"], told["reserve_mb"]) == ("sqlite3", 5000)
+    assert str(told["topics"]).split() == ["/tf", "imu/data", "odom", "forward_command_controller/commands"]
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("/**/sim_bridge: {ros__parameters: {episodes: 5}}", "episodes: 5 for sim_bridge, but .* is '1'"),
+        (
+            "/**/planner: {ros__parameters: {planner: {seed: 7}}}",
+            "planner.seed: 7 for planner, but .* is '0'",
+        ),
+        ("/**/sim_bridge: {ros__parameters: {headless: false}}", "headless: False .* is 'true', which wins"),
+    ],
+)
+def test_file_that_arguments_would_overrule_is_refused(
+    by_name: ByName, tmp_path: Path, section: str, said: str
+) -> None:
+    (tmp_path / "p.yaml").write_text(section)
+    with pytest.raises(SettingsError, match=said):
+        by_name(params=str(tmp_path / "p.yaml"))
+    (tmp_path / "p.yaml").write_text("/**/sim_bridge: {ros__parameters: {episodes: 5, seed: 3}}")
+    assert by_name(params=str(tmp_path / "p.yaml"), episodes="5", seed="3")
+
+
 def test_robots_topics_are_recorded_where_there_is_a_robot() -> None:
     values = {"topics": "/tf", "hardware": "none"}
     assert recorded_topics(values) == "/tf"
