@@ -93,7 +93,7 @@ def calibrate(options: CalibrateOptions) -> None:
         "wall_time_s": round(time.monotonic() - started_s),
         "hardware": hardware_info(),
         "queue_length": controller.planner.queue_length,
-        "corrector": options.corrector,
+        "corrector": controller.corrector,
         "metric": metric.value,  # that the modes were verified with
         "fitted": {
             "seeds": [FIRST_SEED, FIRST_SEED + len(episodes) - 1],
@@ -171,6 +171,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     measured = {
         "command": given_command(),
         "hardware": hardware_info(),
+        "forked_seeds": sorted({e.seed for e in losses.episodes}),
         "seeds": [seeds.start, seeds.stop - 1],
         "share": share,
         "replanning": rows[0] | {"disturbed": replanning},
@@ -220,8 +221,8 @@ def _robot(folder: ModelFolder, options: CalibrateOptions) -> tuple[Robot, Contr
         SettingsError: there is no such robot, a file is no parameter file, or there is no such corrector.
     """
     robot = robot_of(folder, options.robot)
-    parameters = merge(parameters_of(robot, options.params), {"executor": {"corrector": options.corrector}})
-    return robot, ControllerSettings.of(parameters)
+    given = {"executor": {"corrector": options.corrector}} if options.corrector else {}
+    return robot, ControllerSettings.of(merge(parameters_of(robot, options.params), given))
 
 
 def _verify(

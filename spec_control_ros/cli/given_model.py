@@ -8,6 +8,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import task_of
+from spec_control_ros.sim.environment import is_code
 from spec_control_ros.world_model.card import folder_card, model_folder, named_format
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
@@ -26,10 +27,18 @@ def robot_of(folder: ModelFolder, name: str) -> Robot:
     """The robot that is named, or that of the model's task where none is.
 
     Raises:
-        SettingsError: there is no such robot.
+        SettingsError: there is no such robot; or none is named, and the card names code: it may be anybody's.
         CheckpointError: none is named, and the model's card names no task.
     """
-    return find_robot(name or task_of(folder.path.name, folder_card(folder.path)))
+    if name:
+        return find_robot(name)
+    task = task_of(folder.path.name, folder_card(folder.path))
+    if is_code(task):
+        raise SettingsError(
+            f"model {folder.path.name}: its card names {task}, which is code that would be run; expected it from you: "
+            "--robot FILE, or --robot with that name"
+        )
+    return find_robot(task)
 
 
 def refuse_other_kind(folder: ModelFolder) -> None:

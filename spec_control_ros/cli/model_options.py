@@ -5,7 +5,6 @@ from pathlib import Path
 
 from spec_control_ros.cli.options import (
     MAX_PROCESSES,
-    Corrector,
     DrivenRobot,
     Json,
     Model,
@@ -141,7 +140,9 @@ class CalibrateOptions:
     held_out: int = number(
         10, "Number of episodes to verify each mode on, or each candidate by regret", low=1
     )
-    corrector: Corrector = "auto"
+    corrector: str | None = option(
+        None, "Corrector: auto, temporal, two_tower, policy or none [default: the robot's]"
+    )
     params: Params = None
     regret: Path | None = option(
         None,

@@ -27,8 +27,10 @@ from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
+from spec_control_ros.sim.environment import files_of
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, as_row
 from spec_control_ros.world_model.card import PLANNER_CARD, card_of, folder_card
+from spec_control_ros.world_model.planner_settings import Selection
 
 NOMINAL = ("", 0.0)  # no disturbance
 FALL = 0.5  # of the usual return that an episode lacks in which the robot fell
@@ -58,6 +60,12 @@ class BenchmarkRun:
     def name(self) -> str:
         """The mode's name, with the disturbance if there is one."""
         return _name(self.mode, self.disturbance)
+
+    @property
+    def is_searchless(self) -> bool:
+        """Whether there are no plans, or plans that the policy prior makes alone."""
+        selection = getattr(self.trials[0].settings.planner, "selection", None)
+        return not self.mode.has_planner or selection is Selection.PRIOR
 
     @property
     def missing(self) -> list[Trial]:
@@ -124,7 +132,8 @@ def benchmark_runs(
         own = mode_parameters(robot, mode, backend, params)
         settings = ControllerSettings.of(own, kind)
         settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
-        settings = settings.for_delay(mode.delay_ticks)
+        if backend is Backend.PROCESS:  # nodes take the time that they take
+            settings = settings.for_delay(mode.delay_ticks)
         name = _name(mode, disturbance)
         trials = tuple(
             Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
@@ -134,8 +143,7 @@ def benchmark_runs(
             "task": subject.task,
             "through": backend.value,
             "device": subject.device,
-            "weights": digests(subject.model, settings),
-            "gate": card.get(CARD_KEY),
+            **measured_with(subject.task, subject.model, settings),
             "delay_ticks": mode.delay_ticks,
             "settings": plain(asdict(settings)),
         }
@@ -189,7 +197,22 @@ def _name(mode: ControlMode, disturbance: tuple[str, float]) -> str:
 
 def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
     """The table of what was measured, a row a mode."""
-    return summarise({c.mode.name: c.measured for c in measured})
+    searchless = {c.mode.name for c in measured if c.is_searchless}
+    return summarise({c.mode.name: c.measured for c in measured}, searchless)
+
+
+def measured_with(task: str, model: Path, settings: ControllerSettings) -> dict[str, Any]:
+    """What results depend on besides settings: should any of it change, they are of something else."""
+    card = folder_card(model)
+    kind = format_of(card)
+    found: dict[str, Any] = {"weights": digests(model, settings), "gate": card.get(CARD_KEY)}
+    if found["gate"] is None and (calibration := kind.load_calibration(model)) is not None:
+        found["gate"] = calibration.as_card()  # of another model's card
+    if settings.corrector == AUTO:
+        found["corrector"] = kind.best_corrector(model)
+    if files := {file.name: _digest(file.read_bytes()) for file in files_of(task)}:
+        found["environment"] = files
+    return found
 
 
 def digests(model: Path, settings: ControllerSettings) -> dict[str, str]:

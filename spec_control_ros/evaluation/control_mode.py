@@ -80,17 +80,17 @@ class ControlMode:
         if match := re.fullmatch(r"(.+)_d(\d{1,3})", name):
             stem, delay = match[1], int(match[2])
         path = folder / f"{stem}.yaml"
-        has_delayed_nothing = stem in PLANLESS and stem != name
+        is_delayed_baseline = stem in (BASELINE, *PLANLESS) and stem != name
         if (
             not re.fullmatch(r"\w+", stem)
             or not path.is_file()
             or delay > MAX_DELAY_TICKS
-            or has_delayed_nothing
+            or is_delayed_baseline
         ):
             known = sorted(p.stem for p in folder.glob("*.yaml"))
             raise SettingsError(
-                f"modes: got {name!r}, expected one of {', '.join(known)}; all but {' and '.join(PLANLESS)} with "
-                f"a delay of up to {MAX_DELAY_TICKS} ticks, as in pipelined_d3"
+                f"modes: got {name!r}, expected one of {', '.join(known)}; all but {BASELINE}, {PRIOR} and {STUDENT} "
+                f"with a delay of up to {MAX_DELAY_TICKS} ticks, as in pipelined_d3"
             )
         return cls(name, path, delay)
 

@@ -38,7 +38,15 @@ class Measurement:
 
     @classmethod
     def of_result(cls, result: EpisodeResult, epoch: int) -> "Measurement":
-        """Of an episode in one process."""
+        """Of an episode in one process.
+
+        Raises:
+            BenchmarkError: the executor latched a fault, and held to the end.
+        """
+        if result.fault is not None:
+            raise BenchmarkError(
+                f"seed {result.seed}: the executor latched a fault and held from then on: {result.fault}"
+            )
         last = result.decisions[-1]
         return cls(
             seed=result.seed,

@@ -1,6 +1,6 @@
 """What a mode's episodes come to, beside those of replanning every tick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,18 @@ MARGIN = 0.02  # of the return: a mode that loses less does as well
 Row = dict[str, Any]  # as JSON has it
 
 
-def summarise(measured: Mapping[str, Sequence[Measurement]]) -> list[Row]:
+def summarise(
+    measured: Mapping[str, Sequence[Measurement]], searchless: Collection[str] = SEARCHLESS
+) -> list[Row]:
     """A row a mode, in the order given; what needs replanning every tick is None where that was not measured.
 
     Args:
         measured: Episodes by mode; all modes over the same seeds in the same order.
+        searchless: Modes whose plans, if they have any, cost no search.
     """
-    rows = [_row(mode, episodes) for mode, episodes in measured.items()]
+    rows = [
+        {**_row(mode, episodes), "is_searchless": mode in searchless} for mode, episodes in measured.items()
+    ]
     baseline = next((row for row in rows if row["mode"] == BASELINE), None)
     planless = max(
         (row for row in rows if row["mode"] in PLANLESS), key=lambda row: row["return_mean"], default=None
@@ -76,11 +81,13 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     }
     lows = {mode: low for mode, (low, _) in ends.items()}
     good = [row for row in rows if lows[row["mode"]] >= least]
-    cheapest: str | None = min([*good, by_mode[BASELINE]], key=_price)["mode"]
+    cheapest = min([*good, by_mode[BASELINE]], key=_price)["mode"]
     undecided = [
-        mode for mode, (_, high) in ends.items() if mode in SEARCHLESS and lows[mode] < least and high >= 0.0
+        mode
+        for mode, (_, high) in ends.items()
+        if by_mode[mode]["is_searchless"] and lows[mode] < least and high >= 0.0
     ]
-    needed: bool | None = cheapest not in SEARCHLESS
+    needed: bool | None = not by_mode[cheapest]["is_searchless"]
     if needed and undecided:
         needed = None
     told = {True: "is needed", False: "is not needed", None: "may not be needed"}[needed]
@@ -91,7 +98,7 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     if needed is None:
         text += f" Too wide an interval to tell: {', '.join(undecided)}."
     if (seeds := by_mode[BASELINE]["episodes"]) < MIN_SEEDS:
-        cheapest, needed = None, None
+        cheapest = needed = None
         text = f"Too few seeds to tell which mode loses nothing: got {seeds}, expected at least {MIN_SEEDS}."
     if STUDENT not in by_mode:
         text += " The student was not there: a policy without any plan might do as well."
@@ -100,7 +107,7 @@ def verdict(rows: Sequence[Row]) -> Row | None:
 
 def _price(row: Row) -> tuple[int, float, float]:
     mode = row["mode"]
-    kind = 0 if mode in PLANLESS else 1 if mode in SEARCHLESS else 2
+    kind = 0 if mode in PLANLESS else 1 if row["is_searchless"] else 2
     return kind, row["planning_inferences_mean"], row["latency_s"]["mean"]
 
 

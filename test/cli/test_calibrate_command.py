@@ -75,6 +75,17 @@ def test_thresholds_and_how_they_came_about_are_added_to_the_card(
     assert str((folder / WEIGHTS).with_suffix(".json").resolve()) in printed.replace("\n", "")
 
 
+def test_code_that_a_card_names_is_not_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.chdir(tmp_path)
+    file = (folder / WEIGHTS).resolve().with_suffix(".json")
+    file.write_text(json.dumps(card(folder) | {"task": "python:evil:make"}))
+    with pytest.raises(SettingsError, match=r"its card names python:evil:make, which is code .* --robot"):
+        calibrate(CalibrateOptions(model=str(folder), **WANTED))
+
+
 def test_card_stays_as_it_was_when_there_is_too_little_data(folder: Path, params: Path) -> None:
     before = card(folder)
     wanted = {"false_alarm_rate": 0.001, "episodes": 2, "most_episodes": 2}

@@ -17,10 +17,11 @@ from spec_control_ros.evaluation.benchmark import (
     benchmark_runs,
     digests,
     disturbed_rows,
+    measured_with,
     mode_parameters,
     rows,
 )
-from spec_control_ros.evaluation.control_mode import find_modes
+from spec_control_ros.evaluation.control_mode import ControlMode, find_modes
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import LocalEngine, Subject, Workers
@@ -29,7 +30,7 @@ from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance
 from spec_control_ros.transformer.planner import TransformerSettings
 from spec_control_ros.world_model.checkpoint import update_card
-from spec_control_ros.world_model.model_folder import WEIGHTS
+from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 CONFIG = Path(__file__).parents[2] / "config"
 TASK, TICKS = "cartpole-balance", 50
@@ -161,6 +162,37 @@ def test_other_weights_are_noticed(
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
     with pytest.raises(BenchmarkError, match="weights"):
         enter("replan")
+
+
+def test_baseline_plans_from_what_is_observed_on_a_robot_that_asks_ahead_too() -> None:
+    robot = find_robot("walker", CONFIG)
+    asking = replace(robot, sections=merge(robot.sections, {"executor": {"executor": {"prefetch": True}}}))
+    own = mode_parameters(asking, ControlMode.find("replan", CONFIG / "modes"), Backend.PROCESS)
+    assert not ControllerSettings.of(own).executor.prefetch
+    assert ControllerSettings.of(asking.parameters("lockstep")).executor.prefetch
+
+
+def test_files_of_an_own_environment_and_what_auto_stands_for_are_noticed(
+    model: Path, tmp_path: Path
+) -> None:
+    for name in ("two_link.xml", "own_body.py"):
+        source = next(Path(__file__).parents[1].rglob(name))
+        (tmp_path / name).write_bytes(source.read_bytes())
+    task, settings = f"mjcf:{tmp_path}/two_link.xml@own_body:raise_links", ControllerSettings()
+    told = measured_with(task, model, settings)
+    assert told["environment"].keys() == {"two_link.xml", "own_body.py"}
+    assert told["corrector"] == ModelFolder(model).best_corrector
+    code = tmp_path / "own_body.py"
+    code.write_text(code.read_text() + "\n")
+    changed = measured_with(task, model, settings)
+    assert changed["environment"]["own_body.py"] != told["environment"]["own_body.py"]
+    assert "environment" not in measured_with(TASK, model, settings)
+
+
+def test_thresholds_of_the_world_model_beneath_a_transformer_count() -> None:
+    folder = CONFIG.with_name("models") / "walker-transformer"
+    own = ControllerSettings.of(find_robot("walker_transformer", CONFIG).parameters(), TransformerSettings)
+    assert measured_with("walker-walk", folder, own)["gate"]["thresholds"]
 
 
 def test_weights_of_the_world_model_beneath_a_transformer_count() -> None:

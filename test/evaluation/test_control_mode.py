@@ -47,6 +47,12 @@ def test_unknown_mode_is_refused_with_those_there_are(name: str) -> None:
         ControlMode.find(name, FOLDER)
 
 
+@pytest.mark.parametrize("name", ["replan_d2", "prior_d2", "student_d2"])
+def test_baselines_have_no_delay(name: str) -> None:
+    with pytest.raises(SettingsError, match="all but replan, prior and student with a delay"):
+        ControlMode.find(name, FOLDER)
+
+
 def test_mode_named_twice_is_refused() -> None:
     with pytest.raises(SettingsError, match="replan twice"):
         find_modes(["replan", "prior", "replan"], FOLDER)

@@ -6,6 +6,7 @@ from spec_control_ros.analysis.run_log import EpisodeRecord
 from spec_control_ros.analysis.tick_table import TickRecord
 from spec_control_ros.core.decision import DecisionKind, Reason
 from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.evaluation.closed_loop import EpisodeResult
 from spec_control_ros.evaluation.measurement import Measurement
 
 
@@ -37,6 +38,14 @@ def test_every_tick_of_an_episode_has_an_entry() -> None:
     assert measured.latencies_s == (0.0, 0.001, 0.002, 0.003, 0.004)
     assert (measured.seed, measured.planning_inferences, measured.missed_ticks) == (7, 4, 0)
     assert Measurement.from_json(measured.to_json()) == measured
+
+
+def test_episode_that_a_fault_held_to_its_end_is_no_measurement() -> None:
+    result = EpisodeResult(
+        seed=7, episode_return=3.0, decisions=[], latencies_s=[], fault="policy gave a NaN"
+    )
+    with pytest.raises(BenchmarkError, match=r"seed 7: the executor latched a fault .*: policy gave a NaN"):
+        Measurement.of_result(result, 1)
 
 
 def test_ticks_that_the_plant_went_on_without_have_none() -> None:

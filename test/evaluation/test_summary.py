@@ -1,9 +1,10 @@
 """The table's numbers, held against ones worked out by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
+from spec_control_ros.evaluation.control_mode import SEARCHLESS
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.summary import gain_kept, interval, summarise, told_returns, verdict
 
@@ -87,12 +88,26 @@ def test_gain_kept_is_a_ratio_of_means_over_the_same_seeds() -> None:
     assert kept["ci95"] == pytest.approx(interval([-0.08, -0.1, 0.18]))
 
 
+def test_plans_without_a_search_need_none_whatever_their_mode_is_called(measurement: Make) -> None:
+    returns = {"replan": (100.0, 101.0, 99.0), "prior": (50.0, 51.0, 48.0)}
+    own = {"prior_queue_corrected_d0": (100.0, 101.0, 99.0)}
+    rows = modes(measurement, searchless={"prior", *own}, **returns, **own)
+    told = verdict(rows)
+    assert told is not None
+    assert (told["cheapest_mode"], told["is_planner_needed"]) == (*own, False)
+
+
 def test_gain_within_its_interval_is_no_gain_to_keep() -> None:
     assert gain_kept([1.0, 2.0, 3.0], [90.0, 110.0, 100.0], [100.0] * 3) is None
     assert gain_kept([1.0], [110.0], [100.0]) is None
 
 
-def modes(measurement: Make, repeats: int = 2, **returns: tuple[float, ...]) -> list[dict]:
+def modes(
+    measurement: Make,
+    repeats: int = 2,
+    searchless: Collection[str] = SEARCHLESS,
+    **returns: tuple[float, ...],
+) -> list[dict]:
     plans = {"prior": 0, "student": 0, "replan": 500}
     return summarise(
         {
@@ -101,7 +116,8 @@ def modes(measurement: Make, repeats: int = 2, **returns: tuple[float, ...]) -> 
                 for seed, value in enumerate(values * repeats)
             ]
             for mode, values in returns.items()
-        }
+        },
+        searchless,
     )
 
 

@@ -36,14 +36,16 @@ def read_observations(path: Path, namespace: str | None = None) -> list[SensedOb
     first_ns = 0
     for recorded in bag.messages({TOPICS["observation"]}):
         first_ns = first_ns or recorded.time_ns
-        m, stamp = recorded.message, recorded.message.header.stamp
-        robots[namespace_of(recorded.topic)].append(
-            SensedObservation(
-                Observation(m.epoch, m.tick, np.array(m.data, np.float32)),
-                time_s=max(0.0, (recorded.time_ns - first_ns) / 1e9),
-                stamp_ns=stamp.sec * 10**9 + stamp.nanosec,
-            )
-        )
+        try:
+            m, stamp = recorded.message, recorded.message.header.stamp
+            observation = Observation(m.epoch, m.tick, np.array(m.data, np.float32))
+            stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+        except (AttributeError, TypeError, ValueError) as error:
+            raise SpecControlError(
+                f"{path}: an observation is damaged or of another version ({error}), expected ours"
+            ) from None
+        time_s = max(0.0, (recorded.time_ns - first_ns) / 1e9)
+        robots[namespace_of(recorded.topic)].append(SensedObservation(observation, time_s, stamp_ns))
     sensed = chosen(path, robots, namespace)
     if sensed is None:
         where = "" if namespace is None else f" in the namespace {namespace}"

@@ -54,6 +54,10 @@ def limits_from(values: Any) -> Limits:
             )
         if isinstance(bound, bool) or not isinstance(bound, int | float) or not isfinite(bound):
             raise SettingsError(f"limits.{name}: got {bound!r}, expected a finite number")
+        if name in ALWAYS and bound != ALWAYS[name]:
+            raise SettingsError(
+                f"limits.{name}: got {bound:g}, expected none: it is {ALWAYS[name]:g} for all"
+            )
         limits[name] = float(bound)
     return limits
 

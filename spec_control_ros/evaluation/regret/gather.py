@@ -10,11 +10,10 @@ import numpy as np
 from spec_control_ros.bringup.parameter_files import Parameters
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
-from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.planner import NoisyPlanner
 from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.core.settings import check, setting
-from spec_control_ros.evaluation.benchmark import digests, plain
+from spec_control_ros.evaluation.benchmark import measured_with, plain
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
@@ -226,8 +225,7 @@ def regret_file(
     }
     configuration = {
         "task": subject.task,
-        "weights": digests(subject.model, settings),
-        "gate": folder_card(subject.model).get(CARD_KEY),
+        **measured_with(subject.task, subject.model, settings),
         "disturbances": faults,
         "forks": asdict(trials[0].settings),
         "settings": plain(asdict(settings)),

@@ -1,6 +1,6 @@
 """A recorded run, as far as the control law is concerned."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,11 @@ from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.replay.comparison import ReplayedTick
 
+UNREADABLE = (
+    AttributeError,
+    TypeError,
+    ValueError,
+)  # what damaged messages and those of other versions raise
 NEEDED = ("observation", "plan", "command", "status")
 # Of decisions that come out of the watchdog, where the run does not tell the law's inputs.
 OF_WATCHDOG = {Reason.WAITING_FOR_PLAN, Reason.STALE, Reason.PLANNER_SILENT, Reason.SENSOR_SILENT}
@@ -108,6 +113,7 @@ class _Reading:
         self._told: list[ExecutorInput] = []
         self._arrived: list[ExecutorInput] = []
         self._arrived_s: dict[tuple[int, int], float] = {}  # of observations
+        self._unread: Counter[str] = Counter()  # messages, by topic
         self._status: list[Any] = []
         # A tick that is held again and again has several, which bear one stamp where simulated time stands still.
         self._commands: defaultdict[tuple[int, ...], deque[Any]] = defaultdict(deque)
@@ -124,7 +130,10 @@ class _Reading:
         """A message of a topic of ours."""
         self.heard.add(name)
         if name in self._take:
-            self._take[name](recorded.message, recorded.time_ns / 1e9)
+            try:
+                self._take[name](recorded.message, recorded.time_ns / 1e9)
+            except UNREADABLE:
+                self._unread[name] += 1
 
     def finish(self) -> Recording:
         """The recording, once all has been read."""
@@ -132,11 +141,21 @@ class _Reading:
         recording.are_inputs_told = bool(self._told)
         # By the executor's own clock: the recorder's may have been set back in the middle.
         recording.inputs = sorted(self._told, key=lambda given: given.now_s) or self._inferred()
+        lost = 0
         for status in self._status:
             if commands := self._commands[_identity(status)]:
-                recording.steps.append(ReplayedTick.of_messages(status, commands.popleft()))
-        if lost := len(self._status) - len(recording.steps):
+                try:
+                    recording.steps.append(ReplayedTick.of_messages(status, commands.popleft()))
+                except UNREADABLE:
+                    self._unread["status"] += 1
+            else:
+                lost += 1
+        if lost:
             recording.losses.append(f"{lost} commands, whose status there is")
+        recording.losses += [
+            f"{count} messages of `{name}` that are damaged or of another version"
+            for name, count in self._unread.items()
+        ]
         return recording
 
     def _inferred(self) -> list[ExecutorInput]:

@@ -46,6 +46,12 @@ def test_file_tells_what_is_run_and_what_must_come_out(tmp_path: Path) -> None:
     assert scenario.limits == {**ALWAYS, "return_min": 10.0, "time_to_hold_s_max": 0.5}
 
 
+@pytest.mark.parametrize("limit", ["bad_commands_max: 5", "commands_seen_min: 0"])
+def test_limits_of_all_scenarios_cannot_be_made_laxer(tmp_path: Path, limit: str) -> None:
+    with pytest.raises(SettingsError, match=rf"limits.{limit.partition(':')[0]}: got .* for all"):
+        read(tmp_path, f"{{robot: walker, limits: {{{limit}}}}}")
+
+
 def test_emulated_robot_has_episodes_as_short(tmp_path: Path) -> None:
     scenario = read(tmp_path, "{robot: walker, hardware: emulator, ticks: 80}")
     assert scenario.arguments()["hardware"] == "emulator"

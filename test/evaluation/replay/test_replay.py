@@ -101,6 +101,17 @@ def test_thresholds_and_limits_that_were_changed_on_the_way_are_reproduced(
         assert [change.first_difference for change in replayed.compare(again)] == [None] * 2
 
 
+def test_status_of_another_version_is_left_out_and_told(tmp_path: Path) -> None:
+    with MadeBag(tmp_path / "bag") as bag:
+        bag.run(epochs=(1,), ticks=10)
+        told = {"epoch": 1, "tick": 10, "stamp_ns": bag.now_ns}
+        bag.say("/command", TOPICS["command"], **told, action=np.zeros(2, np.float32))
+        bag.say("/status", TOPICS["status"], **told, reason=99)
+    recording = read_recording(tmp_path / "bag")
+    assert len(recording.steps) == 10
+    assert "1 messages of `status` that are damaged or of another version" in recording.losses
+
+
 def test_setting_that_is_tried_stays_though_the_run_changed_it(model: Path, tmp_path: Path) -> None:
     run = ImaginedRun(model, parameters(model, "realtime"), 2).change(0.7, gate__accept=0.2).epochs(1, 40)
     replayed = session(read_recording(run.bag(tmp_path / "bag")))
