@@ -18,7 +18,6 @@ from scipy.cluster.vq import kmeans2
 
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.main import main
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind, Reason
@@ -34,6 +33,7 @@ from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
+from spec_control_ros.world_model.model_folder import ModelFolder
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 BRANCHES = (1, 2, 4, 8, 16, 32)
@@ -70,7 +70,7 @@ def _episodes(robot: str, mode: str, disturb: str, seeds: list[int]) -> tuple[Ga
     """What the gate judged in each episode."""
     config = share_folder() / "config"
     found = find_robot(robot, config)
-    subject = Subject(found.environment, find_model(found.model).path, "cpu")
+    subject = Subject(found.environment, ModelFolder.find(found.model).path, "cpu")
     runner = EpisodeRunner(subject.task, subject.model)
     name, (size, *_) = parse_disturbance(disturb)
     faults = disturbance(name, size, make_control_plant(subject.task))

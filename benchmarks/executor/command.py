@@ -27,7 +27,6 @@ from spec_control_ros.bringup.parent_death import parent_environment
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.bringup.system import Process, processes
-from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.system import new_log_folder
 from spec_control_ros.cli.terminal import terminal
 from spec_control_ros.core.corrector import NONE
@@ -89,7 +88,7 @@ class Bench:
         executor = next(p for p in processes(robot, given, new_log_folder()) if p.executable == "executor")
         parameters = robot.parameters("realtime")
         real_time = settings_from(RealTimeSettings, parameters.get("executor", {}).get("real_time", {}))
-        folder = find_model(options.model or robot.model)
+        folder = ModelFolder.find(options.model or robot.model)
         # Refuses a model that does not fit
         ControllerSettings.of(parameters).model_and_env(folder, robot.environment)
         gate = {f"gate.{k}": v for k, v in asdict(ALWAYS_CORRECT).items()}

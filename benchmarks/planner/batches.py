@@ -15,10 +15,10 @@ import torch
 from benchmarks.planner.roofline import Multiplication, Product, plan_products
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.core.decision import PlanRequest, Reason
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.evaluation.controller import ControllerSettings
+from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.planner_settings import PlannerSettings, Precision
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
@@ -71,7 +71,7 @@ def main(robot: str = "walker") -> None:
         print(f"{precision.value}: square product {best / 1e9:.0f} GFLOP/s")
         print("robots rows GFLOP/s products_ms plan_ms")
         given = replace(settings, queue_length=12, precision=precision)
-        planner = TDMPC2Format().load_planner(find_model(found.model).path, given, PlannerResources())
+        planner = TDMPC2Format().load_planner(ModelFolder.find(found.model).path, given, PlannerResources())
         assert isinstance(planner, TDMPC2Planner)
         products = list(plan_products(planner.model.dims, settings.mppi))
         flop = sum(product.flop for product in products)

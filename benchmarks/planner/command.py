@@ -19,7 +19,7 @@ from benchmarks.planner.returns import compare_returns
 from benchmarks.planner.variants import OFFICIAL, PlannerVariant, measure, random_model, variants
 from benchmarks.spread import Spread
 from spec_control_ros.bringup.parameter_files import merge, read_parameters
-from spec_control_ros.cli.given_model import find_model, robot_of
+from spec_control_ros.cli.given_model import robot_of
 from spec_control_ros.cli.terminal import terminal, track, with_interval
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import write_text
@@ -29,6 +29,7 @@ from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.world_model.dimensions import SIZES
 from spec_control_ros.world_model.model import WorldModel
+from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.planner_settings import PlannerSettings
 
 
@@ -93,7 +94,7 @@ def _subject(options: BenchPlannerOptions) -> tuple[WorldModel, ControllerSettin
                 f"episodes: got {options.episodes} for random weights, expected 0; name a model instead of a size"
             )
         return random_model(options.model).to(options.device), None
-    folder = find_model(options.model)
+    folder = ModelFolder.find(options.model)
     robot = robot_of(folder, "")
     mode = read_parameters([robot.config / "modes" / f"{BASELINE}.yaml"])
     controller = ControllerSettings.of(merge(robot.parameters(), mode))
@@ -110,7 +111,7 @@ def _returns(
     measured_variants: list[PlannerVariant],
     console: Console,
 ) -> list[dict[str, Any]]:
-    folder = find_model(options.model)
+    folder = ModelFolder.find(options.model)
     _, plant = controller.model_and_env(folder, robot_of(folder, "").environment)
     episodes = compare_returns(measured_variants, folder, controller, plant, range(options.episodes))
     total = options.episodes * len(measured_variants)

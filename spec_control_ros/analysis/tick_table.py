@@ -2,10 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from math import nan
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +13,7 @@ from spec_control_ros.core.decision import Decision, DecisionKind, Reason, statu
 FIRST_ROWS = 512  # that there is room for at once
 
 
-@dataclass(frozen=True, slots=True)
-class TickRecord:
+class TickRecord(NamedTuple):
     """One tick as the executor reported it."""
 
     tick: int
@@ -44,23 +41,24 @@ class TickRecord:
         Raises:
             ValueError: its decision or reason is not one of ours.
         """
-        kinds: list[tuple[str, Any, Any]] = [(f.name, f.type, f.default) for f in fields(cls)]
-        values = (kind(getattr(message, name.removesuffix("_s"), other)) for name, kind, other in kinds)
-        return cls(*values)
+        others = cls._field_defaults
+        return cls(
+            *(kind(getattr(message, n.removesuffix("_s"), others.get(n))) for n, kind in KINDS.items())
+        )
 
     @classmethod
     def of_decision(cls, decision: Decision) -> "TickRecord":
         """Of a decision, as precise as messages are; its latency is left out."""
         told = status_of(decision) | {"latency": 0.0}
-        values: dict[str, Any] = {f.name: told[f.name.removesuffix("_s")] for f in fields(cls)}
+        values: dict[str, Any] = {name: told[name.removesuffix("_s")] for name in cls._fields}
         for name in (name for name, value in values.items() if isinstance(value, float)):
             values[name] = float(np.float32(values[name]))
         return cls(**values)
 
 
+KINDS: dict[str, Any] = TickRecord.__annotations__
 TYPES: dict[Any, str] = {DecisionKind: "u1", Reason: "u1", int: "u4", float: "f8"}
-ROW = np.dtype([(f.name, TYPES[f.type]) for f in fields(TickRecord)])
-values_of = attrgetter(*ROW.names or ())
+ROW = np.dtype([(name, TYPES[kind]) for name, kind in KINDS.items()])
 
 
 class ColumnarBuffer:
@@ -96,14 +94,11 @@ class ColumnarBuffer:
         self._used += 1
 
 
-class TickTable(Mapping[int, TickRecord]):
-    """Ticks by number; of one that was reported twice, the last report counts."""
+class TickTable(ColumnarBuffer, Mapping[int, TickRecord]):
+    """`TickRecord`s by tick; of one that was reported twice, the last report counts."""
 
     def __init__(self) -> None:
-        self._rows = ColumnarBuffer(ROW)
-
-    def __len__(self) -> int:
-        return len(self._rows)
+        super().__init__(ROW)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.columns["tick"].tolist())
@@ -115,12 +110,3 @@ class TickTable(Mapping[int, TickRecord]):
             raise KeyError(tick)
         values = columns[row].item()
         return TickRecord(values[0], DecisionKind(values[1]), Reason(values[2]), *values[3:])
-
-    @property
-    def columns(self) -> NDArray[np.void]:
-        """A row a tick, first to last, with the fields of `TickRecord`; not to be written to."""
-        return self._rows.columns
-
-    def add(self, record: TickRecord) -> None:
-        """Take in a report."""
-        self._rows.add(values_of(record))

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
@@ -76,13 +76,12 @@ class ChunkPlanner:
         policy: ChunkPolicy,
         period_s: float,
         settings: ChunkSettings,
-        clock: Callable[[], float] = time.perf_counter,
     ):
         _refuse_misfit(name, contract, policy)
         c = contract
         predicted = c.policy_dim - c.action_dim
         self.spec = PlannerSpec(name, c.observation_dim, c.action_dim, predicted, c.queue_length, period_s)
-        self._contract, self._policy, self._settings, self._clock = contract, policy, settings, clock
+        self._contract, self._policy, self._settings = contract, policy, settings
         self._is_guided = settings.guided and policy.is_guidable
         self._last: tuple[int, int] | None = None  # epoch and start of the last plan
         self._durations_s: deque[float] = deque(maxlen=MEASURED)
@@ -105,9 +104,9 @@ class ChunkPlanner:
         if last is not None and (at[0] != last[0] or at[1] < last[1]):
             self.reset()
             last = None
-        began_s = self._clock()
+        began_s = time.perf_counter()
         chunk = self._chunk(obs, None if last is None or not self._is_guided else at[1] - last[1])
-        self._durations_s.append(self._clock() - began_s)
+        self._durations_s.append(time.perf_counter() - began_s)
         self._last = at
         rows, contract = self.spec.queue_length, self._contract
         latents = np.vstack([obs[None, : self.spec.latent_dim], contract.predicted(chunk[:rows])])

@@ -14,7 +14,6 @@ from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.bringup.system import processes
 from spec_control_ros.cli.bench_options import BenchOptions, SweepOptions
 from spec_control_ros.cli.bench_report import BenchProgress, refuse_card, report_result, write_card
-from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal
 from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.output import file_name
@@ -37,6 +36,7 @@ from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import SIZES, disturbance, parse_disturbance
 from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.model_folder import ModelFolder
 
 
 def bench(options: BenchOptions) -> int:
@@ -51,7 +51,7 @@ def bench(options: BenchOptions) -> int:
     if options.json is not None and options.csv is not None and _is_same_file(options.json, options.csv):
         raise SettingsError(f"csv: got {options.csv}, expected another file than that of --json")
     engine, robot = engine_of(options.on, options.workers), find_robot(options.robot)
-    folder = find_model(options.model or robot.model)
+    folder = ModelFolder.find(options.model or robot.model)
     kind = "sweep" if isinstance(options, SweepOptions) else "bench"
     report = options.report or Path("results") / f"{kind}-{file_name(options.robot.removesuffix('.yaml'))}"
     subject, console = Subject(robot.environment, folder.path, options.device), terminal()

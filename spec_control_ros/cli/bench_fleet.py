@@ -14,7 +14,6 @@ from rich.table import Table
 from spec_control_ros.analysis.picture import new_figure, save
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.cli.bench_options import BenchFleetOptions
-from spec_control_ros.cli.given_model import find_model
 from spec_control_ros.cli.options import whole_numbers
 from spec_control_ros.cli.terminal import right, terminal, track, write_json
 from spec_control_ros.core.fleet import Fleet
@@ -25,6 +24,7 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fleet_benchmark import FleetLoad, SyntheticRobots, speedups
 from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.world_model.card import folder_card
+from spec_control_ros.world_model.model_folder import ModelFolder
 
 LIMIT_TICKS = 4  # a plan that takes longer is of little use to a queue of 12
 
@@ -79,7 +79,7 @@ def bench_fleet(options: BenchFleetOptions) -> None:
 
 def _fleet(options: BenchFleetOptions, count: int) -> tuple[ControllerSettings, Fleet, Sequence[str]]:
     robot = find_robot(options.robot)
-    folder = find_model(robot.model).path
+    folder = ModelFolder.find(robot.model).path
     kind = format_of(folder_card(folder))
     controller = ControllerSettings.of(robot.parameters("realtime"), kind.settings)
     given: dict[str, Any] = {"queue_length": options.queue_length} if options.queue_length else {}

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from spec_control_ros.bringup.parameter_files import merge
 from spec_control_ros.bringup.robot import Robot
-from spec_control_ros.cli.given_model import find_model, parameters_of, refuse_other_kind, robot_of
+from spec_control_ros.cli.given_model import parameters_of, refuse_other_kind, robot_of
 from spec_control_ros.cli.model_options import CalibrateOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, track, with_interval
 from spec_control_ros.core.decision import DecisionKind
@@ -76,7 +76,7 @@ def calibrate(options: CalibrateOptions) -> None:
     )
     torch.set_num_threads(1)
     started_s, console = time.monotonic(), terminal()
-    folder = find_model(options.model)
+    folder = ModelFolder.find(options.model)
     refuse_folder(folder.path)
     refuse_other_kind(folder)
     robot, controller = _robot(folder, options)
@@ -120,7 +120,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     """
     share = SHARE if options.share is None else options.share
     torch.set_num_threads(1)
-    folder = find_model(options.model)
+    folder = ModelFolder.find(options.model)
     refuse_folder(folder.path)
     refuse_other_kind(folder)
     if (calibration := folder.calibration()) is None:

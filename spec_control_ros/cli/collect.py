@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spec_control_ros.bringup.robot import find_robot
-from spec_control_ros.cli.given_model import find_model, refuse_other_kind
+from spec_control_ros.cli.given_model import refuse_other_kind
 from spec_control_ros.cli.model_options import CollectOptions
 from spec_control_ros.cli.terminal import given_command, progress, right, terminal, with_interval, write_json
 from spec_control_ros.core.errors import SettingsError
@@ -65,7 +65,7 @@ def collect(options: CollectOptions) -> None:
     workers = Workers(engine_of(options.on, options.workers), terminal().print)
     names, console = policy_names(options.policy), terminal()
     robot = find_robot(options.task)
-    folder, plants = find_model(options.model or robot.model), min(options.plants, options.episodes)
+    folder, plants = ModelFolder.find(options.model or robot.model), min(options.plants, options.episodes)
     refuse_other_kind(folder)
     controller = ControllerSettings.of(robot.parameters())
     if bags := listed(options.bag):
@@ -180,7 +180,7 @@ def _take(
 
 def _policy_of_checkpoint(plant: Plant, task: str, name: str) -> CollectionPolicy:
     """A Decision Transformer, or the prior of a world model, if it fits the plant."""
-    folder = find_model(name).path
+    folder = ModelFolder.find(name).path
     is_transformer = folder_card(folder).get("format") == FORMAT
     world = world_model_of(folder) if is_transformer else ModelFolder(folder)
     model, card = world.world_model()

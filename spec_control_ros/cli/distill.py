@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from rich.table import Table
 
-from spec_control_ros.cli.given_model import controller_of, find_model, robot_of
+from spec_control_ros.cli.given_model import controller_of, robot_of
 from spec_control_ros.cli.model_options import DistillOptions
 from spec_control_ros.cli.terminal import (
     given_command,
@@ -73,7 +73,7 @@ def distill(options: DistillOptions) -> None:
     Raises:
         SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
     """
-    folder = find_model(options.model)
+    folder = ModelFolder.find(options.model)
     refuse_folder(folder.path)
     if not isinstance(format_of(folder_card(folder.path)), TDMPC2Format):
         _distill_student_alone(options, folder)

@@ -9,18 +9,9 @@ from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import task_of
 from spec_control_ros.sim.environment import is_code
-from spec_control_ros.world_model.card import folder_card, model_folder, named_format
+from spec_control_ros.world_model.card import folder_card, named_format
 from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
-
-
-def find_model(name: str) -> ModelFolder:
-    """A model by the name under which it is shipped, or by its path.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    return ModelFolder(model_folder(name))
 
 
 def robot_of(folder: ModelFolder, name: str) -> Robot:

@@ -77,7 +77,7 @@ class _HilSubject:
         if not is_whole:
             raise KeyboardInterrupt
         wall_s = time.monotonic() - begun_s
-        return judge(scenario, trace, restarts=trace.restarts, error=error, wall_s=wall_s)
+        return judge(scenario, trace, error=error, wall_s=wall_s)
 
 
 def hil(options: HilOptions) -> int:

@@ -9,7 +9,7 @@ from rich.table import Table
 from spec_control_ros.analysis.regret_page import roc, write_regret_page
 from spec_control_ros.bringup.robot import Robot, find_robot
 from spec_control_ros.cli.bench_options import RegretOptions
-from spec_control_ros.cli.given_model import find_model, parameters_of
+from spec_control_ros.cli.given_model import parameters_of
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all
@@ -39,6 +39,7 @@ from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
 from spec_control_ros.sim.faults.schedule import NO_FAULTS
+from spec_control_ros.world_model.model_folder import ModelFolder
 
 EPISODES = 4
 FIRST_SEED = 8_000_000  # thresholds that are fitted to the forks are benchmarked on others
@@ -59,7 +60,7 @@ def regret(options: RegretOptions) -> int:
     forks = {name: getattr(options, name) for name in ("ticks", "commit", "horizon", "draws")}
     settings = settings_from(RegretSettings, forks)
     robot, console = find_robot(options.robot), terminal()
-    subject = RegretSubject(robot.environment, find_model(options.model or robot.model).path)
+    subject = RegretSubject(robot.environment, ModelFolder.find(options.model or robot.model).path)
     disturbances = {NOMINAL: NO_FAULTS}
     if options.disturb:
         name, sizes = parse_disturbance(options.disturb)

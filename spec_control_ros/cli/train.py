@@ -67,7 +67,7 @@ def train(options: TrainOptions) -> None:
     deadline_s = _deadline(options.minutes)
     try:
         with console.status("starting plants, recording demonstrations"):
-            trainer = Trainer(settings, folder, resources, models=share / "models", origin=origin)
+            trainer = Trainer(settings, folder, resources, origin=origin)
         with closing(trainer):
             _follow(trainer, settings, deadline_s, console)
         if options.export is not None:
@@ -96,14 +96,14 @@ def train_transformer(options: TrainTransformerOptions) -> None:
     given |= {name: str(path) for name, path in _chosen(options, "draft_of", "start").items()}
     torch.set_num_threads(options.threads)
     keep_freed_memory()
-    share, console = share_folder(), terminal()
+    console = terminal()
     robot = find_robot(options.task)
     default = TransformerTrainerSettings(world_model=robot.model)
     told = default if options.recipe is None else _settings_of_recipe(options.recipe, default)
     settings = replace(told, task=robot.environment, **given)
     origin = {"command": given_command(), "hardware": hardware_info()}
     deadline_s = _deadline(options.minutes)
-    with closing(TransformerTrainer(settings, folder, models=share / "models", origin=origin)) as trainer:
+    with closing(TransformerTrainer(settings, folder, origin=origin)) as trainer:
         _follow(trainer, settings, deadline_s, console)
         if options.export is not None:
             with console.status("measuring returns"):

@@ -64,13 +64,9 @@ class ActionLimiter:
     def limit(self, action: Action) -> Action:
         """The command that comes nearest to an action of finite components."""
         self._before = (self.last_action, self.limited_ticks)
-        self.last_action = self.nearest(action, self.last_action)
+        self.last_action = self.limits.nearest(action, self.last_action)
         self.limited_ticks += not self.limits.are_none and not np.array_equal(self.last_action, action)
         return self.last_action
-
-    def nearest(self, action: Action, last_action: Action) -> Action:
-        """What `limit` would make of an action after another command; nothing is commanded."""
-        return self.limits.nearest(action, last_action)
 
     def withdraw(self) -> None:
         """The last command never went out."""

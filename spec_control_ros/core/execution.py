@@ -81,7 +81,7 @@ class Execution:
         for row in rows:
             latent = dynamics(latent, action)
             _note(history, latent, row)
-            action = commands.nearest(self._action(row, history, newest.is_corrected), action)
+            action = commands.limits.nearest(self._action(row, history, newest.is_corrected), action)
         return dynamics(latent, action)
 
     def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:

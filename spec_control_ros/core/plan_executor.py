@@ -374,7 +374,7 @@ class PlanExecutor:
         latent, action, ticks = tick.latent, self._commands.last_action, self._requests.slowest_ticks
         for _ in range(ticks):
             held = hold_action(self.settings, self.model, action, latent, to_rest=False)
-            action = self._commands.nearest(held, action)
+            action = self._commands.limits.nearest(held, action)
             latent = self.model.step(latent, action)
         o = tick.observation
         return (

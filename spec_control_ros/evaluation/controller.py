@@ -54,7 +54,7 @@ class ControllerSettings(Checked):
         Raises:
             SpecControlError: there is no such environment, or the model does not fit.
         """
-        model, card = folder.world_model(task_index=self.task_index)
+        model, card = folder.world_model(task_index=self.task)
         lengths = model.dims.obs, model.dims.action
         repeat, index = self.action_repeat, self.task_index
         return model, fitting_env(make_env, folder.path.name, card, environment, repeat, index, lengths)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -52,6 +53,12 @@ class EpisodeState:
     dropped: int  # commands refused in this epoch
     control_period_s: float
 
+    @classmethod
+    def of_message(cls, message: Any) -> "EpisodeState":
+        """From an `Episode`."""
+        renamed = {"is_done": "done", "control_period_s": "control_period"}
+        return cls(**{name: getattr(message, renamed.get(name, name)) for name in cls.__dataclass_fields__})
+
 
 class PlantBridge:
     """Numbers ticks and epochs, takes the command of the present tick, and steps the plant.
@@ -83,11 +90,6 @@ class PlantBridge:
     def sim_time_s(self) -> float:
         """Time of the plant; runs on over resets."""
         return self._total_ticks * self.plant.control_period_s
-
-    @property
-    def has_command(self) -> bool:
-        """Whether the present tick has its command."""
-        return self._command is not None
 
     @property
     def must_begin_again(self) -> bool:

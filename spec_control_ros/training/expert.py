@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.output import written
 from spec_control_ros.sim.plant_pool import PlantPool
@@ -125,20 +126,17 @@ def _array(parameter: str) -> str:
     return parameter if parameter.startswith("obs_") else "_".join(parameter.rsplit(".", 1)).replace(".", "")
 
 
-def find_expert(name: str, models: Path) -> ExpertActor:
-    """A shipped expert by its name, or any other by its path.
-
-    Args:
-        name: `humanoid-walk`, or a file.
-        models: Folder of the shipped models, with experts in `experts`.
+def find_expert(name: str) -> ExpertActor:
+    """A shipped expert by its name, as `humanoid-walk`, or any other by its path.
 
     Raises:
         CheckpointError: there is no such expert, or it is damaged.
     """
-    for path in (models / "experts" / f"{name}.npz", Path(os.path.expanduser(name))):
+    shipped = share_folder() / "models" / "experts"
+    for path in (shipped / f"{name}.npz", Path(os.path.expanduser(name))):
         if path.is_file():
             return ExpertActor.load(path)
-    known = ", ".join(sorted(path.stem for path in (models / "experts").glob("*.npz"))) or "(none shipped)"
+    known = ", ".join(sorted(path.stem for path in shipped.glob("*.npz"))) or "(none shipped)"
     raise CheckpointError(
         f"expert: got {name!r}, expected one of {known}, or a file (`python -m tools.expert` makes one)"
     )

@@ -2,10 +2,10 @@
 
 import csv
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.output import written
@@ -48,20 +48,22 @@ class TrainLog:
     Args:
         folder: Folder of `log.csv` and `tensorboard/`.
         updates: Number of updates done; rows of later ones are deleted, since they will be written again.
+        columns: Of the CSV file.
         has_tensorboard: Whether to write TensorBoard files.
     """
 
-    def __init__(self, folder: Path, updates: int, *, has_tensorboard: bool = False):
-        self._path = folder / "log.csv"
+    def __init__(
+        self, folder: Path, updates: int, *, columns: Sequence[str] = COLUMNS, has_tensorboard: bool = False
+    ):
+        self._path, self._columns = folder / "log.csv", columns
         self._tensorboard = _tensorboard(folder / "tensorboard", updates) if has_tensorboard else None
         text = self._path.read_text() if self._path.exists() else ""
         whole = text[: text.rfind("\n") + 1]  # a full disk may have cut the last line short
         rows = list(csv.DictReader(whole.splitlines()))
         kept = [row for row in rows if int(row["updates"]) <= updates]
         if len(kept) < len(rows) or whole != text:
-            with written(self._path) as part, part.open("w", newline="") as file:
-                _writer(file).writeheader()
-                _writer(file).writerows(kept)
+            with written(self._path) as part:
+                self._write(part, "w", kept)
         self._before_s = float(kept[-1]["wall_time_s"]) if kept else 0.0
         self._began_s = time.monotonic()
 
@@ -70,18 +72,18 @@ class TrainLog:
         """Of all that wrote here."""
         return self._before_s + time.monotonic() - self._began_s
 
-    def add(self, progress: Progress) -> None:
+    def add(self, told: Mapping[str, Any]) -> None:
         """Write a row.
 
         Raises:
             SpecControlError: it could not be written.
         """
-        row = {"wall_time_s": round(self.wall_time_s, 1), **progress.row()}
+        row = {"wall_time_s": round(self.wall_time_s, 1), **told}
         try:
-            self._append(row)
+            self._write(self._path, "a", [row])
             if self._tensorboard is not None:
                 for name, value in row.items():
-                    self._tensorboard.add_scalar(name, value, progress.updates)
+                    self._tensorboard.add_scalar(name, value, told["updates"])
         except OSError as error:
             raise SpecControlError(
                 f"{self._path}: could not be written ({error.strerror}); make room and give the same command: it goes "
@@ -93,16 +95,12 @@ class TrainLog:
         if self._tensorboard is not None:
             self._tensorboard.close()
 
-    def _append(self, row: Mapping[str, Any]) -> None:
-        is_new = not self._path.exists()
-        with self._path.open("a", newline="") as file:
-            if is_new:
-                _writer(file).writeheader()
-            _writer(file).writerow(row)
-
-
-def _writer(file: TextIO) -> "csv.DictWriter[str]":
-    return csv.DictWriter(file, COLUMNS, restval="")
+    def _write(self, path: Path, mode: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        with path.open(mode, newline="") as file:
+            writer = csv.DictWriter(file, self._columns, restval="")
+            if not file.tell():
+                writer.writeheader()
+            writer.writerows(rows)
 
 
 def _tensorboard(folder: Path, updates: int) -> Any:

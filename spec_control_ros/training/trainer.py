@@ -46,7 +46,6 @@ class Trainer:
         folder: Folder, made if missing; holds `state.pt`, `log.csv`, `best/` (a model folder), `buffer/` and
             `demonstrations/`.
         resources: Resources to compute with.
-        models: Folder of the shipped models and experts.
         make_plant: Makes an environment of a task; None: `make_env`.
         origin: Further entries for the card's `training`.
 
@@ -60,7 +59,6 @@ class Trainer:
         folder: Path,
         resources: TrainingResources,
         *,
-        models: Path = Path("models"),
         make_plant: Callable[[str], Plant] | None = None,
         origin: Mapping[str, Any] | None = None,
     ):
@@ -69,7 +67,7 @@ class Trainer:
 
         # What there is to learn from
         recorded = Episodes.open(Path(settings.dataset)) if settings.dataset else None
-        expert = find_expert(settings.expert, models) if settings.expert else None
+        expert = find_expert(settings.expert) if settings.expert else None
         plant = partial(make_plant or partial(make_env, action_repeat=settings.action_repeat), settings.task)
         self._pool = PlantPool(plant, settings.plants, resources.processes) if settings.plants else None
         self._spec = task_spec(settings, self._pool, recorded)
@@ -91,7 +89,7 @@ class Trainer:
             self.model, settings.learner, compile_losses=resources.is_compiled, precision=resources.precision
         )
         if settings.start:
-            self._start_from(ModelFolder.find(settings.start, models))
+            self._start_from(ModelFolder.find(settings.start))
 
         # How it gets its experience
         self._rng = np.random.default_rng(settings.seed)
@@ -144,7 +142,7 @@ class Trainer:
                 self.save()  # before the next episodes overwrite what an older state tells of
             if returns or is_evaluated:
                 progress = Progress(self.updates, self._source.ticks, returns, evaluation, self._losses)
-                self._log.add(progress)
+                self._log.add(progress.row())
                 yield progress
         self.save()
 

@@ -79,7 +79,6 @@ class TransformerTrainer:
     Args:
         settings: Settings of the run.
         folder: Folder of state and log.
-        models: Folder of the shipped models.
         make_plant: Makes an environment of a task; None: `make_env`.
         origin: Further entries for the card's `training`.
 
@@ -92,13 +91,12 @@ class TransformerTrainer:
         settings: TransformerTrainerSettings,
         folder: Path,
         *,
-        models: Path,
         make_plant: Callable[[str], Plant] | None = None,
         origin: Mapping[str, Any] | None = None,
     ):
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
         state = load_state(folder / "state.pt", settings, FREE)
-        world_model = ModelFolder.find(settings.world_model, models)
+        world_model = ModelFolder.find(settings.world_model)
         self._model, card = world_model.world_model()
         lengths = self._model.dims.obs, self._model.dims.action
         self._repeat = repeat_of(card, 0)
@@ -309,7 +307,7 @@ class TransformerTrainer:
         asked = np.full(self._settings.evaluation_episodes, self._asked)
         mean = float(self._returns(self.network, asked).mean())
         progress = Progress(self.updates, self._data.ticks, {}, {"planner": mean}, self._losses)
-        self._log.add(progress)
+        self._log.add(progress.row())
         return progress
 
     def _resume(self, state: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A Decision Transformer over latents (Chen et al., arXiv 2106.01345)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
+from spec_control_ros.correctors.attention_block import AttentionBlock
 
 TOKENS = 3  # of a tick: return to go, latent, action
 
@@ -39,34 +41,13 @@ class KeyValueCache:
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
         self.length = 0  # tokens; a smaller number takes the newest ones back
 
-
-class _Block(nn.Module):
-    """Pre-norm causal attention and MLP, both residual."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
-
-    def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
-        """Map tokens (batch, token, width); with a cache, they come after those in it."""
-        qkv = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1))
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, token, width / heads)
-        if cache is None:
-            mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
-        else:
-            first, last = cache.length, cache.length + x.shape[1]
-            cache.keys[layer, :, first:last], cache.values[layer, :, first:last] = k[0], v[0]
-            k, v = cache.keys[layer, :, :last].unsqueeze(0), cache.values[layer, :, :last].unsqueeze(0)
-            is_visible = torch.ones(last, last, dtype=torch.bool).tril()[first:]
-            mixed = scaled_dot_product_attention(q, k, v, attn_mask=is_visible)
-        x = x + self.out(mixed.transpose(1, 2).flatten(2))
-        return x + self.mlp(x)
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, *, layer: int) -> Tensor:
+        """Attention of a layer's new tokens, each (1, heads, token, width / heads), to those before, which are here."""
+        first, last = self.length, self.length + q.shape[2]
+        self.keys[layer, :, first:last], self.values[layer, :, first:last] = k[0], v[0]
+        k, v = self.keys[layer, :, :last].unsqueeze(0), self.values[layer, :, :last].unsqueeze(0)
+        is_visible = torch.ones(last, last, dtype=torch.bool).tril()[first:]
+        return scaled_dot_product_attention(q, k, v, attn_mask=is_visible)
 
 
 class DecisionTransformer(nn.Module):
@@ -84,7 +65,9 @@ class DecisionTransformer(nn.Module):
         self.of_latent = nn.Linear(dims.latent, dims.width)
         self.of_action = nn.Linear(dims.action, dims.width)
         self.tick = nn.Parameter(torch.zeros(dims.context, dims.width))
-        self.blocks = nn.ModuleList(_Block(dims.width, dims.heads) for _ in range(dims.layers))
+        self.blocks = nn.ModuleList(
+            AttentionBlock(dims.width, dims.heads, 4, nn.GELU()) for _ in range(dims.layers)
+        )
         self.norm = nn.LayerNorm(dims.width)
         self.head = nn.Linear(dims.width, dims.action)
         self.log_std = nn.Parameter(torch.full((dims.action,), -1.0))
@@ -105,8 +88,9 @@ class DecisionTransformer(nn.Module):
     ) -> Float[Tensor, "batch tick action"]:
         """Mean action of every tick, which sees the latents up to its own and the actions before it."""
         x = self._tokens(returns, latents, actions, 0)
+        attend = partial(scaled_dot_product_attention, is_causal=True)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, attend)
         return self._means(x[:, 1::TOKENS])
 
     def means(
@@ -129,7 +113,7 @@ class DecisionTransformer(nn.Module):
         tokens = self._tokens(returns, latents[None, begun:], actions[None, begun:], begun)
         x = tokens[:, skipped:-1]
         for layer, block in enumerate(self.blocks):
-            x = block(x, cache, layer)
+            x = block(x, partial(cache.attend, layer=layer))
         cache.length += x.shape[1]
         return self._means(x[:, (1 - skipped) % TOKENS :: TOKENS])[0]
 

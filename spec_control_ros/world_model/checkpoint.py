@@ -125,8 +125,8 @@ def save_world_model(path: Path, model: WorldModel, card: Card) -> None:
     save_weights(path, model, {"format": "tdmpc2", "dimensions": asdict(model.dims), **card})
 
 
-def load_world_model(path: Path, device: torch.device | str = "cpu") -> tuple[WorldModel, Card]:
-    """Read a world model in inference mode, and its card.
+def load_world_model(path: Path) -> tuple[WorldModel, Card]:
+    """Read a world model in inference mode, on the CPU, and its card.
 
     Raises:
         CheckpointError: see `load_card` and `load_weights`; or the card's dimensions make no model.
@@ -139,4 +139,4 @@ def load_world_model(path: Path, device: torch.device | str = "cpu") -> tuple[Wo
     except RuntimeError as error:  # more than any machine can address
         raise CheckpointError(f"{name}: dimensions do not make a model ({error})") from None
     load_weights(path, model)
-    return model.eval().requires_grad_(False).to(device), card
+    return model.eval().requires_grad_(False), card

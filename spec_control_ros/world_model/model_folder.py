@@ -8,6 +8,7 @@ models/walker-walk/student.safetensors       and student.json
 
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.tick_model import Policy, TickModel
 from spec_control_ros.correctors.dimensions import STUDENT, CorrectorDimensions
-from spec_control_ros.world_model.card import NO_TASK, Card, find_folder, load_card, sizes
+from spec_control_ros.world_model.card import NO_TASK, Card, load_card, model_folder, sizes
 from spec_control_ros.world_model.dimensions import dimensions_of
 from spec_control_ros.world_model.named_weights import NamedWeights
 from spec_control_ros.world_model.native_library import NativeLibraryError
@@ -45,20 +46,16 @@ class ModelFolder:
         self.path = path
 
     @classmethod
-    def find(cls, name: str, models: Path) -> "ModelFolder":
-        """A shipped model by its name, or any other by its path.
-
-        Args:
-            name: Name of a shipped model, as `walker-walk`, or a folder.
-            models: Folder of the shipped models.
+    def find(cls, name: str) -> "ModelFolder":
+        """A model by the name under which it is shipped, or by its path.
 
         Raises:
-            CheckpointError: there is no such model; the message lists those that there are.
+            CheckpointError: there is none.
         """
-        return cls(find_folder(name, models))
+        return cls(model_folder(name))
 
     def world_model(
-        self, device: "torch.device | str" = "cpu", task_index: int = NO_TASK
+        self, device: "torch.device | str" = "cpu", task_index: int | None = None
     ) -> "tuple[WorldModel, Card]":
         """The world model of one task in inference mode, and its card.
 
@@ -66,7 +63,7 @@ class ModelFolder:
 
         Args:
             device: Device for the weights.
-            task_index: Task of a multi-task model; `NO_TASK`: the one that the card names.
+            task_index: Task of a multi-task model; None: the one that the card names.
 
         Raises:
             CheckpointError: see `checkpoint.load_world_model`.
@@ -77,14 +74,14 @@ class ModelFolder:
         model, card = load_world_model(self.path / WEIGHTS)
         return self._for_task(model, card, task_index).to(device), card
 
-    def _for_task(self, model: "WorldModel", card: Card, task_index: int) -> "WorldModel":
+    def _for_task(self, model: "WorldModel", card: Card, task_index: int | None) -> "WorldModel":
         from spec_control_ros.world_model.single_task import single_task
 
         tasks = model.dims.tasks
-        if not tasks and task_index == NO_TASK:
+        if not tasks and task_index is None:
             return model
         own = card.get("multi_task", {})
-        index = own.get("task_index", NO_TASK) if task_index == NO_TASK else task_index
+        index = own.get("task_index", NO_TASK) if task_index is None else task_index
         if not 0 <= index < tasks:
             allowed = f"0 to {tasks - 1}" if tasks else "none: it is a single-task model"
             got = "none" if index == NO_TASK else index
@@ -95,11 +92,11 @@ class ModelFolder:
         obs = model.dims.obs if known is None else known[0]
         return single_task(model, index, obs, int(model.action_masks[index].sum()))
 
-    def tick_model(self, task_index: int = NO_TASK) -> TickModel:
+    def tick_model(self, task_index: int | None = None) -> TickModel:
         """What the executor needs of the world model; PyTorch only has a part in it where it must.
 
         Args:
-            task_index: Task of a multi-task model; `NO_TASK`: the one that the card names.
+            task_index: Task of a multi-task model; None: the one that the card names.
 
         Raises:
             CheckpointError: see `checkpoint.load_world_model`; what the planner alone needs is not looked at.
@@ -107,7 +104,7 @@ class ModelFolder:
         """
         path = self.path / WEIGHTS
         dims = dimensions_of(self.card(), str(path.with_suffix(".json")))
-        if not dims.tasks and task_index == NO_TASK and (weights := NamedWeights.of_file(path)) is not None:
+        if not dims.tasks and task_index is None and (weights := NamedWeights.of_file(path)) is not None:
             with suppress(NativeLibraryError):
                 if (native := native_tick_model(dims, weights)) is not None:
                     weights.refuse_others(*PLANNERS_OWN)
@@ -300,11 +297,8 @@ def _return(measured: Card) -> tuple[float, float]:
     return float(measured["return_mean"]), inf if half is None else float(half)
 
 
-def load_two_tower(folder: Path, model: TickModel) -> Corrector:
-    """The entry point `two_tower`; see `ModelFolder.named_corrector`."""
-    return ModelFolder(folder).named_corrector("two_tower", model)
+def _load(kind: str, folder: Path, model: TickModel) -> Corrector:
+    return ModelFolder(folder).named_corrector(kind, model)
 
 
-def load_temporal(folder: Path, model: TickModel) -> Corrector:
-    """The entry point `temporal`; see `ModelFolder.named_corrector`."""
-    return ModelFolder(folder).named_corrector("temporal", model)
+load_two_tower, load_temporal = partial(_load, "two_tower"), partial(_load, "temporal")  # entry points

@@ -10,7 +10,6 @@ from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
-from spec_control_ros.world_model.card import NO_TASK
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 from spec_control_ros.world_model.planner_settings import PlannerSettings
 from spec_control_ros.world_model.tick_networks import why_not_native
@@ -34,7 +33,7 @@ class TDMPC2Format(PlannerFormat):
         from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner
 
         torch.set_num_threads(resources.threads)
-        model, card = ModelFolder(folder).world_model(resources.device, _index(task))
+        model, card = ModelFolder(folder).world_model(resources.device, task)
         period_s = float(card.get("control_period_s", 0.0))
         return TDMPC2Planner(model, settings, name=folder.name, control_period_s=period_s)
 
@@ -42,7 +41,7 @@ class TDMPC2Format(PlannerFormat):
         """See `PlannerFormat`."""
         why = why_not_native()
         warning = f"networks run in PyTorch, several times slower: {why}" if why else ""
-        return replace(ModelFolder(folder).tick_model(_index(task)), warning=warning)
+        return replace(ModelFolder(folder).tick_model(task), warning=warning)
 
     def weights(self, folder: Path) -> Sequence[Path]:
         """See `PlannerFormat`: not those of correctors and student, which only some controllers use."""
@@ -71,7 +70,3 @@ class TDMPC2Format(PlannerFormat):
             raise SettingsError(
                 f"device: got {resources.device!r}, expected one that torch has here ({reason})"
             ) from None
-
-
-def _index(task: int | None) -> int:
-    return NO_TASK if task is None else task

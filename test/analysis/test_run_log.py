@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from math import inf, nan
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_summary_says_why_ticks_were_held() -> None:
     episode = RunLog().episode(1)
     reasons = [Reason.STALE, Reason.WAITING_FOR_PLAN, Reason.STALE]
     for number, reason in enumerate(reasons):
-        episode.ticks.add(dataclasses.replace(tick(number, DecisionKind.HOLD), reason=reason))
+        episode.ticks.add(tick(number, DecisionKind.HOLD)._replace(reason=reason))
     episode.ticks.add(tick(3, DecisionKind.CORRECT))
     assert episode.summary()["hold_reasons"] == {"stale": 2, "waiting_for_plan": 1}
 
@@ -70,7 +69,7 @@ def test_corrected_row_is_counted_with_its_own_plan() -> None:
     episode = RunLog().episode(1)
     for number, ahead in enumerate(steps):
         corrected = tick(number, DecisionKind.CORRECT, steps_ahead=ahead)
-        episode.ticks.add(dataclasses.replace(corrected, reason=Reason.MISMATCH))
+        episode.ticks.add(corrected._replace(reason=Reason.MISMATCH))
     assert compared_steps(episode.ticks.columns).tolist() == steps
 
 

@@ -48,21 +48,21 @@ def test_record_survives() -> None:
 
 @pytest.mark.parametrize("wrong", [{"decision": 4}, {"reason": 200}])
 def test_status_of_another_world_is_refused(wrong: dict[str, int]) -> None:
-    fields = dict.fromkeys(("tick", "latency", "plan_age", *TickRecord.__dataclass_fields__), 0)
+    fields = dict.fromkeys(("tick", "latency", "plan_age", *TickRecord._fields), 0)
     with pytest.raises(ValueError, match="is not a valid"):
         TickRecord.of_status(SimpleNamespace(**fields | wrong))
 
 
 def test_status_of_an_older_version_is_read() -> None:
     """Its messages have no `limited_ticks`."""
-    names = set(TickRecord.__dataclass_fields__) - {"limited_ticks"}
+    names = set(TickRecord._fields) - {"limited_ticks"}
     status = SimpleNamespace(**dict.fromkeys(("tick", "latency", "plan_age", *names), 0))
     assert TickRecord.of_status(status).limited_ticks == 0
 
 
 def test_record_tells_all_of_a_status() -> None:
     """Every field that a status reports is a column, so that replay, pages and tables have it as well."""
-    columns = {name.removesuffix("_s") for name in TickRecord.__dataclass_fields__}
+    columns = {name.removesuffix("_s") for name in TickRecord._fields}
     assert columns == {*STATUS_FIELDS, "latency"} - {"epoch"}
 
 

@@ -248,7 +248,7 @@ def test_shipped_recipe_is_of_a_task_and_asks_for_nothing_that_is_not_there(path
     assert settings != TrainerSettings(task=task)
     assert path.stem != task or settings == read_recipe(task, None, ROOT)
     if settings.expert:
-        find_expert(settings.expert, ROOT / "models")
+        find_expert(settings.expert)
 
 
 def test_every_shipped_model_has_a_recipe_that_is_installed() -> None:

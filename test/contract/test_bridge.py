@@ -110,7 +110,7 @@ def test_command_of_the_present_tick_alone_is_taken(
     bridge.advance()
     bridge.advance()
     assert bridge.command(epoch, tick, action, is_hold=False) is fate
-    assert bridge.has_command is (fate is CommandFate.TAKEN)
+    assert (bridge._command is not None) is (fate is CommandFate.TAKEN)
     assert bridge.episode.dropped == (fate is not CommandFate.TAKEN)
 
 
@@ -126,7 +126,7 @@ def test_late_hold_acts_until_there_is_a_command_again(bridge: PlantBridge) -> N
     bridge.advance()
     bridge.advance()
     assert bridge.command(1, 0, ZERO + 0.1, is_hold=True) is CommandFate.STANDING
-    assert not bridge.has_command
+    assert bridge._command is None
     bridge.advance()
     bridge.command(1, 3, ZERO + 0.7, is_hold=False)
     assert bridge.command(1, 2, ZERO, is_hold=True) is CommandFate.LATE  # the tick has a command of its own
@@ -286,7 +286,7 @@ class BridgeMachine(RuleBasedStateMachine):
     def every_tick_is_accounted_for(self) -> None:
         state = self.bridge.episode
         assert state.commanded_ticks + state.held_ticks + state.missed_ticks == state.tick
-        own = state.commanded_ticks + state.held_ticks + self.bridge.has_command
+        own = state.commanded_ticks + state.held_ticks + (self.bridge._command is not None)
         assert self.fates[CommandFate.TAKEN] == own
         assert state.dropped == self.fates.total() - own - self.fates[CommandFate.STANDING]
 

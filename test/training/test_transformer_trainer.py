@@ -62,7 +62,7 @@ def settings(small_model: Callable[..., WorldModel], tmp_path: Path) -> Transfor
 
 
 def trainer(settings: TransformerTrainerSettings, folder: Path) -> TransformerTrainer:
-    return TransformerTrainer(settings, folder, models=Path("models"), make_plant=ShortPlant)
+    return TransformerTrainer(settings, folder, make_plant=ShortPlant)
 
 
 def test_returns_to_go_are_the_rest_of_the_episode_at_the_same_rate(

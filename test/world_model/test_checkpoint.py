@@ -13,7 +13,7 @@ from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.correctors.dimensions import CorrectorDimensions
 from spec_control_ros.correctors.temporal import TemporalCorrector
 from spec_control_ros.correctors.two_tower import TwoTowerCorrector
-from spec_control_ros.world_model.card import Card
+from spec_control_ros.world_model.card import Card, find_folder
 from spec_control_ros.world_model.checkpoint import load_world_model, save_world_model, update_card
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model import WorldModel
@@ -312,15 +312,15 @@ class TestCorrectors:
 
 class TestFinding:
     def test_shipped_model_is_found_by_its_name(self, folder: ModelFolder) -> None:
-        assert ModelFolder.find("cup-catch", folder.path.parent).path == folder.path.resolve()
+        assert find_folder("cup-catch", folder.path.parent) == folder.path.resolve()
 
     def test_any_model_is_found_by_its_path(self, folder: ModelFolder, tmp_path: Path) -> None:
-        assert ModelFolder.find(str(folder.path), tmp_path / "none").path == folder.path.resolve()
+        assert find_folder(str(folder.path), tmp_path / "none") == folder.path.resolve()
 
     @pytest.mark.parametrize("name", ["", "cup", "/nowhere", "."])
     def test_unknown_model_lists_those_that_there_are(self, folder: ModelFolder, name: str) -> None:
         with pytest.raises(CheckpointError, match=f"got '{name}', expected one of cup-catch, or the path"):
-            ModelFolder.find(name, folder.path.parent)
+            find_folder(name, folder.path.parent)
 
 
 def _kind(corrector: Corrector | None) -> str:

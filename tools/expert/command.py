@@ -1,6 +1,5 @@
 """`python -m tools.expert`: a policy that demonstrates a task."""
 
-import csv
 import json
 import shlex
 import shutil
@@ -22,15 +21,26 @@ from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.summary import interval
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.expert import ExpertActor
+from spec_control_ros.training.train_log import TrainLog
 from tools.expert.curriculum import StartKind
 from tools.expert.recipe import read_recipe, read_refinement
 from tools.expert.refinement import RefinementSettings, Refiner
 from tools.expert.rollout import episode_returns
 from tools.expert.settings import ExpertSettings
-from tools.expert.trainer import ExpertProgress, ExpertTrainer
+from tools.expert.trainer import ExpertTrainer
 
 SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
-LOSSES = ("critic_loss", "value", "entropy", "temperature", "divergence")
+COLUMNS = (
+    *(
+        "wall_time_s",
+        "ticks",
+        "updates",
+        "stage",
+        *(f"return_{kind.value}" for kind in StartKind),
+        "evaluation",
+    ),
+    *("critic_loss", "value", "entropy", "temperature", "divergence"),
+)
 
 
 def expert(
@@ -75,7 +85,7 @@ def expert(
         actor = ExpertActor.load(first)
         folder.mkdir(parents=True, exist_ok=True)
         trainer = Refiner(refinement, folder, actor, threads)
-    drive(trainer, out, folder / "log.csv", minutes)
+    drive(trainer, out, folder, minutes)
 
 
 def _shipped(task: str, folder: str) -> Path | None:
@@ -83,13 +93,13 @@ def _shipped(task: str, folder: str) -> Path | None:
     return path if path.exists() else None
 
 
-def drive(trainer: ExpertTrainer | Refiner, out: Path, log_file: Path, minutes: float | None) -> None:
+def drive(trainer: ExpertTrainer | Refiner, out: Path, folder: Path, minutes: float | None) -> None:
     """Run it to its end, or until it is interrupted or time is over; write the best actor so far.
 
     Raises:
         SystemExit: it was interrupted; its state is saved.
     """
-    log, console = ExpertLog(log_file), terminal()
+    log, console = TrainLog(folder, trainer.updates, columns=COLUMNS), terminal()
     deadline_s = float("inf") if minutes is None else time.monotonic() + 60.0 * minutes
     with interruption() as asked:
         follow(trainer, lambda: asked.is_set() or time.monotonic() >= deadline_s, log, console)
@@ -104,13 +114,13 @@ def drive(trainer: ExpertTrainer | Refiner, out: Path, log_file: Path, minutes: 
 
 
 def follow(
-    trainer: ExpertTrainer | Refiner, should_stop: Callable[[], bool], log: "ExpertLog", console: Console
+    trainer: ExpertTrainer | Refiner, should_stop: Callable[[], bool], log: TrainLog, console: Console
 ) -> None:
     """Run it with a bar of progress, and log what it reports."""
     with progress(console, speed_estimate_period_s=600.0) as bar:
         row = bar.add_task("", total=trainer.settings.ticks, completed=trainer.ticks)
         for told in trainer.run(should_stop):
-            log.add(told)
+            log.add(told.row())
             ended = "  ".join(f"{kind} {value:.0f}" for kind, value in told.returns.items())
             bar.update(row, completed=told.ticks, description=f"{told.stage}: {ended}")
             if told.evaluation is not None:
@@ -118,7 +128,7 @@ def follow(
                 bar.console.print(f"{where}: {ended}  evaluation {told.evaluation:.0f}")
 
 
-def write_expert(trainer: ExpertTrainer | Refiner, out: Path, log: "ExpertLog", console: Console) -> None:
+def write_expert(trainer: ExpertTrainer | Refiner, out: Path, log: TrainLog, console: Console) -> None:
     """Write the best actor, and what it returns on seeds that it was not chosen by."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with written(out) as part:
@@ -147,36 +157,3 @@ def write_expert(trainer: ExpertTrainer | Refiner, out: Path, log: "ExpertLog", 
         f"{out}: returns {returns.mean():.1f} ± {evaluation['return_ci95']:.1f} "
         f"(95 % interval, seeds {SCORED_SEEDS[0]} to {SCORED_SEEDS[-1]})"
     )
-
-
-class ExpertLog:
-    """A CSV file with a row a report; its wall time goes on where an earlier run's ended."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        rows = list(csv.DictReader(path.open())) if path.exists() else []
-        self._before_s = float(rows[-1]["wall_time_s"]) if rows else 0.0
-        self._began_s = time.monotonic()
-
-    @property
-    def wall_time_s(self) -> float:
-        """Of all runs that wrote here."""
-        return self._before_s + time.monotonic() - self._began_s
-
-    def add(self, told: ExpertProgress) -> None:
-        """Write a row."""
-        row = {
-            "wall_time_s": f"{self.wall_time_s:.1f}",
-            "ticks": told.ticks,
-            "updates": told.updates,
-            "stage": told.stage,
-            **{f"return_{kind.value}": told.returns.get(kind.value, "") for kind in StartKind},
-            "evaluation": "" if told.evaluation is None else told.evaluation,
-            **{name: told.losses.get(name, "") for name in LOSSES},
-        }
-        is_new = not self._path.exists()
-        with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)

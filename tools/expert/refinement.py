@@ -1,6 +1,5 @@
 """Goes on from an expert, by proximal policy optimisation (Schulman et al., arXiv 1707.06347); resumable."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,7 +16,6 @@ from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.training.data_sources import BEYOND
 from spec_control_ros.training.expert import ExpertActor
-from spec_control_ros.training.train_state import State, load_state, save_state
 from tools.expert.curriculum import EpisodeStart, Stage
 from tools.expert.rollout import FloatArray, Rollout
 from tools.expert.support_force import SupportForce
@@ -144,12 +142,8 @@ class Refiner(ExpertRun):
         threads: int = 1,
         make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
-        super().__init__(folder)
-        self.settings, self.actor = settings, actor.train()
-        self._rng = np.random.default_rng(settings.seed)
-        self._generator = torch.Generator().manual_seed(settings.seed)
-        torch.manual_seed(settings.seed)
-        self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
+        super().__init__(settings, folder, make_plant)
+        self.actor = actor.train()
         actor.check_fits(self._plants[0].obs_dim, self._plants[0].action_dim)
         self._value = _value_network(actor.obs_dim)
         self._parameters = [p for name, p in actor.named_parameters() if not name.startswith("log_std")]
@@ -158,10 +152,9 @@ class Refiner(ExpertRun):
         first_seed = int(self._rng.integers(FIRST_SEEDS.start, FIRST_SEEDS.stop))
         self._trails = [Trail() for _ in self._plants]
         self._rollout = Rollout(self._plants, self._trails, self._rng, first_seed, threads)
-        self.ticks = self.updates = 0
-        state = load_state(self._state_path, settings, FREE)
-        if state is not None:
-            self._resume(state)
+        self.updates = 0
+        if (state := self._resumed(FREE)) is not None:
+            self.updates = state["updates"]
         starts = tuple(EpisodeStart(ticks=ticks) for ticks in (settings.short_ticks, settings.long_ticks))
         self._rollout.enter(Stage(name=STAGE, starts=starts), SupportForce(0.0))
 
@@ -260,33 +253,8 @@ class Refiner(ExpertRun):
         nn.utils.clip_grad_norm_(parameters, MAX_NORM)
         optimiser.step()
 
-    def save(self) -> None:
-        """Write the whole state.
-
-        Raises:
-            CheckpointError: see `save_state`.
-        """
-        self._rollout.cut()
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
-        state: dict[str, Any] = {
-            **parts,
-            "ticks": self.ticks,
-            "updates": self.updates,
-            "best": float(self.best),
-            "next_seed": self._rollout.next_seed,
-            "generator": self._generator.get_state(),
-            "numpy_rng": json.dumps(self._rng.bit_generator.state),
-        }
-        save_state(self._state_path, self.settings, state)
-        self._rollout.begin()
-
-    def _resume(self, state: State) -> None:
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.ticks, self.updates, self.best = state["ticks"], state["updates"], state["best"]
-        self._rollout.next_seed = state["next_seed"]
-        self._generator.set_state(state["generator"])
-        self._rng.bit_generator.state = json.loads(state["numpy_rng"])
+    def _further_state(self) -> dict[str, Any]:
+        return {"updates": self.updates}
 
     def _parts(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,7 @@
 """Makes an expert: many plants collect, a soft actor-critic learns, stage after stage; resumable."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,21 +35,68 @@ class ExpertProgress:
     evaluation: float | None  # mean return of the task's own episodes, driven by deterministic actions
     losses: dict[str, float]
 
+    def row(self) -> dict[str, Any]:
+        """By column of the log."""
+        return {
+            **{name: getattr(self, name) for name in ("ticks", "updates", "stage", "evaluation")},
+            **{f"return_{name}": value for name, value in self.returns.items()},
+            **self.losses,
+        }
+
 
 class ExpertRun:
     """What makes an expert in a folder, and keeps the actor there that evaluated best."""
 
-    def __init__(self, folder: Path):
-        self._folder, self.best = folder, -np.inf
+    ticks = 0
+    _rollout: Rollout  # of the plants
+
+    def __init__(self, settings: Any, folder: Path, make_plant: Callable[[str], ControlPlant]):
+        self.settings, self._folder, self.best = settings, folder, -np.inf
+        self._rng = np.random.default_rng(settings.seed)
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        torch.manual_seed(settings.seed)
+        self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
 
     @property
     def best_path(self) -> Path:
         """File of the actor that evaluated best."""
         return self._folder / "best.npz"
 
-    @property
-    def _state_path(self) -> Path:
-        return self._folder / "state.pt"
+    def save(self) -> None:
+        """Write the whole state.
+
+        Raises:
+            CheckpointError: see `save_state`.
+        """
+        self._rollout.cut()
+        state: dict[str, Any] = {
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            **self._further_state(),
+            "ticks": self.ticks,
+            "best": float(self.best),
+            "next_seed": self._rollout.next_seed,
+            "generator": self._generator.get_state(),
+            "numpy_rng": json.dumps(self._rng.bit_generator.state),
+        }
+        save_state(self._folder / "state.pt", self.settings, state)
+        self._rollout.begin()
+
+    def _resumed(self, free: Collection[str]) -> State | None:
+        """Go on from the state that was saved, if there is one; returns it, for what is further in it."""
+        if (state := load_state(self._folder / "state.pt", self.settings, free)) is not None:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            self.ticks, self.best, self._rollout.next_seed = state["ticks"], state["best"], state["next_seed"]
+            self._generator.set_state(state["generator"])
+            self._rng.bit_generator.state = json.loads(state["numpy_rng"])
+        return state
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own, by name."""
+        raise NotImplementedError
+
+    def _further_state(self) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _evaluated(self, actor: ExpertActor, plants: Sequence[ControlPlant], episodes: int) -> float:
         """Mean return of an actor, which is kept if it is the best so far."""
@@ -83,12 +130,7 @@ class ExpertTrainer(ExpertRun):
         threads: int = 1,
         make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
-        super().__init__(folder)
-        self.settings = settings
-        self._rng = np.random.default_rng(settings.seed)
-        self._generator = torch.Generator().manual_seed(settings.seed)
-        torch.manual_seed(settings.seed)
-        self._plants = [make_plant(settings.task) for _ in range(settings.plants)]
+        super().__init__(settings, folder, make_plant)
         obs_dim, action_dim = self._plants[0].obs_dim, self._plants[0].action_dim
         self.learner = SoftActorCritic(ExpertActor(obs_dim, action_dim).train(), settings.actor_critic)
         self._transitions = TransitionBuffer(
@@ -97,11 +139,9 @@ class ExpertTrainer(ExpertRun):
         discount = settings.actor_critic.discount
         writers = [TransitionWriter(self._transitions, settings.return_ticks, discount) for _ in self._plants]
         self._rollout = Rollout(self._plants, writers, self._rng, first_seed(settings.seed), threads)
-        self.ticks = 0
         self._stage = self._stage_began = 0
-        state = load_state(self._state_path, settings, FREE)
-        if state is not None:
-            self._resume(state)
+        if (state := self._resumed(FREE)) is not None:
+            self._stage, self._stage_began = state["stage"], state["stage_began"]
         self._enter_stage()
         if state is not None:
             self.assist.load_state_dict(state["assist"])
@@ -169,33 +209,9 @@ class ExpertTrainer(ExpertRun):
         self.assist = SupportForce(stage.assist)
         self._rollout.enter(stage, self.assist)
 
-    def save(self) -> None:
-        """Write the whole state.
+    def _parts(self) -> dict[str, Any]:
+        return {"learner": self.learner, "transitions": self._transitions}
 
-        Raises:
-            CheckpointError: see `save_state`.
-        """
-        self._rollout.cut()
-        state: dict[str, Any] = {
-            "learner": self.learner.state_dict(),
-            "transitions": self._transitions.state_dict(),
-            "ticks": self.ticks,
-            "best": float(self.best),
-            "stage": self._stage,
-            "stage_began": self._stage_began,
-            "assist": self.assist.state_dict(),
-            "next_seed": self._rollout.next_seed,
-            "generator": self._generator.get_state(),
-            "numpy_rng": json.dumps(self._rng.bit_generator.state),
-        }
-        save_state(self._state_path, self.settings, state)
-        self._rollout.begin()
-
-    def _resume(self, state: State) -> None:
-        self.learner.load_state_dict(state["learner"])
-        self._transitions.load_state_dict(state["transitions"])
-        self.ticks, self.best = state["ticks"], state["best"]
-        self._stage, self._stage_began = state["stage"], state["stage_began"]
-        self._rollout.next_seed = state["next_seed"]
-        self._generator.set_state(state["generator"])
-        self._rng.bit_generator.state = json.loads(state["numpy_rng"])
+    def _further_state(self) -> dict[str, Any]:
+        own = {"stage": self._stage, "stage_began": self._stage_began}
+        return {**own, "assist": self.assist.state_dict()}

@@ -4,9 +4,8 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from spec_control_ros.analysis.bag.reader import Bag, chosen, namespace_of
+from spec_control_ros.analysis.bag_log import stamp_ns
 from spec_control_ros.bringup.topics import TOPICS
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.observation import Observation
@@ -37,15 +36,14 @@ def read_observations(path: Path, namespace: str | None = None) -> list[SensedOb
     for recorded in bag.messages({TOPICS["observation"]}):
         first_ns = first_ns or recorded.time_ns
         try:
-            m, stamp = recorded.message, recorded.message.header.stamp
-            observation = Observation(m.epoch, m.tick, np.array(m.data, np.float32))
-            stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+            observation = Observation.of_message(recorded.message)
+            measured_ns = stamp_ns(recorded.message.header.stamp)
         except (AttributeError, TypeError, ValueError) as error:
             raise SpecControlError(
                 f"{path}: an observation is damaged or of another version ({error}), expected ours"
             ) from None
         time_s = max(0.0, (recorded.time_ns - first_ns) / 1e9)
-        robots[namespace_of(recorded.topic)].append(SensedObservation(observation, time_s, stamp_ns))
+        robots[namespace_of(recorded.topic)].append(SensedObservation(observation, time_s, measured_ns))
     sensed = chosen(path, robots, namespace)
     if sensed is None:
         where = "" if namespace is None else f" in the namespace {namespace}"

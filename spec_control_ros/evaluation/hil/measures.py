@@ -10,7 +10,8 @@ import numpy as np
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
-from spec_control_ros.evaluation.hil.trace import EpisodeTrace, PlantReport, Trace
+from spec_control_ros.evaluation.hil.trace import EpisodeTrace, Trace
+from spec_control_ros.sim.bridge import EpisodeState
 
 UP_REWARD = 0.2  # of a tick, of at most 2: a body on its feet gets more, one that lies gets less
 SETTLED_TICKS = 10  # that something must last to count: a fall, being up, being in control
@@ -85,7 +86,7 @@ def measure_episode(
     end = max(ends, default=0)
     hold_s = None
     for heard_at_s, decided in trace.decisions:
-        at_s = decided.tick * period_s if is_lockstep else _plant_time_s(trace.plant, heard_at_s, period_s)
+        at_s = decided.tick * period_s if is_lockstep else _plant_time_s(trace, heard_at_s, period_s)
         is_consequence = start * period_s <= at_s <= end * period_s + HOLD_GRACE_S
         if decided.decision is DecisionKind.HOLD and is_consequence:
             hold_s = at_s - start * period_s
@@ -107,14 +108,13 @@ def measure_episode(
     )
 
 
-def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int, restarts: int) -> Measures:
+def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int) -> Measures:
     """The numbers of a scenario.
 
     Args:
         episodes: Measured episodes, at least one.
         trace: Trace of these episodes, with the commands checked.
         asked: Number of episodes that were requested.
-        restarts: Number of restarts of the planner.
     """
     faulty = [e for e in episodes if e.has_faults]
     ticks = max(1, sum(e.ticks for e in episodes))
@@ -131,11 +131,11 @@ def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int, res
         commands_seen=trace.commands,
         bad_commands=trace.bad_commands,
         unfinished_episodes=asked - sum(e.is_done for e in episodes),
-        planner_restarts=restarts,
+        planner_restarts=trace.restarts,
     )
 
 
-def is_up(report: PlantReport) -> bool:
+def is_up(report: EpisodeState) -> bool:
     """Whether the body was on its feet during the tick before."""
     return report.reward >= UP_REWARD
 
@@ -145,13 +145,13 @@ def _longest(times_s: Sequence[float | None]) -> float | None:
     return max(times_s, key=lambda time_s: inf if time_s is None else time_s, default=None)
 
 
-def _plant_time_s(plant: Sequence[PlantReport], heard_at_s: float, period_s: float) -> float:
+def _plant_time_s(trace: EpisodeTrace, heard_at_s: float, period_s: float) -> float:
     """The plant's time when something was heard of, by the clock since the plant's last report."""
-    index = max(0, bisect_right(plant, heard_at_s, key=lambda report: report.heard_at_s) - 1)
-    return plant[index].tick * period_s + max(0.0, heard_at_s - plant[index].heard_at_s)
+    index = max(0, bisect_right(trace.heard_s, heard_at_s) - 1)
+    return trace.plant[index].tick * period_s + max(0.0, heard_at_s - trace.heard_s[index])
 
 
-def _is_fallen(plant: Sequence[PlantReport], start: int) -> bool:
+def _is_fallen(plant: Sequence[EpisodeState], start: int) -> bool:
     was_up, in_a_row, last = False, 0, False
     for report in plant[1:]:
         in_a_row = in_a_row + 1 if is_up(report) is last else 1
@@ -163,7 +163,7 @@ def _is_fallen(plant: Sequence[PlantReport], start: int) -> bool:
     return not was_up
 
 
-def _longest_gap(plant: Sequence[PlantReport]) -> int:
+def _longest_gap(plant: Sequence[EpisodeState]) -> int:
     """Ticks from one that was driven by a command of its own to the next, at most."""
     longest = gap = 1
     for before, after in pairwise(plant):
@@ -176,7 +176,7 @@ def _longest_gap(plant: Sequence[PlantReport]) -> int:
     return longest
 
 
-def _time_to_recover_s(plants: Sequence[Sequence[PlantReport]], end: int, period_s: float) -> float | None:
+def _time_to_recover_s(plants: Sequence[Sequence[EpisodeState]], end: int, period_s: float) -> float | None:
     since_end = -end  # ticks, at the beginning of an episode
     for plant in plants:
         in_a_row = 0

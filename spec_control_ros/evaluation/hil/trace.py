@@ -3,33 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from spec_control_ros.analysis.run_log import RunLog
 from spec_control_ros.analysis.tick_table import TickRecord
-
-
-@dataclass(frozen=True, slots=True)
-class PlantReport:
-    """How the episode stood at the beginning of `tick`, as the plant says."""
-
-    tick: int
-    reward: float  # of the tick before
-    episode_return: float
-    commanded_ticks: int
-    held_ticks: int
-    missed_ticks: int
-    is_done: bool
-    heard_at_s: float
-
-
-# Of an `Episode`, in the order of the fields
-plant_values = attrgetter(
-    "tick", "reward", "episode_return", "commanded_ticks", "held_ticks", "missed_ticks", "done"
-)
+from spec_control_ros.sim.bridge import EpisodeState
 
 
 @dataclass(slots=True)
@@ -38,7 +18,8 @@ class EpisodeTrace:
 
     epoch: int
     seed: int = 0
-    plant: list[PlantReport] = field(default_factory=list)  # tick after tick
+    plant: list[EpisodeState] = field(default_factory=list)  # tick after tick
+    heard_s: list[float] = field(default_factory=list)  # when each of them was
     # As they came, with the time of that
     decisions: list[tuple[float, TickRecord]] = field(default_factory=list)
 
@@ -92,8 +73,8 @@ class Trace(RunLog):
             return
         trace.seed = message.seed
         self.period_s = message.control_period
-        values: tuple[Any, ...] = (*plant_values(message), self._clock())
-        trace.plant.append(PlantReport(*values))
+        trace.plant.append(EpisodeState.of_message(message))
+        trace.heard_s.append(self._clock())
         self.place = (trace.number, message.tick, self.period_s)
 
     def add_command(self, message: Any) -> None:

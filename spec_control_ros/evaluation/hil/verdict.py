@@ -56,12 +56,7 @@ class ScenarioVerdict:
 
 
 def judge(
-    scenario: Scenario,
-    trace: Trace,
-    *,
-    restarts: int = 0,
-    error: SpecControlError | None = None,
-    wall_s: float = 0.0,
+    scenario: Scenario, trace: Trace, *, error: SpecControlError | None = None, wall_s: float = 0.0
 ) -> ScenarioVerdict:
     """Hold what was heard of a run against the scenario's limits."""
     why = [] if error is None else [str(error)]
@@ -83,7 +78,7 @@ def judge(
         )
         episodes.append(measured)
         rows.append(episode_row(episode, measured, faults, period_s))
-    measures = summarise(episodes, trace, scenario.episodes, restarts)
+    measures = summarise(episodes, trace, scenario.episodes)
     why += objections(scenario.limits, measures)
     return ScenarioVerdict(scenario, measures, tuple(why), tuple(rows), wall_s)
 

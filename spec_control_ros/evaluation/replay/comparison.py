@@ -1,7 +1,7 @@
 """What a replay decides otherwise than the recorded run did."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -30,7 +30,7 @@ class ReplayedTick:
         Raises:
             ValueError: decision or reason is not one of ours.
         """
-        record = replace(TickRecord.of_status(status), latency_s=0.0)
+        record = TickRecord.of_status(status)._replace(latency_s=0.0)
         return cls(status.epoch, record, np.asarray(command.action, np.float32))
 
     @classmethod
@@ -40,7 +40,7 @@ class ReplayedTick:
 
     def is_same_as(self, other: "ReplayedTick") -> bool:
         """Whether all that is told is the same to the last bit; what is no number equals itself."""
-        same = (self.epoch, repr(astuple(self.record))) == (other.epoch, repr(astuple(other.record)))
+        same = (self.epoch, repr(self.record)) == (other.epoch, repr(other.record))
         return same and self.action.tobytes() == other.action.tobytes()
 
 

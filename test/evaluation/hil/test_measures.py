@@ -85,10 +85,10 @@ def test_episode_without_faults_has_nothing_to_hold_or_recover_from() -> None:
         for faults, size in (([], 1.0), ([FAULT], 0.0))
     ]
     held = measured(Run().episode("c" * 20 + "h" + "c" * 30))
-    m = summarise([*calm, held], Run().trace, asked=3, restarts=0)
+    m = summarise([*calm, held], Run().trace, asked=3)
     assert (m.time_to_hold_s, m.time_to_recover_s) == (0.0, 0.0)
     never = measured(Run().episode("c" * 60))
-    assert summarise([never, held], Run().trace, asked=2, restarts=0).time_to_hold_s is None
+    assert summarise([never, held], Run().trace, asked=2).time_to_hold_s is None
 
 
 def test_recovery_may_take_until_a_later_episode() -> None:
@@ -113,7 +113,8 @@ def test_scenario_is_as_bad_as_its_worst_episode_says() -> None:
     run = Run()
     for _ in range(3):
         run.command(2.0)
-    m = summarise([good, bad], run.trace, asked=3, restarts=1).as_dict()
+    run.trace.restarts = 1
+    m = summarise([good, bad], run.trace, asked=3).as_dict()
     assert m["return"] == pytest.approx((good.episode_return + bad.episode_return) / 2)
     assert m["worst_return"] == bad.episode_return
     assert (m["fall_rate"], m["time_to_recover_s"], m["time_to_hold_s"]) == (0.5, None, None)
