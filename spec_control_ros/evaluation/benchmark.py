@@ -27,7 +27,7 @@ from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.measurement_file import MeasurementFile
 from spec_control_ros.evaluation.parallel import Subject
 from spec_control_ros.evaluation.summary import Row, summarise
-from spec_control_ros.sim.environment import files_of
+from spec_control_ros.sim.environment import file_digests
 from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule, as_row
 from spec_control_ros.world_model.card import PLANNER_CARD, card_of, folder_card
 from spec_control_ros.world_model.planner_settings import Selection
@@ -210,7 +210,7 @@ def measured_with(task: str, model: Path, settings: ControllerSettings) -> dict[
         found["gate"] = calibration.as_card()  # of another model's card
     if settings.corrector == AUTO:
         found["corrector"] = kind.best_corrector(model)
-    if files := {file.name: _digest(file.read_bytes()) for file in files_of(task)}:
+    if files := file_digests(task):
         found["environment"] = files
     return found
 

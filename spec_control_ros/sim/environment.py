@@ -4,6 +4,7 @@ A package offers one as an entry point of the group `spec_control_ros.envs`: a f
 which returns an environment of dm_control or Gymnasium, or a plant. The kinds below are in the same table.
 """
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -69,14 +70,18 @@ def is_code(name: str) -> bool:
     return name.removeprefix("state:").startswith(("mjcf:", "python:"))
 
 
-def files_of(name: str) -> list[Path]:
-    """The files that an environment of the user's is made of, as far as its name tells: they change under it."""
+def file_digests(name: str) -> dict[str, str]:
+    """Digests of the files that an environment of the user's is made of, by their names: they change under it.
+
+    Only what the environment's name tells is known: a MuJoCo file and the factory's module, but not what these include.
+    """
     kind, _, rest = name.removeprefix("state:").partition(":")
     file, _, factory = rest.rpartition("@") if kind == "mjcf" else ("", "", rest if kind == "python" else "")
     module = factory.partition(":")[0].replace(".", "/")
     folders = (Path(file).parent, Path.cwd()) if file else (Path.cwd(),)
     code = next((f for folder in folders if (f := folder / f"{module}.py").is_file()), Path())
-    return [path for path in (Path(file), code) if path.is_file()]
+    files = [path for path in (Path(file), code) if path.is_file()]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 
 def make_control_plant(name: str, action_repeat: int | None = None) -> ControlPlant:

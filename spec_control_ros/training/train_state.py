@@ -11,6 +11,7 @@ import torch
 from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
 from spec_control_ros.core.output import written
 from spec_control_ros.evaluation.measurement_file import differing
+from spec_control_ros.sim.environment import file_digests
 
 FORMAT = 1
 
@@ -68,4 +69,6 @@ def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None
 
 def _told(settings: Any) -> str:
     run = type(settings).__name__.removesuffix("Settings")  # what kind of run it is
-    return json.dumps({"run": run, **asdict(settings)}, default=lambda kind: kind.value)
+    files = file_digests(getattr(settings, "task", ""))  # other rewards would not fit what the run has seen
+    told = {"run": run, **asdict(settings), **({"files": files} if files else {})}
+    return json.dumps(told, default=lambda kind: kind.value)

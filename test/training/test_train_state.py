@@ -1,0 +1,34 @@
+"""The file that a run goes on from, and what it is held against."""
+
+from pathlib import Path
+
+import pytest
+
+from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.training.train_state import load_state, save_state
+from spec_control_ros.training.trainer_settings import TrainerSettings
+
+BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
+TASK = Path(__file__).parents[1] / "own_body.py"
+
+
+def test_run_does_not_go_on_with_another_reward_than_it_began_with(tmp_path: Path) -> None:
+    for source in (BODY, TASK):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    settings = TrainerSettings(task=f"mjcf:{tmp_path}/{BODY.name}@own_body:raise_links")
+    state = tmp_path / "run" / "state.pt"
+    state.parent.mkdir()
+    save_state(state, settings, {"ticks": 7})
+    loaded = load_state(state, settings, set())
+    assert loaded is not None
+    assert loaded["ticks"] == 7
+    code = tmp_path / TASK.name
+    code.write_text(code.read_text().replace("0.5 * np.cos", "0.4 * np.cos"))
+    with pytest.raises(SettingsError, match=r"other settings \(.*own_body.py.*use another folder"):
+        load_state(state, settings, set())
+
+
+def test_tasks_of_the_suite_have_no_files(tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    save_state(state, TrainerSettings(task="walker-walk"), {})
+    assert "files" not in (load_state(state, TrainerSettings(task="walker-walk"), set()) or {})["settings"]
