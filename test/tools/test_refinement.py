@@ -175,6 +175,19 @@ def test_settled_ticks_have_noise_and_a_scale_of_their_own(tmp_path: Path) -> No
     assert float(scale[told.is_settled][0]) < 0.1 * float(scale[~told.is_settled][0])
 
 
+def test_settled_ticks_that_are_anchored_stay_as_they_were(tmp_path: Path) -> None:
+    settings = replace(
+        SETTINGS, ticks=16 * 20 * 30, settle_ticks=5, settled_noise=0.3, anchor=100.0, short_ticks=20
+    )
+    refiner = make(tmp_path, settings)
+    for _ in refiner.run():
+        pass
+    assert refiner.updates > 0
+    obs = torch.tensor([[t, 1.0] for t in np.linspace(-1.0, 1.0, 21)], dtype=torch.float32)
+    moved = float((refiner.actor.act(obs) - new_actor().act(obs)).abs().max())
+    assert 0.0 < moved < 0.1
+
+
 def test_price_on_effort_makes_actions_smaller(tmp_path: Path) -> None:
     def effort(price: float) -> float:
         (folder := tmp_path / str(price)).mkdir()

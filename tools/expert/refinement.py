@@ -1,6 +1,7 @@
 """Goes on from an expert, by proximal policy optimisation (Schulman et al., arXiv 1707.06347); resumable."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -56,6 +57,11 @@ class RefinementSettings:
     )
     discount: float = setting(0.99, "of reward, a tick", above=0.0, high=0.9999)
     trace: float = setting(0.95, "lambda of generalised advantages (arXiv 1506.02438)", low=0.0, high=1.0)
+    anchor: float = setting(
+        0.0,
+        "of settled ticks' actions to those of the expert that it began from; above 0, the others learn alone",
+        low=0.0,
+    )
     first_rounds: int = setting(15, "for the value alone", low=0)
     passes: int = setting(6, "over the ticks of a round, at most", low=1)
     batch: int = setting(768, "ticks in an update", low=1)
@@ -143,7 +149,7 @@ class Refiner(ExpertRun):
         make_plant: Callable[[str], ControlPlant] = make_control_plant,
     ):
         super().__init__(settings, folder, make_plant)
-        self.actor = actor.train()
+        self.actor, self._first = actor.train(), deepcopy(actor)
         actor.check_fits(self._plants[0].obs_dim, self._plants[0].action_dim)
         self._value = _value_network(actor.obs_dim)
         self._parameters = [p for name, p in actor.named_parameters() if not name.startswith("log_std")]
@@ -217,6 +223,11 @@ class Refiner(ExpertRun):
         """Fit the value, and take the actor a step of the settings' size."""
         s = self.settings
         advantage, scale = _scaled(told)
+        if s.anchor:
+            advantage[told.is_settled] = 0.0
+        anchor = s.anchor * told.is_settled
+        with torch.no_grad():
+            first = self._first.distribution(told.obs)[0]
         price = s.effort_price * (1.0 - s.discount) * told.reward / scale
         is_first = self.ticks <= s.first_rounds * s.round_ticks * s.plants
         moves, divergence, value_loss = not is_first, 0.0, 0.0
@@ -233,7 +244,9 @@ class Refiner(ExpertRun):
                     effort = (
                         torch.tanh(mean).pow(2).mean(-1)
                     )  # its gradient is exact: no chance has to show it
-                    self._descend((price[rows] * effort - gain).mean(), self._optimiser, self._parameters)
+                    moved = (mean - first[rows]).pow(2).sum(-1)
+                    loss = price[rows] * effort + anchor[rows] * moved - gain
+                    self._descend(loss.mean(), self._optimiser, self._parameters)
                     self.updates += 1
             if moves:
                 with torch.no_grad():
