@@ -38,6 +38,7 @@ class SupervisionSettings(Checked):
     overrun_error: float = setting(
         0.1, "Fraction of ticks that overrun which is an error; any overrun is a warning", low=0.0
     )
+    held_warn: float = setting(0.1, "Fraction of ticks that were held which is a warning", low=0.0)
     rejected_warn: float = setting(
         0.5,
         "Fraction of predicted ticks with a mismatch above the replan threshold that is a warning",
@@ -88,7 +89,7 @@ def executor_finding(
     findings = [
         *lost,
         *outdated,
-        *_of_decisions(report),
+        *_of_decisions(report, settings),
         *_of_rate(report, control_period_s, settings),
         *_of_mismatch(report, settings),
     ]
@@ -125,14 +126,14 @@ def executor_values(
     return values
 
 
-def _of_decisions(report: TickReport) -> Iterator[Finding]:
+def _of_decisions(report: TickReport, settings: SupervisionSettings) -> Iterator[Finding]:
     undecided = report.observations - report.ticks
     if undecided > 1:  # the newest one may still wait for its plan
         level = Level.WARN if report.ticks else Level.ERROR
         yield Finding(
             level, f"{undecided} of {report.observations} observations were not answered before the next one"
         )
-    if report.held:
+    if report.ticks >= MIN_TICKS and report.held > settings.held_warn * report.ticks:
         yield Finding(Level.WARN, f"{report.held} of {report.ticks} ticks were held")
 
 

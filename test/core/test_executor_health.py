@@ -106,6 +106,8 @@ def test_worst_is_told(changes: dict[str, Any], level: Level, message: str) -> N
         {"observations": 4, "ticks": 4, "period_mean_s": 0.5},  # too few to tell
         {"observations": 0, "ticks": 0, "period_mean_s": nan, "period_deviation_s": nan},
         {"compared": 4, "rejected": 4},
+        {"held": 2},
+        {"held": 10, "settings": {"held_warn": 0.5}},
         {"rejected": 10, "settings": {"rejected_warn": 1.0}},
     ],
     ids=str,
