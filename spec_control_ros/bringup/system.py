@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spec_control_ros.bringup.parameter_files import read_system_file
+from spec_control_ros.bringup.parameter_files import Section, read_system_file
 from spec_control_ros.bringup.process_faults import NETWORK_FAULTS, PROCESS_FAULTS, REMOTE, kinds_in
 from spec_control_ros.bringup.robot import BRIDGES, Robot
 from spec_control_ros.bringup.topics import HARDWARE_TOPICS
@@ -80,6 +80,9 @@ def as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+DEFAULTS = {argument.name: as_text(argument.default) for argument in ARGUMENTS}
+
+
 @dataclass(frozen=True, slots=True)
 class Process:
     """One ROS node in a process of its own."""
@@ -118,7 +121,9 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     for path in params:
         if not path.is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
-        read_system_file(path)  # a section that is for no node of the system ends it here
+    given_files = list(
+        map(read_system_file, params)
+    )  # a section that is for no node of the system ends it here
     refuse_bag(bag_folder(values["record"]))
     refuse_file(Path(values["video"]) if values["video"] else None, VIDEOS)
     faults = fault_file(values["faults"], robot.config)
@@ -148,19 +153,20 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
         *(replace(process, parameter_files=files) for process in plant),
     ]
     placed = [_placed(process, values) for process in system]
-    for path in params:
+    for file in given_files:
         for process in placed:
-            _refuse_overruled(process, path)
+            name = _full_name(process.namespace, process.executable)
+            _refuse_overruled(process, file.path, file.sections_for(name, process.executable))
     return placed
 
 
-def _refuse_overruled(process: Process, path: Path) -> None:
+def _refuse_overruled(process: Process, path: Path, sections: Iterable[Section]) -> None:
     """Hold a parameter file of the user's against what arguments say: they win, and nobody would notice.
 
     Raises:
         SettingsError: both say something, and not the same.
     """
-    for section in read_system_file(path).sections_for(_full_name(process), process.executable):
+    for section in sections:
         for name, value in section.values.items():
             said = process.parameters.get(name, value)
             if name in OF_ARGUMENTS and value != said:
@@ -170,15 +176,15 @@ def _refuse_overruled(process: Process, path: Path) -> None:
                 )
 
 
-def _full_name(process: Process) -> str:
-    return f"{namespace_of(process.namespace)}/{process.executable}"
+def _full_name(namespace: str, node: str) -> str:
+    return f"{namespace_of(namespace)}/{node}"
 
 
 def _own(values: Mapping[str, str], node: str) -> Values:
     """What the file of the argument `params` says to this node by its name: what it says to all is not meant for it."""
     if not values["params"]:
         return {}
-    name = f"{namespace_of(values['namespace']).rstrip('/')}/{node}"
+    name = _full_name(values["namespace"], node)
     sections = read_system_file(Path(values["params"])).sections
     return {
         key: value for s in sections if s.name == node and s.matches(name) for key, value in s.values.items()
@@ -291,8 +297,7 @@ def recorder(folder: Path, values: Mapping[str, str]) -> Process:
         "storage": values["storage"],
         "reserve_mb": int(values["reserve_mb"]),
     }
-    defaults = {argument.name: as_text(argument.default) for argument in ARGUMENTS}
-    kept = {name: value for name, value in own.items() if values.get(name) == defaults.get(name, "")}
+    kept = {name: value for name, value in own.items() if values.get(name) == DEFAULTS.get(name, "")}
     if "topics" in kept:
         kept["topics"] = recorded_topics({**values, "topics": str(kept["topics"])})
     process = Process(RECORDER, (), {**own, **parameters, **kept})
@@ -318,7 +323,7 @@ def _complete(given: Mapping[str, str]) -> dict[str, str]:
     known = {argument.name: argument for argument in ARGUMENTS}
     if unknown := sorted(given.keys() - known.keys()):
         raise SettingsError(f"argument {unknown[0]}: unknown, expected one of {', '.join(known)}")
-    values = {name: as_text(argument.default) for name, argument in known.items()} | dict(given)
+    values = DEFAULTS | dict(given)
     for name, value in values.items():
         choices = known[name].metadata["choices"]
         if choices and value not in choices:

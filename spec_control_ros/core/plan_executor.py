@@ -69,9 +69,7 @@ class PlanExecutor:
             queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
             self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
         self._pending: _Tick | None = None
-        self._overtaken_since_s = (
-            inf  # when a tick first came while one waited for a plan; no plan has come since
-        )
+        self._overtaken_since_s = inf  # when a tick came while one waited for a plan, and no plan came since
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
         self._kept_back: Decision | None = None  # waits for the plan that its tick has asked ahead for
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)

@@ -1,5 +1,6 @@
 """How long plans take, against how long they may."""
 
+from collections import Counter
 from collections.abc import Mapping
 from math import nan
 
@@ -15,7 +16,7 @@ class PlanningMonitor:
         self._objective_s = objective_s
         self._total_misses = 0
         self._failing: set[str] = set()  # robots
-        self._turned_away: Mapping[str, int] = {}  # up to the last report, by robot
+        self._turned_away: Counter[str] = Counter()  # up to the last report, by robot
         self._times_s: list[float] = []  # since the last report
         self._begun_s: float | None = None  # when the work in hand was begun
 
@@ -47,13 +48,8 @@ class PlanningMonitor:
             now_s: Time (s), on the clock of `begin`.
             turned_away: Requests so far that were refused, or that nobody could plan for in time, by robot.
         """
-        now, before = turned_away or {}, self._turned_away
-        self._turned_away = dict(now)
-        new = {
-            robot: count - before.get(robot, 0)
-            for robot, count in now.items()
-            if count > before.get(robot, 0)
-        }
+        before, self._turned_away = self._turned_away, Counter(turned_away or {})
+        new = self._turned_away - before  # without those that have none
         times_s, self._times_s = self._times_s, []
         misses = sum(time_s > self._objective_s for time_s in times_s)
         self._total_misses += misses

@@ -36,7 +36,7 @@ def processor() -> str:
 
 @cache
 def blas_kernels() -> str:
-    """The kernels that numpy's OpenBLAS has chosen by the processor's family, as Zen or SkylakeX; else empty.
+    """The kernels that numpy's OpenBLAS has chosen by the processor's family, as Haswell or SkylakeX; else empty.
 
     Two machines may tell the same name and the same instructions, and get other ones.
     """

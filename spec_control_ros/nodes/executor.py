@@ -213,9 +213,8 @@ class ExecutorNode(LifecycleProcessNode):
         observation, now_s = Observation.of_message(message), time.monotonic()
         self._observed = len(observation.data)
         self._give(ExecutorInput.observation(observation, now_s))
-        self._monitor.note_observation(
-            observation.epoch, observation.tick, now_s
-        )  # now that the command is out
+        # Now that the command is out
+        self._monitor.note_observation(observation.epoch, observation.tick, now_s)
 
     def _on_plan(self, message: msg.Plan) -> None:
         if self._observations is None:

@@ -79,8 +79,7 @@ def file_digests(name: str) -> dict[str, str]:
     file, _, factory = rest.rpartition("@") if kind == "mjcf" else ("", "", rest if kind == "python" else "")
     module = factory.partition(":")[0].replace(".", "/")
     folders = (Path(file).parent, Path.cwd()) if file else (Path.cwd(),)
-    code = next((f for folder in folders if (f := folder / f"{module}.py").is_file()), Path())
-    files = [path for path in (Path(file), code) if path.is_file()]
+    files = [path for path in (Path(file), _source(module, folders)) if path is not None and path.is_file()]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 
@@ -208,12 +207,18 @@ def _imported(factory: str, *folders: Path) -> Any:
         ) from None
 
 
+def _source(module: str, folders: Sequence[Path]) -> Path | None:
+    """The file of a module in the first of the folders that has it."""
+    files = (folder.resolve() / f"{module}.py" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
+
+
 def _module(name: str, folders: Sequence[Path]) -> ModuleType:
     """The module of a file in one of the folders, or else what is installed under the name.
 
     Modules of one name in the folders of several robots are different ones.
     """
-    file = next((file for folder in folders if (file := folder.resolve() / f"{name}.py").is_file()), None)
+    file = _source(name, folders)
     if file is None:
         return importlib.import_module(name)
     key = f"{name} of {file}"

@@ -203,9 +203,9 @@ class RobotBridge:
         self.stops -= {Stop.SILENCE}
         if self.command_map.kind is not CommandKind.TRAJECTORY:
             return fate, command
-        positions = [command]
         if is_hold or limits is None:
             return fate, JointTrajectory.through(last, command[None], self.control_period_s)
+        positions = [command]
         for planned in self._planned(epoch, tick, plan_id):
             action = limits.nearest(planned, action)
             positions.append(self.command_map.command(action, positions[-1], self._rest, share))

@@ -188,9 +188,10 @@ class StateEstimator:
         rng, seen = np.random.default_rng(0), []
         self.plant.reset(1)
         for tick in range(TRIAL_TICKS):  # at first idle; motors that do nothing show no forces
-            action = rng.uniform(-1.0, 1.0, self.plant.action_dim) * (tick >= IDLE_TICKS)
-            step = self.plant.step(action.astype(np.float32))
-            seen.append((self.body.read(), action.astype(np.float32), step.obs))
+            drawn = rng.uniform(-1.0, 1.0, self.plant.action_dim) * (tick >= IDLE_TICKS)
+            action = drawn.astype(np.float32)
+            step = self.plant.step(action)
+            seen.append((self.body.read(), action, step.obs))
             if step.is_last:  # an episode may be shorter, or end early
                 break
         self.plant.reset(2)

@@ -1,7 +1,7 @@
 """The file that a run goes on from."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,21 @@ FORMAT = 1
 State = dict[str, Any]
 
 
-def save_state(path: Path, settings: Any, state: State) -> None:
+def save_state(path: Path, settings: Any, state: State, files: Mapping[str, str] | None = None) -> None:
     """Write the state of a run with these settings, a dataclass; an interruption leaves the old file or the new one.
+
+    Args:
+        path: Path of the file.
+        settings: Settings of the run.
+        state: What it goes on from.
+        files: Digests of the environment's files when the run began, which may have changed since; None: as they are.
 
     Raises:
         CheckpointError: it could not be written; the old file is as it was.
     """
     try:
         with written(path) as part:
-            torch.save({"format": FORMAT, "settings": _told(settings), **state}, part)
+            torch.save({"format": FORMAT, "settings": _told(settings, files), **state}, part)
     except (OutputError, RuntimeError) as error:  # torch raises what it likes
         raise CheckpointError(
             f"{path}: could not be written ({error}); make room; the same command continues from the last save"
@@ -59,7 +65,7 @@ def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None
         raise CheckpointError(
             f"{path}: got format {state.get('format')!r}, expected {FORMAT}; use another folder"
         )
-    if differences := [d for d in differing(saved, json.loads(_told(settings))) if d[0] not in free]:
+    if differences := [d for d in differing(saved, json.loads(_told(settings, None))) if d[0] not in free]:
         told = "; ".join(f"{name}: was {was!r}, got {got!r}" for name, was, got in differences)
         raise SettingsError(
             f"{path.parent}: holds a run with other settings ({told}); give those, or use another folder"
@@ -67,8 +73,9 @@ def load_state(path: Path, settings: Any, free: Collection[str]) -> State | None
     return state
 
 
-def _told(settings: Any) -> str:
+def _told(settings: Any, files: Mapping[str, str] | None) -> str:
     run = type(settings).__name__.removesuffix("Settings")  # what kind of run it is
-    files = file_digests(getattr(settings, "task", ""))  # other rewards would not fit what the run has seen
+    if files is None:
+        files = file_digests(settings.task)  # other rewards would not fit what the run has seen
     told = {"run": run, **asdict(settings), **({"files": files} if files else {})}
     return json.dumps(told, default=lambda kind: kind.value)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.evaluation.misfit import refuse_misfit
-from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.environment import file_digests, make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import CollectionPolicy, PlannerPolicy, PriorPolicy
@@ -63,6 +63,7 @@ class Trainer:
         origin: Mapping[str, Any] | None = None,
     ):
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
+        self._files = file_digests(settings.task)
         state = load_state(folder / "state.pt", settings, FREE)
 
         # What there is to learn from
@@ -164,7 +165,7 @@ class Trainer:
             "generator": self._generator.get_state(),
             "numpy_rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._folder / "state.pt", self._settings, state)
+        save_state(self._folder / "state.pt", self._settings, state, self._files)
 
     def close(self) -> None:
         """End the plants' processes and the log."""

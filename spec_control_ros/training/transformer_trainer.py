@@ -18,7 +18,7 @@ from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import repeat_of
 from spec_control_ros.evaluation.misfit import refuse_misfit
 from spec_control_ros.evaluation.summary import told_returns
-from spec_control_ros.sim.environment import make_env
+from spec_control_ros.sim.environment import file_digests, make_env
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collector import EVALUATION_SEED, episode_returns
@@ -95,6 +95,7 @@ class TransformerTrainer:
         origin: Mapping[str, Any] | None = None,
     ):
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
+        self._files = file_digests(settings.task)
         state = load_state(folder / "state.pt", settings, FREE)
         world_model = ModelFolder.find(settings.world_model)
         self._model, card = world_model.world_model()
@@ -152,7 +153,7 @@ class TransformerTrainer:
             "losses": self._losses,
             "rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._folder / "state.pt", self._settings, state)
+        save_state(self._folder / "state.pt", self._settings, state, self._files)
 
     def export(self, folder: Path) -> dict[str, Any]:
         """Measure what the network returns for what is asked for, and write a model folder; returns the former.

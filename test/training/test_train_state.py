@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.sim.environment import file_digests
 from spec_control_ros.training.train_state import load_state, save_state
 from spec_control_ros.training.trainer_settings import TrainerSettings
 
@@ -26,6 +27,17 @@ def test_run_does_not_go_on_with_another_reward_than_it_began_with(tmp_path: Pat
     code.write_text(code.read_text().replace("0.5 * np.cos", "0.4 * np.cos"))
     with pytest.raises(SettingsError, match=r"other settings \(.*own_body.py.*use another folder"):
         load_state(state, settings, set())
+
+
+def test_files_that_change_before_a_save_are_not_those_that_the_run_began_with(tmp_path: Path) -> None:
+    for source in (BODY, TASK):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    settings = TrainerSettings(task=f"mjcf:{tmp_path}/{BODY.name}@own_body:raise_links")
+    began, code = file_digests(settings.task), tmp_path / TASK.name
+    code.write_text(code.read_text() + "\n")
+    save_state(tmp_path / "state.pt", settings, {}, began)
+    with pytest.raises(SettingsError, match=r"own_body\.py"):
+        load_state(tmp_path / "state.pt", settings, set())
 
 
 def test_tasks_of_the_suite_have_no_files(tmp_path: Path) -> None:

@@ -31,15 +31,9 @@ from tools.expert.trainer import ExpertTrainer
 
 SCORED_SEEDS = range(100, 120)  # the best actor was not chosen on these
 COLUMNS = (
-    *(
-        "wall_time_s",
-        "ticks",
-        "updates",
-        "stage",
-        *(f"return_{kind.value}" for kind in StartKind),
-        "evaluation",
-    ),
-    *("critic_loss", "value", "entropy", "temperature", "divergence"),
+    *("wall_time_s", "ticks", "updates", "stage"),
+    *(f"return_{kind.value}" for kind in StartKind),
+    *("evaluation", "critic_loss", "value", "entropy", "temperature", "divergence"),
 )
 
 

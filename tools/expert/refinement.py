@@ -241,9 +241,8 @@ class Refiner(ExpertRun):
                     ratio = (_log_prob(mean, told, rows) - told.log_prob[rows]).exp()
                     held = ratio.clamp(1.0 - CLIP, 1.0 + CLIP)
                     gain = torch.min(ratio * advantage[rows], held * advantage[rows])
-                    effort = (
-                        torch.tanh(mean).pow(2).mean(-1)
-                    )  # its gradient is exact: no chance has to show it
+                    # Of effort the gradient is exact: no chance has to show it
+                    effort = torch.tanh(mean).pow(2).mean(-1)
                     moved = (mean - first[rows]).pow(2).sum(-1)
                     loss = price[rows] * effort + anchor[rows] * moved - gain
                     self._descend(loss.mean(), self._optimiser, self._parameters)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spec_control_ros.sim.control_plant import ControlPlant
-from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.sim.environment import file_digests, make_control_plant
 from spec_control_ros.training.data_sources import first_seed
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.train_state import State, load_state, save_state
@@ -52,6 +52,7 @@ class ExpertRun:
 
     def __init__(self, settings: Any, folder: Path, make_plant: Callable[[str], ControlPlant]):
         self.settings, self._folder, self.best = settings, folder, -np.inf
+        self._files = file_digests(settings.task)
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
@@ -78,7 +79,7 @@ class ExpertRun:
             "generator": self._generator.get_state(),
             "numpy_rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._folder / "state.pt", self.settings, state)
+        save_state(self._folder / "state.pt", self.settings, state, self._files)
         self._rollout.begin()
 
     def _resumed(self, free: Collection[str]) -> State | None:

@@ -16,11 +16,8 @@ from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.evaluation.replay.comparison import ReplayedTick
 
-UNREADABLE = (
-    AttributeError,
-    TypeError,
-    ValueError,
-)  # what damaged messages and those of other versions raise
+# What damaged messages and those of other versions raise
+UNREADABLE = (AttributeError, TypeError, ValueError)
 NEEDED = ("observation", "plan", "command", "status")
 # Of decisions that come out of the watchdog, where the run does not tell the law's inputs.
 OF_WATCHDOG = {Reason.WAITING_FOR_PLAN, Reason.STALE, Reason.PLANNER_SILENT, Reason.SENSOR_SILENT}
