@@ -107,6 +107,11 @@ def refusal(
         ),
         ("hardware_emulator", {"task": TASK, "joints": ["tail"]}, ["joints: got tail", "each of elbow"]),
         ("hardware_emulator", {"task": "quadruped-walk"}, ["expected limited motors of one joint each"]),
+        (
+            "hardware_bridge",
+            {"task": "state:quadruped-walk"},
+            ["actuators yaw_front_left,", "have activations"],
+        ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )

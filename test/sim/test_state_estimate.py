@@ -17,7 +17,7 @@ from spec_control_ros.sim.plant import JointStates
 from spec_control_ros.sim.state_estimate import BodyModel, StateEstimator
 
 BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
-TASKS = ("humanoid-walk", "walker-walk", "cheetah-run")
+TASKS = ("humanoid-walk", "walker-walk", "cheetah-run", "state:walker-walk", "state:humanoid-walk")
 EXACT = {"rtol": 0.0, "atol": 1e-6}
 
 
@@ -57,7 +57,7 @@ def test_observation_is_that_of_dm_control_in_any_state(task: str, seed: int, sc
     with physics.reset_context():
         physics.data.qpos[:] = rng.standard_normal(physics.model.nq)
         physics.data.qvel[:] = scale * rng.standard_normal(physics.model.nv)
-        if task.startswith("humanoid"):
+        if "humanoid" in task:
             physics.data.qpos[3:7] /= np.linalg.norm(physics.data.qpos[3:7])
     state = BodyModel(truth(task)).read()
     np.testing.assert_allclose(
@@ -134,7 +134,7 @@ def test_absurd_value_is_refused_and_leaves_nothing_behind(value: float) -> None
     np.testing.assert_array_equal(estimator(task).estimate(good, idle(task)).obs, expected)
 
 
-@pytest.mark.parametrize("task", ["reacher-easy", "quadruped-walk", "hopper-hop"])
+@pytest.mark.parametrize("task", ["reacher-easy", "hopper-hop"])
 def test_task_that_sees_more_than_the_body_is_refused(task: str) -> None:
     with pytest.raises(TaskError, match=task + ": its observation contains more than joints and base"):
         StateEstimator(make_control_plant(task))
@@ -143,6 +143,13 @@ def test_task_that_sees_more_than_the_body_is_refused(task: str) -> None:
 def test_task_that_feels_what_its_motors_do_is_refused() -> None:
     with pytest.raises(TaskError, match="its observation contains more than joints and base"):
         StateEstimator(make_control_plant(f"mjcf:{BODY}@own_body:feel_motors"))
+
+
+@pytest.mark.parametrize("task", ["quadruped-walk", "state:quadruped-walk"])
+def test_actuators_with_activations_are_refused_by_name(task: str) -> None:
+    said = f"task {task}: its actuators yaw_front_left, .*, extend_back_left have activations"
+    with pytest.raises(TaskError, match=said):
+        StateEstimator(make_control_plant(task))
 
 
 def test_second_free_body_is_refused() -> None:
