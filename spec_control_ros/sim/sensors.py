@@ -10,6 +10,7 @@ from spec_control_ros.sim.plant import JointStates
 from spec_control_ros.sim.readings import ReadingFault, Readings, Sensor, SensorSettings
 
 UNIT_TOLERANCE = 0.01  # of a quaternion's length; it is normalised afterwards
+NO_TURN = (1.0, 0.0, 0.0, 0.0)  # what the sign of an episode's first orientation is chosen by
 
 
 class Sensors:
@@ -29,7 +30,7 @@ class Sensors:
         self._row = {name: i for i, name in enumerate(joints)}
         first = {
             Sensor.JOINTS: np.zeros((len(joints), 2)),
-            Sensor.IMU: np.array([[1.0, *np.zeros(6)]]),
+            Sensor.IMU: np.array([[*NO_TURN, *np.zeros(3)]]),
             Sensor.ODOMETRY: np.zeros((1, 6)),
         }
         self._readings = {
@@ -72,11 +73,13 @@ class Sensors:
         now_s: float,
         source: bytes = b"",
     ) -> ReadingFault | None:
-        """Take a quaternion (w, x, y, z), from base to world, and rad/s in the base's frame."""
+        """Take a quaternion (w, x, y, z), of either sign, from base to world, and rad/s in the base's frame."""
         length = float(np.linalg.norm(orientation))
         if not abs(length - 1.0) < UNIT_TOLERANCE:
             return self._count(ReadingFault.BAD_MESSAGE)
-        values = np.array([[*orientation / length, *angular_velocity]])
+        # q and -q are one orientation, but two states for whoever compares states: as in a simulation, it never jumps.
+        last = self._readings[Sensor.IMU].values[0, :4]
+        values = np.array([[*orientation / np.copysign(length, orientation @ last), *angular_velocity]])
         return self._hear(Sensor.IMU, [0], values, stamp_s, now_s, source)
 
     def hear_odometry(
@@ -127,6 +130,7 @@ class Sensors:
         """Whatever was heard is of no use any more: the robot was put elsewhere."""
         for readings in self._readings.values():
             readings.forget()
+        self._readings[Sensor.IMU].values[0, :4] = NO_TURN
         self._taken_s = -np.inf
 
     def _hear(

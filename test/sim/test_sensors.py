@@ -45,6 +45,18 @@ def test_state_has_every_sensors_part_in_its_frame(sensors: Sensors) -> None:
     assert state.base.angular_velocity.tolist() == [0.0, 0.0, 0.5]
 
 
+def test_sign_of_the_quaternion_never_jumps(sensors: Sensors) -> None:
+    """As that of a turn through half of a circle, which drivers that keep w positive tell with a jump."""
+    for start_s in (1, 101):
+        for stamp_s, turn in enumerate(np.linspace(0.0, 2.0 * np.pi, 30), start_s):
+            yawed = np.array([np.cos(turn / 2), 0.0, 0.0, np.sin(turn / 2)])
+            sensors.hear_imu(np.copysign(1.0, yawed[0]) * yawed, np.zeros(3), stamp_s, stamp_s)
+            sensors.hear_odometry(np.zeros(3), np.zeros(3), stamp_s, stamp_s)
+            hear_joints(sensors, stamp_s, stamp_s)
+            np.testing.assert_allclose(sensors.read(stamp_s).base.orientation, yawed, atol=1e-12)
+        sensors.forget()  # the next episode begins with no turn again
+
+
 def test_nothing_is_known_before_every_sensor_was_heard(sensors: Sensors) -> None:
     hear_base(sensors)
     assert sensors.read(0.0) is None
