@@ -23,6 +23,7 @@ from spec_control_ros.world_model.planner_settings import PlannerSettings
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHIPPED = ("cheetah", "humanoid", "walker")
+ON_HARDWARE = (*SHIPPED, "walker_sampling")
 # Settings that the nodes nest under a name; the nodes' own fields are tested with the nodes.
 NESTED = {
     ("planner", "planner"): PlannerSettings,
@@ -189,7 +190,7 @@ def test_shipped_robot_fits_its_model_s_card(name: str) -> None:
     assert wait_s < 0.5 * plant.control_period_s, "where the plant does not wait"
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", ON_HARDWARE)
 def test_shipped_controller_commands_the_efforts_of_the_robots_model(name: str) -> None:
     shipped = find_robot(name, CONFIG)
     nodes = shipped.parameters("realtime", has_hardware=True)

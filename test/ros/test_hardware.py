@@ -10,14 +10,17 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Quaternion
 from rclpy.qos import qos_profile_sensor_data
-from ros_support import Background, Probe, make_model_folder
+from ros_support import ROOT, Background, Probe, make_model_folder
 from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64MultiArray
 from test_bridge_node import Controller
 from trajectory_msgs.msg import JointTrajectory
 
 from spec_control_interfaces import msg
-from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.bringup.robot import find_robot
+from spec_control_ros.core.plan import Plan
+from spec_control_ros.ros.qos import EVERY_LATEST, LATEST
+from spec_control_ros.sampling.format import SamplingFormat
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.emulated_robot import EmulatedRobot
 from spec_control_ros.sim.environment import make_control_plant
@@ -42,7 +45,7 @@ BRIDGE = {
     "robot.silence_s": 1.0,
 }
 EMULATOR = {"task": TASK, "joints": ORDER, "rate_hz": 50.0}
-TICKS = 25
+TICKS, PERIOD_S = 25, 0.05
 ERROR = DiagnosticStatus.ERROR
 
 
@@ -91,6 +94,41 @@ def test_bridge_emulator_and_executor_close_the_loop_that_there_is_without_ros(
     expected = expected_rewards(model)
     assert [heard[tick] for tick in range(1, TICKS + 1)] == pytest.approx(expected, rel=1e-4)
     assert len(set(expected)) == TICKS
+
+
+def test_planner_on_mujoco_plans_and_drives_from_the_estimated_state(
+    controller: Controller, start: Callable[..., Background], tmp_path: Path
+) -> None:
+    """The shipped robot with a short search; the efforts that were sent move the test's own robot as the emulator's."""
+    probe, shipped = controller.probe, find_robot("walker_sampling", ROOT / "config")
+    observations, plans = (
+        probe.hear(kind, topic, EVERY_LATEST)
+        for kind, topic in ((msg.Observation, "observation"), (msg.Plan, "plan"))
+    )
+    parameters = shipped.write(tmp_path, "lockstep", has_hardware=True)
+    start("hardware_emulator", {"mode": "lockstep"}, parameters)
+    start("planner", {"planner.search.samples": 8, "planner.search.iterations": 1}, parameters)
+    start("executor", {}, parameters)
+    ends = {"mode": "lockstep", "episodes": 1, "seed": 3, "robot.episode_ticks": TICKS}
+    bridge = start("hardware_bridge", ends, parameters)
+    probe.until(lambda: bridge.popen.poll() is not None, lambda: bridge.text)
+    assert bridge.wait() == 0, bridge.text
+    # The last effort is none: it leaves the robot safe.
+    probe.until(lambda: controller.episodes[-1].done and len(controller.efforts) == TICKS + 1)
+    episode = controller.episodes[-1]
+    assert (episode.commanded_ticks, episode.held_ticks, episode.missed_ticks) == (TICKS, 0, 0)
+    robot = EmulatedRobot(make_control_plant(shipped.environment))
+    robot.reset(3)
+    observed, truth = {o.tick: np.array(o.data) for o in observations}, []
+    for efforts in controller.efforts[:TICKS]:
+        truth.append(robot.plant.observe())  # qpos, qvel, as MuJoCo has them
+        robot.command(np.array(efforts.data))
+        robot.advance(round(PERIOD_S / robot.step_s))
+    np.testing.assert_allclose([observed[tick] for tick in range(TICKS)], truth, rtol=1e-6, atol=1e-6)
+    assert len(plans) > 1
+    encode = SamplingFormat().load_tick_model(ROOT / "models" / shipped.model).encode
+    for plan in map(Plan.of_message, plans):
+        np.testing.assert_allclose(plan.latents[0], encode(observed[plan.start_tick]), rtol=1e-6, atol=1e-6)
 
 
 def drive(controller: Controller, epoch: int, ticks: int, action: Any) -> None:
