@@ -11,6 +11,7 @@ import pytest
 from golden_episodes import processor
 
 import spec_control_ros as sc
+from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.training.bag_episodes import read_episodes
 from spec_control_ros.training.episodes import TaskSpec, array_shapes, write_spec
 
@@ -62,6 +63,21 @@ def test_own_corrector_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     results = example("own_corrector", monkeypatch).main((0.0, 1.0))
     norms = [max(decision.correction_norm for decision in result.decisions) for result in results]
     assert norms[0] == 0.0 < norms[1]
+
+
+def test_balancer_stands_on_its_mark_without_training() -> None:
+    robot = find_robot(str(EXAMPLES / "own_body/balancer_sampling.yaml"))
+    planner = sc.load_planner(robot.model, robot=str(EXAMPLES / "own_body/balancer_sampling.yaml"))
+    way: list[float] = []
+    result = sc.run_episode(
+        sc.make_env(robot.environment),
+        planner,
+        sc.make_executor(planner),
+        watch=lambda obs, _: way.append(obs[0]),
+    )
+    assert len(result.decisions) == 200  # it does not fall
+    assert result.planning_inferences < 100
+    assert abs(np.mean(way[-50:]) - 1.0) < 0.2  # m
 
 
 def test_bag_is_read_and_plotted(tmp_path: Path) -> None:

@@ -11,14 +11,22 @@ FALLEN_RAD = 0.7
 
 
 class DriveToMark(base.Task):
-    """Stand over the mark. An episode lasts 8 s, and ends early with a fall."""
+    """Stand over the mark. An episode lasts 8 s, and ends early with a fall.
+
+    Args:
+        marks: Range that the mark's place is drawn from (m).
+    """
 
     time_limit, control_timestep = 8.0, 0.04  # s
 
+    def __init__(self, marks: tuple[float, float] = (-1.5, 1.5)):
+        super().__init__(random=0)  # each episode's chance comes from its seed
+        self._marks = marks
+
     def initialize_episode(self, physics: Any) -> None:
-        """Put the mark anywhere within 1.5 m, and the robot at the origin, nearly upright."""
+        """Put the mark somewhere, and the robot at the origin, nearly upright."""
         physics.named.data.qpos["rooty"] = self.random.uniform(-0.1, 0.1)
-        physics.data.mocap_pos[0, 0] = self.random.uniform(-1.5, 1.5)
+        physics.data.mocap_pos[0, 0] = self.random.uniform(*self._marks)
         super().initialize_episode(physics)
 
     def get_observation(self, physics: Any) -> OrderedDict:
@@ -45,5 +53,10 @@ class DriveToMark(base.Task):
 
 
 def drive_to_mark(file: str) -> DriveToMark:
-    """What `mjcf:balancer.xml@balancer:drive_to_mark` calls; each episode's chance comes from its seed."""
-    return DriveToMark(random=0)
+    """What `mjcf:balancer.xml@balancer:drive_to_mark` calls."""
+    return DriveToMark()
+
+
+def drive_a_metre(file: str) -> DriveToMark:
+    """The mark is always at 1 m: a planner that simulates the body does not see where a mark is drawn."""
+    return DriveToMark(marks=(1.0, 1.0))
