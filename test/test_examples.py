@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -78,6 +79,16 @@ def test_balancer_stands_on_its_mark_without_training() -> None:
     assert len(result.decisions) == 200  # it does not fall
     assert result.planning_inferences < 100
     assert abs(np.mean(way[-50:]) - 1.0) < 0.2  # m
+
+
+def test_walker_follows_targets_that_change_while_it_walks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = (find_robot("walker_sampling").config / "robots/walker_sampling.yaml").read_text()
+    (tmp_path / "small.yaml").write_text(small.replace("samples: 64", "samples: 8"))
+    monkeypatch.setattr(sc, "load_planner", partial(sc.load_planner, robot=str(tmp_path / "small.yaml")))
+    slow, fast, stopped = example("change_objective", monkeypatch).main()
+    assert abs(stopped) < slow < fast
 
 
 def test_bag_is_read_and_plotted(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from spec_control_ros.bringup.parameter_files import Parameters, read_parameters
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_factory import ExecutorParts
-from spec_control_ros.core.planner import Planner
+from spec_control_ros.core.planner import ChangeablePlanner, Planner
 from spec_control_ros.core.planner_format import PlannerResources, format_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.world_model.card import folder_card, model_folder
@@ -19,15 +20,20 @@ from spec_control_ros.world_model.card import folder_card, model_folder
 class _LoadedPlanner:
     """A `core.planner.Planner` that knows its model's folder; see `load_planner`.
 
+    It has a `change` where the planner has one (`ChangeablePlanner`).
+
     Args:
         planner: The planner.
+        settings: Settings that it was made with.
         load_parts: Function that gives what an executor takes from the folder; it is called once, if ever.
     """
 
-    def __init__(self, planner: Planner, load_parts: Callable[[], ExecutorParts]):
-        self._load_parts, self.spec = load_parts, planner.spec
+    def __init__(self, planner: Planner, settings: Any, load_parts: Callable[[], ExecutorParts]):
+        self._load_parts, self.spec, self.settings = load_parts, planner.spec, settings
         self.plan, self.follow, self.reset = planner.plan, planner.follow, planner.reset
         self.warm_up, self.statistics = planner.warm_up, planner.statistics
+        if isinstance(planner, ChangeablePlanner):
+            self.change = planner.change
 
     @cached_property
     def parts(self) -> ExecutorParts:
@@ -44,7 +50,9 @@ def load_planner(
     task: int | None = None,
     robot: str | None = None,
 ) -> _LoadedPlanner:
-    """The planner of a model, configured as a robot is.
+    """The planner of a model, configured as a robot is, with its `settings`.
+
+    Where some of these are live, as targets and weights of a cost are, it has a `change(settings)` as well.
 
     Args:
         model: Name of a shipped model, or path of a model's folder.
@@ -78,7 +86,7 @@ def load_planner(
     if configured is not None:
         rows = min(controller.gate.max_steps_ahead, (queue_length or configured) - 1)
         controller = replace(controller, gate=replace(controller.gate, max_steps_ahead=rows))
-    return _LoadedPlanner(planner, lambda: controller.configured(kind.load_parts(folder, task)))
+    return _LoadedPlanner(planner, settings, lambda: controller.configured(kind.load_parts(folder, task)))
 
 
 def _parameters(model: str, robot: str | None) -> Parameters:
