@@ -114,7 +114,9 @@ def test_planner_on_mujoco_plans_and_drives_from_the_estimated_state(
     probe.until(lambda: bridge.popen.poll() is not None, lambda: bridge.text)
     assert bridge.wait() == 0, bridge.text
     # The last effort is none: it leaves the robot safe.
-    probe.until(lambda: controller.episodes[-1].done and len(controller.efforts) == TICKS + 1)
+    probe.until(
+        lambda: controller.episodes and controller.episodes[-1].done and len(controller.efforts) == TICKS + 1
+    )
     episode = controller.episodes[-1]
     assert (episode.commanded_ticks, episode.held_ticks, episode.missed_ticks) == (TICKS, 0, 0)
     robot = EmulatedRobot(make_control_plant(shipped.environment))
