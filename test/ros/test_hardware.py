@@ -54,7 +54,7 @@ def controller(probe: Probe) -> Controller:
     """The test in the executor's place, with an ear on the robot's topics."""
     controller = Controller(probe)
     controller.diagnostics = controller.probe.hear_diagnostics("hardware_bridge")
-    controller.efforts = controller.probe.hear(Float64MultiArray, CONTROLLER, 10)
+    controller.efforts = controller.probe.hear(Float64MultiArray, CONTROLLER)
     return controller
 
 
