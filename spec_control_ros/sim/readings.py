@@ -11,10 +11,8 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.body_state import LARGEST
 
 SECOND_PUBLISHER_S = 1.0  # after its last message, it is taken to be gone
-STEPS, STEPPING_S = (
-    3,
-    1.0,
-)  # of stamps within so long are no clock that was set, nor one message that bears a wrong one
+# So many steps of stamps within so long are no clock that was set, nor one message that bears a wrong one
+STEPS, STEPPING_S = 3, 1.0
 
 
 class Sensor(str, Enum):
@@ -86,21 +84,21 @@ class Readings:
     """
 
     def __init__(self, values: NDArray[np.float64], settings: SensorSettings, *, may_stand_still: bool):
-        self.values = values
+        self._first = values
         self._settings, self._may_stand_still = settings, may_stand_still
         self.forget()
 
     def forget(self) -> None:
-        """What was heard is of no use any more."""
+        """What was heard is of no use any more: the values are those from before anything was heard."""
+        self.values = self._first.copy()
         count = len(self.values)
         self.stamp_s, self._heard_s, self._stamped_s = np.full((3, count), -np.inf)
         self._source = np.full(count, None, object)
         self._still = np.zeros(count, np.int64)  # messages in a row that changed nothing
         self._is_commanded = np.zeros(count, bool)  # since the last message
         self._doubled_s = -np.inf
-        self._steps_s = np.full(
-            (STEPS, count), -np.inf
-        )  # when stamps stepped, on our clock; the oldest first
+        # When stamps stepped, on our clock; the oldest first
+        self._steps_s = np.full((STEPS, count), -np.inf)
 
     def hear(
         self, rows: list[int], values: NDArray[np.float64], stamp_s: float, now_s: float, source: bytes

@@ -10,7 +10,6 @@ from spec_control_ros.sim.plant import JointStates
 from spec_control_ros.sim.readings import ReadingFault, Readings, Sensor, SensorSettings
 
 UNIT_TOLERANCE = 0.01  # of a quaternion's length; it is normalised afterwards
-NO_TURN = (1.0, 0.0, 0.0, 0.0)  # what the sign of an episode's first orientation is chosen by
 
 
 class Sensors:
@@ -30,7 +29,7 @@ class Sensors:
         self._row = {name: i for i, name in enumerate(joints)}
         first = {
             Sensor.JOINTS: np.zeros((len(joints), 2)),
-            Sensor.IMU: np.array([[*NO_TURN, *np.zeros(3)]]),
+            Sensor.IMU: np.array([[1.0, *np.zeros(6)]]),  # no turn
             Sensor.ODOMETRY: np.zeros((1, 6)),
         }
         self._readings = {
@@ -130,7 +129,6 @@ class Sensors:
         """Whatever was heard is of no use any more: the robot was put elsewhere."""
         for readings in self._readings.values():
             readings.forget()
-        self._readings[Sensor.IMU].values[0, :4] = NO_TURN
         self._taken_s = -np.inf
 
     def _hear(
