@@ -67,8 +67,9 @@ def test_own_corrector_acts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_balancer_stands_on_its_mark_without_training() -> None:
-    robot = find_robot(str(EXAMPLES / "own_body/balancer_sampling.yaml"))
-    planner = sc.load_planner(robot.model, robot=str(EXAMPLES / "own_body/balancer_sampling.yaml"))
+    file = str(EXAMPLES / "own_body/balancer_sampling.yaml")
+    robot = find_robot(file)
+    planner = sc.load_planner(robot.model, robot=file)
     way: list[float] = []
     result = sc.run_episode(
         sc.make_env(robot.environment),

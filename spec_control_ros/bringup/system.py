@@ -121,9 +121,8 @@ def processes(robot: Robot, given: Mapping[str, str], folder: Path) -> list[Proc
     for path in params:
         if not path.is_file():
             raise SettingsError(f"params: {values['params']} is not a file")
-    given_files = list(
-        map(read_system_file, params)
-    )  # a section that is for no node of the system ends it here
+    # A section that is for no node of the system ends it here
+    given_files = [read_system_file(path) for path in params]
     refuse_bag(bag_folder(values["record"]))
     refuse_file(Path(values["video"]) if values["video"] else None, VIDEOS)
     faults = fault_file(values["faults"], robot.config)

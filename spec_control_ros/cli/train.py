@@ -54,9 +54,8 @@ def train(options: TrainOptions) -> None:
         },
     )
     given = _chosen(options, "action_repeat", "size", "updates", "seed", "start", "expert", "dataset")
-    given |= (
-        {} if options.dataset is None else {"expert_episodes": 0}
-    )  # a data set takes the place of a recipe's
+    # A data set takes the place of a recipe's
+    given |= {} if options.dataset is None else {"expert_episodes": 0}
     given |= {"dataset_share": 1.0} if options.offline else {}
     torch.set_num_threads(options.threads)
     keep_freed_memory()

@@ -61,9 +61,8 @@ class RecorderNode(ProcessNode):
         self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage, reserve_bytes)
         self._subscribed: dict[str, Subscription] = {}
         self._is_end_told = False
-        self._unsuited: set[str] = (
-            set()
-        )  # topics whose publishers offer less than their subscription asks for
+        # Topics whose publishers offer less than their subscription asks for
+        self._unsuited: set[str] = set()
         self._unrecorded: list[str] = []  # why further topics are not
         self._unannounced: dict[str, str] = {}  # types of topics, until their first message
         self._diagnostics = Diagnostics(self, "recording")

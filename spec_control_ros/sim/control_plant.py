@@ -81,9 +81,8 @@ class ControlPlant:
         self._unchanged: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None  # masses and frictions
         model = self.physics.model
         self.actuator_names = tuple(str(model.id2name(i, "actuator")) for i in range(model.nu))
-        self.body_names = tuple(
-            str(model.id2name(i, "body")) for i in range(1, model.nbody)
-        )  # 0 is the world
+        # Body 0 is the world
+        self.body_names = tuple(str(model.id2name(i, "body")) for i in range(1, model.nbody))
 
     @property
     def physics(self) -> mujoco.Physics:

@@ -148,9 +148,8 @@ class Episodes:
             SettingsError: no episode is as long as `horizon` yet.
         """
         arrays = self.arrays
-        begun = np.where(
-            arrays.length > 0, arrays.length + 1, 0
-        )  # the last one begins where the task has ended
+        # The last one begins where the task has ended
+        begun = np.where(arrays.length > 0, arrays.length + 1, 0)
         starts = np.where(arrays.ended, begun, np.maximum(arrays.length - horizon + 1, 0))
         ends = np.cumsum(starts)
         if ends[-1] == 0:

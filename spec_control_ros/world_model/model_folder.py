@@ -86,9 +86,8 @@ class ModelFolder:
             allowed = f"0 to {tasks - 1}" if tasks else "none: it is a single-task model"
             got = "none" if index == NO_TASK else index
             raise SettingsError(f"{self.path.name}: task_index: got {got}, expected {allowed}")
-        known = sizes(
-            card, index
-        )  # only of the card's own task; another's observations are taken as long as padded
+        # Only of the card's own task; another's observations are taken as long as padded
+        known = sizes(card, index)
         obs = model.dims.obs if known is None else known[0]
         return single_task(model, index, obs, int(model.action_masks[index].sum()))
 

@@ -22,11 +22,8 @@ def test_killed_planner_is_held_for_reported_and_recovered_from(
         model,
         executor={
             "answer_timeout_s": 0.5,
-            "supervision": {
-                "rate": False,
-                "rejected_warn": 1.0,
-                "held_warn": 1.0,
-            },  # a busy machine, a random model
+            # A busy machine, a random model
+            "supervision": {"rate": False, "rejected_warn": 1.0, "held_warn": 1.0},
             "executor": {"plan_wait_s": WAITS[mode], "replan_timeout_s": 2.0, "sensor_timeout_s": 60.0},
         },
         sim_bridge={"mode": mode, "action_repeat": 5, "episodes": 0},

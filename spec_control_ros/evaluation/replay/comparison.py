@@ -52,9 +52,8 @@ class EpochChange:
     ticks: int  # that either run decided
     decisions_changed: int
     commands_changed: int
-    first_divergence_tick: (
-        int | None
-    )  # first command that differs: from there on the plant would have moved otherwise
+    # First command that differs: from there on the plant would have moved otherwise
+    first_divergence_tick: int | None
     largest_command_change: float  # of a component
     planning_inferences: int
     recorded_planning_inferences: int

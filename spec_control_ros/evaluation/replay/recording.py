@@ -193,9 +193,8 @@ class _Reading:
     def _parameters(self, message: Any, now_s: float) -> None:
         node = message.node.rpartition("/")[2]
         changed = dict(_values(message.changed_parameters))
-        is_known = (
-            node in self._recording.parameters or not message.new_parameters
-        )  # a fleet tells changes alone
+        # A fleet tells changes alone
+        is_known = node in self._recording.parameters or not message.new_parameters
         if not changed or not is_known:
             self._recording.parameters[node] = nested(dict(_values(message.new_parameters)))
         elif node == "executor":

@@ -12,9 +12,8 @@ from spec_control_ros.sim.faults.schedule import CommandLoss, Duplication, Fault
 class Delivery:
     """What becomes of a tick's messages."""
 
-    observation: (
-        Observation | None
-    )  # that is sent when the tick begins; None: nothing is, and no command answers
+    # Sent when the tick begins; None: nothing is, and no command answers
+    observation: Observation | None
     later: tuple[Observation, ...] = ()  # sent when the tick ends
     loses_command: bool = False
 
