@@ -89,7 +89,8 @@ def _disturbed(rows: list[Row]) -> Figure:
             spread = [row["return_ci95"] or 0.0 for row in own] if key == "return_mean" else None
             sizes, values = [row["size"] for row in own], [row[key] for row in own]
             axes.errorbar(sizes, values, spread, marker="o", capsize=3, color=colour(mode), label=mode)
-        axes.set(xlabel="size", ylabel=label, ylim=(0, None))
+        axes.set(xlabel="size", ylabel=label)
+        _from_zero(axes, [row[key] for row in rows])
         axes.spines[["top", "right"]].set_visible(False)
     _frame(panels[-1], "size", kinds[-1][1])
     return figure
@@ -149,7 +150,8 @@ def _pareto(axes: Axes, rows: list[Row]) -> None:
         label=f"theirs: {PAPER}",
     )
     _frame(axes, "planning inferences an episode", "return (mean, 95 % interval)")
-    axes.set(xlim=(-10, None), ylim=(0, None))
+    axes.set(xlim=(-10, None))
+    _from_zero(axes, [row["return_mean"] for row in rows])
 
 
 def _changes(axes: Axes, rows: list[Row]) -> None:
@@ -196,7 +198,7 @@ def _delay(axes: Axes, rows: list[Row]) -> None:
         )
     _frame(axes, "ticks that a plan takes to make", "return (mean, 95 % interval)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(bottom=0)
+    _from_zero(axes, [row["return_mean"] for row in rows])
 
 
 def _latency(axes: Axes, rows: list[Row]) -> None:
@@ -233,6 +235,12 @@ def _decisions(axes: Axes, rows: list[Row]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     _frame(axes, "ticks, %")
+
+
+def _from_zero(axes: Axes, values: list[float]) -> None:
+    """Begin the ordinate at zero, unless values lie below."""
+    if min(values) >= 0.0:
+        axes.set_ylim(bottom=0.0)
 
 
 def _frame(axes: Axes, x: str, y: str = "") -> None:

@@ -67,7 +67,8 @@ def changes(result: Row) -> list[list[str]]:
     ours = [
         [row["mode"], *(change(row[key]) for key in RATIOS)]
         for row in rows_of(result)
-        if row.get("relative_return") is not None and row["mode"].split(",")[0] != "replan"
+        # Returns that are not positive have no ratio; plans and latency have
+        if row.get("relative_latency") is not None and row["mode"].split(",")[0] != "replan"
     ]
     return [[PAPER, *map(change, PAPER_RATIOS)], *ours] if ours else []
 

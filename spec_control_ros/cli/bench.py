@@ -30,7 +30,7 @@ from spec_control_ros.evaluation.control_mode import (
 )
 from spec_control_ros.evaluation.measurement import Measurement
 from spec_control_ros.evaluation.parallel import Subject, Workers
-from spec_control_ros.evaluation.processor import hardware_info
+from spec_control_ros.evaluation.processor import hardware_info, processor
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
 from spec_control_ros.sim.environment import make_control_plant
@@ -75,7 +75,7 @@ def bench(options: BenchOptions) -> int:
         "task": robot.environment,
         "model": options.model or robot.model,
         "modes": (told := rows(in_process)),
-        "verdict": verdict(told),
+        "verdict": _verdict(options, in_process),
         "left_out": []
         if options.modes or options.delays
         else [mode for mode in MODES if mode not in {r["mode"] for r in told}],
@@ -86,12 +86,29 @@ def bench(options: BenchOptions) -> int:
         "disturbed": disturbed_rows(simulated),
         "seeds": [trial.seed for trial in in_process[0].trials],
         "command": given_command(),
-        "machine": hardware_info(),
+        "machine": _machine([*simulated, *through_nodes]),
     }
     report_result(result, report, options.json, options.csv, console)
     if options.card:
         write_card(folder.path, result, console)
     return 0
+
+
+def _verdict(options: BenchOptions, measured: list[BenchmarkRun]) -> dict[str, Any] | None:
+    """Of plans that come at once: a delay is what a robot has, and not a choice.
+
+    There is none of a sweep, whose plans may search differently, and of so many modes that some are lucky.
+    """
+    is_sweep = isinstance(options, SweepOptions)
+    return None if is_sweep else verdict(rows([c for c in measured if not c.mode.delay_ticks]))
+
+
+def _machine(measured: list[BenchmarkRun]) -> str:
+    """This machine in words; where episodes were measured on others, the processors of all of them."""
+    processors = {m.processor for run in measured for m in run.measured}
+    if processors <= {processor(), ""}:
+        return hardware_info()
+    return "; ".join(sorted(told or "an unknown processor" for told in processors))
 
 
 def _is_same_file(path: Path, other: Path) -> bool:

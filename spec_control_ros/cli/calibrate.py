@@ -28,7 +28,13 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.processor import hardware_info
 from spec_control_ros.evaluation.regret.gather import NOMINAL, read_episodes
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.thresholds import affordable, candidates, is_worse, single_thresholds
+from spec_control_ros.evaluation.regret.thresholds import (
+    ENOUGH,
+    affordable,
+    candidates,
+    is_worse,
+    single_thresholds,
+)
 from spec_control_ros.evaluation.summary import interval, told_returns
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.disturbance import disturbance, parse_disturbance
@@ -47,7 +53,7 @@ from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 7_000_000  # of nobody else's episodes
 MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
-EPISODES, SHARE = 24, 0.02  # unless the options say otherwise
+EPISODES, HELD_OUT, SHARE = 24, 10, 0.02  # unless the options say otherwise
 OPEN = "open"  # the reference: never drops the queue for its mismatch
 
 
@@ -72,7 +78,7 @@ def calibrate(options: CalibrateOptions) -> None:
         correction_rate=options.correction_rate,
         episodes=fewest,
         most_episodes=options.most_episodes,
-        held_out=options.held_out,
+        held_out=HELD_OUT if options.held_out is None else options.held_out,
     )
     torch.set_num_threads(1)
     started_s, console = time.monotonic(), terminal()
@@ -136,7 +142,8 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     length = len(found[0].replan)  # rows of ages 0 and up; older ones than were forked are replanned
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
-    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + options.held_out), terminal()
+    held_out = ENOUGH if options.held_out is None else options.held_out
+    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + held_out), terminal()
     gate = operation.settings.gate.in_mode(GateMode.REGRET)
     always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
 

@@ -59,7 +59,7 @@ from spec_control_ros.world_model.model_folder import ModelFolder
 from spec_control_ros.world_model.planner_settings import PlannerSettings
 from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
-FIRST_HELD_OUT_SEED = 1_000_000
+FIRST_HELD_OUT_SEED = 6_000_000  # of nobody else's episodes, training's evaluations included
 NO_WAIT_S = 1e-4  # for a plan
 
 Settings = TypeVar("Settings", bound=StudentSettings)
@@ -73,12 +73,13 @@ def distill(options: DistillOptions) -> None:
     Raises:
         SpecControlError: there is no such model, or its robot's configuration is wrong; its folder is as it was.
     """
+    # Sums round differently over several threads, and how many there were would depend on the workers
+    torch.set_num_threads(1)
     folder = ModelFolder.find(options.model)
     refuse_folder(folder.path)
     if not isinstance(format_of(folder_card(folder.path)), TDMPC2Format):
         _distill_student_alone(options, folder)
         return
-    torch.set_num_threads(1)
     settings = _settings_of(DistillSettings, options)
     engine = engine_of(options.on, options.workers)
     started_s, console = time.monotonic(), terminal()

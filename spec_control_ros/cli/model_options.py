@@ -137,8 +137,10 @@ class CalibrateOptions:
         low=2,
     )
     most_episodes: int = number(400, "Number of episodes after which it gives up", low=2)
-    held_out: int = number(
-        10, "Number of episodes to verify each mode on, or each candidate by regret", low=1
+    held_out: int | None = number(
+        None,
+        "Number of episodes to verify each mode on, or each candidate by regret [default: 10, or 20]",
+        low=1,
     )
     corrector: str | None = option(
         None, "Corrector: auto, temporal, two_tower, policy or none [default: the robot's]"

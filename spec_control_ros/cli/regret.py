@@ -28,6 +28,7 @@ from spec_control_ros.evaluation.regret.report import (
     BINS,
     Losses,
     age_rows,
+    by_disturbance,
     decision_rows,
     metric_front,
     metric_rows,
@@ -105,12 +106,12 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
     tables = {"Predictors of regret, accepting a row": result["metrics"]}
     if (corrected := Losses(episodes, options.tolerance, CORRECT)).ticks:
         tables["Predictors of regret, correcting a row"] = metric_rows(corrected)
-    for name in dict.fromkeys(e.disturbance for e in episodes):
-        own = Losses(tuple(e for e in episodes if e.disturbance == name), options.tolerance)
-        if own.ticks:
-            label = name or "nominal"
-            tables[f"Mean regret by the decision of the robot's gate, {label}"] = decision_rows(own)
-            tables[f"Mean regret by age, {label}"] = age_rows(own)
+    parts = by_disturbance(losses)
+    for name, own in parts.items():
+        label = name or "nominal"
+        tables[f"Mean regret by the decision of the robot's gate, {label}"] = decision_rows(own)
+        tables[f"Mean regret by age, {label}"] = age_rows(own)
+    undisturbed = next(iter(parts.values()))
     for name, rows in tables.items():
         cells = Table(*rows[0], title=name)
         for row in rows:
@@ -122,10 +123,14 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
             for name in losses.metrics
         },
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
-        {"oracle": oracle_front(losses)} | {name: metric_front(losses, name) for name in losses.metrics},
+        # Returns of disturbed episodes are others, and a mean of both is the return of none
+        {" ".join(["oracle", name]).strip(): oracle_front(own) for name, own in parts.items()}
+        | {name: metric_front(undisturbed, name) for name in losses.metrics},
     )
     legend = (
-        f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon."
+        f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon. Predictors "
+        "are judged on all episodes together, disturbed or not; returns against plans are those of undisturbed ones, "
+        "unless the label names a disturbance."
     )
     write_all(
         *(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spec_control_ros import __version__
 from spec_control_ros.bringup.parameter_files import Parameters, merge, read_parameters
 from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.core.corrector import AUTO
@@ -206,6 +207,7 @@ def measured_with(task: str, model: Path, settings: ControllerSettings) -> dict[
     card = folder_card(model)
     kind = format_of(card)
     found: dict[str, Any] = {"weights": digests(model, settings), "gate": card.get(CARD_KEY)}
+    found["version"] = __version__  # whose control law was measured
     if found["gate"] is None and (calibration := kind.load_calibration(model)) is not None:
         found["gate"] = calibration.as_card()  # of another model's card
     if settings.corrector == AUTO:

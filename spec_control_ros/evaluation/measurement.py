@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from typing import Any
 
 from spec_control_ros.analysis.run_log import EpisodeRecord
@@ -30,6 +30,11 @@ class Measurement:
     processor: str = ""  # see `processor`; empty: from before it was kept
 
     def __post_init__(self) -> None:
+        if not isfinite(self.episode_return):
+            raise BenchmarkError(
+                f"seed {self.seed}: got a return of {self.episode_return}, expected a number; look at the reward of "
+                "the environment"
+            )
         lengths = {len(self.kinds), len(self.steps_ahead), len(self.mismatches), len(self.latencies_s)}
         if len(lengths) != 1 or 0 in lengths:
             raise BenchmarkError(

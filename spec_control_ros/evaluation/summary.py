@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from spec_control_ros.analysis.run_log import decision_counts, distribution, steps_of_comparison
-from spec_control_ros.evaluation.control_mode import BASELINE, PLANLESS, PRIOR, SEARCHLESS, STUDENT
+from spec_control_ros.evaluation.control_mode import BASELINE, MODES, PLANLESS, PRIOR, SEARCHLESS, STUDENT
 from spec_control_ros.evaluation.measurement import Measurement
 
 CONFIDENCE = 0.95
@@ -65,11 +65,12 @@ def verdict(rows: Sequence[Row]) -> Row | None:
 
     A mode does as well if it is shown to lose less than `MARGIN` of what replanning returns: the whole interval of
     its differences on the same seeds is above that (a non-inferiority test). It does worse if the whole interval is
-    below 0, and is undecided in between, as with few seeds or with single falls. No plan is cheaper than plans without
-    a search, these are cheaper than plans with one, and fewer are cheaper than many.
+    below that, and is undecided in between, as with few seeds or with single falls. No plan is cheaper than plans
+    without a search, these are cheaper than plans with one, and fewer are cheaper than many, whatever time they take.
 
     Args:
-        rows: Rows of `summarise`; the verdict is None without those of replanning and of the prior alone.
+        rows: Rows of `summarise`, of modes whose plans take the same time and have the same search; the verdict is None
+            without those of replanning and of the prior alone.
     """
     by_mode = {row["mode"]: row for row in rows}
     if BASELINE not in by_mode or PRIOR not in by_mode:
@@ -85,7 +86,7 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     undecided = [
         mode
         for mode, (_, high) in ends.items()
-        if by_mode[mode]["is_searchless"] and lows[mode] < least and high >= 0.0
+        if by_mode[mode]["is_searchless"] and lows[mode] < least <= high
     ]
     needed: bool | None = not by_mode[cheapest]["is_searchless"]
     if needed and undecided:
@@ -105,10 +106,11 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     return {"cheapest_mode": cheapest, "is_planner_needed": needed, "text": text}
 
 
-def _price(row: Row) -> tuple[int, float, float]:
+def _price(row: Row) -> tuple[int, float, int]:
+    """No measured time is part of it, as that would depend on what else ran."""
     mode = row["mode"]
     kind = 0 if mode in PLANLESS else 1 if row["is_searchless"] else 2
-    return kind, row["planning_inferences_mean"], row["latency_s"]["mean"]
+    return kind, row["planning_inferences_mean"], MODES.index(mode) if mode in MODES else len(MODES)
 
 
 def interval(values: Sequence[float]) -> float | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, GateVerdict
 from spec_control_ros.core.gate.adaptive_threshold import error_growth
 from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
@@ -106,6 +107,9 @@ class CalibrationRollouts:
             seeds: Seeds of the episodes.
             prefetch: Whether plans are made ahead of time; None: as the robot is configured.
             faults: What disturbs the plant.
+
+        Raises:
+            SpecControlError: the executor latched a fault.
         """
         plant = FaultyPlant(self._plant, faults) if faults.faults else self._plant
         executor = self.settings.executor
@@ -117,6 +121,10 @@ class CalibrationRollouts:
             recording.judged = []
             self._planner.reset()  # another run's epoch of this number may have been the last
             result = run_episode(plant, self._planner, law, seed=seed, epoch=epoch)
+            if result.fault is not None:  # which outlives the episode
+                raise SpecControlError(
+                    f"seed {seed}: the executor latched a fault and held from then on: {result.fault}"
+                )
             yield GatedEpisode(result, tuple(recording.judged))
 
     def mismatch(

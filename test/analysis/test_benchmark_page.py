@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from spec_control_ros.analysis.benchmark_page import write_benchmark_page
+from spec_control_ros.analysis.benchmark_plot import _delay, _disturbed, _pareto
 from spec_control_ros.analysis.benchmark_table import CHANGES_HEADER, HEADER, changes, table
 
 
@@ -110,3 +112,21 @@ def test_disturbances_have_a_table_and_a_picture_each(result: dict[str, Any], tm
         "disturbed_push",
         "disturbed_weak_actuators",
     }
+
+
+def test_returns_below_zero_are_in_the_pictures_and_the_right_way_up() -> None:
+    """Relative returns are left out, and plans and latency stay."""
+    rows = [
+        row(name, mean, 84.0, relative_return=None)
+        for name, mean in (("two_tower", -300.0), ("prior_d2", -400.0))
+    ]
+    for draw, mean in ((_pareto, -300.0), (_delay, -400.0)):
+        axes = Figure().subplots()
+        draw(axes, rows)
+        low, high = axes.get_ylim()
+        assert low < mean < high
+        assert not axes.yaxis_inverted()
+    size = {"disturbance": "push", "size": 0.3, "fall_rate": 0.0, "plans_mean": 84.0}
+    axes, *_ = _disturbed([each | size for each in rows]).axes
+    assert axes.get_ylim()[0] < -400.0
+    assert changes({"modes": rows})[1] == ["two_tower", "-83.2 %", "-83.2 %", ""]

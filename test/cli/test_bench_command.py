@@ -27,6 +27,19 @@ def test_modes_that_the_model_has_nothing_for_are_left_out_and_told(tmp_path: Pa
     assert "The student was not there" in result["verdict"]["text"]
 
 
+def test_verdict_is_of_plans_that_come_at_once(tmp_path: Path) -> None:
+    robot, file = write_robot(tmp_path, time_limit_s=0.5), tmp_path / "result.json"
+    words = ["bench", str(robot), "--seeds", "0:5", "--workers", "1", "--json", str(file)]
+    words += ["--report", str(tmp_path / "report"), "--modes"]
+    told = []
+    for modes in ("replan,prior", "replan,prior,pipelined_d1"):
+        ended = CliRunner().invoke(app, [*words, modes], catch_exceptions=False)
+        assert ended.exit_code == 0, ended.output
+        told.append(json.loads(file.read_text())["verdict"])
+    assert told[0] is not None
+    assert told[0] == told[1]
+
+
 def test_a_mode_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
     words = ["bench", str(write_robot(tmp_path, time_limit_s=0.5)), "--modes", "replan,student"]
     ended = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "report")])
@@ -128,7 +141,9 @@ def test_sweep_compares_every_combination_of_settings(tmp_path: Path) -> None:
     words += ["--seeds", "0:2", "--workers", "1", "--json", str(file), "--report", str(tmp_path / "report")]
     ended = CliRunner().invoke(app, words, catch_exceptions=False)
     assert ended.exit_code == 0, ended.output
-    rows = {row["mode"]: row for row in json.loads(file.read_text())["modes"]}
+    result = json.loads(file.read_text())
+    assert result["verdict"] is None, "of so many combinations some are lucky"
+    rows = {row["mode"]: row for row in result["modes"]}
     assert list(rows) == [
         "replan",
         *(f"planner.queue_length={k},executor.prefetch={p}" for k in (2, 4) for p in ("true", "false")),

@@ -88,13 +88,13 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(
     regret(replace(options, ticks=24))
     forked = tmp_path / "report" / "regret.jsonl"
 
-    def chosen(share: float = 0.01, held_out: int = 2) -> None:
+    def chosen(share: float = 0.01) -> None:
         calibrate(
             CalibrateOptions(
                 model=options.model,
                 regret=forked,
                 share=share,
-                held_out=held_out,
+                held_out=2,
                 params=options.params,
                 robot="cartpole-balance",
             )
@@ -118,7 +118,7 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(
     with pytest.raises(
         SpecControlError, match=r"less than replanning under push:0\.5.*the card is as it was"
     ):
-        chosen(1.0, held_out=1)
+        chosen(1.0)
     assert folder.card()["gate"]["regret"]["measured"] == measured
     corrector = folder.path / "two_tower.safetensors"
     corrector.write_bytes(corrector.read_bytes() + b" ")

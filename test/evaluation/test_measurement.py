@@ -1,5 +1,8 @@
 """Episodes that nodes ran, as measurements."""
 
+from dataclasses import replace
+from math import inf, nan
+
 import pytest
 
 from spec_control_ros.analysis.run_log import EpisodeRecord
@@ -46,6 +49,12 @@ def test_episode_that_a_fault_held_to_its_end_is_no_measurement() -> None:
     )
     with pytest.raises(BenchmarkError, match=r"seed 7: the executor latched a fault .*: policy gave a NaN"):
         Measurement.of_result(result, 1)
+
+
+@pytest.mark.parametrize("wrong", [nan, inf])
+def test_return_that_is_no_number_is_no_measurement(wrong: float) -> None:
+    with pytest.raises(BenchmarkError, match=r"seed 7: got a return of (nan|inf), expected a number"):
+        Measurement.of_record(replace(record(0, 1, 2, 3, 4), episode_return=wrong))
 
 
 def test_ticks_that_the_plant_went_on_without_have_none() -> None:

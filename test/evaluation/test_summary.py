@@ -1,6 +1,7 @@
 """The table's numbers, held against ones worked out by hand."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import pytest
 
@@ -186,3 +187,30 @@ def test_verdict_knows_the_student_and_says_where_there_is_none(measurement: Mak
 def test_no_verdict_without_what_it_compares(measurement: Make) -> None:
     assert verdict(modes(measurement, replan=(1.0, 2.0, 3.0), two_tower=(1.0, 2.0, 3.0))) is None
     assert verdict(modes(measurement, prior=(1.0, 2.0, 3.0))) is None
+
+
+def test_a_loss_that_may_lie_within_the_margin_is_undecided(measurement: Make) -> None:
+    """As certain a loss as this one of 1.5 % shows no need of a search; fewer seeds must not turn that round."""
+    loss = (0.0, 3.0) * 6
+    rows = modes(measurement, 1, replan=(100.0,) * 12, prior=tuple(100.0 - each for each in loss))
+    assert rows[1]["return_mean"] + rows[1]["return_difference_ci95"] < 100.0, "the loss itself is shown"
+    told = verdict(rows)
+    assert told is not None
+    assert (told["cheapest_mode"], told["is_planner_needed"]) == ("replan", None)
+    assert "Too wide an interval to tell: prior." in told["text"]
+
+
+def test_verdict_does_not_depend_on_measured_times_or_the_order_of_modes(measurement: Make) -> None:
+    same = [measurement(seed=s, episode_return=100.0 + s % 3, planning_inferences=0) for s in range(6)]
+    slow, quick = (
+        [replace(m, latencies_s=(latency_s,) * len(m.kinds)) for m in same] for latency_s in (0.01, 0.001)
+    )
+    plans = {"replan": [replace(m, planning_inferences=500) for m in same]}
+    for measured in (
+        plans | {"prior": slow, "student": quick},
+        plans | {"student": quick, "prior": slow},
+        plans | {"prior": quick, "student": slow},
+    ):
+        told = verdict(summarise(measured))
+        assert told is not None
+        assert told["cheapest_mode"] == "prior"

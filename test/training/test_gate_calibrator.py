@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import CheckpointError, SettingsError, SpecControlError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.evaluation.closed_loop import EpisodeResult
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
+from spec_control_ros.training import calibration_rollouts
 from spec_control_ros.training.calibration_rollouts import (
     CalibrationRollouts,
     GatedEpisode,
@@ -126,6 +129,21 @@ def test_open_gate_is_shown_every_row_but_the_plans_first(episodes: list[GatedEp
         assert len(episode.judged) == TICKS - -(-TICKS // QUEUE)
         assert {tick.age for tick in episode.judged} == set(range(1, QUEUE))
         assert {tick.verdict.kind for tick in episode.judged} <= {DecisionKind.CORRECT, DecisionKind.ACCEPT}
+
+
+def test_episode_that_a_fault_held_tells_nothing_of_nominal_operation(
+    operation: CalibrationRollouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = calibration_rollouts.run_episode
+
+    def held(*given: Any, **named: Any) -> EpisodeResult:
+        return replace(run(*given, **named), fault="observation was NaN")
+
+    monkeypatch.setattr(calibration_rollouts, "run_episode", held)
+    with pytest.raises(
+        SpecControlError, match=r"seed 100: the executor latched a fault .*: observation was NaN"
+    ):
+        list(operation.run(open_gate(SETTINGS.gate), None, FITTED))
 
 
 def test_plans_made_ahead_of_time_show_older_predictions(operation: CalibrationRollouts) -> None:

@@ -1,7 +1,7 @@
 """What forked episodes come to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,15 @@ class Losses:
         return float(np.mean(returns)), float(np.mean([e.length for e in self.episodes]))
 
 
+def by_disturbance(losses: Losses) -> dict[str, Losses]:
+    """The losses of each disturbance alone, by its name; those that have no ticks are left out."""
+    names = dict.fromkeys(e.disturbance for e in losses.episodes)
+    parts = {
+        n: replace(losses, episodes=tuple(e for e in losses.episodes if e.disturbance == n)) for n in names
+    }
+    return {name: part for name, part in parts.items() if part.ticks}
+
+
 def metric_rows(losses: Losses) -> list[dict[str, Any]]:
     """How well each measure predicts regret above the tolerance: `auroc`, and `auroc_ci95` as [low, high].
 
@@ -148,7 +157,8 @@ def age_rows(losses: Losses) -> list[dict[str, Any]]:
 
 
 def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
-    """What `--json` writes."""
+    """What `--json` writes; the oracle's returns are those of undisturbed episodes, where there are any."""
+    undisturbed = next(iter(by_disturbance(losses).values()))
     return {
         "task": task,
         "model": model,
@@ -156,7 +166,7 @@ def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
         "metrics": metric_rows(losses),
         "oracle": [
             {"plans": round(plans, 1), "return_mean": round(value, 1)}
-            for plans, value in oracle_front(losses)
+            for plans, value in oracle_front(undisturbed)
         ],
     }
 

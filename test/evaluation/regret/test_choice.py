@@ -1,11 +1,13 @@
 """Which thresholds are taken: what chance explains is no loss under a push, and no gain without one."""
 
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spec_control_ros.core.errors import SpecControlError
-from spec_control_ros.evaluation.regret.thresholds import affordable, is_worse
+from spec_control_ros.evaluation.regret.thresholds import ENOUGH, affordable, is_worse
 
 
 def rows(*given: tuple[float, tuple[float, ...]]) -> list[dict[str, Any]]:
@@ -28,15 +30,29 @@ def test_candidates_that_are_shown_to_return_enough_come_by_their_plans() -> Non
 
 def test_fall_of_replanning_is_nobodys_allowance() -> None:
     tried = rows(
-        (500.0, (100.0, 100.0, 0.0, 100.0)),
-        (60.0, (98.0, 99.0, 98.0, 97.0)),
-        (20.0, (90.0, 91.0, 90.0, 89.0)),  # more than replanning, and 8 % less than what can be had
+        (500.0, (*[100.0] * 19, 0.0)),
+        (60.0, (98.0, 99.0, 98.0, 97.0) * 5),
+        (20.0, (90.0, 91.0, 90.0, 89.0) * 5),  # 8 % less than what can be had
     )
     assert affordable(tried, 0.05) == [1]
 
 
-def test_single_episode_shows_nothing_but_the_best() -> None:
-    assert affordable(rows((500.0, (99.0,)), (40.0, (100.0,)), (20.0, (99.9,))), 1.0) == [1]
+def test_single_episode_shows_nothing() -> None:
+    with pytest.raises(SpecControlError, match="give more --held-out episodes"):
+        affordable(rows((500.0, (99.0,)), (40.0, (100.0,)), (20.0, (99.9,))), 1.0)
+
+
+@pytest.mark.parametrize("episodes", [5, 10, ENOUGH])
+def test_the_luckiest_of_many_that_lose_too_much_is_rarely_taken(episodes: int) -> None:
+    rng, taken = np.random.default_rng(0), 0
+    for _ in range(60):
+        returns = np.concatenate(
+            [rng.normal(950.0, 60.0, (1, episodes)), rng.normal(902.0, 60.0, (18, episodes))]
+        )
+        with suppress(SpecControlError):
+            affordable([{"planning_inferences_mean": 86.0, "returns": row} for row in returns], 0.02)
+            taken += 1
+    assert taken <= 6
 
 
 def test_only_what_is_shown_is_worse() -> None:

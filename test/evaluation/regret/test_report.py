@@ -1,10 +1,12 @@
 """What forked episodes come to: how far a measure could predict their regret at all."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.regret.record import ForkedTick, RegretEpisode
-from spec_control_ros.evaluation.regret.report import Losses, metric_rows
+from spec_control_ros.evaluation.regret.report import Losses, by_disturbance, metric_rows, result_of
 from spec_control_ros.evaluation.regret.statistics import auroc
 
 
@@ -42,3 +44,12 @@ def test_other_draws_are_those_that_are_not_predicted() -> None:
 
 def test_a_single_draw_tells_nothing_of_chance() -> None:
     assert set(told(forked(noise=1.0, draws=1))) == {"l2"}
+
+
+def test_returns_against_plans_are_those_of_one_condition() -> None:
+    nominal = forked(noise=0.5, draws=1)
+    pushed = [replace(e, disturbance="push:1", replan_return=4.0) for e in nominal.episodes]
+    both = replace(nominal, episodes=(*nominal.episodes, *pushed))
+    parts = by_disturbance(both)
+    assert {name: part.replanning[0] for name, part in parts.items()} == {"": 10.0, "push:1": 4.0}
+    assert result_of("any", "any", both)["oracle"] == result_of("any", "any", nominal)["oracle"]

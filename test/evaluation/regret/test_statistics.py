@@ -30,6 +30,34 @@ def test_interval_covers_its_value_and_needs_two_episodes() -> None:
     low, high = interval
     assert low < auroc(scores, positive) < high  # type: ignore[operator]
     assert auroc_interval(scores, positive, np.zeros(200, int)) is None
+    assert auroc_interval(scores, positive, episodes // 5) is None, "two episodes tell no spread"
+
+
+@pytest.mark.parametrize("count", [3, 4, 10])
+def test_interval_covers_the_true_value_as_often_as_it_says(count: int) -> None:
+    """Ticks of an episode are alike in score and regret; what is true is told by very many episodes."""
+    rng = np.random.default_rng(count)
+
+    def drawn(episodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        numbers = np.repeat(np.arange(episodes), 20)
+        own, common = rng.normal(size=len(numbers)), 0.4 * rng.normal(size=episodes)[numbers]
+        scores = 0.8 * own + common + 0.6 * rng.normal(size=len(numbers))
+        return scores, 0.6 * own + common + rng.normal(size=len(numbers)) > 0.8, numbers
+
+    scores, positive, _ = drawn(3000)
+    true = auroc(scores, positive)
+    assert true is not None
+    intervals = [auroc_interval(*drawn(count)) for _ in range(150)]
+    known = [interval for interval in intervals if interval is not None]
+    assert len(known) > 140
+    assert np.mean([low <= true <= high for low, high in known]) >= 0.92
+
+
+def test_perfect_measure_has_an_interval_too() -> None:
+    positive, episodes = np.arange(60) % 3 == 0, np.repeat(np.arange(4), 15)
+    interval = auroc_interval(positive.astype(float), positive, episodes)
+    assert interval is not None
+    assert 0.99 < interval[0] <= interval[1] <= 1.0
 
 
 def test_front_counts_plans_and_losses() -> None:
