@@ -483,6 +483,18 @@ def test_trajectory_goes_on_with_the_plan_of_the_command_within_limits_and_rates
     assert chunk(world, 3, 0.4).shape == (2,)  # the plan ends
 
 
+def test_trajectory_goes_on_with_the_plan_of_a_planner_that_was_started_again() -> None:
+    """It counts its plans from 1 again, as the one before it did."""
+    world = World(replace(TRAJECTORY, rates=()))
+    world.begin()
+    for plan_id in (1, 2):
+        world.bridge.hear_plan(planned([0.3] * 5, plan_id))
+    world.bridge.hear_plan(planned([-0.6] * 5, plan_id=1))
+    np.testing.assert_allclose(chunk(world, 0, -0.6, plan_id=1), [-0.1] * 3, atol=1e-6)
+    world.tick()
+    assert chunk(world, 1, 0.3, plan_id=2).shape == (1,)  # nobody's any more
+
+
 def test_planned_points_of_a_trajectory_keep_to_the_limits_of_commands() -> None:
     limited, other = World(TRAJECTORY), World(TRAJECTORY)
     for world, levels in ((limited, [0.0, 1.0, -1.0]), (other, [0.0, 0.1, -0.05])):
