@@ -62,6 +62,11 @@ class HardwareBridgeNode(ProcessNode):
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
+        if self._is_lockstep:
+            self.get_logger().warning(
+                "mode: lockstep is for the emulator alone: nothing stops a robot whose sensors, controller or "
+                "executor fail"
+            )
         LiveParameters(self, HardwareBridgeSettings, self._prepare_change)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0

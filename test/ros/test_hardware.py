@@ -91,6 +91,7 @@ def test_bridge_emulator_and_executor_close_the_loop_that_there_is_without_ros(
     controller.probe.until(lambda: controller.episodes and controller.episodes[-1].done, bridge.log.read_text)
     heard = {e.tick: e.reward for e in controller.episodes}
     assert controller.episodes[-1].held_ticks == TICKS
+    assert "mode: lockstep is for the emulator alone: nothing stops a robot" in bridge.text
     expected = expected_rewards(model)
     assert [heard[tick] for tick in range(1, TICKS + 1)] == pytest.approx(expected, rel=1e-4)
     assert len(set(expected)) == TICKS
