@@ -159,7 +159,7 @@ class HardwareBridgeNode(ProcessNode):
             f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
                 other is not None
             ),
-            f"no controller listens on `{self._controller.topic}`": not is_shadow
+            f"no controller listens on `{self._controller.topic}`, or it is not active": not is_shadow
             and not self._controller.is_present(),
             f"another node publishes on `{self._controller.topic}`: end it": not is_shadow
             and bool(self._controller.rivals()),

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import State
 from ros_support import Background, Probe
 from scripted_robot import CONTROLLER, TOPICS, EagerExecutor, ScriptedRobot
 from std_msgs.msg import Float64MultiArray
@@ -172,6 +173,18 @@ def test_controller_that_goes_away_is_told_and_comes_back_to_a_robot_at_rest(
         world.robot.appear()
         world.wait_until_driven()
     assert np.abs(world.robot.efforts[0]).max() <= RATE * PERIOD_S + 1e-9
+
+
+def test_controller_that_is_deactivated_stops_the_robot_though_it_still_listens(world: World) -> None:
+    with (
+        world.probe.counting(world.diagnostics, "stops.controller"),
+        world.stopping(f"the controller does not listen: /{CONTROLLER} (not active)"),
+    ):
+        world.robot.tell_state(State.TRANSITION_STATE_DEACTIVATING, State.PRIMARY_STATE_INACTIVE)
+    world.probe.spin(1.0)
+    assert SAFE in world.says
+    world.robot.tell_state(State.TRANSITION_STATE_ACTIVATING, State.PRIMARY_STATE_ACTIVE)
+    world.wait_until_back()
 
 
 def test_somebody_else_who_commands_the_controller_stops_the_robot_until_gone(world: World) -> None:
