@@ -101,7 +101,14 @@ class HardwareBridgeNode(ProcessNode):
         command_map = CommandMap(s.controller, find_actuators(plant.physics), plant.control_period_s)
         if not s.shadow:
             command_map.refuse_without_limits()
-        sensors = Sensors(body.joint_names, s.sensors, has_base=not body.is_fixed)
+        sensors = Sensors(
+            body.joint_names,
+            s.sensors,
+            has_base=not body.is_fixed,
+            # In lockstep, a message that is refused is a tick that never ends; the emulator's joints are where it says.
+            ranges=None if self._is_lockstep else body.joint_ranges,
+            has_own_time=bool(self.get_parameter("use_sim_time").value),
+        )
         return RobotBridge(estimator, command_map, sensors, s.robot, is_lockstep=self._is_lockstep)
 
     def _prepare_change(self, values: dict[str, Any]) -> Callable[[], None]:
@@ -176,7 +183,7 @@ class HardwareBridgeNode(ProcessNode):
         fault = hear(self._bridge.sensors, message, time.monotonic(), publisher)
         if fault is not None:
             self.get_logger().error(
-                f"{topic}: message refused: {fault.value} ({fault.meaning})", **every(5.0)
+                f"{topic}: message refused: {fault.value} ({self._bridge.sensors.why_refused})", **every(5.0)
             )
         if self._is_lockstep:
             self._on_period()

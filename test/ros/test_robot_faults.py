@@ -29,6 +29,7 @@ BRIDGE = {
     "controller.upper": [50.0] * ACTION,
     "sensors.max_age_s": 0.3,  # other processes of a busy machine take their time
     "sensors.max_skew_s": 0.2,
+    "sensors.range_margin": 1.0,  # MuJoCo's joint limits give way
     "robot.silence_s": 0.5,
 }
 RATED = {"controller.rates": [RATE] * ACTION, "robot.return_s": 0.0}
@@ -125,6 +126,17 @@ def names_come_twice() -> Callable[[object], object]:
     return spoil
 
 
+def joint_is_a_turn_off() -> Callable[[object], object]:
+    """As an absolute encoder that lost count tells it."""
+
+    def spoil(message: object) -> object:
+        knee = message.name.index("right_knee")
+        message.position[knee] += 2.0 * np.pi
+        return message
+
+    return spoil
+
+
 def test_sensors_that_go_wrong_stop_the_robot_and_are_told_by_sensor_and_cause(world: World) -> None:
     said = {"joint_states": "joint_states", "imu/data": "imu", "odom": "odom"}
     faults = [(values_stand_still, "frozen"), (stamps_stand_still, "same_stamp")]
@@ -143,6 +155,13 @@ def test_sensors_that_go_wrong_stop_the_robot_and_are_told_by_sensor_and_cause(w
         pass
     world.wait_until_back()
     assert "message refused: repeated_name" in world.bridge.text
+    with (
+        world.robot.spoilt({"joint_states": joint_is_a_turn_off()}),
+        world.probe.counting(world.diagnostics, "sensors.out_of_range"),
+        world.stopping("joint_states: stale", "out_of_range (right_knee: got "),
+    ):
+        pass
+    world.wait_until_back()
     assert "Traceback" not in world.bridge.text
 
 
