@@ -62,6 +62,11 @@ class HardwareBridgeNode(ProcessNode):
         self._is_lockstep = self._settings.mode is PaceMode.LOCKSTEP
         self._resets_robot = self._settings.resets_robot and not self._settings.shadow
         self._bridge = self._make_bridge()
+        if self._is_lockstep:
+            self.get_logger().warning(
+                "mode: lockstep is for the emulator alone: nothing stops a robot whose sensors, controller or "
+                "executor fail"
+            )
         LiveParameters(self, HardwareBridgeSettings, self._prepare_change)
         self._fates: Counter[CommandFate] = Counter()
         self._episodes_begun = 0
@@ -96,7 +101,14 @@ class HardwareBridgeNode(ProcessNode):
         command_map = CommandMap(s.controller, find_actuators(plant.physics), plant.control_period_s)
         if not s.shadow:
             command_map.refuse_without_limits()
-        sensors = Sensors(body.joint_names, s.sensors, has_base=not body.is_fixed)
+        sensors = Sensors(
+            body.joint_names,
+            s.sensors,
+            has_base=not body.is_fixed,
+            # In lockstep, a message that is refused is a tick that never ends; the emulator's joints are where it says.
+            ranges=None if self._is_lockstep else body.joint_ranges,
+            has_own_time=bool(self.get_parameter("use_sim_time").value),
+        )
         return RobotBridge(estimator, command_map, sensors, s.robot, is_lockstep=self._is_lockstep)
 
     def _prepare_change(self, values: dict[str, Any]) -> Callable[[], None]:
@@ -154,7 +166,7 @@ class HardwareBridgeNode(ProcessNode):
             f"another plant, {other}, publishes on `observation`: end it, or set another ROS_DOMAIN_ID": (
                 other is not None
             ),
-            f"no controller listens on `{self._controller.topic}`": not is_shadow
+            f"no controller listens on `{self._controller.topic}`, or it is not active": not is_shadow
             and not self._controller.is_present(),
             f"another node publishes on `{self._controller.topic}`: end it": not is_shadow
             and bool(self._controller.rivals()),
@@ -171,7 +183,7 @@ class HardwareBridgeNode(ProcessNode):
         fault = hear(self._bridge.sensors, message, time.monotonic(), publisher)
         if fault is not None:
             self.get_logger().error(
-                f"{topic}: message refused: {fault.value} ({fault.meaning})", **every(5.0)
+                f"{topic}: message refused: {fault.value} ({self._bridge.sensors.why_refused})", **every(5.0)
             )
         if self._is_lockstep:
             self._on_period()

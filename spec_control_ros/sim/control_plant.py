@@ -27,6 +27,9 @@ class ScalarJoints:
         joints = [j for j, name in named.items() if model.jnt_type[j] in SCALAR and name not in left_out]
         self.names = tuple(named[j] for j in joints)
         self.qpos, self.qvel = model.jnt_qposadr[joints], model.jnt_dofadr[joints]  # addresses
+        is_limited = model.jnt_limited[joints].astype(bool)
+        # (joint, 2) lowest and highest position; infinite where there is none
+        self.ranges = np.where(is_limited[:, None], model.jnt_range[joints], [-np.inf, np.inf])
 
     def read(self, data: Any) -> JointStates:
         """The joints as they are in `data`, a MjData."""

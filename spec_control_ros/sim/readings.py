@@ -13,6 +13,7 @@ from spec_control_ros.sim.body_state import LARGEST
 SECOND_PUBLISHER_S = 1.0  # after its last message, it is taken to be gone
 # So many steps of stamps within so long are no clock that was set, nor one message that bears a wrong one
 STEPS, STEPPING_S = 3, 1.0
+DRIFT = 1e-3  # of two clocks that nobody sets, s in a second: ten times that of a poor one
 
 
 class Sensor(str, Enum):
@@ -29,14 +30,16 @@ class ReadingFault(Enum):
     meaning: str  # what it is, in words
 
     MISSING = "missing", "not everything was heard yet"
-    STALE = "stale", "no new message"
+    STALE = "stale", "no new message, or all were refused"
     SAME_STAMP = "same_stamp", "messages come, but their stamp stands still"
     FROZEN = "frozen", "messages come, but their values stand still although the commands change"
     TWO_PUBLISHERS = "two_publishers", "two publishers give the same values"
     STEPPING = "stepping", "messages come, but their stamps jump again and again"
+    DELAYED = "delayed", "messages come, but long after they were stamped"
     SKEWED = "skewed", "measured at another time than the others"
     BAD_MESSAGE = "bad_message", "wrong length, no velocities, not finite, too large, or no unit quaternion"
     REPEATED_NAME = "repeated_name", "a joint is named twice in one message"
+    OUT_OF_RANGE = "out_of_range", "a joint is told to be where it cannot get"
 
     def __new__(cls, name: str, meaning: str) -> "ReadingFault":
         """A name and its meaning; the name alone is the value."""
@@ -52,6 +55,12 @@ class SensorSettings:
     max_age_s: float = setting(0.1, "Age above which a sensor is stale (s)", above=0.0, high=60.0)
     max_skew_s: float = setting(
         0.03, "Largest difference between the stamps of one observation (s)", above=0.0, high=60.0
+    )
+    range_margin: float = setting(
+        0.2,
+        "How far beyond its range in the task's model a joint may be told to be (rad or m)",
+        low=0.0,
+        high=1e6,
     )
     frozen_after: int = setting(
         5,
@@ -81,11 +90,19 @@ class Readings:
         values: (value, column) before anything is heard.
         settings: When the readings count as valid.
         may_stand_still: Whether values may repeat without a fault.
+        has_own_time: Whether stamps are of a simulation, which may be slower than our clock.
     """
 
-    def __init__(self, values: NDArray[np.float64], settings: SensorSettings, *, may_stand_still: bool):
+    def __init__(
+        self,
+        values: NDArray[np.float64],
+        settings: SensorSettings,
+        *,
+        may_stand_still: bool,
+        has_own_time: bool = False,
+    ):
         self._first = values
-        self._settings, self._may_stand_still = settings, may_stand_still
+        self._settings, self._may_stand_still, self._has_own_time = settings, may_stand_still, has_own_time
         self.forget()
 
     def forget(self) -> None:
@@ -97,6 +114,8 @@ class Readings:
         self._still = np.zeros(count, np.int64)  # messages in a row that changed nothing
         self._is_commanded = np.zeros(count, bool)  # since the last message
         self._doubled_s = -np.inf
+        # From stamp to arrival: what the clocks differ by and the way takes at least, and how much longer it took last
+        self._least_lag_s, self._delay_s = np.full(count, np.inf), np.zeros(count)
         # When stamps stepped, on our clock; the oldest first
         self._steps_s = np.full((STEPS, count), -np.inf)
 
@@ -114,15 +133,23 @@ class Readings:
         """
         if not (np.abs(values) < LARGEST).all():  # nor is a NaN
             return ReadingFault.BAD_MESSAGE
-        is_alive = now_s - self._heard_s[rows] <= self._settings.max_age_s
+        since_s = now_s - self._heard_s[rows]
+        is_alive = since_s <= self._settings.max_age_s
         if any(known != source for known in self._source[rows][is_alive]):
             self._doubled_s = now_s
             return ReadingFault.TWO_PUBLISHERS
         alive = np.array(rows, np.int64)[is_alive]
-        elapsed_s, stamped_s = now_s - self._heard_s[alive], stamp_s - self.stamp_s[alive]
+        stamped_s = stamp_s - self.stamp_s[alive]
+        self._delay_s[rows] = 0.0
         if stamp_s != 0.0:
-            stepped = alive[np.abs(stamped_s - elapsed_s) > self._settings.max_age_s]
+            stepped = alive[np.abs(stamped_s - since_s[is_alive]) > self._settings.max_age_s]
             self._steps_s[:, stepped] = [*self._steps_s[1:, stepped], np.full(len(stepped), now_s)]
+            lag_s = now_s - stamp_s
+            least_s = self._least_lag_s[rows] + DRIFT * since_s
+            self._least_lag_s[rows] = np.minimum(least_s, lag_s)
+            # Only a clock that is set makes a step while messages keep coming; after an outage, it may be the way.
+            self._least_lag_s[stepped] = lag_s
+            self._delay_s[rows] = lag_s - self._least_lag_s[rows]
         is_still = np.array_equal(values, self.values[rows])
         self._still[rows] = self._still[rows] + self._is_commanded[rows] if is_still else 0
         self._is_commanded[rows] = False
@@ -159,5 +186,7 @@ class Readings:
             return ReadingFault.SAME_STAMP
         if (now_s - self._steps_s[0] <= STEPPING_S).any():
             return ReadingFault.STEPPING
+        if not self._has_own_time and (self._delay_s > s.max_age_s).any():
+            return ReadingFault.DELAYED
         is_frozen = not self._may_stand_still and (self._still >= s.frozen_after).any()
         return ReadingFault.FROZEN if is_frozen else None

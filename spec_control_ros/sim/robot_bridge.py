@@ -157,7 +157,9 @@ class RobotBridge:
             raise PlanError(
                 f"plan {plan.plan_id}: got actions of {plan.actions.shape[1]} values, expected {self.action_dim}"
             )
-        self._plans.append(plan)
+        # A planner that is started again counts its plans anew: those of the one before are nobody's.
+        known = (p for p in self._plans if p.epoch != plan.epoch or p.plan_id < plan.plan_id)
+        self._plans = deque((*known, plan), PLANS)
 
     def command(
         self,

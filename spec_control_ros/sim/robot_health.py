@@ -25,7 +25,7 @@ def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str
 
 
 def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:
-    """The worst of what there is to say.
+    """The worst of what there is to say, and which messages of sensors were refused since that was asked last.
 
     Args:
         bridge: Bridge of the robot.
@@ -33,6 +33,13 @@ def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_fo
         faults: Faults of the sensors; empty if there are none.
         waiting_for: What is waited for, in words, if no episode is running.
     """
+    finding = _worst(bridge, why_stopped, faults, waiting_for)
+    if refused := bridge.sensors.take_refused():
+        return Finding(max(finding.level, Level.WARN), f"{finding.message}; {refused}")
+    return finding
+
+
+def _worst(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:
     state = bridge.episode
     if why_stopped:
         return Finding(Level.ERROR, f"{why_stopped}: {SAFE}")

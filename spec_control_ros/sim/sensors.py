@@ -22,10 +22,21 @@ class Sensors:
         joints: Joints that are needed; others are ignored.
         settings: When readings make an observation.
         has_base: Whether IMU and odometry are needed.
+        ranges: Lowest and highest position (rad or m) of each joint, (joint, 2); None: not known.
+        has_own_time: Whether stamps are of a simulation, which may be slower than our clock.
     """
 
-    def __init__(self, joints: tuple[str, ...], settings: SensorSettings, *, has_base: bool = True):
+    def __init__(
+        self,
+        joints: tuple[str, ...],
+        settings: SensorSettings,
+        *,
+        has_base: bool = True,
+        ranges: NDArray[np.float64] | None = None,
+        has_own_time: bool = False,
+    ):
         self._joints, self._settings = joints, settings
+        self._ranges = np.full((len(joints), 2), [-np.inf, np.inf]) if ranges is None else ranges
         self._row = {name: i for i, name in enumerate(joints)}
         first = {
             Sensor.JOINTS: np.zeros((len(joints), 2)),
@@ -33,12 +44,20 @@ class Sensors:
             Sensor.ODOMETRY: np.zeros((1, 6)),
         }
         self._readings = {
-            sensor: Readings(values, settings, may_stand_still=sensor.value in settings.may_stand_still)
+            sensor: Readings(
+                values,
+                settings,
+                may_stand_still=sensor.value in settings.may_stand_still,
+                has_own_time=has_own_time,
+            )
             for sensor, values in first.items()
         }
         self._needed = {s: r for s, r in self._readings.items() if has_base or s is Sensor.JOINTS}
         self._taken_s = -np.inf
         self.faults: Counter[ReadingFault] = Counter()
+        self.why_refused = ""  # the last message that was
+        # How often since that was asked last, and why the last time
+        self._refused: dict[tuple[Sensor, ReadingFault], tuple[int, str]] = {}
 
     @property
     def stamp_s(self) -> float:
@@ -56,12 +75,14 @@ class Sensors:
     ) -> ReadingFault | None:
         """Take positions (rad or m) and velocities (rad/s or m/s), one each a name; returns why they are refused."""
         if not len(names) == len(position) == len(velocity):
-            return self._count(ReadingFault.BAD_MESSAGE)
+            return self._refuse(Sensor.JOINTS, ReadingFault.BAD_MESSAGE)
         known = [i for i, name in enumerate(names) if name in self._row]
         rows = [self._row[names[i]] for i in known]
         if len(set(rows)) < len(rows):
-            return self._count(ReadingFault.REPEATED_NAME)
+            return self._refuse(Sensor.JOINTS, ReadingFault.REPEATED_NAME)
         values = np.stack([position, velocity], axis=1)[known]
+        if why := self._out_of_range(rows, values[:, 0]):
+            return self._refuse(Sensor.JOINTS, ReadingFault.OUT_OF_RANGE, why)
         return self._hear(Sensor.JOINTS, rows, values, stamp_s, now_s, source)
 
     def hear_imu(
@@ -75,7 +96,7 @@ class Sensors:
         """Take a quaternion (w, x, y, z), of either sign, from base to world, and rad/s in the base's frame."""
         length = float(np.linalg.norm(orientation))
         if not abs(length - 1.0) < UNIT_TOLERANCE:
-            return self._count(ReadingFault.BAD_MESSAGE)
+            return self._refuse(Sensor.IMU, ReadingFault.BAD_MESSAGE)
         # q and -q are one orientation, but two states for whoever compares states: as in a simulation, it never jumps.
         last = self._readings[Sensor.IMU].values[0, :4]
         values = np.array([[*orientation / np.copysign(length, orientation @ last), *angular_velocity]])
@@ -125,6 +146,15 @@ class Sensors:
             return {oldest: ReadingFault.SKEWED}
         return faults
 
+    def take_refused(self) -> str:
+        """What was refused since the last call, in words; empty where nothing was."""
+        said = ", ".join(
+            f"{sensor.value}: refused {count} messages as {fault.value} ({why})"
+            for (sensor, fault), (count, why) in self._refused.items()
+        )
+        self._refused.clear()
+        return said
+
     def forget(self) -> None:
         """Whatever was heard is of no use any more: the robot was put elsewhere."""
         for readings in self._readings.values():
@@ -141,11 +171,27 @@ class Sensors:
         source: bytes,
     ) -> ReadingFault | None:
         fault = self._readings[sensor].hear(rows, values, stamp_s, now_s, source)
-        return None if fault is None else self._count(fault)
+        return None if fault is None else self._refuse(sensor, fault)
 
-    def _count(self, fault: ReadingFault) -> ReadingFault:
+    def _refuse(self, sensor: Sensor, fault: ReadingFault, why: str = "") -> ReadingFault:
         self.faults[fault] += 1
+        self.why_refused = why or fault.meaning
+        count, _ = self._refused.get((sensor, fault), (0, ""))
+        self._refused[sensor, fault] = count + 1, self.why_refused
         return fault
+
+    def _out_of_range(self, rows: list[int], position: NDArray[np.float64]) -> str:
+        """The first joint that is told to be where it cannot get, in words; empty where there is none."""
+        margin, (low, high) = self._settings.range_margin, self._ranges[rows].T
+        is_out = (position < low - margin) | (position > high + margin)
+        return next(
+            (
+                f"{self._joints[rows[i]]}: got {position[i]:.4g}, expected {low[i]:.4g} to {high[i]:.4g}, as the "
+                f"model has it, and at most {margin:g} beyond (sensors.range_margin)"
+                for i in np.flatnonzero(is_out)
+            ),
+            "",
+        )
 
     def _skew_s(self) -> float:
         """Between the stamps of what is stamped."""

@@ -127,7 +127,7 @@ class BodyModel:
         self.base = find_base(plant.physics)
         self.is_fixed = not self.base.joints  # so that neither IMU nor odometry is needed
         self._joints = ScalarJoints(plant.physics.model.ptr, self.base.joints)
-        self.joint_names = self._joints.names
+        self.joint_names, self.joint_ranges = self._joints.names, self._joints.ranges
 
     def read(self) -> BodyState:
         """The body as the physics has it."""

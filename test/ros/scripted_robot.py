@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from lifecycle_msgs.msg import State, TransitionEvent
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from ros_support import PatientPublisher, Probe
@@ -44,6 +45,9 @@ class ScriptedRobot:
             topic: self._node.create_publisher(kind, topic, 10, publisher_class=PatientPublisher)
             for topic, kind in TOPICS.items()
         }
+        self._transitions = self._node.create_publisher(
+            TransitionEvent, f"{CONTROLLER}/transition_event", 10, publisher_class=PatientPublisher
+        )
         self._subscription: Any = None
         self._step_s = time.monotonic()
         self._node.create_timer(1.0 / RATE_HZ, self._advance)
@@ -57,6 +61,11 @@ class ScriptedRobot:
     def disappear(self) -> None:
         """The controller listens no more."""
         self._node.destroy_subscription(self._subscription)
+
+    def tell_state(self, *states: int) -> None:
+        """The controller goes from state to state, as a lifecycle node tells it; it listens all the time."""
+        for state in states:
+            self._transitions.publish(TransitionEvent(goal_state=State(id=state)))
 
     @contextmanager
     def spoilt(self, spoil: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:

@@ -105,6 +105,11 @@ def refusal(
             {"task": TASK, "controller.joints": ["tail"]},
             ["joints: got tail", "each of elbow"],
         ),
+        (
+            "hardware_bridge",
+            {"task": TASK, "shadow": True, "controller_node": "/a b"},
+            ["controller_node: got '/a b', expected the absolute name of a node"],
+        ),
         ("hardware_emulator", {"task": TASK, "joints": ["tail"]}, ["joints: got tail", "each of elbow"]),
         ("hardware_emulator", {"task": "quadruped-walk"}, ["expected limited motors of one joint each"]),
         (

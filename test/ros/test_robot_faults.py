@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import State
 from ros_support import Background, Probe
 from scripted_robot import CONTROLLER, TOPICS, EagerExecutor, ScriptedRobot
 from std_msgs.msg import Float64MultiArray
@@ -28,6 +29,7 @@ BRIDGE = {
     "controller.upper": [50.0] * ACTION,
     "sensors.max_age_s": 0.3,  # other processes of a busy machine take their time
     "sensors.max_skew_s": 0.2,
+    "sensors.range_margin": 1.0,  # MuJoCo's joint limits give way
     "robot.silence_s": 0.5,
 }
 RATED = {"controller.rates": [RATE] * ACTION, "robot.return_s": 0.0}
@@ -124,6 +126,17 @@ def names_come_twice() -> Callable[[object], object]:
     return spoil
 
 
+def joint_is_a_turn_off() -> Callable[[object], object]:
+    """As an absolute encoder that lost count tells it."""
+
+    def spoil(message: object) -> object:
+        knee = message.name.index("right_knee")
+        message.position[knee] += 2.0 * np.pi
+        return message
+
+    return spoil
+
+
 def test_sensors_that_go_wrong_stop_the_robot_and_are_told_by_sensor_and_cause(world: World) -> None:
     said = {"joint_states": "joint_states", "imu/data": "imu", "odom": "odom"}
     faults = [(values_stand_still, "frozen"), (stamps_stand_still, "same_stamp")]
@@ -142,6 +155,13 @@ def test_sensors_that_go_wrong_stop_the_robot_and_are_told_by_sensor_and_cause(w
         pass
     world.wait_until_back()
     assert "message refused: repeated_name" in world.bridge.text
+    with (
+        world.robot.spoilt({"joint_states": joint_is_a_turn_off()}),
+        world.probe.counting(world.diagnostics, "sensors.out_of_range"),
+        world.stopping("joint_states: stale", "out_of_range (right_knee: got "),
+    ):
+        pass
+    world.wait_until_back()
     assert "Traceback" not in world.bridge.text
 
 
@@ -172,6 +192,18 @@ def test_controller_that_goes_away_is_told_and_comes_back_to_a_robot_at_rest(
         world.robot.appear()
         world.wait_until_driven()
     assert np.abs(world.robot.efforts[0]).max() <= RATE * PERIOD_S + 1e-9
+
+
+def test_controller_that_is_deactivated_stops_the_robot_though_it_still_listens(world: World) -> None:
+    with (
+        world.probe.counting(world.diagnostics, "stops.controller"),
+        world.stopping(f"the controller does not listen: /{CONTROLLER} (not active)"),
+    ):
+        world.robot.tell_state(State.TRANSITION_STATE_DEACTIVATING, State.PRIMARY_STATE_INACTIVE)
+    world.probe.spin(1.0)
+    assert SAFE in world.says
+    world.robot.tell_state(State.TRANSITION_STATE_ACTIVATING, State.PRIMARY_STATE_ACTIVE)
+    world.wait_until_back()
 
 
 def test_somebody_else_who_commands_the_controller_stops_the_robot_until_gone(world: World) -> None:

@@ -55,6 +55,28 @@ def test_without_a_node_of_that_name_every_listener_counts_until_it_is_forgotten
     assert watch.look({b"1": "/driver"})
 
 
+@pytest.mark.parametrize("is_back", [False, True])
+def test_controller_that_listens_but_is_not_active_is_missed(watch: ControllerWatch, is_back: bool) -> None:
+    """Be it noticed in time or after it is active again."""
+    listeners = {b"1": CONTROLLER, b"2": "/monitor"}
+    assert watch.look(listeners)
+    watch.hear_state(is_active=False)
+    for _ in range(3):
+        assert is_back or not watch.look(listeners)
+    watch.forget()
+    watch.hear_state(is_active=True)
+    assert not watch.look(listeners)
+    assert watch.missing == (f"{CONTROLLER} (not active)",)
+    assert watch.look(listeners)
+    assert watch.missing == ()
+
+
+def test_controller_that_is_not_active_stays_so_over_a_reset(watch: ControllerWatch) -> None:
+    watch.hear_state(is_active=False)
+    watch.forget()
+    assert not watch.look({b"1": CONTROLLER})
+
+
 def test_controller_that_comes_after_a_tool_takes_its_place(watch: ControllerWatch) -> None:
     assert watch.look({b"1": "/monitor"})
     assert not watch.look({b"1": "/monitor", b"2": CONTROLLER}), "it has heard nothing so far"

@@ -1,5 +1,6 @@
 """The bridge of a real robot, with a robot that is as simple as can be and a clock that the test moves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from spec_control_ros.core.action_limiter import NO_LIMITS, ActionLimits
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.health import Level
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.sim.actuators import find_actuators
 from spec_control_ros.sim.body_state import BodyState
@@ -19,6 +21,7 @@ from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.joint_trajectory import JointTrajectory
 from spec_control_ros.sim.readings import ReadingFault, SensorSettings
 from spec_control_ros.sim.robot_bridge import RobotBridge, RobotBridgeSettings, Stop
+from spec_control_ros.sim.robot_health import robot_finding, why_stopped
 from spec_control_ros.sim.sensors import Sensors
 from spec_control_ros.sim.state_estimate import StateEstimator
 
@@ -52,7 +55,8 @@ class World:
 
     def __post_init__(self) -> None:
         made = CommandMap(self.map_settings, find_actuators(estimator().plant.physics), PERIOD_S)
-        sensors = Sensors(estimator().body.joint_names, SensorSettings(max_age_s=0.1, max_skew_s=0.01))
+        body, settings = estimator().body, SensorSettings(max_age_s=0.1, max_skew_s=0.01)
+        sensors = Sensors(body.joint_names, settings, ranges=body.joint_ranges)
         self.bridge = RobotBridge(estimator(), made, sensors, self.settings, is_lockstep=self.is_lockstep)
 
     def sense(self, state: BodyState | None = None, stamp_s: float | None = None) -> None:
@@ -356,6 +360,40 @@ def test_safe_position_of_joints_that_are_not_sensed_is_the_one_that_was_command
     assert world.bridge.stops == {Stop.SENSORS}
 
 
+@pytest.mark.parametrize("told", [lambda rad: rad + 2.0 * np.pi, np.rad2deg])
+def test_joint_that_is_told_where_it_cannot_be_stops_the_robot_where_it_was_commanded(
+    told: Callable[[float], float],
+) -> None:
+    world = World(POSITION)
+    world.begin()
+    _, sent = world.command(0)
+    state = robot().state()
+    knee = state.joints.names.index("right_knee")
+    state.joints.position[knee] = told(state.joints.position[knee])
+    for _ in range(3):
+        world.now_s += PERIOD_S
+        world.sense(state)
+        world.bridge.tick(world.now_s)
+    assert world.bridge.observation is None
+    assert world.bridge.safe_command(world.now_s).tolist() == sent.tolist()
+    assert world.bridge.stops == {Stop.SENSORS}
+    said = robot_finding(world.bridge, why_stopped(world.bridge, (), (), world.now_s), "", None)
+    assert said.level is Level.ERROR
+    assert "joint_states: stale" in said.message
+    assert "out_of_range (right_knee: got " in said.message
+
+
+def test_messages_that_are_refused_are_a_warning_in_the_next_report(world: World) -> None:
+    world.command(0)
+    world.tick()
+    world.command(1)
+    for _ in range(9):
+        world.bridge.sensors.hear_imu(np.full(4, np.nan), np.zeros(3), world.now_s, world.now_s)
+    reports = [robot_finding(world.bridge, "", "", None) for _ in range(2)]
+    assert [report.level for report in reports] == [Level.WARN, Level.OK]
+    assert reports[0].message.startswith("running; imu: refused 9 messages as bad_message (")
+
+
 def test_command_before_the_robot_is_at_its_start_does_not_reach_it(world: World) -> None:
     world.bridge.reset(0)
     assert world.command(0) == (CommandFate.EARLY, None)
@@ -481,6 +519,18 @@ def test_trajectory_goes_on_with_the_plan_of_the_command_within_limits_and_rates
     assert chunk(world, 2, -0.4, is_hold=True).shape == (1,)
     world.tick()
     assert chunk(world, 3, 0.4).shape == (2,)  # the plan ends
+
+
+def test_trajectory_goes_on_with_the_plan_of_a_planner_that_was_started_again() -> None:
+    """It counts its plans from 1 again, as the one before it did."""
+    world = World(replace(TRAJECTORY, rates=()))
+    world.begin()
+    for plan_id in (1, 2):
+        world.bridge.hear_plan(planned([0.3] * 5, plan_id))
+    world.bridge.hear_plan(planned([-0.6] * 5, plan_id=1))
+    np.testing.assert_allclose(chunk(world, 0, -0.6, plan_id=1), [-0.1] * 3, atol=1e-6)
+    world.tick()
+    assert chunk(world, 1, 0.3, plan_id=2).shape == (1,)  # nobody's any more
 
 
 def test_planned_points_of_a_trajectory_keep_to_the_limits_of_commands() -> None:

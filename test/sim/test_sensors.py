@@ -225,12 +225,67 @@ def test_stamp_that_stands_still_is_told_however_new_the_values(sensors: Sensors
     for i in range(10):
         now_s = 10.0 + 0.03 * i
         hear_joints(sensors, 5.0, now_s, position=np.full(2, now_s))
-        hear_base(sensors, 5.0 + 1e-3 * i, now_s)
+        hear_base(sensors, 0.0, now_s)  # without stamps
         expected = {Sensor.JOINTS: ReadingFault.SAME_STAMP} if 0.03 * i > AGE_S else {}
         assert sensors.faults_now(now_s) == expected
     hear_joints(sensors, 4.0, now_s)  # a clock that was set back is no clock that stands still
     hear_base(sensors, 4.0, now_s)
     assert sensors.faults_now(now_s) == {}
+
+
+def hear_late(sensors: Sensors, now_s: float, delay_s: float) -> set[ReadingFault]:
+    """Every sensor tells what it stamped so long ago; what is wrong then."""
+    hear_joints(sensors, 1e4 + now_s - delay_s, now_s)
+    hear_base(sensors, 1e4 + now_s - delay_s, now_s)
+    return set(sensors.faults_now(now_s).values())
+
+
+def test_messages_that_all_come_late_after_an_outage_are_told_until_the_delay_is_gone(
+    sensors: Sensors,
+) -> None:
+    assert [hear_late(sensors, 0.01 * i, 0.0) for i in range(100)] == [set()] * 100
+    assert [hear_late(sensors, 3.0 + 0.01 * i, 2.0) for i in range(1000)] == [{ReadingFault.DELAYED}] * 1000
+    assert [hear_late(sensors, 13.0 + 0.01 * i, 0.0) for i in range(10)] == [set()] * 10
+
+
+def test_delay_that_grows_slowly_is_told(sensors: Sensors) -> None:
+    """Messages come every 10 ms, and their stamps go on by 5 ms."""
+    faults = [hear_late(sensors, 0.01 * i, 0.005 * i) for i in range(1000)]
+    assert faults[: int(AGE_S / 0.005)] == [set()] * int(AGE_S / 0.005)
+    assert faults[30:] == [{ReadingFault.DELAYED}] * 970
+
+
+def test_clocks_that_drift_apart_and_simulations_that_are_slow_make_no_delay(sensors: Sensors) -> None:
+    assert all(hear_late(sensors, 0.05 * i, 0.05 * i * 0.9e-3) == set() for i in range(10_000))
+    slow = Sensors(JOINTS, SensorSettings(max_age_s=AGE_S, max_skew_s=SKEW_S), has_own_time=True)
+    assert all(hear_late(slow, 0.01 * i, 0.005 * i) == set() for i in range(1000))
+
+
+def test_robots_clock_that_was_set_in_an_outage_is_told_until_the_sensors_are_forgotten(
+    sensors: Sensors,
+) -> None:
+    hear_late(sensors, 0.0, 0.0)
+    assert hear_late(sensors, 1.0, 3600.0) == {ReadingFault.DELAYED}
+    sensors.forget()
+    assert hear_late(sensors, 1.01, 3600.0) == set()
+
+
+RANGES = np.array([[-np.inf, np.inf], [-2.6, 0.0]])  # the hip turns on and on
+
+
+@pytest.mark.parametrize("knee", [-1.04 + 2.0 * np.pi, np.rad2deg(-1.04), 0.21, -2.81])
+def test_joint_that_cannot_be_where_it_is_told_to_be_is_refused_by_name(knee: float) -> None:
+    sensors = Sensors(JOINTS, SensorSettings(range_margin=0.2), ranges=RANGES)
+    hear_base(sensors)
+    hear_joints(sensors, position=np.array([50.0, 0.19]))
+    hear_joints(sensors, position=np.array([50.0, knee]))
+    hear_joints(sensors, names=("tail", "knee"), position=np.array([0.0, knee]))
+    assert sensors.faults == {ReadingFault.OUT_OF_RANGE: 2}
+    assert sensors.read(0.0).joints.position.tolist() == [50.0, 0.19]
+    told = sensors.take_refused()
+    assert "joint_states: refused 2 messages as out_of_range (knee: " in told
+    assert f"knee: got {knee:.4g}, expected -2.6 to 0, as the model has it, and at most 0.2 beyond" in told
+    assert sensors.take_refused() == ""
 
 
 def test_sensors_without_stamps_are_believed(sensors: Sensors) -> None:

@@ -35,6 +35,15 @@ def idle(task: str) -> np.ndarray:
     return np.zeros(truth(task).action_dim, np.float32)
 
 
+def test_joint_ranges_are_the_models_and_infinite_where_it_has_none() -> None:
+    body = BodyModel(truth("walker-walk"))
+    assert body.joint_ranges.shape == (6, 2)
+    knee = body.joint_names.index("right_knee")
+    np.testing.assert_allclose(body.joint_ranges[knee], np.deg2rad([-150.0, 0.0]))
+    cartpole = BodyModel(make_control_plant("cartpole-swingup"))
+    assert cartpole.joint_ranges[cartpole.joint_names.index("hinge_1")].tolist() == [-np.inf, np.inf]
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_observation_and_reward_are_those_of_dm_control_along_an_episode(task: str) -> None:
     plant = make_control_plant(task, action_repeat=1)
