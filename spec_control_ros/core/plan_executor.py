@@ -286,7 +286,11 @@ class PlanExecutor:
         self._first_observation_tick = self._order.tick + 1
 
     def _hold_pending(self, reason: Reason) -> Outcome:
-        """Hold the tick that waits for a plan, if there is one."""
+        """Hold the tick that waits for a plan, or whose command is kept back for one, if there is such a tick."""
+        if (kept_back := self._kept_back) is not None:
+            self._kept_back = None
+            self._commands.withdraw()
+            return Outcome(self._hold(reason, kept_back.observed_at_s, None))
         return Outcome() if self._pending is None else Outcome(self._give_up(self._pending, reason))
 
     def _give_up(self, pending: _Tick, reason: Reason) -> Decision:

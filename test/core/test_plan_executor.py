@@ -916,6 +916,19 @@ class TestObjectiveChange:
         )
         assert law.receive(plan(0), 0.1) == NOTHING
 
+    @pytest.mark.parametrize("is_lost", [False, True])
+    def test_command_that_was_kept_back_does_not_go_out(self, is_lost: bool) -> None:
+        law = executing(
+            rows=2, step=lambda z, _: z, prefetch=True, prefetch_lead_ticks=1, wait_for_prefetch=True
+        )
+        assert law.tick(observation(1), 0.1).decision is None
+        decision = decided(law.lose_objective({"planner.speed": 1.0}) if is_lost else law.change_objective())
+        assert decision.kind is DecisionKind.HOLD
+        assert decision.reason is (Reason.FAULT if is_lost else Reason.OBJECTIVE_CHANGED)
+        assert (decision.tick, decision.observed_at_s) == (1, 0.1)
+        np.testing.assert_array_equal(decision.action, [0.0, 0.0])
+        assert law.poll(0.2) == NOTHING
+
     def test_policy_that_has_learnt_the_old_objective_holds_no_more(self) -> None:
         law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY))
         law.tick(observation(0), 0.0)
