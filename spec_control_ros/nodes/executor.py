@@ -140,7 +140,10 @@ class ExecutorNode(LifecycleProcessNode):
         card_period_s = float(card.get("control_period_s", 0.0))
         self._control_period_s = s.supervision.control_period_s or card_period_s
         parts = format_of(card).load_parts(folder, None if s.task_index < 0 else s.task_index)
-        law = make_executor(parts, corrector=s.corrector, gate=s.gate, settings=s.executor)
+        # What is expected of ticks may be rounded; what a plan is made for is what the model was made for.
+        law = make_executor(
+            parts, corrector=s.corrector, gate=s.gate, settings=s.executor, control_period_s=card_period_s
+        )
         if law.model.warning:
             self.get_logger().warning(law.model.warning)
         corrector = parts.corrector_named(s.corrector)
