@@ -206,7 +206,10 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        if misfit := self.model.misfit(plan):
+        misfit, waiting = self.model.misfit(plan), self._pending
+        if not misfit and waiting is not None and plan.is_of(waiting.observation):
+            misfit = self.gate.misfit(waiting.latent, plan)
+        if misfit:
             return self._drop(Drop.BAD_PLAN, misfit)
         if (objection := self._order.objection_to_plan(plan)) is not None:
             return self._drop(objection)

@@ -230,9 +230,10 @@ class ExecutorNode(LifecycleProcessNode):
             self.get_logger().error(str(error), **every(1.0))
             self._give(ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
-            if misfit := self._law.model.misfit(plan):
-                self.get_logger().error(f"plan refused, which is {misfit}", **every(1.0))
+            refused = self._law.drops[Drop.BAD_PLAN]
             self._give(ExecutorInput.plan(plan, now_s))
+            if self._law.drops[Drop.BAD_PLAN] > refused:
+                self.get_logger().error(f"plan refused, which is {self._law.last_drop}", **every(1.0))
 
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()

@@ -91,7 +91,7 @@ class TestQueueAndGate:
         request = asked(driving.tick(observation(1, off=5.0), 0.2))
         assert (request.tick, request.reason) == (1, Reason.MISMATCH)
         assert request.observation[1] == 5.0
-        decision = decided(driving.receive(plan(1, plan_id=2), 0.3))
+        decision = decided(driving.receive(plan(1, plan_id=2, off=5.0), 0.3))
         assert (decision.kind, decision.reason) == (DecisionKind.REPLAN, Reason.MISMATCH)
         assert decision.mismatch == pytest.approx(5.0)  # what it replanned because of
 
@@ -239,7 +239,7 @@ class TestRequests:
         assert (
             law.receive(plan(0), 3.1) == NOTHING
         )  # too far from reality, and tick 2's own plan is under way
-        assert decided(law.receive(plan(2, plan_id=2), 3.2)).plan_id == 2
+        assert decided(law.receive(plan(2, plan_id=2, off=5.0), 3.2)).plan_id == 2
 
     def test_refused_request_is_made_again_after_a_pause(self, law: PlanExecutor) -> None:
         request = asked(law.tick(observation(0), 0.0))
@@ -741,7 +741,7 @@ class TestHistory:
         law.tick(observation(0), 0.0)
         law.receive(plan(0), 0.0)
         law.tick(observation(1, off=9.0), 0.1)
-        law.receive(plan(1, plan_id=2), 0.2)
+        law.receive(plan(1, plan_id=2, off=9.0), 0.2)
         law.tick(observation(2, off=0.5), 0.3)
         assert corrector.lengths == [3]
 
