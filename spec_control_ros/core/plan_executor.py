@@ -40,6 +40,8 @@ class _Tick:
     verdict: GateVerdict | None = None  # set once the tick waits for a plan: what it waits because of
 
 
+# Holds that no plan of an observation before them knows of, and that may last; a wait for a plan ends with its plan.
+UNFORESEEN = (Reason.NONE, Reason.FAULT, Reason.SENSOR_SILENT, Reason.SENSOR_FROZEN)
 OTHER_OBJECTIVE = replace(EMPTY, reason=Reason.OBJECTIVE_CHANGED)
 
 
@@ -193,11 +195,12 @@ class PlanExecutor:
         latent = self.model.latent_of(observation.data)
         if latent is None:
             self.drops[Drop.BAD_OBSERVATION] += 1
+            # They know nothing of this hold, and no mismatch would tell.
+            self._queue.discard_unpredicted()
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
         self._faults.note_good_observation()
         is_frozen = self._repeated.is_frozen(observation.data, self._commands.last_action)
         if is_frozen and self.fault is None and not self.is_stopped:
-            self._queue.clear()  # planned from what is not so
             return Outcome(self._hold(Reason.SENSOR_FROZEN, now_s, None))
         return self._keep_back(self._decide(_Tick(observation, latent, now_s), now_s), now_s)
 
@@ -387,6 +390,8 @@ class PlanExecutor:
         )
 
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
+        if reason in UNFORESEEN:
+            self._drop_plans()
         verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY
         action = self._hold_action(tick.latent if tick is not None else None)
         if not is_finite(action):
