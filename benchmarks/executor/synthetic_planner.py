@@ -43,7 +43,7 @@ class SyntheticPlanner:
             epoch=request.epoch,
             start_tick=request.start_tick,
             observation_tick=request.tick,
-            control_period_s=0.05,
+            control_period_s=0.0,
             actions=self._actions,
             latents=self._latents,
             optimised_horizon=1,

@@ -66,6 +66,10 @@ class ActionQueue:
         """Forget rows whose tick has passed."""
         self._rows = {t: row for t, row in self._rows.items() if t >= tick}
 
+    def discard_unpredicted(self) -> None:
+        """Forget rows of plans that predict nothing."""
+        self._rows = {t: row for t, row in self._rows.items() if row.plan.predicts}
+
     def following(self, tick: int, max_steps_ahead: int) -> list[QueuedAction]:
         """The unbroken run of rows right after `tick`, up to the first one further from its plan's start than that."""
         rows: list[QueuedAction] = []

@@ -49,6 +49,7 @@ def make_executor(
     gate: GateSettings | None = None,
     settings: ExecutorSettings | None = None,
     tick_model: TickModel | None = None,
+    control_period_s: float = 0.0,
 ) -> PlanExecutor:
     """The control law for the plans of a planner.
 
@@ -61,6 +62,7 @@ def make_executor(
         gate: Settings of the gate; None: as configured.
         settings: Settings of the law itself; None: as configured.
         tick_model: Encoder, policy and dynamics in place of the model's own.
+        control_period_s: Duration of a tick; plans for another one are refused. 0: as planner or tick model say.
 
     Raises:
         CheckpointError: the model lacks the corrector, or a part of it does not fit.
@@ -78,6 +80,9 @@ def make_executor(
     _check_type("corrector", corrector, str, Corrector)
     parts = planner if isinstance(planner, ExecutorParts) else _parts_of(planner, queue_length)
     model, gate = tick_model or parts.model, gate or parts.gate
+    if not isinstance(planner, ExecutorParts):
+        control_period_s = control_period_s or planner.spec.control_period_s
+    model = replace(model, control_period_s=control_period_s or model.control_period_s)
     if queue_length is not None:
         gate = replace(gate, max_steps_ahead=queue_length - 1)
     corrector = parts.corrector if corrector is None else corrector

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from spec_control_ros.core.decision import Decision, DecisionKind
 from spec_control_ros.core.health import Finding, Level
 from spec_control_ros.core.settings import Checked, setting
-from spec_control_ros.core.tick_monitor import TickReport
+from spec_control_ros.core.tick_monitor import MIN_TICKS, TickReport
 
 STALE_S = 2.0  # without an observation for that long, there is nothing new to tell
-MIN_TICKS = 5  # of a report that is judged
 OUTDATED = (
     "policy and corrector know another objective: holding with zeros, correcting nothing, and the metric `action` asks "
     "for a plan wherever that policy would act otherwise; distil for the new one and start the executor again"

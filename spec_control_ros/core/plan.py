@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.errors import PlanError
+from spec_control_ros.core.observation import Observation
 
 MAX_QUEUE_LENGTH = 1000  # a message that claims more is refused before anything is allocated
 
@@ -82,6 +83,11 @@ class Plan:
     def identity(self) -> tuple[int, int]:
         """Observation and start; of two plans of an epoch the larger one is the newer."""
         return self.observation_tick, self.start_tick
+
+    def is_of(self, observation: Observation) -> bool:
+        """Whether it begins at this very observation: its first latent is not predicted, but encoded."""
+        at = self.epoch, self.observation_tick, self.start_tick
+        return at == (observation.epoch, observation.tick, observation.tick)
 
     def __post_init__(self) -> None:
         for name in ("actions", "latents"):

@@ -40,6 +40,8 @@ class _Tick:
     verdict: GateVerdict | None = None  # set once the tick waits for a plan: what it waits because of
 
 
+# Holds that no plan of an observation before them knows of, and that may last; a wait for a plan ends with its plan.
+UNFORESEEN = (Reason.NONE, Reason.FAULT, Reason.SENSOR_SILENT, Reason.SENSOR_FROZEN)
 OTHER_OBJECTIVE = replace(EMPTY, reason=Reason.OBJECTIVE_CHANGED)
 
 
@@ -193,11 +195,12 @@ class PlanExecutor:
         latent = self.model.latent_of(observation.data)
         if latent is None:
             self.drops[Drop.BAD_OBSERVATION] += 1
+            # They know nothing of this hold, and no mismatch would tell.
+            self._queue.discard_unpredicted()
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
         self._faults.note_good_observation()
         is_frozen = self._repeated.is_frozen(observation.data, self._commands.last_action)
         if is_frozen and self.fault is None and not self.is_stopped:
-            self._queue.clear()  # planned from what is not so
             return Outcome(self._hold(Reason.SENSOR_FROZEN, now_s, None))
         return self._keep_back(self._decide(_Tick(observation, latent, now_s), now_s), now_s)
 
@@ -206,7 +209,10 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        if misfit := self.model.misfit(plan):
+        misfit, waiting = self.model.misfit(plan), self._pending
+        if not misfit and waiting is not None and plan.is_of(waiting.observation):
+            misfit = self.gate.misfit(waiting.latent, plan)
+        if misfit:
             return self._drop(Drop.BAD_PLAN, misfit)
         if (objection := self._order.objection_to_plan(plan)) is not None:
             return self._drop(objection)
@@ -286,7 +292,11 @@ class PlanExecutor:
         self._first_observation_tick = self._order.tick + 1
 
     def _hold_pending(self, reason: Reason) -> Outcome:
-        """Hold the tick that waits for a plan, if there is one."""
+        """Hold the tick that waits for a plan, or whose command is kept back for one, if there is such a tick."""
+        if (kept_back := self._kept_back) is not None:
+            self._kept_back = None
+            self._commands.withdraw()
+            return Outcome(self._hold(reason, kept_back.observed_at_s, None))
         return Outcome() if self._pending is None else Outcome(self._give_up(self._pending, reason))
 
     def _give_up(self, pending: _Tick, reason: Reason) -> Decision:
@@ -380,6 +390,8 @@ class PlanExecutor:
         )
 
     def _hold(self, reason: Reason, observed_at_s: float, tick: _Tick | None) -> Decision:
+        if reason in UNFORESEEN:
+            self._drop_plans()
         verdict = tick.verdict if tick is not None and tick.verdict is not None else EMPTY
         action = self._hold_action(tick.latent if tick is not None else None)
         if not is_finite(action):

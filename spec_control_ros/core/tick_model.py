@@ -8,7 +8,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.observation import is_finite
 from spec_control_ros.core.plan import Plan
-from spec_control_ros.core.planner import PlannerSpec
+from spec_control_ros.core.planner import PlannerSpec, is_same_period
 
 Dynamics = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (latent,), (action,) -> (latent,)
 Policy = Callable[[np.ndarray], np.ndarray]  # (latent,) -> (action,)
@@ -25,11 +25,18 @@ class TickModel:
     policy: Policy | None = None  # quick and good enough to compare with, or to hold by
     step: Dynamics | None = None
     warning: str = ""  # what its user should know
+    control_period_s: float = 0.0  # of a tick; 0: not known
 
     @classmethod
     def of_observations(cls, spec: PlannerSpec) -> "TickModel":
         """That of a planner whose predicted states, if it has any, are observations."""
-        return cls(spec.obs_dim, spec.obs_dim, spec.action_dim, encode=lambda obs: obs)
+        return cls(
+            spec.obs_dim,
+            spec.obs_dim,
+            spec.action_dim,
+            lambda obs: obs,
+            control_period_s=spec.control_period_s,
+        )
 
     def latent_of(self, obs: np.ndarray) -> Float32[np.ndarray, "latent"] | None:
         """The latent of an observation; None when the observation or what the encoder makes of it is no good."""
@@ -39,7 +46,10 @@ class TickModel:
         return latent if is_finite(latent) else None
 
     def misfit(self, plan: Plan) -> str:
-        """Why a plan does not have the sizes of this model, in words; empty if it does. It may predict nothing."""
+        """Why a plan has other sizes or ticks than this model, in words; empty if not. It may predict nothing."""
+        expected_s, period_s = self.control_period_s, plan.control_period_s
+        if expected_s and period_s and not is_same_period(period_s, expected_s):
+            return f"made for ticks of {period_s:g} s, expected {expected_s:g} s, as the executor's model has"
         action_dim, latent_dim = plan.actions.shape[1], plan.latents.shape[1]
         if action_dim == self.action_dim and latent_dim in (0, self.latent_dim):
             return ""

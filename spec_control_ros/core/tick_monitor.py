@@ -1,16 +1,19 @@
 """How regularly ticks come, how long they take, and how well they were predicted."""
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf, isnan, nan
 
 import numpy as np
 
 from spec_control_ros.core.decision import Decision, DecisionKind, Reason
 
+MIN_TICKS = 5  # of a report that is judged
+LONGEST_S = 10.0  # that a report looks back for so many; slower ticks are told by the silence between them
+
 
 @dataclass(frozen=True, slots=True)
 class TickReport:
-    """The ticks since the report before."""
+    """The ticks since the report before, or a few more where these are too few to judge."""
 
     observations: int  # that began a tick
     ticks: int  # that were decided
@@ -38,50 +41,50 @@ class TickMonitor:
         self._epoch = self._tick = -1
         self._newest_s = -inf
         self._total_overruns = 0
-        self._begin()
+        self._reported_s = -inf
+        self._observed: list[tuple[float, float]] = []  # when, and how long after the one before
+        self._decided: list[tuple[float, bool, bool, float, bool]] = []  # when, and see `note_decision`
 
     def note_observation(self, epoch: int, tick: int, now_s: float) -> None:
         """An observation has come in; one that is not newer than the last is none."""
         if (epoch, tick) <= (self._epoch, self._tick):
             return
-        if epoch == self._epoch:
-            self._periods.append(now_s - self._newest_s)
+        self._observed.append((now_s, now_s - self._newest_s if epoch == self._epoch else nan))
         self._epoch, self._tick, self._newest_s = epoch, tick, now_s
-        self._observations += 1
 
     def note_decision(self, decision: Decision, now_s: float) -> None:
         """A command has gone out."""
         if decision.reason is Reason.SENSOR_SILENT:
             return  # of no tick
-        self._ticks += 1
-        self._held += decision.kind is DecisionKind.HOLD
-        self._overruns += now_s - decision.observed_at_s > self._limit_s
-        if not np.isnan(decision.mismatch):
-            self._mismatches.append(decision.mismatch)
-            self._rejected += decision.mismatch > decision.replan_threshold
+        is_held, mismatch = decision.kind is DecisionKind.HOLD, decision.mismatch
+        is_overrun = now_s - decision.observed_at_s > self._limit_s
+        self._total_overruns += is_overrun
+        self._decided.append((now_s, is_held, is_overrun, mismatch, mismatch > decision.replan_threshold))
 
     def report(self, now_s: float) -> TickReport:
-        """What was noted since the last report."""
-        periods, mismatches = np.array(self._periods), np.array(self._mismatches)
-        self._total_overruns += self._overruns
-        report = TickReport(
-            observations=self._observations,
-            ticks=self._ticks,
-            held=self._held,
+        """What was noted since the last report.
+
+        Of slow ticks a report would never have enough to be judged: it looks back further for them.
+        """
+        # A tick whose observation is the newest may be undecided yet.
+        recent = [at_s for at_s, _ in self._observed[-MIN_TICKS - 1 :] if at_s >= now_s - LONGEST_S]
+        since_s, first_s = self._reported_s, min(recent, default=inf)
+        self._observed = [noted for noted in self._observed if noted[0] > since_s or noted[0] >= first_s]
+        self._decided = [noted for noted in self._decided if noted[0] > since_s or noted[0] >= first_s]
+        self._reported_s = now_s
+        periods = np.array([period_s for _, period_s in self._observed if not isnan(period_s)])
+        mismatches = np.array([mismatch for *_, mismatch, _ in self._decided if not isnan(mismatch)])
+        return TickReport(
+            observations=len(self._observed),
+            ticks=len(self._decided),
+            held=sum(is_held for _, is_held, *_ in self._decided),
             silent_s=now_s - self._newest_s,
             period_mean_s=float(periods.mean()) if periods.size else nan,
             period_deviation_s=float(periods.std()) if periods.size else nan,
-            overruns=self._overruns,
+            overruns=sum(is_overrun for _, _, is_overrun, *_ in self._decided),
             total_overruns=self._total_overruns,
             compared=mismatches.size,
-            rejected=self._rejected,
+            rejected=sum(is_rejected for *_, is_rejected in self._decided),
             mismatch_mean=float(mismatches.mean()) if mismatches.size else nan,
             mismatch_max=float(mismatches.max()) if mismatches.size else nan,
         )
-        self._begin()
-        return report
-
-    def _begin(self) -> None:
-        self._periods: list[float] = []
-        self._mismatches: list[float] = []
-        self._observations = self._ticks = self._held = self._overruns = self._rejected = 0

@@ -140,7 +140,10 @@ class ExecutorNode(LifecycleProcessNode):
         card_period_s = float(card.get("control_period_s", 0.0))
         self._control_period_s = s.supervision.control_period_s or card_period_s
         parts = format_of(card).load_parts(folder, None if s.task_index < 0 else s.task_index)
-        law = make_executor(parts, corrector=s.corrector, gate=s.gate, settings=s.executor)
+        # What is expected of ticks may be rounded; what a plan is made for is what the model was made for.
+        law = make_executor(
+            parts, corrector=s.corrector, gate=s.gate, settings=s.executor, control_period_s=card_period_s
+        )
         if law.model.warning:
             self.get_logger().warning(law.model.warning)
         corrector = parts.corrector_named(s.corrector)
@@ -227,9 +230,10 @@ class ExecutorNode(LifecycleProcessNode):
             self.get_logger().error(str(error), **every(1.0))
             self._give(ExecutorInput(InputKind.BAD_PLAN, now_s))
         else:
-            if misfit := self._law.model.misfit(plan):
-                self.get_logger().error(f"plan refused, which is {misfit}", **every(1.0))
+            refused = self._law.drops[Drop.BAD_PLAN]
             self._give(ExecutorInput.plan(plan, now_s))
+            if self._law.drops[Drop.BAD_PLAN] > refused:
+                self.get_logger().error(f"plan refused, which is {self._law.last_drop}", **every(1.0))
 
     def _on_watchdog(self) -> None:
         now_s = time.monotonic()

@@ -77,12 +77,17 @@ def plan(
     observation_tick: int | None = None,
     action: int = ACTION,
     latent: int = OBS,
+    off: float = 0.0,
 ) -> Plan:
-    """A plan whose first action component says for which tick a row is: 0.01 a tick."""
+    """A plan whose first action component says for which tick a row is: 0.01 a tick.
+
+    It begins at the latent of `observation(start_tick, off=off)`.
+    """
     actions = np.zeros((rows, action), np.float32)
     actions[:, 0] = 0.01 * (start_tick + np.arange(rows))
     latents = np.zeros((rows + 1, latent), np.float32)
     latents[:, :1] = 1.0
+    latents[0, 1:2] = off
     return Plan(
         plan_id=plan_id,
         epoch=epoch,

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from fakes import plan
+from fakes import observation, plan
 
 from spec_control_ros.core.errors import PlanError
 from spec_control_ros.core.plan import MAX_QUEUE_LENGTH
@@ -35,3 +35,10 @@ def test_plan_refuses(change: dict[str, object], said: str) -> None:
 def test_plan_refuses_more_rows_than_a_queue_may_hold() -> None:
     with pytest.raises(PlanError, match=f"got {MAX_QUEUE_LENGTH + 1} actions"):
         plan(0, rows=MAX_QUEUE_LENGTH + 1)
+
+
+def test_plan_of_an_observation_begins_at_its_tick() -> None:
+    seen = observation(3)
+    assert plan(3).is_of(seen)
+    for other in (plan(3, epoch=2), plan(3, observation_tick=2), plan(4, observation_tick=3)):
+        assert not other.is_of(seen)

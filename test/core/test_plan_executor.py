@@ -91,7 +91,7 @@ class TestQueueAndGate:
         request = asked(driving.tick(observation(1, off=5.0), 0.2))
         assert (request.tick, request.reason) == (1, Reason.MISMATCH)
         assert request.observation[1] == 5.0
-        decision = decided(driving.receive(plan(1, plan_id=2), 0.3))
+        decision = decided(driving.receive(plan(1, plan_id=2, off=5.0), 0.3))
         assert (decision.kind, decision.reason) == (DecisionKind.REPLAN, Reason.MISMATCH)
         assert decision.mismatch == pytest.approx(5.0)  # what it replanned because of
 
@@ -239,7 +239,7 @@ class TestRequests:
         assert (
             law.receive(plan(0), 3.1) == NOTHING
         )  # too far from reality, and tick 2's own plan is under way
-        assert decided(law.receive(plan(2, plan_id=2), 3.2)).plan_id == 2
+        assert decided(law.receive(plan(2, plan_id=2, off=5.0), 3.2)).plan_id == 2
 
     def test_refused_request_is_made_again_after_a_pause(self, law: PlanExecutor) -> None:
         request = asked(law.tick(observation(0), 0.0))
@@ -361,7 +361,8 @@ class TestHolding:
         assert said(driving.poll(10.0)) == (DecisionKind.HOLD, Reason.SENSOR_SILENT)
         assert driving.poll(19.99) == NOTHING
         assert said(driving.poll(20.0)) == (DecisionKind.HOLD, Reason.SENSOR_SILENT)
-        assert said(driving.tick(observation(1), 20.1)) == (DecisionKind.ACCEPT, Reason.NONE)
+        # What was queued knows nothing of the holds.
+        assert asked(driving.tick(observation(1), 20.1)).reason is Reason.EMPTY
 
     def test_sensor_that_never_spoke_is_not_silent(self, law: PlanExecutor) -> None:
         assert law.poll(1e6) == NOTHING
@@ -741,7 +742,7 @@ class TestHistory:
         law.tick(observation(0), 0.0)
         law.receive(plan(0), 0.0)
         law.tick(observation(1, off=9.0), 0.1)
-        law.receive(plan(1, plan_id=2), 0.2)
+        law.receive(plan(1, plan_id=2, off=9.0), 0.2)
         law.tick(observation(2, off=0.5), 0.3)
         assert corrector.lengths == [3]
 
@@ -812,6 +813,90 @@ class TestPlansThatPredictNothing:
         assert [d.kind for d in kinds if d is not None] == [DecisionKind.ACCEPT] * 2
         assert all(np.isnan(d.mismatch) for d in kinds if d is not None)
         assert law.tick(observation(3), 0.4).request is not None
+
+    def blind(self, **settings: Any) -> PlanExecutor:
+        """Has executed tick 0 and may execute all 200 rows of a plan that predicts nothing."""
+        law = executor(
+            dataclasses.replace(WAITING, **settings), dataclasses.replace(GATE, max_steps_ahead=1000)
+        )
+        law.tick(observation(0), 0.0)
+        law.receive(plan(0, rows=200, latent=0), 0.0)
+        return law
+
+    def test_do_not_outlive_a_silent_sensor(self) -> None:
+        law = self.blind(sensor_timeout_s=1.0)
+        assert said(law.poll(1.0)) == (DecisionKind.HOLD, Reason.SENSOR_SILENT)
+        assert asked(law.tick(observation(70, off=99.0), 3.5)).reason is Reason.EMPTY
+
+    def test_do_not_outlive_a_bad_observation(self) -> None:
+        law = self.blind()
+        assert said(law.tick(Observation(1, 1, BAD[2]), 0.05)) == (DecisionKind.HOLD, Reason.BAD_OBSERVATION)
+        assert asked(law.tick(observation(2), 0.1)).reason is Reason.EMPTY
+
+    def test_do_not_outlive_a_fault(self) -> None:
+        law = self.blind()
+        for tick in (1, 2, 3):
+            law.tick(Observation(1, tick, BAD[2]), 0.05)
+        assert law.fault is not None
+        late = plan(4, observation_tick=0, plan_id=2, latent=0)  # asked for before, and knows nothing of it
+        assert law.receive(late, 0.1) == NOTHING
+        law.clear_fault()
+        assert asked(law.tick(observation(4, off=99.0), 0.2)).reason is Reason.EMPTY
+        assert law.drops[Drop.STALE_PLAN] == 1
+
+    def test_do_not_outlive_a_stop_though_they_were_made_after_it(self) -> None:
+        law = self.blind()
+        law.stop(0.1)
+        law.tick(observation(1), 0.15)
+        law.receive(plan(2, observation_tick=1, plan_id=2, rows=200, latent=0), 0.16)
+        law.tick(observation(3), 0.2)
+        law.resume(0.25)
+        assert asked(law.tick(observation(4), 0.3)).reason is Reason.EMPTY
+
+
+class TestPlansOfAnotherModel:
+    """Of the same sizes, so that only what they hold tells."""
+
+    def test_latent_that_is_not_that_of_the_own_observation_is_refused_at_every_tick(self) -> None:
+        law = executor(dataclasses.replace(WAITING, plan_wait_s=0.01, replan_timeout_s=0.1))
+        for tick in range(20):
+            now_s = 0.05 * tick
+            outcome = law.tick(observation(tick, off=50.0), now_s)
+            if outcome.request is not None:
+                assert law.receive(plan(tick, plan_id=tick + 1), now_s) == NOTHING
+                assert law.poll(now_s) == NOTHING  # not asked for again at once
+            outcome = law.poll(now_s + 0.02)
+            assert decided(outcome).kind is DecisionKind.HOLD
+            if outcome.request is not None:  # after a time-out; too late for this tick
+                law.receive(plan(tick, plan_id=tick + 1), now_s + 0.021)
+        assert law.drops[Drop.BAD_PLAN] > 3
+        assert law.last_drop.startswith("made with another model: it begins 50 from the latent of its own")
+
+    def test_rounding_is_not_another_model(self, law: PlanExecutor) -> None:
+        law.tick(observation(0, off=1e-4), 0.0)
+        assert decided(law.receive(plan(0), 0.0)).kind is DecisionKind.REPLAN
+
+    def test_plan_of_the_right_model_is_taken_after_one_of_another(self, law: PlanExecutor) -> None:
+        law.tick(observation(0, off=50.0), 0.0)
+        law.receive(plan(0), 0.1)
+        assert decided(law.receive(plan(0, plan_id=2, off=50.0), 0.2)).plan_id == 2
+
+    def test_plan_of_an_earlier_observation_is_the_gates_to_judge(self, law: PlanExecutor) -> None:
+        law.tick(observation(0), 0.0)
+        law.tick(observation(1, off=50.0), 0.05)
+        law.receive(plan(0), 0.1)
+        assert law.drops[Drop.BAD_PLAN] == 0
+
+    def test_other_ticks_are_refused(self) -> None:
+        model = dataclasses.replace(executor().model, control_period_s=0.05)
+        law = PlanExecutor(model, executor().gate, None, WAITING)
+        law.tick(observation(0), 0.0)
+        assert law.receive(dataclasses.replace(plan(0), control_period_s=5.0), 0.1) == NOTHING
+        assert law.drops == {Drop.BAD_PLAN: 1}
+        assert "ticks of 5 s, expected 0.05 s" in law.last_drop
+        assert decided(law.poll(1.0)).kind is DecisionKind.HOLD
+        law.tick(observation(1), 1.1)
+        assert decided(law.receive(plan(1), 1.1)).kind is DecisionKind.REPLAN
 
 
 class TestChanges:
@@ -915,6 +1000,19 @@ class TestObjectiveChange:
             Reason.FAULT,
         )
         assert law.receive(plan(0), 0.1) == NOTHING
+
+    @pytest.mark.parametrize("is_lost", [False, True])
+    def test_command_that_was_kept_back_does_not_go_out(self, is_lost: bool) -> None:
+        law = executing(
+            rows=2, step=lambda z, _: z, prefetch=True, prefetch_lead_ticks=1, wait_for_prefetch=True
+        )
+        assert law.tick(observation(1), 0.1).decision is None
+        decision = decided(law.lose_objective({"planner.speed": 1.0}) if is_lost else law.change_objective())
+        assert decision.kind is DecisionKind.HOLD
+        assert decision.reason is (Reason.FAULT if is_lost else Reason.OBJECTIVE_CHANGED)
+        assert (decision.tick, decision.observed_at_s) == (1, 0.1)
+        np.testing.assert_array_equal(decision.action, [0.0, 0.0])
+        assert law.poll(0.2) == NOTHING
 
     def test_policy_that_has_learnt_the_old_objective_holds_no_more(self) -> None:
         law = executor(dataclasses.replace(WAITING, hold=HoldPolicy.POLICY))

@@ -15,6 +15,7 @@ from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, Plan
 from spec_control_ros.core.executor_settings import HoldPolicy
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.plan_executor import UNFORESEEN
 
 offs = st.sampled_from([0.0, 0.05, 0.5, 0.9, 5.0])
 rows = st.integers(1, 8)
@@ -106,6 +107,7 @@ class ExecutorMachine(RuleBasedStateMachine):
                 epoch=request.epoch,
                 plan_id=self.plan_ids,
                 observation_tick=request.tick,
+                off=0.0 if request.observation is None else float(request.observation[1]),
             )
         )
 
@@ -127,8 +129,16 @@ class ExecutorMachine(RuleBasedStateMachine):
             plan_id=10_000,
             observation_tick=max(0, start - observed),
             action=action,
+            off=float(self.open.data[1]) if self.open is not None and start == self.tick else 0.0,
         )
         self._receive(made)
+
+    @precondition(lambda self: self.is_waiting)
+    @rule()
+    def plan_of_another_model(self) -> None:
+        before, made = self.law.drops.total(), plan(self.tick, epoch=self.epoch)
+        assert self.law.receive(dataclasses.replace(made, latents=-made.latents), self.now) == Outcome()
+        assert self.law.drops.total() == before + 1
 
     @precondition(lambda self: self.unanswered)
     @rule(data=st.data())
@@ -169,9 +179,23 @@ class ExecutorMachine(RuleBasedStateMachine):
         assert self.newest is None or not self.newest.action.any()
 
     @rule()
+    def lose_objective(self) -> None:
+        self.in_flight = None
+        self.first_observation_tick = self.tick + 1
+        self._check(self.law.lose_objective({}))
+
+    @rule()
     def clear_fault(self) -> None:
         self.law.clear_fault()
         assert self.law.fault is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the tick is open, and not because its command is kept back."""
+        asked = self.in_flight
+        return (
+            self.open is not None and asked is not None and not asked.is_prefetch and asked.tick == self.tick
+        )
 
     # What must hold
 
@@ -261,6 +285,11 @@ class ExecutorMachine(RuleBasedStateMachine):
             self.open = None
         if self.law.fault is not None or self.is_stopped:
             assert made.kind is DecisionKind.HOLD
+        if made.kind is DecisionKind.HOLD and made.reason in UNFORESEEN:
+            self.in_flight, self.first_observation_tick = None, self.tick + 1
+        elif made.kind is not DecisionKind.HOLD:
+            observed = made.tick - round(made.plan_age_s / 0.05)
+            assert observed >= self.first_observation_tick, "a plan outlived a hold that it knew nothing of"
         assert (made.plan_id != 0) == (made.kind is not DecisionKind.HOLD)
         assert 0 <= made.steps_ahead <= 5, "a stale row or one before its plan's start was executed"
         if made.kind is DecisionKind.REPLAN:

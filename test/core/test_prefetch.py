@@ -324,7 +324,7 @@ class TestPrecedence:
         assert law.poll(0.2).request is None
         # The prefetched plan, should it come all the same, decides nothing that the gate has rejected.
         assert law.receive(prefetched(old), 0.3) == NOTHING
-        decision = law.receive(plan(3, plan_id=3), 0.4).decision
+        decision = law.receive(plan(3, plan_id=3, off=5.0), 0.4).decision
         assert decision is not None
         assert (decision.kind, decision.plan_id) == (DecisionKind.REPLAN, 3)
         assert (decision.planning_inferences, decision.waited_inferences) == (3, 2)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_control_ros.core.decision import Decision
-from spec_control_ros.core.tick_monitor import TickMonitor
+from spec_control_ros.core.executor_health import SupervisionSettings, executor_finding
+from spec_control_ros.core.health import Level
+from spec_control_ros.core.tick_monitor import MIN_TICKS, TickMonitor
 
 PERIOD_S = 0.0625
 
@@ -102,6 +104,49 @@ def test_hold_of_a_silent_sensor_is_no_tick(monitor: TickMonitor) -> None:
     assert held is not None
     monitor.note_decision(held, 20.0)
     assert monitor.report(20.0).ticks == 0
+
+
+@pytest.mark.parametrize("period_s", [0.25, 1.0, 1.5])
+def test_slow_ticks_are_judged_in_every_report_once_there_are_enough(period_s: float) -> None:
+    settings, tick, at_s, levels = SupervisionSettings(), 0, 0.0, []
+    monitor, newest = TickMonitor(0.05), changed(decided(0.0), mismatch=5.0, replan_threshold=1.0)
+    for report_s in range(1, 60):
+        while at_s + 0.24 < report_s:
+            made = changed(newest, tick=tick, observed_at_s=at_s)
+            monitor.note_observation(1, tick, at_s)
+            monitor.note_decision(made, at_s + 0.24)
+            tick, at_s = tick + 5, at_s + period_s
+        report = monitor.report(float(report_s))
+        found = executor_finding(report, newest, "", None, False, False, False, 0.05, settings)
+        levels.append((report_s, found.level))
+        if report.ticks >= MIN_TICKS:
+            assert report.rejected == report.compared == report.overruns == report.ticks
+            assert report.period_mean_s == pytest.approx(period_s)
+    assert {level for report_s, level in levels if report_s > 12.0} == {Level.ERROR}
+    assert monitor.report(59.0).total_overruns == tick / 5
+
+
+def test_slow_ticks_as_expected_are_fine() -> None:
+    monitor, made = TickMonitor(0.25), decided(0.0)
+    for tick in range(20):
+        at_s = 0.25 * tick
+        monitor.note_observation(1, tick, at_s)
+        monitor.note_decision(changed(made, tick=tick, observed_at_s=at_s), at_s + 0.05)
+        if tick % 4 == 3:
+            report = monitor.report(at_s + 0.1)
+            found = executor_finding(report, made, "", None, False, False, False, 0.25, SupervisionSettings())
+            assert found.level is Level.OK
+    assert report.ticks >= MIN_TICKS
+
+
+def test_fast_ticks_are_told_once(monitor: TickMonitor) -> None:
+    for tick in range(40):
+        at_s = PERIOD_S * tick
+        monitor.note_observation(1, tick, at_s)
+        monitor.note_decision(changed(decided(at_s), tick=tick), at_s)
+        if tick % 20 == 19:
+            report = monitor.report(at_s)
+            assert (report.observations, report.ticks) == (20, 20)
 
 
 @given(mismatches=st.lists(st.sampled_from([nan, 0.25, 0.5, 2.0]), max_size=12))

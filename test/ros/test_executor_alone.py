@@ -48,7 +48,8 @@ def test_silent_sensor_is_held_reported_and_recovered_from(alone: Alone) -> None
     world.probe.until(lambda: any(s.reason == Reason.SENSOR_SILENT for s in world.status))
     assert world.commands[-1].decision == HOLD
     world.diagnosed(level=b"\x01", message="holding: sensor silent")
-    assert world.tick(1).decision == ACCEPT
+    # What was queued knows nothing of the hold.
+    assert world.tick(1).decision == REPLAN
 
 
 def test_end_of_an_episode_is_no_silent_sensor(alone: Alone) -> None:

@@ -41,7 +41,8 @@ class ReplaySession:
         self.recording, self._folder, self._format = recording, folder, format_of(card)
         self.settings = ControllerSettings.of(_of_this_version(recording), self._format.settings)
         self._parts = self._format.load_parts(folder, self.settings.task)
-        _refuse_misfit(recording, folder.name, self._parts.model, float(card.get("control_period_s", 0.0)))
+        self._period_s = float(card.get("control_period_s", 0.0))
+        _refuse_misfit(recording, folder.name, self._parts.model, self._period_s)
         self._planners: dict[Any, RememberingPlanner] = {}  # by the planner's settings
 
     def changed(self, given: Mapping[str, str]) -> ControllerSettings:
@@ -95,7 +96,7 @@ class ReplaySession:
         return self.recording.are_inputs_told or not self.recording.is_lockstep
 
     def _executor(self, settings: ControllerSettings) -> PlanExecutor:
-        return make_executor(settings.configured(self._parts))
+        return make_executor(settings.configured(self._parts), control_period_s=self._period_s)
 
     def _planner(
         self, settings: ControllerSettings, delays: Delays, *, uses_recorded: bool
