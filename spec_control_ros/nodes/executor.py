@@ -41,7 +41,7 @@ from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import EVERY_LATEST, LATEST, STREAM
 from spec_control_ros.ros.real_time import enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
-from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
+from spec_control_ros.ros.sole_claim import Rivals, SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
 from spec_control_ros.world_model.card import folder_card, model_folder
 
@@ -69,6 +69,9 @@ class ExecutorNode(LifecycleProcessNode):
         self._plans: Subscription | None = None
         self._objective: dict[str, Any] = {}  # parameters of the planner that were set while it ran
         self._running: list[Timer | Subscription] = []
+        # Beside a shadow, others may command
+        commands = () if self._settings.shadow else ("command",)
+        self._rivals = Rivals(self, ("observation", "plan", *commands))
         self._diagnostics = Diagnostics(self, "control law")
         self.create_timer(1.0, self._publish_diagnostics)
         if self._settings.autostart:
@@ -369,6 +372,7 @@ class ExecutorNode(LifecycleProcessNode):
             period_s,
             self._settings.supervision,
         )
+        finding = finding.worsened(Level.ERROR, self._rivals.look())
         values = executor_values(report, newest, period_s)
         values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()

@@ -259,6 +259,34 @@ def test_executor_that_joins_late_takes_the_latched_observation(alone: Alone) ->
     assert world.tick(3).decision == ACCEPT
 
 
+@pytest.mark.parametrize(
+    ("topic", "kind"), [("observation", msg.Observation), ("plan", msg.Plan), ("command", msg.Command)]
+)
+def test_other_node_that_publishes_what_one_alone_should_is_an_error_until_it_is_gone(
+    alone: Alone, topic: str, kind: Any
+) -> None:
+    world, begin = alone
+    world.offer_replan()
+    process = begin()
+    world.tick(0)
+    other = Node("old_run", context=world.probe.context)
+    other.create_publisher(kind, topic, LATEST)
+    own = "/executor" if topic == "command" else "/probe"
+    names = " and ".join(sorted(["/old_run", own]))
+    said = f"{names} publish on `/{topic}`: end all but one, or give them namespaces of their own"
+
+    def is_error() -> bool:
+        world.diagnostics.clear()
+        world.probe.until(lambda: world.diagnostics)
+        return world.diagnostics[-1].level == b"\x02" and world.diagnostics[-1].message.startswith(said)
+
+    world.probe.until(is_error, lambda: f"{world.diagnostics[-1:]}")
+    assert said in process.text
+    other.destroy_node()
+    world.probe.until(lambda: not is_error(), lambda: f"{world.diagnostics[-1:]}")
+    assert world.tick(1).decision == ACCEPT
+
+
 def test_executor_waits_until_nobody_else_commands(alone: Alone) -> None:
     world, begin = alone
     world.offer_replan()
