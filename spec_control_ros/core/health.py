@@ -13,12 +13,22 @@ class Level(IntEnum):
     STALE = 3  # nothing has come for a while: what is reported is old
 
 
+RISING = (Level.OK, Level.WARN, Level.STALE, Level.ERROR)  # an error that is there now is worse than old news
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """How bad it is, and what it is."""
 
     level: Level
     message: str
+
+    def worsened(self, level: Level, text: str) -> "Finding":
+        """With what is wrong besides, which is said first; the same where `text` is empty."""
+        if not text:
+            return self
+        worst = max(level, self.level, key=RISING.index)
+        return Finding(worst, text if self.level is Level.OK else f"{text}; {self.message}")
 
 
 @dataclass(frozen=True, slots=True)

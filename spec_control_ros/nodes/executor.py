@@ -41,7 +41,7 @@ from spec_control_ros.ros.parameters import LiveParameters, declare_settings
 from spec_control_ros.ros.qos import EVERY_LATEST, LATEST, STREAM
 from spec_control_ros.ros.real_time import enter_real_time, memory
 from spec_control_ros.ros.replan_client import ReplanClient
-from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
+from spec_control_ros.ros.sole_claim import Rivals, SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
 from spec_control_ros.world_model.card import folder_card, model_folder
 
@@ -69,6 +69,9 @@ class ExecutorNode(LifecycleProcessNode):
         self._plans: Subscription | None = None
         self._objective: dict[str, Any] = {}  # parameters of the planner that were set while it ran
         self._running: list[Timer | Subscription] = []
+        # Beside a shadow, others may command
+        commands = () if self._settings.shadow else ("command",)
+        self._rivals = Rivals(self, ("observation", "plan", *commands))
         self._diagnostics = Diagnostics(self, "control law")
         self.create_timer(1.0, self._publish_diagnostics)
         if self._settings.autostart:
@@ -81,6 +84,8 @@ class ExecutorNode(LifecycleProcessNode):
         self._driver = ExecutorDriver(self._law, self._publish, self._ask, self._record)
         if self._changes:  # the law has them, but the parameters that were told first have not
             self._give(ExecutorInput.parameters(self._changes, time.monotonic()))
+        if self._objective:  # policy and corrector, loaded again, know another one
+            self._give(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()))
         self._monitor = TickMonitor(self._control_period_s)
         self._planner = ReplanClient(
             self, s.executor.replan_timeout_s, s.answer_timeout_s, self._on_replan_failed
@@ -251,20 +256,19 @@ class ExecutorNode(LifecycleProcessNode):
 
     def _on_parameters(self, message: ParameterEvent) -> None:
         """The planner tells its parameters at its start and when they change: what is queued was planned for others."""
-        changed = _of_planner(message.changed_parameters)
-        told = _of_planner(message.new_parameters)
-        lost = {
-            name: told[name]
-            for name, value in self._objective.items()
-            if name not in changed and told.get(name, value) != value
-        }
+        # All that were set since its start, as an executor that joins late hears the last event alone
+        was_set, now = _of_planner(message.changed_parameters), _of_planner(message.new_parameters)
+        known = self._objective
+        changed = {n: value for n, value in was_set.items() if n not in known or known[n] != value}
+        lost = {n: now[n] for n, value in known.items() if n not in was_set and now.get(n, value) != value}
         self._objective |= changed | lost
         if lost:
             numbers = {name: value if isinstance(value, int | float) else nan for name, value in lost.items()}
             self._give(ExecutorInput.objective_lost(numbers, time.monotonic()))
             self.get_logger().error(f"holding: {self._law.fault}")
         if changed:
-            self.get_logger().info("the planner's objective has changed: its plans are dropped")
+            told = ", ".join(f"{name} = {value}" for name, value in changed.items())
+            self.get_logger().info(f"the planner's objective has changed ({told}): its plans are dropped")
             self._give(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()))
             if self._law.is_policy_outdated:
                 self.get_logger().warning(OUTDATED)
@@ -372,6 +376,7 @@ class ExecutorNode(LifecycleProcessNode):
             period_s,
             self._settings.supervision,
         )
+        finding = finding.worsened(Level.ERROR, self._rivals.look())
         values = executor_values(report, newest, period_s)
         values |= {"shadow": self._settings.shadow, "is_planner_lost": is_lost}
         values |= {f"dropped.{cause.value}": law.drops[cause] for cause in Drop} | memory()

@@ -20,7 +20,7 @@ from spec_control_ros.bringup.topics import IMU, ODOMETRY, ROBOT_RESET
 from spec_control_ros.core.action_limiter import ActionLimits
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import PlanError
-from spec_control_ros.core.health import Health
+from spec_control_ros.core.health import Health, Level
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.settings import replaced
 from spec_control_ros.evaluation.plant_settings import HardwareBridgeSettings
@@ -33,7 +33,7 @@ from spec_control_ros.ros.qos import LATEST, STREAM
 from spec_control_ros.ros.real_time import enter_real_time
 from spec_control_ros.ros.robot_controller import RobotController
 from spec_control_ros.ros.robot_messages import hear_imu, hear_joint_state, hear_odometry
-from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
+from spec_control_ros.ros.sole_claim import Rivals, SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
 from spec_control_ros.ros.subscriptions import with_publisher
 from spec_control_ros.ros.timeout import Timeout
@@ -80,6 +80,7 @@ class HardwareBridgeNode(ProcessNode):
             self, self._bridge.command_map, self._settings.controller_node, self._look
         )
         self._why_stopped = ""  # as it was told last
+        self._rivals = Rivals(self, ("observation", "command", "plan"))
         self._diagnostics = Diagnostics(self, "robot")
         self._listen_to_sensors()
         self._robot_reset: Client = self.create_client(Reset, ROBOT_RESET)
@@ -335,6 +336,7 @@ class HardwareBridgeNode(ProcessNode):
         is_over = self._episodes_begun > 0 and bridge.is_done
         missing = None if bridge.is_running else PUT_BACK if is_over else self._missing()
         finding = robot_finding(bridge, self._why_stopped, faults, missing)
+        finding = finding.worsened(Level.ERROR, self._rivals.look())
         self._diagnostics.publish(Health(finding, values))
 
 

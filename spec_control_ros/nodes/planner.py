@@ -92,6 +92,7 @@ class PlannerNode(LifecycleProcessNode):
             self._release_found,
         )
         self._claimed = set(named)
+        self._why_not_offered = "waiting until it is certain that no other planner claims `replan` and `plan`"
         names = [name for robot in named for name in self._plan_services[robot].names]
         self._claim = SoleClaim(self, names, lambda: None, self.fail, self.joined_s)
         self._watch = self.create_timer(0.1, self._end_on_thread_error)
@@ -158,8 +159,9 @@ class PlannerNode(LifecycleProcessNode):
     def _offer_once_alone(self) -> None:
         if not self._claim.is_held:
             return
-        offered = [self._plan_services[robot].offer_once_alone() for robot in self._claimed]
-        if all(offered):
+        whys = [self._plan_services[robot].offer_once_alone() for robot in self._claimed]
+        self._why_not_offered = "; ".join(filter(None, whys))
+        if not self._why_not_offered:
             self._offer_timer.cancel()
 
     def _end_on_thread_error(self) -> None:
@@ -218,10 +220,10 @@ class PlannerNode(LifecycleProcessNode):
         health = Health(Finding(Level.WARN, self.state), {})
         if self.state == "active":
             planning = self._monitor.health(time.monotonic(), self._turned_away())
-            finding, values = planning.finding, self._of_robots() | planning.values
-            if (refused := self._finder.refused) and finding.level is Level.OK:
-                finding = Finding(Level.WARN, f"not served: {', '.join(refused[:5])}")
-            health = Health(finding, values)
+            refused = ", ".join(self._finder.refused[:5])
+            finding = planning.finding.worsened(Level.WARN, f"not served: {refused}" if refused else "")
+            finding = finding.worsened(Level.WARN, self._why_not_offered)
+            health = Health(finding, self._of_robots() | planning.values)
         self._diagnostics.publish(health)
 
     def _turned_away(self) -> dict[str, int]:

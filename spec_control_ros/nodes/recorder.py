@@ -2,7 +2,9 @@
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
+from rclpy.utilities import get_rmw_implementation_identifier
 from rclpy.validate_topic_name import validate_topic_name
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
@@ -22,7 +25,7 @@ from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.ros.diagnostics import Diagnostics
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
-from spec_control_ros.ros.subscriptions import TOPICS, Topic, clock_of, find_topic
+from spec_control_ros.ros.subscriptions import TOPICS, Topic, clock_of, find_topic, publisher_of, with_info
 
 SEARCH_PERIOD_S = 0.1  # for topics that nobody publishes yet
 
@@ -47,8 +50,9 @@ class _RecorderSettings(Checked):
 class RecorderNode(ProcessNode):
     """Writes serialized messages as they come; the bag is whole once the node has ended.
 
-    A full disk ends the bag, not the node: it counts what is lost, and tells it at its end. A topic whose type is not
-    installed ends neither.
+    A full disk ends the bag, not the node: it counts what is lost, and tells it at its end, as it does for messages
+    that never came: gaps in the numbers that a publisher's messages bear, from the first that was heard on. A topic
+    whose type is not installed ends neither.
     """
 
     def __init__(self) -> None:
@@ -61,6 +65,7 @@ class RecorderNode(ProcessNode):
         self._bag = BagWriter(Path(settings.folder), installed_definition, settings.storage, reserve_bytes)
         self._subscribed: dict[str, Subscription] = {}
         self._is_end_told = False
+        self._newest: dict[bytes, int] = {}  # number of the newest message, by its publisher's id
         # Topics whose publishers offer less than their subscription asks for
         self._unsuited: set[str] = set()
         self._unrecorded: list[str] = []  # why further topics are not
@@ -88,8 +93,8 @@ class RecorderNode(ProcessNode):
     def _tell_end(self) -> None:
         counts = self._bag.counts
         self.get_logger().info(f"recorded {sum(counts.values())} messages of {len(counts)} topics")
-        if self._awaited:
-            self.get_logger().warning(f"no node published {', '.join(self._awaited)}")
+        if text := self._not_published():
+            self.get_logger().warning(text)
         if losses := self._losses():
             self.exit_code = INCOMPLETE_EXIT_CODE
             self.get_logger().error(f"the bag is incomplete: {losses}")
@@ -138,7 +143,7 @@ class RecorderNode(ProcessNode):
         self._subscribed[name] = self.create_subscription(
             kind,
             name,
-            lambda data: self._write(name, data),
+            with_info(partial(self._take, name)),
             qos,
             raw=True,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=renew),
@@ -148,7 +153,25 @@ class RecorderNode(ProcessNode):
         """Write what has come on a topic and was not heard yet."""
         subscription = self._subscribed[name]
         while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
-            self._write(name, taken[0])
+            self._take(name, *taken)
+
+    def _take(self, name: str, data: bytes, info: Mapping[str, Any]) -> None:
+        self._note_gap(name, info)
+        self._write(name, data)
+
+    def _note_gap(self, name: str, info: Mapping[str, Any]) -> None:
+        """The middleware does not tell what a full queue has dropped, but numbers what each publisher sends."""
+        number, publisher = info.get("publication_sequence_number"), publisher_of(info)
+        if number is None or not publisher:
+            middleware = get_rmw_implementation_identifier()
+            self.get_logger().warning(
+                f"{middleware} numbers no messages: lost ones are not counted", once=True
+            )
+            return
+        newest = self._newest.get(publisher, number - 1)
+        self._newest[publisher] = max(number, newest)
+        if number > newest + 1:
+            self._bag.lost[name] += number - newest - 1
 
     def _write(self, name: str, data: bytes) -> None:
         if name in self._unannounced:
@@ -167,15 +190,22 @@ class RecorderNode(ProcessNode):
             self._is_end_told = True
             self.get_logger().error(f"recording has ended: {self._bag.why_ended}")
 
+    def _not_published(self) -> str:
+        """Which topics of `topics` never came; empty if all did."""
+        return f"no node published {', '.join(self._awaited)}" if self._awaited else ""
+
     def _losses(self) -> str:
         """What the bag lacks, and why; empty if nothing."""
         lost = {topic: count for topic, count in self._bag.lost.items() if count}
-        ended = f"{sum(lost.values())} messages of {len(lost)} topics are lost: {self._bag.why_ended}"
-        return "; ".join([*([ended] if self._bag.why_ended else []), *self._unrecorded])
+        gaps = ", ".join(f"{count} of {topic}" for topic, count in lost.items())
+        why = self._bag.why_ended or f"the recorder or the network was too slow ({gaps})"
+        text = f"{sum(lost.values())} messages of {len(lost)} topics are lost: {why}"
+        return "; ".join([*([text] if lost or self._bag.why_ended else []), *self._unrecorded])
 
     def _publish_diagnostics(self) -> None:
         bag, losses = self._bag, self._losses()
-        finding = Finding(Level.ERROR, losses) if losses else Finding(Level.OK, "recording")
+        finding = Finding(Level.OK, "recording").worsened(Level.WARN, self._not_published())
+        finding = finding.worsened(Level.ERROR, losses)
         values: dict[str, object] = {"recorded": sum(bag.counts.values()), "lost": sum(bag.lost.values())}
         self._diagnostics.publish(Health(finding, values))
 

@@ -30,7 +30,7 @@ from spec_control_ros.ros.messages import (
 from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, ProcessNode, main_of
 from spec_control_ros.ros.parameters import declare_settings
 from spec_control_ros.ros.qos import LATEST, STREAM
-from spec_control_ros.ros.sole_claim import SoleClaim, stranger_on
+from spec_control_ros.ros.sole_claim import Rivals, SoleClaim, stranger_on
 from spec_control_ros.ros.steady import every
 from spec_control_ros.ros.subscriptions import clock_of
 from spec_control_ros.ros.timeout import Timeout
@@ -75,6 +75,7 @@ class SimBridgeNode(ProcessNode):
         self._listeners = Listeners(
             self, self._settings.listeners, ("observation", "episode", "joint_states", clock)
         )
+        self._rivals = Rivals(self, ("observation", "command"))
         self._diagnostics = Diagnostics(self, "plant")
         self.create_timer(1.0, self._publish_diagnostics)
         names = map(self.resolve_topic_name, ("observation", "episode", "joint_states", clock))
@@ -241,8 +242,8 @@ class SimBridgeNode(ProcessNode):
         text = (
             f"{state.missed_ticks} ticks missed, {state.dropped} commands refused" if is_losing else "running"
         )
-        health = Health(Finding(Level.WARN if is_losing else Level.OK, text), values)
-        self._diagnostics.publish(health)
+        finding = Finding(Level.WARN if is_losing else Level.OK, text)
+        self._diagnostics.publish(Health(finding.worsened(Level.ERROR, self._rivals.look()), values))
 
 
 main = main_of(SimBridgeNode)

@@ -112,13 +112,18 @@ def _refuse_unknown(node: Node) -> None:
 
 
 def announce(node: Node) -> None:
-    """Publish all parameters of a node, latched, now and after every change: a bag tells how its run was set up."""
-    publisher = node.create_publisher(ParameterEvent, "parameters", LATEST)
+    """Publish all parameters of a node, latched, now and after every change: a bag tells how its run was set up.
 
-    def publish(changed: Sequence[Parameter]) -> None:
+    `changed_parameters` are all that have been changed since then: whoever joins late hears the last event alone.
+    """
+    publisher = node.create_publisher(ParameterEvent, "parameters", LATEST)
+    changed: dict[str, Parameter] = {}
+
+    def publish(newly_changed: Sequence[Parameter]) -> None:
+        changed.update({parameter.name: parameter for parameter in newly_changed})
         event = ParameterEvent(stamp=node.get_clock().now().to_msg(), node=node.get_fully_qualified_name())
         event.new_parameters = [p.to_parameter_msg() for p in node.get_parameters(sorted(node._parameters))]
-        event.changed_parameters = [p.to_parameter_msg() for p in changed]
+        event.changed_parameters = [p.to_parameter_msg() for _, p in sorted(changed.items())]
         publisher.publish(event)
 
     publish(())

@@ -46,20 +46,18 @@ class PlanService:
         node, prefix = self._node, self._prefix
         return node.resolve_service_name(f"{prefix}replan"), node.resolve_topic_name(f"{prefix}plan")
 
-    def offer_once_alone(self) -> bool:
-        """Offer plans unless somebody else does; whether they are offered."""
+    def offer_once_alone(self) -> str:
+        """Offer plans unless somebody else does; why they are not offered, empty if they are."""
         # The service is the sign of readiness: nobody is accepted before the first plan would be quick.
         if self._service is not None:
-            return True
+            return ""
         if (other := stranger_offering(self._node, f"{self._prefix}replan")) is not None:
-            self._node.get_logger().warning(
-                f"another planner, {other}, offers `{self._prefix}replan`: waiting until it is gone",
-                **every(5.0),
-            )
-            return False
+            why = f"another planner, {other}, offers `{self._prefix}replan`: waiting until it is gone"
+            self._node.get_logger().warning(why, **every(5.0))
+            return why
         self._service = self._node.create_service(Replan, f"{self._prefix}replan", self._on_replan)
         self._heartbeat = Heartbeat(self._node, self._prefix)
-        return True
+        return ""
 
     def withdraw(self) -> None:
         """Offer plans no more; one that is being made is still published."""

@@ -52,7 +52,8 @@ class ServedFleet:
         LiveParameters(node, self._planner_settings, self._prepare_change, prefix)
         self._prefix = prefix
         self._changes: dict[str, Publisher] = {}  # by robot
-        self._told = self._event({})
+        self._changed: set[str] = set()  # names of the planner's parameters, since the start
+        self._told = self._event()
         for robot in self.seeds:
             self._hear_changes(robot)
 
@@ -109,24 +110,26 @@ class ServedFleet:
             self._planner_settings = settings
             if self._node.state in ("inactive", "active") and self.fleet is not None:
                 self.fleet.change(settings)
-            self._tell_robots(values)
+            self._changed |= values.keys()
+            self._tell_robots()
             self.objective += 1  # after the change: a plan that began before it must not pass for a new one
 
         return make
 
-    def _tell_robots(self, values: dict[str, float]) -> None:
+    def _tell_robots(self) -> None:
         """Executors drop what was planned before; they hear their own namespace, where this node has no parameters."""
-        self._told = self._event(values)
+        self._told = self._event()
         for publisher in self._changes.values():
             publisher.publish(self._told)
 
-    def _event(self, changed: dict[str, float]) -> ParameterEvent:
-        """All live parameters as they are now, and the changed ones of them."""
+    def _event(self) -> ParameterEvent:
+        """All live parameters as they are now, and those of them that have been changed: as `announce` tells them."""
         event = ParameterEvent(node=self._node.get_fully_qualified_name())
         event.stamp = self._node.get_clock().now().to_msg()
         names = live_fields(self._planner_settings)
         now = {name: self._node.get_parameter(self._prefix + name).value for name in names}
-        event.new_parameters, event.changed_parameters = map(_messages, (now | changed, changed))
+        changed = {name: now[name] for name in sorted(self._changed)}
+        event.new_parameters, event.changed_parameters = map(_messages, (now, changed))
         return event
 
 

@@ -19,7 +19,7 @@ from spec_control_ros.core.claim import Claim
 from spec_control_ros.core.errors import ConflictError
 from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.qos import LATEST
-from spec_control_ros.ros.steady import STEADY
+from spec_control_ros.ros.steady import STEADY, every
 
 CLAIMS = "/spec_control/claims"
 EVERY_CLAIM = QoSProfile(
@@ -177,6 +177,39 @@ def stranger_offering(node: Node, service: str) -> str | None:
             if name in dict(node.get_service_names_and_types_by_node(*other)):
                 offering.append(other)
     return _stranger(node, offering)
+
+
+class Rivals:
+    """Looks whether several nodes publish on topics that one alone is to publish on, as some make no claim.
+
+    Args:
+        node: Node that depends on it.
+        topics: The topics.
+    """
+
+    def __init__(self, node: Node, topics: Iterable[str]):
+        self._node, self._last = node, {node.resolve_topic_name(topic): set[str]() for topic in topics}
+
+    def look(self) -> str:
+        """Who publishes on which topic, in words; empty where all is well. To be called once a second or so.
+
+        Nodes are told apart by their names, as one that was started again publishes before the middleware has noticed
+        that it was gone. They count once they were there at the last look, too: of a new one, the name comes last.
+        """
+        told = "; ".join(filter(None, map(self._rivals_on, self._last)))
+        if told:
+            self._node.get_logger().error(told, **every(5.0))
+        return told
+
+    def _rivals_on(self, topic: str) -> str:
+        found = (
+            self._node.get_publishers_info_by_topic(topic) if self._node.count_publishers(topic) > 1 else []
+        )
+        names = {f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in found}
+        stayed, self._last[topic] = sorted(names & self._last[topic]), names
+        if len(stayed) < 2:
+            return ""
+        return f"{' and '.join(stayed)} publish on `{topic}`: end all but one, or give them namespaces of their own"
 
 
 def _stranger(node: Node, found: Iterable[tuple[str, str]]) -> str | None:

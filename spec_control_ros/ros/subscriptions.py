@@ -1,6 +1,6 @@
 """Topics as a listener that wants every message subscribes to them, and who has published a message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import Parameter, Signature
@@ -70,14 +70,24 @@ def clock_of(node: Node) -> str:
     return "/clock" if node.get_namespace() == "/" else "clock"
 
 
-def with_publisher(hear: Callable[[Any, bytes], None]) -> Callable[..., None]:
-    """A subscription's callback that tells `hear` the message and the id of its publisher; empty if it is not known."""
+def with_info(hear: Callable[[Any, Mapping[str, Any]], None]) -> Callable[..., None]:
+    """A subscription's callback that tells `hear` the message and what the middleware knows of it."""
 
     def callback(*given: Any) -> None:
         # rclpy's EventsExecutor gives message and info as one tuple, its other executors as two arguments.
         message, info = given[0] if len(given) == 1 else given
-        gid = info.get("publisher_gid")
-        hear(message, gid["data"] if gid else b"")
+        hear(message, info)
 
     callback.__signature__ = WITH_INFO  # type: ignore[attr-defined]  # by which rclpy knows that it takes the info
     return callback
+
+
+def with_publisher(hear: Callable[[Any, bytes], None]) -> Callable[..., None]:
+    """As `with_info`, but `hear` is told the id of the message's publisher alone."""
+    return with_info(lambda message, info: hear(message, publisher_of(info)))
+
+
+def publisher_of(info: Mapping[str, Any]) -> bytes:
+    """Id of a message's publisher; empty if the middleware does not tell it."""
+    gid = info.get("publisher_gid")
+    return gid["data"] if gid else b""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.node import Node
 from ros_support import OBS, TASK, Background, Probe, node_command
 from sensor_msgs.msg import JointState
 
@@ -164,6 +165,28 @@ def test_refused_commands_are_on_diagnostics_with_a_hint(controller: Controller)
         "expected 1 finite ones, as acrobot-swingup has: does the executor's model fit the task?"
         in controller.process.text
     )
+
+
+def test_second_plant_and_second_executor_are_an_error_while_they_publish(controller: Controller) -> None:
+    epoch = controller.reset(0)
+    controller.observation(epoch, 0)
+    controller.command(epoch, 0)
+    controller.observation(epoch, 1)
+    for topic, kind, own in (
+        ("observation", msg.Observation, "/sim_bridge"),
+        ("command", msg.Command, "/probe"),
+    ):
+        other = Node("old_run", context=controller.probe.context)
+        other.create_publisher(kind, topic, LATEST)
+        said = f"{' and '.join(sorted(['/old_run', own]))} publish on `/{topic}`"
+        controller.diagnostics.clear()
+        controller.probe.until(
+            lambda said=said: [d for d in controller.diagnostics if d.level == b"\x02" and said in d.message],
+            lambda: f"{controller.diagnostics[-1:]}",
+        )
+        other.destroy_node()
+        controller.diagnostics.clear()
+        controller.probe.until(lambda: controller.diagnostics and controller.diagnostics[-1].level != b"\x02")
 
 
 def test_command_of_an_unknown_decision_drives_the_plant_all_the_same(controller: Controller) -> None:

@@ -1,13 +1,14 @@
 """Executors that come, go and come back, with the test in the place of the plant and of the planner."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from rcl_interfaces.msg import ParameterEvent
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros_support import ACTION, LATENT, OBS, TASK, Background, Probe, until
 from std_srvs.srv import Trigger
@@ -15,11 +16,15 @@ from world import ACCEPT, HOLD, PARAMETERS, QUEUE, REPLAN, World
 
 from spec_control_interfaces import msg
 from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.executor_health import OUTDATED
+from spec_control_ros.ros.parameters import announce
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.dimensions import Dimensions
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.model_folder import WEIGHTS
+
+TARGET, WEIGHT = "planner.cost.speed.target", "planner.cost.speed.weight"
 
 
 @pytest.fixture
@@ -94,6 +99,63 @@ def test_planner_that_comes_back_without_the_objective_that_was_set_is_a_fault(a
     clear = world.probe.node.create_client(Trigger, "/executor/clear_fault")
     assert world.probe.call(clear, Trigger.Request()).success
     assert world.tick(3).decision == REPLAN
+
+
+@pytest.fixture
+def set_on_planner(probe: Probe) -> Iterator[Callable[..., None]]:
+    """Starts a planner, in the place of the one before, and sets parameters while it runs, one after the other."""
+    started: list[Node] = []
+
+    def start_and_set(*changes: tuple[str, Any], again: bool = False) -> None:
+        if again or not started:
+            for node in started:
+                node.destroy_node()
+            started[:] = [Node("planner", context=probe.context)]
+            started[0].declare_parameters("", [(TARGET, 1.0), (WEIGHT, 1.0)])
+            announce(started[0])
+        for name, value in changes:
+            started[0].set_parameters([Parameter(name, value=value)])
+
+    yield start_and_set
+    for node in started:
+        node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ([(TARGET, 2.0), (WEIGHT, 0.5), (WEIGHT, 1.0)], f"({TARGET} is 1 now)"),
+        ([(TARGET, 2.0), (WEIGHT, 0.5)], f"({TARGET} is 1 now, {WEIGHT} is 1 now)"),
+    ],
+    ids=["weight-is-the-default-again", "both-are-lost"],
+)
+def test_executor_that_joins_after_several_changes_knows_all_of_them(
+    alone: Alone, set_on_planner: Callable[..., None], changes: list[tuple[str, Any]], lost: str
+) -> None:
+    world, begin = alone
+    world.offer_replan()
+    set_on_planner(*changes)
+    process = begin()
+    until(lambda: "objective has changed" in process.text, lambda: process.text)
+    set_on_planner(again=True)
+    until(lambda: f"without what was set while it ran {lost}" in process.text, lambda: process.text)
+    held = world.tick(0)
+    assert (held.decision, held.reason) == (HOLD, Reason.FAULT)
+
+
+def test_executor_hears_of_a_new_objective_once_whatever_else_is_set_on_the_planner(
+    alone: Alone, set_on_planner: Callable[..., None]
+) -> None:
+    world, begin = alone
+    world.offer_replan()
+    set_on_planner((TARGET, 2.0), ("use_sim_time", False))
+    process = begin()
+    until(lambda: OUTDATED in process.text, lambda: process.text)
+    assert world.tick(0).decision == REPLAN
+    set_on_planner(("use_sim_time", False), (WEIGHT, 0.5))
+    until(lambda: f"({WEIGHT} = 0.5)" in process.text, lambda: process.text)
+    assert process.text.count("objective has changed") == 2
+    assert world.tick(1).reason == Reason.OBJECTIVE_CHANGED
 
 
 def test_executor_without_a_planner_starts_after_a_while_and_holds(alone: Alone) -> None:
@@ -196,6 +258,34 @@ def test_executor_that_joins_late_takes_the_latched_observation(alone: Alone) ->
     assert late.decision in (ACCEPT, REPLAN)
     assert late.missed_ticks == 0
     assert world.tick(3).decision == ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"), [("observation", msg.Observation), ("plan", msg.Plan), ("command", msg.Command)]
+)
+def test_other_node_that_publishes_what_one_alone_should_is_an_error_until_it_is_gone(
+    alone: Alone, topic: str, kind: Any
+) -> None:
+    world, begin = alone
+    world.offer_replan()
+    process = begin()
+    world.tick(0)
+    other = Node("old_run", context=world.probe.context)
+    other.create_publisher(kind, topic, LATEST)
+    own = "/executor" if topic == "command" else "/probe"
+    names = " and ".join(sorted(["/old_run", own]))
+    said = f"{names} publish on `/{topic}`: end all but one, or give them namespaces of their own"
+
+    def is_error() -> bool:
+        world.diagnostics.clear()
+        world.probe.until(lambda: world.diagnostics)
+        return world.diagnostics[-1].level == b"\x02" and world.diagnostics[-1].message.startswith(said)
+
+    world.probe.until(is_error, lambda: f"{world.diagnostics[-1:]}")
+    assert said in process.text
+    other.destroy_node()
+    world.probe.until(lambda: not is_error(), lambda: f"{world.diagnostics[-1:]}")
+    assert world.tick(1).decision == ACCEPT
 
 
 def test_executor_waits_until_nobody_else_commands(alone: Alone) -> None:

@@ -236,9 +236,13 @@ def test_thresholds_that_are_set_at_run_time_count_at_the_next_tick_and_are_reco
 
     probe.until(lambda: len(told()) >= 2, lambda: str(told()))
     assert told() == [("gate.accept", 50.0), ("gate.replan", 150.0)]
-    probe.until(lambda: events and [p.name for p in events[-1].changed_parameters] == ["gate.replan"])
-    held = {p.name: p.value.double_value for p in events[-1].new_parameters}
-    assert (held["gate.accept"], held["gate.replan"]) == (50.0, 150.0)
+
+    def held() -> tuple[float, float]:
+        values = {p.name: p.value.double_value for p in events[-1].new_parameters}
+        return values["gate.accept"], values["gate.replan"]
+
+    probe.until(lambda: events and held() == (50.0, 150.0))
+    assert [p.name for p in events[-1].changed_parameters] == ["gate.accept", "gate.replan"]
     assert "changed: gate.replan = 150.0" in tuned.process.text
 
 

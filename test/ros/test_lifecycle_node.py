@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import ParameterEvent
+from rclpy.parameter import Parameter
 from ros_support import SMALL_SEARCH, Background, Probe
 from world import ACCEPT, HOLD, PARAMETERS, REPLAN, World
 
 from spec_control_ros.core.decision import Reason
+from spec_control_ros.core.executor_health import OUTDATED
 
 
 class Managed:
@@ -75,6 +78,28 @@ def test_executor_commands_while_it_is_active_and_ends_at_rest(
     assert [line.split("lifecycle: ")[1] for line in process.text.splitlines() if "lifecycle: " in line] == [
         f"{start} -> {end}" for start, end in itertools.pairwise([*states, "inactive", "active"])
     ]
+
+
+def test_policy_that_is_loaded_again_is_left_out_under_an_objective_that_it_does_not_know(
+    probe: Probe, start: Callable[..., Background], model: Path
+) -> None:
+    world = World(probe)
+    world.begin()
+    world.offer_replan()
+    process = start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
+    node = Managed(world.probe, "executor")
+    assert node.change("configure")
+    assert node.change("activate")
+    told = [Parameter("planner.cost.speed.target", value=2.0).to_parameter_msg()]
+    event = ParameterEvent(new_parameters=told, changed_parameters=told)
+    probe.publisher(ParameterEvent, "parameters").publish(event)
+    probe.until(lambda: OUTDATED in process.text, lambda: process.text)
+    for label in ("deactivate", "cleanup", "configure", "activate"):
+        assert node.change(label), process.text
+    world.begin()
+    world.tick(0)
+    world.diagnosed(message=OUTDATED)
+    assert process.text.count("objective has changed") == 1
 
 
 def test_executor_that_is_ended_leaves_the_robot_at_rest(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import rclpy
-from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import ParameterEvent, ParameterType
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from ros_scalars import READ
 from ros_support import ROOT, TASK, Background, Probe, arguments_of, make_model_folder, write_parameters
 
@@ -21,6 +22,8 @@ from spec_control_ros.nodes.planner import PlannerNode
 from spec_control_ros.nodes.recorder import RecorderNode
 from spec_control_ros.nodes.sim_bridge import SimBridgeNode
 from spec_control_ros.ros.node_runner import ProcessNode, run_node
+from spec_control_ros.ros.parameters import announce
+from spec_control_ros.ros.qos import LATEST
 
 NODES: dict[str, type[ProcessNode]] = {
     "planner": PlannerNode,
@@ -304,6 +307,20 @@ def test_node_tells_once_who_gave_which_value(
     assert any(line.startswith("-p: ") and "gate.replan = 0.6" in line for line in lines)
     assert node.get_parameter("gate.replan").value == 0.6  # ROS would take the first file's
     assert node.get_parameter("use_sim_time").value is True
+
+
+def test_all_changes_since_the_start_are_announced_with_each(probe: Probe) -> None:
+    node = Node("any", context=probe.context)
+    node.declare_parameters("", [("speed", 1.0), ("weight", 1.0)])
+    announce(node)
+    for name, value in (("weight", 0.5), ("speed", 2.0), ("weight", 1.0)):
+        node.set_parameters([Parameter(name, value=value)])
+    heard = probe.hear(ParameterEvent, "parameters", LATEST)
+    probe.until(lambda: heard)
+    assert heard[-1].node == "/any"
+    changed = {p.name: p.value.double_value for p in heard[-1].changed_parameters}
+    assert changed == {"speed": 2.0, "weight": 1.0}
+    node.destroy_node()
 
 
 def test_scalars_are_read_as_ros_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from spec_control_interfaces import msg
 from spec_control_ros.analysis.bag.reader import Bag
-from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE
+from spec_control_ros.nodes.recorder import RecorderNode
+from spec_control_ros.ros.node_runner import INCOMPLETE_EXIT_CODE, spinning
 from spec_control_ros.ros.qos import LATEST, STREAM
 
 RATE_HZ = 1000
@@ -101,7 +102,9 @@ def test_topics_that_were_named_are_recorded_whenever_they_come(
     probe.until(lambda: words.get_subscription_count() == 1, lambda: process.text)
     words.publish(String(data="late"))
     probe.until(lambda: probe.node.count_subscribers("latched") == 1)
-    probe.spin(0.5)
+    diagnosed = probe.hear_diagnostics("recorder")
+    awaited = (DiagnosticStatus.WARN, "no node published /never")
+    probe.until(lambda: any((d.level, d.message) == awaited for d in diagnosed))
     process.send(signal.SIGTERM)
     assert process.wait() == 0, process.text
     assert [m.data for m in read(bag, "/words")] == ["late"]
@@ -213,6 +216,61 @@ def test_disk_that_fills_up_ends_the_bag_and_not_the_recorder(
     assert rest.losses in ([], ["bag.mcap: what came after the recorder's last flush: it was never finished"])
     assert kept == list(range(len(kept)))
     assert int(told[1]) >= next(ticks) - len(kept) > 0
+
+
+@pytest.fixture
+def in_process(signals: None, bag: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Runs the recorder in this process; it hears only while the test lets it."""
+    monkeypatch.setattr("sys.argv", ["recorder", "--ros-args", "-p", f"folder:={bag}"])
+    return lambda: spinning(RecorderNode)
+
+
+def test_messages_that_a_full_queue_has_dropped_are_counted_and_told(
+    in_process: Callable[[], Any], probe: Probe, bag: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    diagnosed = probe.hear_diagnostics("recorder")
+    publisher = probe.publisher(msg.ExecutorStatus, "status", STREAM)
+
+    def publish(count: int) -> None:
+        for tick in range(count):
+            publisher.publish(msg.ExecutorStatus(epoch=1, tick=tick))
+
+    with in_process() as (node, spin):
+
+        def told() -> tuple[bytes, str]:
+            # Each call takes in one message at most
+            for _ in range(STREAM.depth):
+                spin(0.0)
+            spin(0.05)
+            probe.spin(0.05)
+            return (diagnosed[-1].level, diagnosed[-1].message) if diagnosed else (b"", "")
+
+        probe.until(publisher.get_subscription_count)
+        publish(1)
+        until(lambda: told() and node._bag.counts.get("/status"))
+        # While it is not spun, as on a slow disk
+        publish(STREAM.depth + 1000)
+        lost = (
+            "1000 messages of 1 topics are lost: the recorder or the network was too slow (1000 of /status)"
+        )
+        until(lambda: told() == (DiagnosticStatus.ERROR, lost), lambda: f"{diagnosed[-1:]}")
+        # What has come and was not heard is written at the end
+        publish(STREAM.depth + 10)
+    assert node.exit_code == INCOMPLETE_EXIT_CODE
+    assert "the bag is incomplete: 1010 messages of 1 topics are lost" in "".join(capfd.readouterr())
+    assert len(read(bag, "/status")) == 1 + 2 * STREAM.depth
+
+
+def test_middleware_that_numbers_no_messages_is_told_once(
+    in_process: Callable[[], Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with in_process() as (node, _):
+        for number in (None, None, 7, 9):
+            node._note_gap(
+                "/status", {"publication_sequence_number": number, "publisher_gid": {"data": b"a"}}
+            )
+        assert node._bag.lost == {"/status": 1}
+    assert "".join(capfd.readouterr()).count("numbers no messages") == 1
 
 
 def test_parameters_of_nodes_are_recorded(record: Callable[..., Background], probe: Probe, bag: Path) -> None:

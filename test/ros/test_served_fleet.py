@@ -22,6 +22,13 @@ class Goal:
     target: float = setting(1.0, "What is wanted", live=True)
 
 
+@dataclass(frozen=True, slots=True)
+class WeightedGoal(Goal):
+    """Settings of a planner that has two to change."""
+
+    weight: float = setting(1.0, "How much it is wanted", live=True)
+
+
 def test_every_robot_hears_of_a_change_and_no_plan_from_before_passes_for_a_new_one(probe: Probe) -> None:
     node: Any = Node("fleet_planner", context=probe.node.context)
     node.state = "active"
@@ -68,6 +75,21 @@ def test_robot_that_is_found_after_a_change_hears_of_it(probe: Probe) -> None:
     fleet.add("right_2")
     probe.until(lambda: all(heard))
     assert [p.name for p in heard[1][-1].changed_parameters] == ["planner.target"]
+    node.destroy_node()
+
+
+def test_robot_hears_of_all_changes_since_the_start_though_only_the_last_event_is_kept(probe: Probe) -> None:
+    node: Any = Node("fleet_planner", context=probe.node.context)
+    node.state = "active"
+    kind: Any = SimpleNamespace(settings=WeightedGoal)
+    fleet = ServedFleet(node, "far", FleetSettings("any", "left"), kind, is_last=False)
+    fleet.fleet = SimpleNamespace(change=lambda _: None)  # type: ignore[assignment]
+    for name, value in (("target", 2.0), ("weight", 0.5), ("weight", 1.0)):
+        assert node.set_parameters([Parameter(f"fleets.far.planner.{name}", value=value)])[0].successful
+    heard = probe.hear(ParameterEvent, "left/parameters", LATEST)
+    probe.until(lambda: heard)
+    assert [p.name for p in heard[-1].changed_parameters] == ["planner.target", "planner.weight"]
+    assert told(heard[-1]) == {"planner.target": 2.0, "planner.weight": 1.0}
     node.destroy_node()
 
 

@@ -159,8 +159,23 @@ def test_planner_waits_until_nobody_else_offers_plans(probe: Probe, start: Start
     process = start("planner", {"model": str(model)})
     until(lambda: "another planner, /probe, offers `replan`" in process.text, lambda: process.text)
     assert probe.node.count_services("replan") == 1
+    diagnosed = probe.hear_diagnostics("planner")
+    why = "another planner, /probe, offers `replan`: waiting until it is gone"
+    probe.until(lambda: any((d.level, d.message) == (b"\x01", why) for d in diagnosed))
     probe.node.destroy_service(other)
     probe.until(lambda: probe.node.count_services("replan"), lambda: process.text)
+    probe.until(lambda: (diagnosed[-1].level, diagnosed[-1].message) == (b"\x00", "ready"))
+
+
+def test_planner_whose_claim_is_not_held_yet_is_not_ready(
+    probe: Probe, start: Start, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PROFILES)  # so that it waits for longer
+    diagnosed = probe.hear_diagnostics("planner")
+    process = start("planner", {"model": str(model)})
+    probe.until(lambda: any("no other planner claims" in d.message for d in diagnosed), lambda: process.text)
+    assert all(d.level == b"\x01" for d in diagnosed if "no other planner claims" in d.message)
+    probe.until(lambda: (diagnosed[-1].level, diagnosed[-1].message) == (b"\x00", "ready"))
 
 
 def test_newcomer_serves_nothing_before_its_claim_is_held(

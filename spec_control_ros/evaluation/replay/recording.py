@@ -110,6 +110,7 @@ class _Reading:
         self._told: list[ExecutorInput] = []
         self._arrived: list[ExecutorInput] = []
         self._arrived_s: dict[tuple[int, int], float] = {}  # of observations
+        self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)  # parameters since a node's start
         self._unread: Counter[str] = Counter()  # messages, by topic
         self._status: list[Any] = []
         # A tick that is held again and again has several, which bear one stamp where simulated time stands still.
@@ -192,11 +193,16 @@ class _Reading:
 
     def _parameters(self, message: Any, now_s: float) -> None:
         node = message.node.rpartition("/")[2]
-        changed = dict(_values(message.changed_parameters))
-        # A fleet tells changes alone
+        known, told = self._changed[node], dict(_values(message.changed_parameters))
+        # An event tells all changes since the node's start; those of older versions told the last ones alone
+        self._changed[node] = known | told if told else {}
+        changed = {name: value for name, value in told.items() if name not in known or known[name] != value}
+        # A fleet of an older version told changes alone
         is_known = node in self._recording.parameters or not message.new_parameters
-        if not changed or not is_known:
+        if not told or not is_known:
             self._recording.parameters[node] = nested(dict(_values(message.new_parameters)))
+        elif not changed:
+            return
         elif node == "executor":
             self._arrived.append(ExecutorInput.parameters(changed, now_s))
         elif node == "planner":
