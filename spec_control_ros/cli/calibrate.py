@@ -26,7 +26,8 @@ from spec_control_ros.evaluation.benchmark import digests
 from spec_control_ros.evaluation.closed_loop import EpisodeResult
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.processor import hardware_info
-from spec_control_ros.evaluation.regret.gather import NOMINAL, read_episodes
+from spec_control_ros.evaluation.regret.gather import read_episodes
+from spec_control_ros.evaluation.regret.record import NOMINAL
 from spec_control_ros.evaluation.regret.report import Losses
 from spec_control_ros.evaluation.regret.thresholds import (
     ENOUGH,

@@ -17,13 +17,12 @@ from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.cluster import engine_of
 from spec_control_ros.evaluation.parallel import Workers
 from spec_control_ros.evaluation.regret.gather import (
-    NOMINAL,
     RegretSettings,
     RegretSubject,
     regret_file,
     regret_trials,
 )
-from spec_control_ros.evaluation.regret.record import CORRECT, RegretEpisode
+from spec_control_ros.evaluation.regret.record import CORRECT, NOMINAL, RegretEpisode
 from spec_control_ros.evaluation.regret.report import (
     BINS,
     Losses,
@@ -111,7 +110,6 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         label = name or "nominal"
         tables[f"Mean regret by the decision of the robot's gate, {label}"] = decision_rows(own)
         tables[f"Mean regret by age, {label}"] = age_rows(own)
-    undisturbed = next(iter(parts.values()))
     for name, rows in tables.items():
         cells = Table(*rows[0], title=name)
         for row in rows:
@@ -125,7 +123,7 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
         # Returns of disturbed episodes are others, and a mean of both is the return of none
         {" ".join(["oracle", name]).strip(): oracle_front(own) for name, own in parts.items()}
-        | {name: metric_front(undisturbed, name) for name in losses.metrics},
+        | {name: metric_front(parts[NOMINAL], name) for name in losses.metrics if NOMINAL in parts},
     )
     legend = (
         f"{LEGEND} Regretted: more than {options.tolerance:g} of what replanning returns over the horizon. Predictors "

@@ -11,7 +11,8 @@ from spec_control_ros.core.tick_monitor import MIN_TICKS, TickReport
 STALE_S = 2.0  # without an observation for that long, there is nothing new to tell
 OUTDATED = (
     "policy and corrector know another objective: holding with zeros, correcting nothing, and the metric `action` asks "
-    "for a plan wherever that policy would act otherwise; distil for the new one and start the executor again"
+    "for a plan wherever that policy would act otherwise; write the new one into the planner's file, distil for it, "
+    "and start planner and executor again"
 )
 
 

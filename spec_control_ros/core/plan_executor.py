@@ -77,7 +77,8 @@ class PlanExecutor:
         self._repeated = RepeatedObservations(settings.frozen_after_ticks)
         self._is_objective_new = False  # whether no plan has come since it changed
         self.is_policy_outdated = False  # whether policy and corrector are left out, as they know another one
-        self._first_observation_tick = 0  # that plans may be made from, in this epoch
+        # That plans may be made from, in this epoch, and those that predict nothing
+        self._first_observation_tick = self._first_blind_tick = 0
         self._silent_at_s = inf  # when the sensor has been silent for too long
         self.is_stopped = False  # on the way to rest, or there
         self._control_period_s = 0.0  # as the last plan told; 0: not known
@@ -197,6 +198,7 @@ class PlanExecutor:
             self.drops[Drop.BAD_OBSERVATION] += 1
             # They know nothing of this hold, and no mismatch would tell.
             self._queue.discard_unpredicted()
+            self._first_blind_tick = self._order.tick + 1
             return Outcome(self._hold(self._faults.note_bad_observation(), now_s, None))
         self._faults.note_good_observation()
         is_frozen = self._repeated.is_frozen(observation.data, self._commands.last_action)
@@ -209,14 +211,14 @@ class PlanExecutor:
 
         Its rows replace what is queued from its start on; what is queued before that stays.
         """
-        misfit, waiting = self.model.misfit(plan), self._pending
-        if not misfit and waiting is not None and plan.is_of(waiting.observation):
-            misfit = self.gate.misfit(waiting.latent, plan)
-        if misfit:
+        waiting = self._pending
+        own = waiting.latent if waiting is not None and plan.is_of(waiting.observation) else None
+        if misfit := self.model.misfit(plan, own):
             return self._drop(Drop.BAD_PLAN, misfit)
         if (objection := self._order.objection_to_plan(plan)) is not None:
             return self._drop(objection)
-        if plan.observation_tick < self._first_observation_tick:
+        first_blind = 0 if plan.predicts else self._first_blind_tick
+        if plan.observation_tick < max(first_blind, self._first_observation_tick):
             return self._drop(Drop.STALE_PLAN)
         self._control_period_s = plan.control_period_s
         self._is_objective_new = False
@@ -444,7 +446,7 @@ class PlanExecutor:
         self._execution.interrupt()
         self._commands.begin_epoch()
         self._repeated.begin_epoch()
-        self._is_objective_new, self._first_observation_tick = False, 0
+        self._is_objective_new, self._first_observation_tick, self._first_blind_tick = False, 0, 0
         self._overtaken_since_s = inf
 
     def _drop(self, cause: Drop, why: str = "") -> Outcome:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf, isnan, nan
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,16 @@ class TickReport:
     mismatch_max: float  # likewise
 
 
+class _Decided(NamedTuple):
+    """A tick whose command has gone out."""
+
+    at_s: float
+    is_held: bool
+    is_overrun: bool
+    mismatch: float  # NaN where nothing was predicted
+    is_rejected: bool
+
+
 class TickMonitor:
     """Takes notes at every tick and makes a report of them now and then.
 
@@ -43,7 +54,7 @@ class TickMonitor:
         self._total_overruns = 0
         self._reported_s = -inf
         self._observed: list[tuple[float, float]] = []  # when, and how long after the one before
-        self._decided: list[tuple[float, bool, bool, float, bool]] = []  # when, and see `note_decision`
+        self._decided: list[_Decided] = []
 
     def note_observation(self, epoch: int, tick: int, now_s: float) -> None:
         """An observation has come in; one that is not newer than the last is none."""
@@ -57,9 +68,12 @@ class TickMonitor:
         if decision.reason is Reason.SENSOR_SILENT:
             return  # of no tick
         is_held, mismatch = decision.kind is DecisionKind.HOLD, decision.mismatch
-        is_overrun = now_s - decision.observed_at_s > self._limit_s
+        is_overrun, is_rejected = (
+            now_s - decision.observed_at_s > self._limit_s,
+            mismatch > decision.replan_threshold,
+        )
         self._total_overruns += is_overrun
-        self._decided.append((now_s, is_held, is_overrun, mismatch, mismatch > decision.replan_threshold))
+        self._decided.append(_Decided(now_s, is_held, is_overrun, mismatch, is_rejected))
 
     def report(self, now_s: float) -> TickReport:
         """What was noted since the last report.
@@ -70,21 +84,21 @@ class TickMonitor:
         recent = [at_s for at_s, _ in self._observed[-MIN_TICKS - 1 :] if at_s >= now_s - LONGEST_S]
         since_s, first_s = self._reported_s, min(recent, default=inf)
         self._observed = [noted for noted in self._observed if noted[0] > since_s or noted[0] >= first_s]
-        self._decided = [noted for noted in self._decided if noted[0] > since_s or noted[0] >= first_s]
+        self._decided = [d for d in self._decided if d.at_s > since_s or d.at_s >= first_s]
         self._reported_s = now_s
         periods = np.array([period_s for _, period_s in self._observed if not isnan(period_s)])
-        mismatches = np.array([mismatch for *_, mismatch, _ in self._decided if not isnan(mismatch)])
+        mismatches = np.array([d.mismatch for d in self._decided if not isnan(d.mismatch)])
         return TickReport(
             observations=len(self._observed),
             ticks=len(self._decided),
-            held=sum(is_held for _, is_held, *_ in self._decided),
+            held=sum(d.is_held for d in self._decided),
             silent_s=now_s - self._newest_s,
             period_mean_s=float(periods.mean()) if periods.size else nan,
             period_deviation_s=float(periods.std()) if periods.size else nan,
-            overruns=sum(is_overrun for _, _, is_overrun, *_ in self._decided),
+            overruns=sum(d.is_overrun for d in self._decided),
             total_overruns=self._total_overruns,
             compared=mismatches.size,
-            rejected=sum(is_rejected for *_, is_rejected in self._decided),
+            rejected=sum(d.is_rejected for d in self._decided),
             mismatch_mean=float(mismatches.mean()) if mismatches.size else nan,
             mismatch_max=float(mismatches.max()) if mismatches.size else nan,
         )

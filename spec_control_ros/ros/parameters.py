@@ -114,13 +114,17 @@ def _refuse_unknown(node: Node) -> None:
 def announce(node: Node) -> None:
     """Publish all parameters of a node, latched, now and after every change: a bag tells how its run was set up.
 
-    `changed_parameters` are all that have been changed since then: whoever joins late hears the last event alone.
+    `changed_parameters` are all that have been changed since then: whoever joins late hears the last event alone. One
+    that was set to what it is has not been changed.
     """
     publisher = node.create_publisher(ParameterEvent, "parameters", LATEST)
+    first = {name: node.get_parameter(name).value for name in node._parameters}
     changed: dict[str, Parameter] = {}
 
     def publish(newly_changed: Sequence[Parameter]) -> None:
-        changed.update({parameter.name: parameter for parameter in newly_changed})
+        changed.update(
+            {p.name: p for p in newly_changed if p.name in changed or p.value != first.get(p.name)}
+        )
         event = ParameterEvent(stamp=node.get_clock().now().to_msg(), node=node.get_fully_qualified_name())
         event.new_parameters = [p.to_parameter_msg() for p in node.get_parameters(sorted(node._parameters))]
         event.changed_parameters = [p.to_parameter_msg() for _, p in sorted(changed.items())]

@@ -105,12 +105,15 @@ class ServedFleet:
 
     def _prepare_change(self, values: dict[str, float]) -> Callable[[], None]:
         settings = replaced(self._planner_settings, values)
+        changed = {
+            n for n, value in values.items() if value != self._node.get_parameter(self._prefix + n).value
+        }
 
         def make() -> None:
             self._planner_settings = settings
             if self._node.state in ("inactive", "active") and self.fleet is not None:
                 self.fleet.change(settings)
-            self._changed |= values.keys()
+            self._changed |= changed
             self._tell_robots()
             self.objective += 1  # after the change: a plan that began before it must not pass for a new one
 

@@ -54,6 +54,9 @@ class ControllerWatch:
             found = {name: gids for name, gids in found.items() if name == self.node}
             self._known = {name: gids for name, gids in self._known.items() if name == self.node}
         self.missing = tuple(name for name, gids in self._known.items() if gids - found.get(name, set()))
+        if self.node in self.missing:
+            # Its successor need not say again that it is active: what it said before we heard it is lost
+            self._is_active = True
         if was_another and self.node in found:
             self.missing = (self.node,)  # it heard nothing of what was commanded before it came
         if not self.missing and (self._has_changed or not self._is_active):

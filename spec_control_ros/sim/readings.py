@@ -13,7 +13,6 @@ from spec_control_ros.sim.body_state import LARGEST
 SECOND_PUBLISHER_S = 1.0  # after its last message, it is taken to be gone
 # So many steps of stamps within so long are no clock that was set, nor one message that bears a wrong one
 STEPS, STEPPING_S = 3, 1.0
-DRIFT = 1e-3  # of two clocks that nobody sets, s in a second: ten times that of a poor one
 
 
 class Sensor(str, Enum):
@@ -55,6 +54,12 @@ class SensorSettings:
     max_age_s: float = setting(0.1, "Age above which a sensor is stale (s)", above=0.0, high=60.0)
     max_skew_s: float = setting(
         0.03, "Largest difference between the stamps of one observation (s)", above=0.0, high=60.0
+    )
+    max_drift: float = setting(
+        1e-3,
+        "Rate at which the robot's clock and this one may run apart before messages count as delayed (s/s)",
+        low=0.0,
+        high=1.0,
     )
     range_margin: float = setting(
         0.2,
@@ -145,7 +150,7 @@ class Readings:
             stepped = alive[np.abs(stamped_s - since_s[is_alive]) > self._settings.max_age_s]
             self._steps_s[:, stepped] = [*self._steps_s[1:, stepped], np.full(len(stepped), now_s)]
             lag_s = now_s - stamp_s
-            least_s = self._least_lag_s[rows] + DRIFT * since_s
+            least_s = self._least_lag_s[rows] + self._settings.max_drift * since_s
             self._least_lag_s[rows] = np.minimum(least_s, lag_s)
             # Only a clock that is set makes a step while messages keep coming; after an outage, it may be the way.
             self._least_lag_s[stepped] = lag_s

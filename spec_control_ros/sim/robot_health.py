@@ -33,10 +33,9 @@ def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_fo
         faults: Faults of the sensors; empty if there are none.
         waiting_for: What is waited for, in words, if no episode is running.
     """
-    finding = _worst(bridge, why_stopped, faults, waiting_for)
-    if refused := bridge.sensors.take_refused():
-        return Finding(max(finding.level, Level.WARN), f"{finding.message}; {refused}")
-    return finding
+    return _worst(bridge, why_stopped, faults, waiting_for).worsened(
+        Level.WARN, bridge.sensors.take_refused()
+    )
 
 
 def _worst(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:

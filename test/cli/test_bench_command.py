@@ -3,14 +3,18 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cart_robot import write_robot
 from typer.testing import CliRunner
 
-from spec_control_ros.cli import collect
+from spec_control_ros.cli import bench, collect
+from spec_control_ros.cli.bench_options import BenchOptions
 from spec_control_ros.cli.main import app
 from spec_control_ros.core.errors import SettingsError
+from spec_control_ros.evaluation.measurement import Measurement
 
 
 def test_modes_that_the_model_has_nothing_for_are_left_out_and_told(tmp_path: Path) -> None:
@@ -27,17 +31,19 @@ def test_modes_that_the_model_has_nothing_for_are_left_out_and_told(tmp_path: Pa
     assert "The student was not there" in result["verdict"]["text"]
 
 
-def test_verdict_is_of_plans_that_come_at_once(tmp_path: Path) -> None:
-    robot, file = write_robot(tmp_path, time_limit_s=0.5), tmp_path / "result.json"
-    words = ["bench", str(robot), "--seeds", "0:5", "--workers", "1", "--json", str(file)]
-    words += ["--report", str(tmp_path / "report"), "--modes"]
-    told = []
-    for modes in ("replan,prior", "replan,prior,pipelined_d1"):
-        ended = CliRunner().invoke(app, [*words, modes], catch_exceptions=False)
-        assert ended.exit_code == 0, ended.output
-        told.append(json.loads(file.read_text())["verdict"])
-    assert told[0] is not None
-    assert told[0] == told[1]
+def test_verdict_is_of_plans_that_come_at_once() -> None:
+    def run(name: str, value: float, plans: int, delay_ticks: int = 0) -> Any:
+        """Six episodes of two ticks."""
+        ticks = {"kinds": (2, 2), "steps_ahead": (0, 0), "mismatches": (0.1, 0.1), "latencies_s": (0.1, 0.1)}
+        measured = [Measurement(seed, seed + 1, value, plans, plans, **ticks) for seed in range(6)]
+        mode = SimpleNamespace(name=name, delay_ticks=delay_ticks)
+        return SimpleNamespace(mode=mode, measured=measured, is_searchless=name == "prior")
+
+    options: Any = BenchOptions("any")
+    undelayed = [run("replan", 100.0, 500), run("prior", 10.0, 0), run("two_tower", 100.0, 86)]
+    told = bench._verdict(options, [*undelayed, run("pipelined_d2", 100.0, 20, delay_ticks=2)])
+    assert told is not None
+    assert told["cheapest_mode"] == "two_tower"
 
 
 def test_a_mode_that_is_asked_for_is_not_left_out(tmp_path: Path) -> None:

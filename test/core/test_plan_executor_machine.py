@@ -334,7 +334,8 @@ def replayed(seed: int) -> list[str]:
             outcome = law.poll(now)
         elif requests and event == "plan":
             request = requests[-1]
-            made = plan(request.start_tick, epoch=request.epoch, observation_tick=request.tick)
+            off = 0.0 if request.observation is None else float(request.observation[1])
+            made = plan(request.start_tick, epoch=request.epoch, observation_tick=request.tick, off=off)
             outcome = law.receive(made, now)
         elif requests:
             law.replan_failed(requests[-1], now)

@@ -311,9 +311,9 @@ def test_node_tells_once_who_gave_which_value(
 
 def test_all_changes_since_the_start_are_announced_with_each(probe: Probe) -> None:
     node = Node("any", context=probe.context)
-    node.declare_parameters("", [("speed", 1.0), ("weight", 1.0)])
+    node.declare_parameters("", [("speed", 1.0), ("weight", 1.0), ("same", 1.0)])
     announce(node)
-    for name, value in (("weight", 0.5), ("speed", 2.0), ("weight", 1.0)):
+    for name, value in (("weight", 0.5), ("speed", 2.0), ("weight", 1.0), ("same", 1.0)):
         node.set_parameters([Parameter(name, value=value)])
     heard = probe.hear(ParameterEvent, "parameters", LATEST)
     probe.until(lambda: heard)

@@ -84,6 +84,9 @@ def test_robot_hears_of_all_changes_since_the_start_though_only_the_last_event_i
     kind: Any = SimpleNamespace(settings=WeightedGoal)
     fleet = ServedFleet(node, "far", FleetSettings("any", "left"), kind, is_last=False)
     fleet.fleet = SimpleNamespace(change=lambda _: None)  # type: ignore[assignment]
+    first = node.get_parameter("fleets.far.planner.target").value
+    assert node.set_parameters([Parameter("fleets.far.planner.target", value=first)])[0].successful
+    assert not fleet._told.changed_parameters, "it is what it was"
     for name, value in (("target", 2.0), ("weight", 0.5), ("weight", 1.0)):
         assert node.set_parameters([Parameter(f"fleets.far.planner.{name}", value=value)])[0].successful
     heard = probe.hear(ParameterEvent, "left/parameters", LATEST)

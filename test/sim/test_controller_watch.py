@@ -77,6 +77,16 @@ def test_controller_that_is_not_active_stays_so_over_a_reset(watch: ControllerWa
     assert not watch.look({b"1": CONTROLLER})
 
 
+def test_successor_of_a_controller_that_was_not_active_is_missed_once(watch: ControllerWatch) -> None:
+    """An orderly shutdown deactivates first, and what the new one says before it is heard is lost."""
+    assert watch.look({b"1": CONTROLLER})
+    watch.hear_state(is_active=False)
+    assert not watch.look({b"1": CONTROLLER})
+    assert not watch.look({})
+    assert not watch.look({b"2": CONTROLLER})
+    assert watch.look({b"2": CONTROLLER})
+
+
 def test_controller_that_comes_after_a_tool_takes_its_place(watch: ControllerWatch) -> None:
     assert watch.look({b"1": "/monitor"})
     assert not watch.look({b"1": "/monitor", b"2": CONTROLLER}), "it has heard nothing so far"

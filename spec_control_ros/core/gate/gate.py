@@ -12,7 +12,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.gate.adaptive_threshold import AdaptiveThreshold
 from spec_control_ros.core.gate.calibration import GateCalibration
 from spec_control_ros.core.gate.gate_settings import GateMode, GateSettings
-from spec_control_ros.core.gate.metric import LATENT_METRICS, Metric, action_distance, mismatch
+from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
 from spec_control_ros.core.gate.thresholds import Thresholds, effective_mode, thresholds_by_age
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.tick_model import TickModel
@@ -32,8 +32,6 @@ class GateVerdict:
 EMPTY = GateVerdict(DecisionKind.REPLAN, Reason.EMPTY, nan)
 STALE = GateVerdict(DecisionKind.REPLAN, Reason.STALE, nan)
 UNCOMPARED = GateVerdict(DecisionKind.ACCEPT, Reason.NONE, nan)
-# Relative L2 between two computations of one latent: far beyond rounding, in half precision too.
-SAME_LATENT = 0.1
 
 
 class Gate:
@@ -125,24 +123,6 @@ class Gate:
         if self._adaptive is not None:
             self._adaptive.add(distance, base)
         return GateVerdict(kind, reason, distance, accept, replan)
-
-    def misfit(self, observed: Float32[np.ndarray, "latent"], plan: Plan) -> str:
-        """Why the latent that a plan begins at is not that of its own observation, in words; empty if it is.
-
-        Planner and executor then have another model, and no prediction of the plan means anything. With one model the
-        two differ by rounding alone (1e-5), so the limit need not be sharp: it is the largest replan threshold of all
-        ages, as single ones are 0 where a plan is to end; and at least `SAME_LATENT`, as all of them may be.
-        """
-        if not plan.predicts or self.settings.metric not in LATENT_METRICS:
-            return ""
-        first, most = plan.latents[0], max(thresholds.replan for thresholds in self._thresholds)
-        distance = mismatch(observed, first, self.settings.metric, self._value_weights)
-        if distance <= most or mismatch(observed, first, Metric.RELATIVE_L2) <= SAME_LATENT:
-            return ""
-        return (
-            f"made with another model: it begins {distance:.3g} from the latent of its own observation, expected at "
-            f"most {most:.3g}; planner and executor need the same model"
-        )
 
     def _can_compare(self, row: QueuedAction) -> bool:
         return self.settings.metric is Metric.ACTION or row.plan.predicts

@@ -26,7 +26,6 @@ from spec_control_ros.sim.faults.schedule import FaultSchedule, as_row
 from spec_control_ros.world_model.card import folder_card
 
 BEHAVIOURS = (DecisionKind.ACCEPT, DecisionKind.CORRECT)  # of the episodes, one after the other
-NOMINAL = ""
 OTHER_NOISE = 1_000_000  # seed of the second draw of the noise
 
 

@@ -11,6 +11,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError
 
 REPLAN, ACCEPT, CORRECT = "replan", "accept", "correct"  # branches; the last one where something can correct
+NOMINAL = ""  # name of no disturbance
 OLDEST = 100_000  # ticks; no gate executes older rows
 
 

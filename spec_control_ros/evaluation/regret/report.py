@@ -8,7 +8,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, ForkedTick, RegretEpisode
+from spec_control_ros.evaluation.regret.record import (
+    ACCEPT,
+    CORRECT,
+    NOMINAL,
+    REPLAN,
+    ForkedTick,
+    RegretEpisode,
+)
 from spec_control_ros.evaluation.regret.statistics import Front, auroc, auroc_interval, front, knots
 
 BINS = 8  # of a reliability curve
@@ -157,8 +164,8 @@ def age_rows(losses: Losses) -> list[dict[str, Any]]:
 
 
 def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
-    """What `--json` writes; the oracle's returns are those of undisturbed episodes, where there are any."""
-    undisturbed = next(iter(by_disturbance(losses).values()))
+    """What `--json` writes; the oracle's returns are those of undisturbed episodes."""
+    undisturbed = by_disturbance(losses).get(NOMINAL)
     return {
         "task": task,
         "model": model,
@@ -166,7 +173,7 @@ def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
         "metrics": metric_rows(losses),
         "oracle": [
             {"plans": round(plans, 1), "return_mean": round(value, 1)}
-            for plans, value in oracle_front(undisturbed)
+            for plans, value in (oracle_front(undisturbed) if undisturbed else ())
         ],
     }
 

@@ -47,7 +47,8 @@ def auroc_interval(
         episodes: Number of the episode that each tick is of.
 
     Returns:
-        Low and high; None for fewer than three episodes, or where leaving one out leaves nothing to tell apart.
+        Low and high; None for fewer than three episodes, where leaving one out leaves nothing to tell apart, and where
+        it makes no difference, as for a perfect measure: that there is no spread is not known from what has none.
     """
     numbers = np.unique(episodes)
     values = [
@@ -60,6 +61,8 @@ def auroc_interval(
     edge = 0.5 / (is_positive.sum() * (~is_positive).sum())
     own, *without = logit(np.clip(np.array(values, float), edge, 1.0 - edge))
     error = np.sqrt((count - 1) * np.var(without))
+    if not error:
+        return None
     half = error * student_t.ppf(0.5 + CONFIDENCE / 2, count - 1)
     return float(expit(own - half)), float(expit(own + half))
 

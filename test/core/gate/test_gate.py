@@ -367,29 +367,3 @@ def test_change_that_the_card_cannot_serve_is_refused(changes: dict[str, float],
     gate = calibrated(mode=GateMode.QUANTILE, correction_rate=0.5, false_alarm_rate=0.1)
     with pytest.raises(SettingsError, match=said):
         gate.changed(replace(gate.settings, **changes))
-
-
-class TestPlanOfItsOwnObservation:
-    def test_begins_at_the_latent_of_it_but_for_rounding(self) -> None:
-        assert fixed().misfit(off(1e-5), PLAN) == ""
-        assert "made with another model: it begins 1.5 from" in fixed().misfit(off(1.5), PLAN)
-
-    def test_may_be_as_far_off_as_any_row_that_is_executed(self) -> None:
-        gate = calibrated(mode=GateMode.QUANTILE)  # its largest replan threshold is that of age 3
-        assert gate.misfit(off(2.3), PLAN) == ""
-        assert gate.misfit(off(2.5), PLAN) != ""
-
-    @pytest.mark.parametrize("metric", LATENT_METRICS)
-    def test_rounding_is_allowed_where_every_plan_is_to_end(self, metric: Metric) -> None:
-        gate = calibrated(mode=GateMode.FIXED, metric=metric, accept=0.0, replan=0.0)
-        assert gate.misfit(off(0.01), PLAN) == ""
-        assert gate.misfit(off(1.0), PLAN) != ""
-
-    @pytest.mark.parametrize("value", [nan, inf])
-    def test_that_gives_no_number_is_refused(self, value: float) -> None:
-        assert fixed().misfit(np.array([value, 2.0], np.float32), PLAN) != ""
-
-    def test_is_not_compared_where_there_is_nothing_to_compare(self) -> None:
-        silent = replace(PLAN, latents=np.zeros((len(PLAN.actions) + 1, 0), np.float32))
-        assert fixed().misfit(off(50.0), silent) == ""
-        assert calibrated(mode=GateMode.FIXED, metric=Metric.ACTION).misfit(off(50.0), PLAN) == ""

@@ -21,7 +21,7 @@ def test_auroc_is_unknown_where_there_is_nothing_to_tell_apart() -> None:
     assert auroc(np.arange(3.0), np.ones(3, bool)) is None
 
 
-def test_interval_covers_its_value_and_needs_two_episodes() -> None:
+def test_interval_covers_its_value_and_needs_three_episodes() -> None:
     rng = np.random.default_rng(1)
     positive = rng.random(200) < 0.3
     scores, episodes = rng.random(200) + 0.5 * positive, np.arange(200) // 20
@@ -53,11 +53,10 @@ def test_interval_covers_the_true_value_as_often_as_it_says(count: int) -> None:
     assert np.mean([low <= true <= high for low, high in known]) >= 0.92
 
 
-def test_perfect_measure_has_an_interval_too() -> None:
+def test_perfect_measure_shows_no_spread_to_tell_an_interval_from() -> None:
     positive, episodes = np.arange(60) % 3 == 0, np.repeat(np.arange(4), 15)
-    interval = auroc_interval(positive.astype(float), positive, episodes)
-    assert interval is not None
-    assert 0.99 < interval[0] <= interval[1] <= 1.0
+    assert auroc(positive.astype(float), positive) == 1.0
+    assert auroc_interval(positive.astype(float), positive, episodes) is None
 
 
 def test_front_counts_plans_and_losses() -> None:
