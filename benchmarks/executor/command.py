@@ -97,8 +97,8 @@ class Bench:
 
     def synthetic(self) -> SyntheticPlanner:
         """Observations and plans of the model's sizes."""
-        dims, settings = self.folder.world_model()[0].dims, ControllerSettings.of(self.parameters)
-        return SyntheticPlanner(dims.obs, dims.action, dims.latent, settings.planner.queue_length)
+        settings = ControllerSettings.of(self.parameters)
+        return SyntheticPlanner(self.folder.tick_model(), settings.planner.queue_length)
 
     def echo(self, action_dim: int) -> Process:
         """The bare echo, with the same rights as the executor."""

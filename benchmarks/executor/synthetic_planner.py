@@ -7,6 +7,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.plan import Plan
+from spec_control_ros.core.tick_model import TickModel
 
 VARIETY = 64  # different observations, one after the other
 
@@ -14,22 +15,21 @@ VARIETY = 64  # different observations, one after the other
 class SyntheticPlanner:
     """Makes observations and plans of a model's sizes.
 
-    Their values are noise, which changes no computing time. No plan foresees such observations: what the gate makes
-    of them is a matter of its thresholds.
+    Their values are noise, which changes no computing time. A plan begins at the latent of its observation, and
+    foresees no other: what the gate makes of them is a matter of its thresholds.
 
     Args:
-        obs_dim: values of an observation.
-        action_dim: values of an action.
-        latent_dim: values of a latent.
+        model: The executor's.
         queue_length: rows of a plan.
     """
 
-    def __init__(self, obs_dim: int, action_dim: int, latent_dim: int, queue_length: int):
-        self.action_dim = action_dim
+    def __init__(self, model: TickModel, queue_length: int):
+        self.action_dim = model.action_dim
         noise = np.random.default_rng(0)
-        self._obs = noise.normal(size=(VARIETY, obs_dim)).astype(np.float32)
-        self._actions = noise.uniform(-0.5, 0.5, (queue_length, action_dim)).astype(np.float32)
-        self._latents = noise.uniform(0.0, 0.2, (queue_length + 1, latent_dim)).astype(np.float32)
+        self._obs = noise.normal(size=(VARIETY, model.obs_dim)).astype(np.float32)
+        self._firsts = [model.encode(obs) for obs in self._obs]
+        self._actions = noise.uniform(-0.5, 0.5, (queue_length, model.action_dim)).astype(np.float32)
+        self._latents = noise.uniform(0.0, 0.2, (queue_length, model.latent_dim)).astype(np.float32)
         self._plan_ids = itertools.count(1)
 
     def obs(self, tick: int) -> Float32[np.ndarray, "obs"]:
@@ -45,6 +45,6 @@ class SyntheticPlanner:
             observation_tick=request.tick,
             control_period_s=0.0,
             actions=self._actions,
-            latents=self._latents,
+            latents=np.concatenate([self._firsts[request.tick % VARIETY][None], self._latents]),
             optimised_horizon=1,
         )

@@ -30,14 +30,11 @@ MakeLaw = Callable[..., tuple[PlanExecutor, SyntheticPlanner]]
 def make(model: Path) -> MakeLaw:
     """The control law of a small model, and what surrounds it."""
     folder = ModelFolder(model)
-    world_model, _ = folder.world_model()
-    dims = world_model.dims
 
     def make(settings: ExecutorSettings = AHEAD, kind: str = "two_tower"):
         controller = replace(correcting(ControllerSettings(executor=settings)), corrector=kind)
-        return make_executor(controller.configured(TDMPC2Format().load_parts(folder.path))), SyntheticPlanner(
-            dims.obs, dims.action, dims.latent, QUEUE
-        )
+        parts = TDMPC2Format().load_parts(folder.path)
+        return make_executor(controller.configured(parts)), SyntheticPlanner(parts.model, QUEUE)
 
     return make
 
@@ -75,7 +72,7 @@ def test_ticks_that_wait_for_a_plan_do_not_count(make: MakeLaw) -> None:
 def test_plan_that_does_not_fit_is_told(make: MakeLaw) -> None:
     law, _ = make()
     with pytest.raises(BenchmarkError, match="no decision"):
-        list(drive(law, SyntheticPlanner(5, 7, 16, QUEUE), 1))
+        list(drive(law, SyntheticPlanner(replace(law.model, action_dim=7), QUEUE), 1))
 
 
 @pytest.mark.parametrize("kind", ["two_tower", "temporal"])

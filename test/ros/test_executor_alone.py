@@ -32,7 +32,7 @@ def alone(
     probe: Probe, start: Callable[..., Background], model: Path
 ) -> tuple[World, Callable[..., Background]]:
     """A world without an executor, and how to start one."""
-    world = World(probe)
+    world = World(probe, model)
     world.begin()
 
     def begin(**parameters: Any) -> Background:
@@ -320,7 +320,7 @@ def test_executor_of_a_multi_task_model_has_the_sizes_of_its_task(
     card = {"task": TASK, "control_period_s": 0.05, "multi_task": own}
     save_world_model(tmp_path / "many" / WEIGHTS, model, card)
 
-    world = World(probe)
+    world = World(probe, tmp_path / "many")
     world.begin()
     world.offer_replan()
     process = start("executor", {"model": str(tmp_path / "many"), **PARAMETERS})

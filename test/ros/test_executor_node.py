@@ -27,7 +27,7 @@ def shared(domain: int, model: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("executor")
     command = node_command("executor", {"model": str(model), **PARAMETERS})
     with Probe() as probe, Background(command, folder / "executor.log", {"HOME": str(folder)}) as process:
-        world = World(probe)
+        world = World(probe, model)
         world.offer_replan()
         world.process = process
         probe.until(lambda: probe.node.count_publishers("command"), lambda: process.text)

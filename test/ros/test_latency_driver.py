@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rclpy.node import Node
-from ros_support import ACTION, LATENT, OBS, Background, until
+from ros_support import ACTION, Background, until
 
 from benchmarks.executor.executor_speed import EPISODE
 from benchmarks.executor.latency_driver import LatencyDriver, Peer
@@ -14,6 +14,7 @@ from benchmarks.executor.synthetic_planner import SyntheticPlanner
 from spec_control_interfaces import msg
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.ros.node_runner import spinning
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 PARAMETERS = {
     "gate.mode": "fixed",
@@ -26,9 +27,9 @@ PARAMETERS = {
 
 
 @pytest.fixture
-def driver() -> Iterator[LatencyDriver]:
+def driver(model: Path) -> Iterator[LatencyDriver]:
     with spinning(lambda: Node("latency_driver")) as (node, spin):
-        yield LatencyDriver(node, spin, SyntheticPlanner(OBS, ACTION, LATENT, 4))
+        yield LatencyDriver(node, spin, SyntheticPlanner(TDMPC2Format().load_tick_model(model), 4))
 
 
 def test_executor_and_echo_answer_every_observation(

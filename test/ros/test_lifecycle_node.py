@@ -41,7 +41,7 @@ class Managed:
 def test_executor_commands_while_it_is_active_and_ends_at_rest(
     probe: Probe, start: Callable[..., Background], model: Path
 ) -> None:
-    world = World(probe)
+    world = World(probe, model)
     world.begin()
     world.offer_replan()
     process = start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
@@ -83,7 +83,7 @@ def test_executor_commands_while_it_is_active_and_ends_at_rest(
 def test_policy_that_is_loaded_again_is_left_out_under_an_objective_that_it_does_not_know(
     probe: Probe, start: Callable[..., Background], model: Path
 ) -> None:
-    world = World(probe)
+    world = World(probe, model)
     world.begin()
     world.offer_replan()
     process = start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
@@ -105,7 +105,7 @@ def test_policy_that_is_loaded_again_is_left_out_under_an_objective_that_it_does
 def test_executor_that_is_ended_leaves_the_robot_at_rest(
     probe: Probe, start: Callable[..., Background], model: Path
 ) -> None:
-    world = World(probe)
+    world = World(probe, model)
     world.begin()
     world.offer_replan()
     process = start("executor", {"model": str(model), **PARAMETERS, "executor.hold": "last"})

@@ -27,6 +27,7 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 MESSAGES = 12_000  # to each node
 ROWS = 3
@@ -125,14 +126,14 @@ def observation(epoch: int, tick: int) -> msg.Observation:
     return msg.Observation(epoch=epoch, tick=tick, data=to_floats(np.full(OBS, 0.1)))
 
 
-def plan(epoch: int, tick: int) -> msg.Plan:
-    """As a planner would say it, with actions that are not."""
+def plan(epoch: int, tick: int, first: np.ndarray) -> msg.Plan:
+    """As a planner would say it whose latent of the observation that is, with actions that are not."""
     made = msg.Plan(
         plan_id=tick + 1, epoch=epoch, start_tick=tick, observation_tick=tick, optimised_horizon=2
     )
     made.control_period, made.action_dim, made.latent_dim = 0.05, ACTION, LATENT
     made.actions = to_floats(np.full(ROWS * ACTION, 0.25))
-    made.latents = to_floats(np.zeros((ROWS + 1) * LATENT))
+    made.latents = to_floats(np.concatenate([first, np.zeros(ROWS * LATENT, np.float32)]))
     return made
 
 
@@ -144,7 +145,11 @@ def moment(i: int) -> tuple[int, int]:
 def test_executor_publishes_nothing_but_actions(domain: int, model: Path) -> None:
     with node_here("executor", {"model": str(model), **EXECUTOR}, "observation") as here:
         commands = here.keep(msg.Command)
-        valid = {msg.Observation: lambda i: observation(*moment(i)), msg.Plan: lambda i: plan(*moment(i))}
+        first = TDMPC2Format().load_tick_model(model).encode(np.full(OBS, 0.1, np.float32))
+        valid = {
+            msg.Observation: lambda i: observation(*moment(i)),
+            msg.Plan: lambda i: plan(*moment(i), first),
+        }
         bombard(here, valid, OBS, ROWS * ACTION, (ROWS + 1) * LATENT)
         assert {c.decision for c in commands} > {DecisionKind.CORRECT, DecisionKind.HOLD}
         for command in commands:
@@ -152,7 +157,7 @@ def test_executor_publishes_nothing_but_actions(domain: int, model: Path) -> Non
             assert action.shape == (ACTION,)
             assert (np.abs(action) <= 1.0).all()  # which no NaN is
         here.entrances["observation"][1](observation(LAST_EPOCH, 0))
-        here.entrances["plan"][1](plan(LAST_EPOCH, 0))
+        here.entrances["plan"][1](plan(LAST_EPOCH, 0, first))
         assert (commands[-1].epoch, commands[-1].plan_id) == (LAST_EPOCH, 1)
 
 

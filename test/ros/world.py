@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from spec_control_interfaces.srv import Replan
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.ros.messages import to_floats
 from spec_control_ros.ros.qos import LATEST
+from spec_control_ros.world_model.tdmpc2_format import TDMPC2Format
 
 ACCEPT, REPLAN, HOLD = DecisionKind.ACCEPT, DecisionKind.REPLAN, DecisionKind.HOLD
 QUEUE = 3
@@ -33,8 +35,8 @@ class World:
 
     process: Background  # the executor, where all tests share one
 
-    def __init__(self, probe: Probe) -> None:
-        self.probe = probe
+    def __init__(self, probe: Probe, model: Path) -> None:
+        self.probe, self.encode = probe, TDMPC2Format().load_tick_model(model).encode
         self.epoch = 0
         self.answer = Replan.Response(accepted=True)
         self.wrong_plan: dict[str, Any] = {}  # fields of the next plans
@@ -111,7 +113,9 @@ class World:
         return response
 
     def publish_plan(self, request: Replan.Request, **fields: Any) -> None:
-        """Answer a request with a plan."""
+        """Answer a request with a plan, which begins at the latent of the observation and predicts nothing like it."""
+        observed = np.array(request.observation, np.float32)
+        first = self.encode(observed).tolist() if observed.size else [0.1] * LATENT
         plan = {
             "plan_id": next(self.plan_ids),
             "epoch": request.epoch,
@@ -121,7 +125,7 @@ class World:
             "action_dim": ACTION,
             "latent_dim": LATENT,
             "actions": [0.5] * QUEUE * ACTION,
-            "latents": [0.1] * (QUEUE + 1) * LATENT,
+            "latents": [*first, *[0.1] * QUEUE * LATENT],
             "optimised_horizon": 2,
         }
         self.probe.publisher(msg.Plan, "plan").publish(msg.Plan(**plan | self.wrong_plan | fields))
