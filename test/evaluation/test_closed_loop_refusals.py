@@ -289,7 +289,9 @@ class Predicting(OwnPlanner):
     spec = replace(OwnPlanner.spec, latent_dim=3)
 
     def plan(self, request: PlanRequest) -> Plan:
-        return replace(super().plan(request), latents=np.ones((ROWS + 1, 3), np.float32))
+        latents = np.ones((ROWS + 1, 3), np.float32)
+        latents[0] = request.observation
+        return replace(super().plan(request), latents=latents)
 
 
 def corrected(residual: Any) -> EpisodeResult:
