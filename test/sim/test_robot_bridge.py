@@ -391,7 +391,7 @@ def test_messages_that_are_refused_are_a_warning_in_the_next_report(world: World
         world.bridge.sensors.hear_imu(np.full(4, np.nan), np.zeros(3), world.now_s, world.now_s)
     reports = [robot_finding(world.bridge, "", "", None) for _ in range(2)]
     assert [report.level for report in reports] == [Level.WARN, Level.OK]
-    assert reports[0].message.startswith("running; imu: refused 9 messages as bad_message (")
+    assert reports[0].message.startswith("imu: refused 9 messages as bad_message (")
 
 
 def test_command_before_the_robot_is_at_its_start_does_not_reach_it(world: World) -> None:
