@@ -75,7 +75,7 @@ def bench(options: BenchOptions) -> int:
         "task": robot.environment,
         "model": options.model or robot.model,
         "modes": (told := rows(in_process)),
-        "verdict": _verdict(options, in_process),
+        "verdict": _verdict(options, in_process, told),
         "left_out": []
         if options.modes or options.delays
         else [mode for mode in MODES if mode not in {r["mode"] for r in told}],
@@ -94,13 +94,16 @@ def bench(options: BenchOptions) -> int:
     return 0
 
 
-def _verdict(options: BenchOptions, measured: list[BenchmarkRun]) -> dict[str, Any] | None:
-    """Of plans that come at once: a delay is what a robot has, and not a choice.
+def _verdict(
+    options: BenchOptions, measured: list[BenchmarkRun], told: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Of the rows of plans that come at once: a delay is what a robot has, and not a choice.
 
     There is none of a sweep, whose plans may search differently, and of so many modes that some are lucky.
     """
-    is_sweep = isinstance(options, SweepOptions)
-    return None if is_sweep else verdict(rows([c for c in measured if not c.mode.delay_ticks]))
+    if isinstance(options, SweepOptions):
+        return None
+    return verdict([row for run, row in zip(measured, told, strict=True) if not run.mode.delay_ticks])
 
 
 def _machine(measured: list[BenchmarkRun]) -> str:

@@ -68,10 +68,8 @@ class TickMonitor:
         if decision.reason is Reason.SENSOR_SILENT:
             return  # of no tick
         is_held, mismatch = decision.kind is DecisionKind.HOLD, decision.mismatch
-        is_overrun, is_rejected = (
-            now_s - decision.observed_at_s > self._limit_s,
-            mismatch > decision.replan_threshold,
-        )
+        is_overrun = now_s - decision.observed_at_s > self._limit_s
+        is_rejected = mismatch > decision.replan_threshold
         self._total_overruns += is_overrun
         self._decided.append(_Decided(now_s, is_held, is_overrun, mismatch, is_rejected))
 

@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import Float32
 
 from spec_control_ros.core.decision import Decision, DecisionKind, PlanRequest, Reason
-from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError, TaskError
+from spec_control_ros.core.errors import (
+    BenchmarkError,
+    ObservationError,
+    PlanningError,
+    SettingsError,
+    TaskError,
+)
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.observation import Observation
@@ -50,6 +56,17 @@ class EpisodeResult:
     def waited_inferences(self) -> int:
         """Of these, the ones that a tick could not do without."""
         return self.decisions[-1].waited_inferences
+
+    def refuse_fault(self) -> None:
+        """See to it that the executor decided to the end.
+
+        Raises:
+            BenchmarkError: it latched a fault, which outlives the episode, and held.
+        """
+        if self.fault is not None:
+            raise BenchmarkError(
+                f"seed {self.seed}: the executor latched a fault and held from then on: {self.fault}"
+            )
 
 
 def run_episode(

@@ -48,10 +48,7 @@ class Measurement:
         Raises:
             BenchmarkError: the executor latched a fault, and held to the end.
         """
-        if result.fault is not None:
-            raise BenchmarkError(
-                f"seed {result.seed}: the executor latched a fault and held from then on: {result.fault}"
-            )
+        result.refuse_fault()
         last = result.decisions[-1]
         return cls(
             seed=result.seed,

@@ -7,13 +7,13 @@ from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from spec_control_ros.bringup.topics import CONTROLLER, TRAJECTORY_CONTROLLER
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.ros.robot_messages import to_controller
+from spec_control_ros.ros.subscriptions import node_of
 from spec_control_ros.sim.command_map import CommandKind, CommandMap
 from spec_control_ros.sim.controller_watch import ControllerWatch
 from spec_control_ros.sim.robot_bridge import Command
@@ -53,14 +53,14 @@ class RobotController:
         if self._publisher.get_subscription_count() == 0:
             return self.watch.look({})
         infos = self._node.get_subscriptions_info_by_topic(self._publisher.topic_name)
-        return self.watch.look({bytes(info.endpoint_gid): _name(info) for info in infos})
+        return self.watch.look({bytes(info.endpoint_gid): node_of(info) for info in infos})
 
     def rivals(self) -> tuple[str, ...]:
         """Absolute names of the other nodes that send commands to it."""
         topic = self._publisher.topic_name
         if self._node.count_publishers(topic) <= 1:
             return ()
-        names = {_name(info) for info in self._node.get_publishers_info_by_topic(topic)}
+        names = {node_of(info) for info in self._node.get_publishers_info_by_topic(topic)}
         return tuple(sorted(names - {self._node.get_fully_qualified_name()}))
 
     def send(self, command: Command) -> None:
@@ -79,7 +79,3 @@ class RobotController:
 def controller_topic(kind: CommandKind) -> str:
     """Relative name of the topic of a kind of controller."""
     return TRAJECTORY_CONTROLLER if kind is CommandKind.TRAJECTORY else CONTROLLER
-
-
-def _name(info: TopicEndpointInfo) -> str:
-    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

@@ -20,6 +20,7 @@ from spec_control_ros.core.errors import ConflictError
 from spec_control_ros.ros.node_runner import ProcessNode
 from spec_control_ros.ros.qos import LATEST
 from spec_control_ros.ros.steady import STEADY, every
+from spec_control_ros.ros.subscriptions import node_of
 
 CLAIMS = "/spec_control/claims"
 EVERY_CLAIM = QoSProfile(
@@ -112,7 +113,7 @@ class SoleClaim:
     def _are_claims_missing(self) -> bool:
         """Whether a node is known that can claim, but its claim has not arrived."""
         found = self._node.get_publishers_info_by_topic(CLAIMS)
-        known = Counter(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in found)
+        known = Counter(map(node_of, found))
         known[self._claim.node] -= 1
         return not known <= Counter(self._heard.values())
 
@@ -205,7 +206,7 @@ class Rivals:
         found = (
             self._node.get_publishers_info_by_topic(topic) if self._node.count_publishers(topic) > 1 else []
         )
-        names = {f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in found}
+        names = set(map(node_of, found))
         stayed, self._last[topic] = sorted(names & self._last[topic]), names
         if len(stayed) < 2:
             return ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from spec_control_ros.bringup import topics
 from spec_control_ros.core.errors import SettingsError
@@ -91,3 +92,8 @@ def publisher_of(info: Mapping[str, Any]) -> bytes:
     """Id of a message's publisher; empty if the middleware does not tell it."""
     gid = info.get("publisher_gid")
     return gid["data"] if gid else b""
+
+
+def node_of(info: TopicEndpointInfo) -> str:
+    """Absolute name of the node that publishes or subscribes."""
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"

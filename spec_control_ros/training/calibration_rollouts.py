@@ -11,7 +11,6 @@ from torch import Tensor
 
 from spec_control_ros.core.action_queue import QueuedAction
 from spec_control_ros.core.decision import DecisionKind, Reason
-from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, GateVerdict
 from spec_control_ros.core.gate.adaptive_threshold import error_growth
 from spec_control_ros.core.gate.metric import Metric, action_distance, mismatch
@@ -109,7 +108,7 @@ class CalibrationRollouts:
             faults: What disturbs the plant.
 
         Raises:
-            SpecControlError: the executor latched a fault.
+            BenchmarkError: the executor latched a fault.
         """
         plant = FaultyPlant(self._plant, faults) if faults.faults else self._plant
         executor = self.settings.executor
@@ -121,10 +120,7 @@ class CalibrationRollouts:
             recording.judged = []
             self._planner.reset()  # another run's epoch of this number may have been the last
             result = run_episode(plant, self._planner, law, seed=seed, epoch=epoch)
-            if result.fault is not None:  # which outlives the episode
-                raise SpecControlError(
-                    f"seed {seed}: the executor latched a fault and held from then on: {result.fault}"
-                )
+            result.refuse_fault()
             yield GatedEpisode(result, tuple(recording.judged))
 
     def mismatch(

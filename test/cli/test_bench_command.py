@@ -41,7 +41,8 @@ def test_verdict_is_of_plans_that_come_at_once() -> None:
 
     options: Any = BenchOptions("any")
     undelayed = [run("replan", 100.0, 500), run("prior", 10.0, 0), run("two_tower", 100.0, 86)]
-    told = bench._verdict(options, [*undelayed, run("pipelined_d2", 100.0, 20, delay_ticks=2)])
+    runs = [*undelayed, run("pipelined_d2", 100.0, 20, delay_ticks=2)]
+    told = bench._verdict(options, runs, bench.rows(runs))
     assert told is not None
     assert told["cheapest_mode"] == "two_tower"
 

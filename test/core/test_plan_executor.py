@@ -831,9 +831,8 @@ class TestPlansThatPredictNothing:
     def test_do_not_outlive_a_bad_observation(self) -> None:
         law = self.blind()
         assert said(law.tick(Observation(1, 1, BAD[2]), 0.05)) == (DecisionKind.HOLD, Reason.BAD_OBSERVATION)
-        late = plan(
-            2, observation_tick=0, plan_id=2, rows=200, latent=0
-        )  # which knows nothing of the hold either
+        # It knows nothing of the hold either
+        late = plan(2, observation_tick=0, plan_id=2, rows=200, latent=0)
         assert law.receive(late, 0.06) == NOTHING
         assert law.drops[Drop.STALE_PLAN] == 1
         assert asked(law.tick(observation(2), 0.1)).reason is Reason.EMPTY

@@ -38,13 +38,17 @@ class Managed:
         return self._probe.call(self._change, request).success
 
 
-def test_executor_commands_while_it_is_active_and_ends_at_rest(
-    probe: Probe, start: Callable[..., Background], model: Path
-) -> None:
+@pytest.fixture
+def unmanaged(probe: Probe, start: Callable[..., Background], model: Path) -> tuple[World, Background]:
+    """An executor that waits for its first transition, and what surrounds it."""
     world = World(probe, model)
     world.begin()
     world.offer_replan()
-    process = start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
+    return world, start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
+
+
+def test_executor_commands_while_it_is_active_and_ends_at_rest(unmanaged: tuple[World, Background]) -> None:
+    world, process = unmanaged
     node, graph = Managed(world.probe, "executor"), world.probe.node
     assert node.state == "unconfigured"
     assert node.change("configure")
@@ -81,12 +85,9 @@ def test_executor_commands_while_it_is_active_and_ends_at_rest(
 
 
 def test_policy_that_is_loaded_again_is_left_out_under_an_objective_that_it_does_not_know(
-    probe: Probe, start: Callable[..., Background], model: Path
+    probe: Probe, unmanaged: tuple[World, Background]
 ) -> None:
-    world = World(probe, model)
-    world.begin()
-    world.offer_replan()
-    process = start("executor", {"model": str(model), "autostart": False, **PARAMETERS})
+    world, process = unmanaged
     node = Managed(world.probe, "executor")
     assert node.change("configure")
     assert node.change("activate")
