@@ -15,6 +15,7 @@ from spec_control_ros.bringup.parameter_files import Parameters, merge, read_par
 from spec_control_ros.bringup.robot import Robot
 from spec_control_ros.core.corrector import AUTO
 from spec_control_ros.core.executor_settings import HoldPolicy
+from spec_control_ros.core.gate import GateMode
 from spec_control_ros.core.gate.calibration import CARD_KEY
 from spec_control_ros.core.output import file_name
 from spec_control_ros.core.planner_format import format_of
@@ -210,6 +211,10 @@ def measured_with(task: str, model: Path, settings: ControllerSettings) -> dict[
     found["version"] = __version__  # whose control law was measured
     if found["gate"] is None and (calibration := kind.load_calibration(model)) is not None:
         found["gate"] = calibration.as_card()  # of another model's card
+    regret, gate = GateMode.REGRET.value, found["gate"]
+    if gate is not None and regret not in (settings.gate.mode.value, gate.get("mode")):
+        # Those thresholds take no part, so another calibration of them changes nothing
+        found["gate"] = {name: part for name, part in gate.items() if name != regret}
     if settings.corrector == AUTO:
         found["corrector"] = kind.best_corrector(model)
     if files := file_digests(task):

@@ -11,6 +11,7 @@ from spec_control_ros.bringup.parameter_files import Parameters, merge, write_pa
 from spec_control_ros.bringup.robot import find_robot
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, CheckpointError, MisfitError, SettingsError
+from spec_control_ros.core.gate import GateMode
 from spec_control_ros.evaluation.benchmark import (
     Backend,
     BenchmarkRun,
@@ -193,6 +194,18 @@ def test_thresholds_of_the_world_model_beneath_a_transformer_count() -> None:
     folder = CONFIG.with_name("models") / "walker-transformer"
     own = ControllerSettings.of(find_robot("walker_transformer", CONFIG).parameters(), TransformerSettings)
     assert measured_with("walker-walk", folder, own)["gate"]["thresholds"]
+
+
+def test_thresholds_by_regret_count_where_they_take_part() -> None:
+    folder = CONFIG.with_name("models") / "walker-walk"
+    settings = ControllerSettings.of(find_robot("walker", CONFIG).parameters())
+
+    def gate(mode: GateMode) -> set[str]:
+        told = measured_with("walker-walk", folder, replace(settings, gate=settings.gate.in_mode(mode)))
+        return set(told["gate"])
+
+    by_regret = gate(GateMode.REGRET)
+    assert by_regret - gate(GateMode.QUANTILE) == by_regret - gate(GateMode.AUTO) == {"regret"}
 
 
 def test_weights_of_the_world_model_beneath_a_transformer_count() -> None:
