@@ -36,7 +36,9 @@ class BenchOptions:
     )
     seeds: Seeds = ""
     modes: str = option(
-        "", "Modes in config/modes, separated by commas; _dN delays plans by N ticks [default: all]"
+        "",
+        "Modes in config/modes, separated by commas; _dN delays plans by N ticks [default: all but those that only "
+        "--delays compares, and pipelined_d1 to _d6]",
     )
     delays: str = option(
         "",
@@ -69,6 +71,10 @@ class SweepOptions(BenchOptions):
         "Setting with its values, as planner.queue_length=6,12 or gate.accept=0.05:0.5:10; several options make a grid",
     )
     modes: str = option("replan", "Modes in config/modes to run beside the grid, separated by commas")
+    delays: str = option(
+        "",
+        "Numbers of ticks that plans of --modes take, as 0,2,6; those of the grid take none [default: none]",
+    )
     report: Path | None = folder_to_write("Folder for page and results [default: results/sweep-ROBOT]")
 
 

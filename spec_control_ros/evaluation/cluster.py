@@ -41,7 +41,7 @@ def engine_of(on: str, workers: int) -> Engine:
         _required("ray")
         return RayEngine(on if "://" in on else None, workers)
     if on == "slurm":
-        _required("submitit", "slurm")
+        _required("submitit")
         return SlurmEngine(workers)
     raise SettingsError(f"on: got {on!r}, expected local, ray, ray://HOST:PORT or slurm")
 
@@ -129,7 +129,7 @@ class SlurmEngine:
     @property
     def losses(self) -> tuple[type[Exception], ...]:
         """See `Engine`."""
-        return (_required("submitit", "slurm").core.utils.UncompletedJobError,)
+        return (_required("submitit").core.utils.UncompletedJobError,)
 
     @contextmanager
     def session(self, subject: AnySubject[Any, Any]) -> Iterator[Submit]:
@@ -139,7 +139,7 @@ class SlurmEngine:
             BenchmarkError: there is no SLURM here.
         """
         try:
-            executor = _required("submitit", "slurm").AutoExecutor(SLURM_FOLDER, cluster=self.cluster)
+            executor = _required("submitit").AutoExecutor(SLURM_FOLDER, cluster=self.cluster)
         except RuntimeError as error:
             raise BenchmarkError(f"on: SLURM cannot be used: {error}") from None
         executor.update_parameters(
@@ -165,7 +165,7 @@ class SlurmEngine:
 
 
 def _result(job: Any) -> Any:
-    failed = _required("submitit", "slurm").core.utils.FailedJobError  # a kind of lost job to submitit
+    failed = _required("submitit").core.utils.FailedJobError  # a kind of lost job to submitit
     try:
         return job.result()
     except failed as error:
@@ -192,10 +192,9 @@ def _packed(subject: Any, folder: Path) -> Any:
     return replace(subject, model=Path("models") / model.name)
 
 
-def _required(module: str, extra: str = "ray") -> Any:
+def _required(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise SettingsError(
-            f"on: {module} is not installed; pip install 'spec_control_ros[{extra}]'"
-        ) from None
+        needed = "ray[client]" if module.startswith("ray") else module
+        raise SettingsError(f"on: {module} is not installed; pip install '{needed}'") from None
