@@ -34,8 +34,9 @@ class RunOptions(RunArguments):
 
 @dataclass(frozen=True, slots=True)
 class ParametersOptions:
-    """Print what each node of a robot is given, but for mode, episodes and seeds, as a ROS parameter file: for nodes that
-    are started one by one.
+    """Print what a robot's nodes are given, but for mode, episodes and seeds, as a ROS parameter file.
+
+    It is for nodes that are started one by one.
     """
 
     robot: Robot
