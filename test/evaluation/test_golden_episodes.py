@@ -14,8 +14,8 @@ RECORDS = json.loads(FILE.read_text())
 def test_episodes_are_as_recorded(task: str, mode: str, tmp_path: Path) -> None:
     """To the last bit on a processor of the record; another one's rounding leads elsewhere, but not at once."""
     got = record(run(task, mode, tmp_path))
-    if processor() in RECORDS:
-        assert got == RECORDS[processor()][task][mode]
+    if (own := RECORDS.get(processor(), {}).get(task)) is not None:
+        assert got == own[mode]
         return
     recorded = next(iter(RECORDS.values()))[task][mode]
     assert got["decisions"][0] == recorded["decisions"][0]
