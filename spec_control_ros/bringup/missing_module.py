@@ -34,7 +34,7 @@ def advice(module: str) -> str:
         )
     return (
         f"{sys.executable} finds no module {name}. If it is part of ROS 2: rosdep install it, and source setup.bash. "
-        "Else install the repository's requirements.txt for this Python, or in it pip install '.[all]'; in a virtual "
+        "Else install requirements.txt for this Python, or in the repository pip install '.[all]'; in a virtual "
         "environment, build with: python -m colcon build"
     )
 
