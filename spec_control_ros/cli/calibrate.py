@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,10 @@ def calibrate(options: CalibrateOptions) -> None:
         SpecControlError: there is no such model, or its episodes tell too little; the card is as it was.
     """
     if options.regret is not None:
+        names = ("false_alarm_rate", "correction_rate", "episodes", "most_episodes")
+        given = [f.name for f in fields(options) if f.name in names and getattr(options, f.name) != f.default]
+        if given:
+            raise SettingsError(f"{given[0]}: got one, expected none with --regret, which has no use for it")
         _calibrate_by_regret(options, options.regret)
         return
     if options.share is not None:
@@ -110,8 +114,25 @@ def calibrate(options: CalibrateOptions) -> None:
         "verified": [_verified(v, held_out) for v in verifications],
     }
     weights = (folder.path / WEIGHTS).resolve()  # an installed model is a link to the one in the repository
-    update_card(weights, CARD_KEY, calibration.as_card() | {"calibration": measured})
+    regret = _kept_regret(folder, console)
+    update_card(weights, CARD_KEY, calibration.as_card() | {"calibration": measured} | regret)
     console.print(f"mode {calibration.mode.value}, in {weights.with_suffix('.json')}")
+
+
+def _kept_regret(folder: ModelFolder, console: Console) -> dict[str, Any]:
+    """The thresholds by regret that the card has, as a part of it; none where they are of other value weights."""
+    name = GateMode.REGRET.value
+    found = (folder.card().get(CARD_KEY) or {}).get(name)
+    if found is None:
+        return {}
+    again = f"`spec-control calibrate {folder.path.name} --regret FILE` makes new ones"
+    if found.get("metric") == Metric.VALUE.value:
+        console.print(
+            f"thresholds by regret are gone: their metric has new weights now; {again}", style="yellow"
+        )
+        return {}
+    console.print(f"thresholds by regret are kept as they were; {again}")
+    return {name: found}
 
 
 def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:

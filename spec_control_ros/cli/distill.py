@@ -86,6 +86,10 @@ def distill(options: DistillOptions) -> None:
     robot = robot_of(folder, options.robot)
     controller = controller_of(folder, robot, options.params, PlannerSettings)
     length = options.queue_length or controller.planner.queue_length
+    if length < 2:
+        raise SettingsError(
+            f"queue_length: got {length}, expected at least 2: later rows alone are corrected"
+        )
     controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     workers = Workers(engine, console.print)
     subject = GatheringSubject(robot.environment, folder.path, controller, settings.draws, settings.window)

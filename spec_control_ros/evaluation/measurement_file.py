@@ -47,6 +47,9 @@ class MeasurementFile(Generic[AnyKept]):
         self._path, self._read = path, read
         self._configuration = {"format": FORMAT, **configuration}
         self._done: dict[tuple[int, int], AnyKept] = {}
+        self._cut: int | None = (
+            None  # where a last line begins that was cut off, or that another command still writes
+        )
         if path.exists():
             self._load()
 
@@ -57,10 +60,12 @@ class MeasurementFile(Generic[AnyKept]):
     def add(self, measurement: AnyKept) -> None:
         """Keep an episode."""
         self._done[measurement.seed, measurement.epoch] = measurement
-        is_new = not self._path.exists()
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._cut is not None:
+            os.truncate(self._path, self._cut)
+            self._cut = None
         with self._path.open("a") as file:
-            if is_new:
+            if not file.tell():
                 file.write(json.dumps(self._configuration) + "\n")
             file.write(measurement.to_json() + "\n")
             file.flush()
@@ -73,9 +78,8 @@ class MeasurementFile(Generic[AnyKept]):
             raise BenchmarkError(f"{self._path}: cannot be read ({error})") from None
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
-            os.truncate(self._path, len(whole.encode()))
+            self._cut = len(whole.encode())
         if not whole:
-            self._path.unlink()
             return
         first, *rest = whole.splitlines()
         self._check(first)

@@ -92,6 +92,8 @@ class Workers:
             BenchmarkError: workers died again and again.
             SpecControlError: a trial raised it.
         """
+        if not trials:
+            return
         if not self._engine.shards(len(trials)):
             yield from zip(trials, map(runner_of(subject).run, trials), strict=True)
             self.processors[processor()] += len(trials)

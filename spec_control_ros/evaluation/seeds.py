@@ -30,7 +30,7 @@ def parse_seeds(text: str, episodes: int | None) -> list[int]:
             seeds = range(first, first + (20 if episodes is None else episodes))
     except ValueError:
         raise SettingsError(f"seeds: got {text!r}, expected as in 0:20, 3,5,8 or 0") from None
-    if not 0 < len(seeds) <= MOST or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > LARGEST:
+    if not seeds or seeds[MOST:] or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > LARGEST:
         raise SettingsError(
             f"seeds: got {text!r}, expected 1 to {MOST} different numbers from 0 to {LARGEST}"
         )

@@ -93,7 +93,7 @@ def verdict(rows: Sequence[Row]) -> Row | None:
         needed = None
     told = {True: "is needed", False: "is not needed", None: "may not be needed"}[needed]
     text = f"{cheapest} is the cheapest mode that is shown to lose less than {100.0 * MARGIN:g} %"
-    if cheapest == BASELINE:
+    if all(row["mode"] == BASELINE for row in good):
         text = f"No other mode is shown to lose less than {100.0 * MARGIN:g} % of what {BASELINE} returns"
     text += f": the search {told} on this robot."
     if needed is None:

@@ -57,11 +57,11 @@ class ExpertActor(nn.Module):
             raise CheckpointError(f"{path}: not a file of arrays ({error})") from None
         if not {"obs_mean", "mean_bias"} <= tensors.keys():
             raise CheckpointError(f"{path}: arrays obs_mean and mean_bias are missing; is this an expert?")
-        actor = cls(len(tensors["obs_mean"]), len(tensors["mean_bias"]))
         tensors.setdefault("obs_count", torch.tensor(LONGEST_MEMORY))
         try:
+            actor = cls(len(tensors["obs_mean"]), len(tensors["mean_bias"]))
             actor.load_state_dict({_parameter(name): value for name, value in tensors.items()})
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"{path}: is this an expert? {error}") from None
         return actor.eval()
 

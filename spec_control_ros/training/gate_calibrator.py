@@ -8,7 +8,6 @@ it watches: so its rate is measured as well, on other episodes.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import ceil, floor
 
 import numpy as np
@@ -97,8 +96,8 @@ def gather(
     at_once = operation.run(gate, None, seeds[::2], prefetch=False)
     ahead = operation.run(gate, None, seeds[1::2], prefetch=True)
     episodes: list[GatedEpisode] = []
-    for episode in chain.from_iterable(zip(at_once, ahead, strict=False)):
-        episodes.append(episode)
+    for turn in range(len(seeds)):
+        episodes.append(episode := next(ahead if turn % 2 else at_once))
         count = len(episodes)
         ticks = _scarcest(_ages(episodes))
         expected = ceil(count * _needed(rate) / ticks) if ticks else settings.most_episodes

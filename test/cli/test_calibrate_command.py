@@ -75,6 +75,29 @@ def test_thresholds_and_how_they_came_about_are_added_to_the_card(
     assert str((folder / WEIGHTS).with_suffix(".json").resolve()) in printed.replace("\n", "")
 
 
+@pytest.mark.parametrize("metric", ["relative_l2", "value"])
+def test_thresholds_by_regret_stay_unless_their_metric_has_new_weights(
+    folder: Path, params: Path, capsys: pytest.CaptureFixture[str], metric: str
+) -> None:
+    calibrate(CalibrateOptions(model=str(folder), corrector="none", params=params, **WANTED))
+    own = {"metric": metric, "accept": [0.0], "replan": [0.5], "measured": {"share": 0.02}}
+    file = (folder / WEIGHTS).resolve().with_suffix(".json")
+    gate = card(folder)["gate"]
+    assert isinstance(gate, dict)
+    file.write_text(json.dumps(card(folder) | {"gate": gate | {"regret": own}}))
+    calibrate(CalibrateOptions(model=str(folder), corrector="none", params=params, **WANTED))
+    again = card(folder)["gate"]
+    assert isinstance(again, dict)
+    assert again.get("regret") == (None if metric == "value" else own)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"thresholds by regret are {'gone' if metric == 'value' else 'kept as they were'}" in printed
+
+
+def test_options_that_take_no_part_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="episodes: got one, expected none with --regret"):
+        calibrate(CalibrateOptions(model=str(folder), regret=tmp_path / "regret.jsonl", episodes=4))
+
+
 def test_code_that_a_card_names_is_not_run(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spec_control_ros.cli.main import app
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.world_model.card import Card
 from spec_control_ros.world_model.checkpoint import save_world_model
@@ -75,3 +76,10 @@ def test_returns_are_left_out_when_none_are_asked_for(folder: Path, params: Path
     ended = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert ended.exit_code == 0, ended.output
     assert "evaluation" not in card(folder, "two_tower")
+
+
+def test_plans_of_one_row_have_nothing_to_correct(folder: Path, params: Path) -> None:
+    words = ["distill", str(folder), "--params", str(params), "--queue-length", "1", *SHORT]
+    ended = CliRunner().invoke(app, words)
+    assert isinstance(ended.exception, SettingsError)
+    assert "queue_length: got 1, expected at least 2" in str(ended.exception)

@@ -116,6 +116,12 @@ def test_unlike_processors_are_said() -> None:
     assert "3 on A (AVX2); 2 on B (AVX512)" in said[0]
 
 
+def test_a_processor_that_ran_nothing_is_not_counted() -> None:
+    workers = Workers(LocalEngine(1), print)
+    assert not list(workers.run(Doubler(), []))
+    assert not workers.processors
+
+
 @pytest.mark.parametrize("on", ["", "slurm:x", "ray:1", "cloud"])
 def test_unknown_places_are_refused(on: str) -> None:
     with pytest.raises(SettingsError, match=r"on: got .*, expected local, ray, ray://HOST:PORT or slurm"):

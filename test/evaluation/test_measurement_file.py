@@ -50,6 +50,15 @@ def test_line_that_was_cut_off_is_as_good_as_none(
     assert path.read_text() == whole
 
 
+def test_line_that_another_command_still_writes_is_left_to_it(path: Path) -> None:
+    whole = path.read_text()
+    path.write_text(whole[:-20])
+    MeasurementFile(path, CONFIGURATION, Measurement.from_json)
+    with path.open("a") as file:
+        file.write(whole[-20:])
+    assert MeasurementFile(path, CONFIGURATION, Measurement.from_json).get(5, 6) is not None
+
+
 def test_first_line_that_was_cut_off_begins_anew(path: Path, measurement: Callable[..., Measurement]) -> None:
     path.write_text('{"format"')
     again = MeasurementFile(path, CONFIGURATION, Measurement.from_json)

@@ -30,6 +30,7 @@ def test_words_mean_seeds(text: str, episodes: int | None, seeds: list[int]) -> 
         ("3,3", None, "different numbers"),
         ("-1", None, "from 0 to 2147483647"),
         ("0:9999999999999", None, "expected 1 to 100000 different"),
+        ("0:99999999999999999999", None, "expected 1 to 100000 different"),
         ("0:3", 4, "got 3 for 4 episodes"),
     ],
 )

@@ -109,7 +109,7 @@ def modes(
     searchless: Collection[str] = SEARCHLESS,
     **returns: tuple[float, ...],
 ) -> list[dict]:
-    plans = {"prior": 0, "student": 0, "replan": 500}
+    plans = {"prior": 0, "student": 0, "replan": 500, "eager": 500}
     return summarise(
         {
             mode: [
@@ -146,6 +146,13 @@ def test_verdict_names_the_cheapest_mode_that_loses_nothing(
     assert (told["cheapest_mode"], told["is_planner_needed"]) == (cheapest, needed)
     assert told["text"].startswith("No other mode" if cheapest == "replan" else cheapest)
     assert (rows[0]["gain_kept"] is None) == (prior == 100.0)
+
+
+def test_a_mode_that_does_as_well_and_costs_as_much_is_not_denied(measurement: Make) -> None:
+    returns = (100.0, 101.0, 99.0)
+    told = verdict(modes(measurement, replan=returns, prior=(50.0, 51.0, 49.0), eager=returns))
+    assert told is not None
+    assert told["text"].startswith("replan is the cheapest mode that is shown to lose less than 2 %")
 
 
 def test_a_single_fall_makes_neither_an_equal_nor_a_loser(measurement: Make) -> None:

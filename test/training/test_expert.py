@@ -71,6 +71,8 @@ def test_statistics_are_those_of_all_observations(actor: ExpertActor) -> None:
         ({"mean_bias": None}, "obs_mean and mean_bias are missing"),
         ({"hidden0_weight": None}, "is this an expert"),
         ({"norm1_bias": np.zeros(3, np.float32)}, "is this an expert"),
+        ({"temperature": np.zeros(1, np.float32)}, "is this an expert"),
+        ({"obs_mean": np.float32(0.0)}, "is this an expert"),
     ],
 )
 def test_file_of_something_else_is_refused(

@@ -212,6 +212,7 @@ def test_as_many_episodes_are_run_as_the_thresholds_take(operation: CalibrationR
 def test_it_gives_up_after_the_most_episodes(operation: CalibrationRollouts) -> None:
     settings = replace(WANTED, false_alarm_rate=0.001, episodes=2, most_episodes=4)
     assert [expected for _, expected in gather(operation, settings, 300)] == [4, 4, 4, 4]
+    assert len(list(gather(operation, replace(settings, most_episodes=3), 300))) == 3
 
 
 def test_returns_below_zero_leave_the_usual_episodes_nominal(episodes: list[GatedEpisode]) -> None:

@@ -6,6 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from spec_control_ros.bringup.parameter_files import merge
 from spec_control_ros.bringup.robot import NODES, Robot, find_robot
 from spec_control_ros.bringup.system import fault_file
 from spec_control_ros.bringup.yaml_file import read_yaml
@@ -88,13 +89,9 @@ class Scenario:
 
     def parameters(self) -> dict[str, dict[str, Any]]:
         """What this scenario wants of the nodes, by node."""
-        nodes = {node: dict(values) for node, values in (self.params or {}).items()}
         length = {"episode_ticks": self.ticks}
-        if self.ticks and self.hardware == "none":
-            nodes["sim_bridge"] = nodes.get("sim_bridge", {}) | length
-        elif self.ticks:
-            nodes["hardware_bridge"] = nodes.get("hardware_bridge", {}) | {"robot": length}
-        return nodes
+        own = {"sim_bridge": length} if self.hardware == "none" else {"hardware_bridge": {"robot": length}}
+        return merge(self.params or {}, own if self.ticks else {})
 
 
 def find_scenarios(names: Sequence[str], config: Path) -> list[Path]:

@@ -56,6 +56,11 @@ def test_emulated_robot_has_episodes_as_short(tmp_path: Path) -> None:
     scenario = read(tmp_path, "{robot: walker, hardware: emulator, ticks: 80}")
     assert scenario.arguments()["hardware"] == "emulator"
     assert scenario.parameters() == {"hardware_bridge": {"robot": {"episode_ticks": 80}}}
+    own = "params: {hardware_bridge: {robot: {reset_timeout_s: 9.0}}}"
+    scenario = read(tmp_path, f"{{robot: walker, hardware: emulator, ticks: 80, {own}}}")
+    assert scenario.parameters() == {
+        "hardware_bridge": {"robot": {"episode_ticks": 80, "reset_timeout_s": 9.0}}
+    }
 
 
 def test_faults_may_be_a_shipped_file_or_a_whole_schedule(tmp_path: Path) -> None:
