@@ -14,7 +14,9 @@ from typing import Any
 
 from spec_control_ros.bringup.share import PACKAGE
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.core.planner_format import format_of
 from spec_control_ros.evaluation.parallel import AnySubject, Engine, LocalEngine, Shards, Submit, answers
+from spec_control_ros.world_model.card import folder_card
 
 SLURM_FOLDER = Path("results/slurm")  # of jobs and their logs; all machines see it
 SLURM_JOBS = 16  # at a time
@@ -188,7 +190,11 @@ def _packed(subject: Any, folder: Path) -> Any:
     model: Path | None = getattr(subject, "model", None)
     if model is None:
         return subject
-    shutil.copytree(model, folder / "models" / model.name)
+    models = [model, *(file.parent for file in format_of(folder_card(model)).weights(model))]
+    for path in {
+        path.name: path for path in reversed(models)
+    }.values():  # a Transformer has another's world model
+        shutil.copytree(path, folder / "models" / path.name)
     return replace(subject, model=Path("models") / model.name)
 
 

@@ -17,7 +17,7 @@ import pytest
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.evaluation import cluster
-from spec_control_ros.evaluation.cluster import RayEngine, SlurmEngine, engine_of
+from spec_control_ros.evaluation.cluster import RayEngine, SlurmEngine, _packed, engine_of
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
 from spec_control_ros.evaluation.measurement import Measurement
@@ -275,3 +275,11 @@ def test_slurm_cuts_trials_into_shards_and_is_refused_where_there_is_none(
     assert (engine.shards(3), engine.shards(1000)) == (3, 8)
     with pytest.raises(BenchmarkError, match="SLURM cannot be used"):
         list(Workers(engine, print).run(Doubler(), range(2)))
+
+
+def test_the_model_beneath_a_model_travels_with_it(tmp_path: Path) -> None:
+    model = Path(__file__).resolve().parents[2] / "models/walker-transformer"
+    packed = _packed(Subject("walker-walk", model), tmp_path)
+    assert packed.model == Path("models/walker-transformer")
+    for name in ("walker-transformer/planner.json", "walker-walk/world_model.safetensors"):
+        assert (tmp_path / "models" / name).is_file()
