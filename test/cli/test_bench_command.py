@@ -89,7 +89,7 @@ def test_misspelt_parameter_ends_the_command_before_it_measures(tmp_path: Path, 
             "episodes: got 30, expected at most the 20 of --most-episodes",
         ),
         (
-            ["distill", "MODEL", "--robot", "walker"],
+            ["distill", "MODEL", "--robot", "cheetah"],
             "planner.mppi: unknown, .*another kind of planner.*give --robot",
         ),
     ],
