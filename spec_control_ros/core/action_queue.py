@@ -1,5 +1,6 @@
 """What is left to execute, addressed by tick."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,9 @@ class QueuedAction:
     steps_ahead: int  # ticks after the plan's start
     plan: Plan
     plans: int = 1  # that its action is the mean of
+    rolled_at: int | None = (
+        None  # the tick whose real latent it was rolled from again; None: it is the plan's own
+    )
 
     @property
     def gain(self) -> Float32[np.ndarray, "action latent"] | None:
@@ -31,6 +35,16 @@ class QueuedAction:
     def tick(self) -> int:
         """At which the row is due."""
         return self.plan.start_tick + self.steps_ahead
+
+    @property
+    def age(self) -> int:
+        """Ticks since the observation that its latent rests on."""
+        return self.tick - (self.plan.observation_tick if self.rolled_at is None else self.rolled_at)
+
+    @property
+    def steps_predicted(self) -> int:
+        """Steps of the dynamics from where its prediction starts."""
+        return self.steps_ahead if self.rolled_at is None else self.age
 
 
 class ActionQueue:
@@ -76,6 +90,10 @@ class ActionQueue:
         while (row := self.at(tick + 1 + len(rows))) is not None and row.steps_ahead <= max_steps_ahead:
             rows.append(row)
         return rows
+
+    def replace(self, rows: Iterable[QueuedAction]) -> None:
+        """Put rows in the place of those for their ticks."""
+        self._rows |= {row.tick: row for row in rows}
 
     def depth_after(self, tick: int) -> int:
         """Rows for ticks later than `tick`."""

@@ -1,7 +1,7 @@
 """From a queued row to an action, and where the rows to come will lead."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
 from typing import Any
 
@@ -62,13 +62,13 @@ class Execution:
         norm = sqrt(correction @ correction) if is_corrected else 0.0
         return Executed(latent, action, is_corrected, norm)
 
-    def foresee(
+    def roll(
         self, newest: Executed, rows: Sequence[QueuedAction], dynamics: Dynamics, commands: ActionLimiter
-    ) -> Float32[np.ndarray, "latent"]:
-        """The latent that will follow the last of `rows`.
+    ) -> list[Executed]:
+        """The ticks to come, from the real latent of the newest one.
 
-        Rolled from the real latent, through the corrections and limits that the rows are going to get: the plan's own
-        prediction for that tick knows nothing of what has happened since it was made.
+        They get the corrections and limits that they are going to get: the plan's own predictions know nothing of what
+        has happened since it was made.
 
         Args:
             newest: The tick that was executed.
@@ -76,13 +76,16 @@ class Execution:
             dynamics: The world model's dynamics.
             commands: The limits of commands.
         """
-        history = self._history.copy()
-        latent, action = newest.latent, newest.action
+        history, ticks, tick = self._history.copy(), list[Executed](), newest
         for row in rows:
-            latent = dynamics(latent, action)
+            latent = dynamics(tick.latent, tick.action)
             _note(history, latent, row)
-            action = commands.limits.nearest(self._action(row, history, newest.is_corrected), action)
-        return dynamics(latent, action)
+            action = self._action(row, history, newest.is_corrected)
+            if is_finite(action):  # what is not stays so: it must not become a command
+                action = commands.limits.nearest(action, tick.action)
+            tick = replace(newest, latent=latent, action=action)
+            ticks.append(tick)
+        return ticks
 
     def _action(self, row: QueuedAction, history: FeatureHistory, is_corrected: bool) -> np.ndarray:
         if not is_corrected:
@@ -102,7 +105,7 @@ class Execution:
 def _note(history: FeatureHistory, latent: Float32[np.ndarray, "latent"], row: QueuedAction) -> None:
     """Add a tick to a history, if something had been predicted for it."""
     if row.plan.predicts:
-        history.append(TickFeatures(latent, row.latent, row.action, row.steps_ahead))
+        history.append(TickFeatures(latent, row.latent, row.action, row.steps_predicted))
 
 
 def _clipped(action: np.ndarray) -> np.ndarray:

@@ -37,8 +37,8 @@ class ExecutorDriver:
     def give(self, given: ExecutorInput) -> Outcome:
         """Give the law an input, with its content, and do what it leads to; returns that.
 
-        The command goes out first. A plan is asked for ahead of time afterwards, because this takes longer than the
-        decision itself.
+        The command goes out first. What looks ahead comes afterwards, because it takes longer than the decision
+        itself: a correction is carried on along the queue, and a plan is asked for.
 
         Raises:
             SettingsError: parameters are to have values that are not allowed; nothing is changed.
@@ -46,6 +46,7 @@ class ExecutorDriver:
         outcome = self._call(given)
         if outcome.decision is not None:
             self._act(outcome.decision)
+            self.law.propagate()
         self._note(given, outcome)
         request = outcome.request or self.law.prefetch(given.now_s)
         if request is not None:

@@ -68,6 +68,11 @@ class ExecutorSettings(Checked):
         20, "Number of bad observations in a row that latch a fault", low=1, high=10**6
     )
 
+    propagate: bool = setting(
+        False,
+        "Whether a correction is carried on along the queue: its rows are rolled again from the real latent, through "
+        "dynamics and corrector",
+    )
     prefetch: bool = setting(
         False, "Whether to request the next plan while the queue drains, from a predicted latent"
     )

@@ -7,6 +7,7 @@ times are seconds on one monotonic clock of the caller's. An `ExecutorDriver` ca
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from math import inf, nan
 
 import numpy as np
@@ -17,6 +18,7 @@ from spec_control_ros.core.action_queue import ActionQueue
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.decision import Decision, DecisionKind, Outcome, PlanRequest, Reason
 from spec_control_ros.core.drop import Drop
+from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.execution import Executed, Execution, hold_action
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.fault_latch import FaultLatch, RepeatedObservations
@@ -55,7 +57,7 @@ class PlanExecutor:
         settings: Settings of limits, waiting, holding and asking ahead.
 
     Raises:
-        SettingsError: it is to ask ahead, but the policy has no dynamics.
+        SettingsError: it is to ask ahead or to propagate corrections, but the model has no dynamics.
     """
 
     def __init__(self, model: TickModel, gate: Gate, corrector: Corrector | None, settings: ExecutorSettings):
@@ -70,6 +72,11 @@ class PlanExecutor:
         if settings.prefetch:
             queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
             self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
+        if settings.propagate and model.step is None:
+            raise SettingsError("propagate: got true, but the model has no dynamics to roll the queue with")
+        self._corrected: Executed | None = (
+            None  # the newest tick, until its correction is carried on along the queue
+        )
         self._pending: _Tick | None = None
         self._overtaken_since_s = inf  # when a tick came while one waited for a plan, and no plan came since
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
@@ -191,7 +198,7 @@ class PlanExecutor:
         if self._kept_back is not None:
             self._commands.withdraw()
         self._silent_at_s = now_s + self.settings.sensor_timeout_s
-        self._pending = self._executed = self._kept_back = None
+        self._pending = self._executed = self._corrected = self._kept_back = None
         self._queue.discard_before(observation.tick)
         latent = self.model.latent_of(observation.data)
         if latent is None:
@@ -258,6 +265,28 @@ class PlanExecutor:
         request = self._prefetcher.request(order.epoch, order.tick, executed, lead_ticks)
         return None if request is None else self._requests.ask(request, now_s)
 
+    def propagate(self) -> None:
+        """Carry the newest correction on along the queue, where the settings say so; to be called as `prefetch` is.
+
+        The rows to come are rolled again from the real latent: they predict what follows from the correction, and
+        have the actions that the corrector would give them there. So the gate compares the next ticks with what is
+        known by now, and a tick that goes as foreseen is executed as it is.
+        """
+        corrected, self._corrected = self._corrected, None
+        if corrected is None or self.model.step is None:
+            return
+        tick = self._order.tick
+        rows = self._queue.following(tick, self.gate.settings.max_steps_ahead)
+        rolled = self._execution.roll(corrected, rows, self.model.step, self._commands)
+        # From the first one on that is not finite, the plan's own prediction is the better one.
+        usable = takewhile(lambda made: is_finite(made.latent) and is_finite(made.action), rolled)
+        self._queue.replace(
+            replace(row, latent=made.latent, action=made.action, rolled_at=tick)
+            for row, made in zip(rows, usable, strict=False)
+        )
+        if self._executed is not None:  # what is queued has its corrections
+            self._executed = replace(self._executed, is_corrected=False)
+
     def poll(self, now_s: float) -> Outcome:
         """Look at the clock: gives up waiting, asks again, holds when the sensor is silent."""
         self._requests.expire(now_s)
@@ -290,7 +319,7 @@ class PlanExecutor:
         """Drop what is queued and asked for, and every plan of an observation up to now that still comes."""
         self._queue.clear()
         self._requests.withdraw()
-        self._executed = None
+        self._executed = self._corrected = None
         self._first_observation_tick = self._order.tick + 1
 
     def _hold_pending(self, reason: Reason) -> Outcome:
@@ -335,6 +364,8 @@ class PlanExecutor:
         self._executed = Executed(
             executed.latent, decision.action, executed.is_corrected, executed.correction_norm
         )
+        if self.settings.propagate and executed.is_corrected:
+            self._corrected = self._executed
         return Outcome(decision)
 
     def _keep_back(self, outcome: Outcome, now_s: float) -> Outcome:

@@ -63,7 +63,8 @@ class Prefetcher:
         if not self._is_foreseen:
             return PlanRequest(epoch, tick, tick, reason, latent=newest.latent)
         assert self._dynamics is not None  # as the constructor has made sure
-        latent = self._execution.foresee(newest, rows, self._dynamics, self._commands)
+        last = [newest, *self._execution.roll(newest, rows, self._dynamics, self._commands)][-1]
+        latent = self._dynamics(last.latent, last.action)
         if not np.isfinite(latent).all():
             return None  # the tick itself will ask, from its observation
         return PlanRequest(epoch, tick, next_tick, reason, latent=latent)

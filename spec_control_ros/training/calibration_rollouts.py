@@ -43,7 +43,7 @@ class _JudgedTick:
     @property
     def age(self) -> int:
         """Ticks since the observation that the prediction rests on, at least 1."""
-        return max(1, self.row.tick - self.row.plan.observation_tick)
+        return max(1, self.row.age)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         residual=st.sampled_from([0.05, 3.0, nan, inf]),
         lead=st.sampled_from([0, 1, 2, 4]),
         waits=st.booleans(),
+        propagates=st.booleans(),
         max_action=st.sampled_from([1.0, 0.25]),
         max_action_rate=st.sampled_from([2.0, 0.125, 0.002]),
     )
@@ -39,6 +40,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         residual: float,
         lead: int,
         waits: bool,
+        propagates: bool,
         max_action: float,
         max_action_rate: float,
     ) -> None:
@@ -48,6 +50,7 @@ class ExecutorMachine(RuleBasedStateMachine):
             prefetch=lead > 0,
             prefetch_lead_ticks=max(lead, 1),
             wait_for_prefetch=waits,
+            propagate=propagates,
             max_action=max_action,
             max_action_rate=max_action_rate,
         )
@@ -248,6 +251,7 @@ class ExecutorMachine(RuleBasedStateMachine):
             self._check_request(outcome.request)
         if outcome.decision is not None:
             self._check_decision(outcome.decision)
+            self.law.propagate()
             ahead = self.law.prefetch(self.now)
             if ahead is not None:
                 assert outcome.request is None

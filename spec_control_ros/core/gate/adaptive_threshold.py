@@ -10,7 +10,7 @@ C is the CUSUM (Page, Biometrika 1954) of the plan's excess mismatch, in units o
 C <- max(0, C + (mismatch - usual) / replan) after every tick, and 0 when a plan takes over.
 
 S is the growth of the present error over one tick of the model's dynamics f, under the queued action a:
-|f(z, a) - ẑ'| / |z - ẑ|, with the plan's own next latent ẑ' = f(ẑ, a).
+|f(z, a) - ẑ'| / |z - ẑ|, with the next predicted latent ẑ' = f(ẑ, a).
 """
 
 import numpy as np
@@ -28,8 +28,9 @@ def error_growth(observed: Float32[np.ndarray, "latent"], row: QueuedAction, dyn
     error = float(np.linalg.norm(observed.astype(np.float64) - row.latent))
     if error == 0.0:
         return 0.0
-    expected = row.plan.latents[row.steps_ahead + 1].astype(np.float64)
-    return float(np.linalg.norm(dynamics(observed, row.action) - expected)) / error
+    is_own = row.rolled_at is None
+    expected = row.plan.latents[row.steps_ahead + 1] if is_own else dynamics(row.latent, row.action)
+    return float(np.linalg.norm(dynamics(observed, row.action) - expected.astype(np.float64))) / error
 
 
 class AdaptiveThreshold:

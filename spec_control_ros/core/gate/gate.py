@@ -116,8 +116,7 @@ class Gate:
             is_stale = row.steps_ahead > self.settings.max_steps_ahead
             return STALE if is_stale else UNCOMPARED
         distance = self._mismatch(observed, row)
-        age = row.tick - row.plan.observation_tick
-        base = self._thresholds[min(max(age, 1), len(self._thresholds)) - 1]
+        base = self._thresholds[min(max(row.age, 1), len(self._thresholds)) - 1]
         accept, replan = self._limits(base, observed, row)
         kind, reason = self._judge(distance, accept, replan, row, can_correct)
         if self._adaptive is not None:

@@ -166,9 +166,8 @@ def _forked(before: Branch, after: Branch, settings: RegretSettings) -> ForkedTi
     if CORRECT in draws:
         metrics["corrector_norm"] = correction_norm
     metrics["plan_distance"] = float(np.sqrt(np.mean((replanned - row.action) ** 2)))
-    age = row.tick - row.plan.observation_tick
     returns = {name: float(np.mean(drawn)) for name, drawn in draws.items()}
-    return ForkedTick(before.tick, age, int(own_decision), returns, metrics, draws)
+    return ForkedTick(before.tick, row.age, int(own_decision), returns, metrics, draws)
 
 
 def regret_trials(

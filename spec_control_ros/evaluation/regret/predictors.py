@@ -20,7 +20,7 @@ def predictors(
     observed: Latent, row: QueuedAction, executor: PlanExecutor, planner: Planner
 ) -> dict[str, float]:
     """Every measure that the model has the parts for, by name; `age` is the cheapest."""
-    told = {"age": float(row.tick - row.plan.observation_tick)}
+    told = {"age": float(row.age)}
     calibration, policy = executor.gate.calibration, executor.model.policy
     if row.plan.predicts:
         for metric in LATENT_METRICS:
