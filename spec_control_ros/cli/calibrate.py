@@ -35,6 +35,7 @@ from spec_control_ros.evaluation.regret.thresholds import (
     candidates,
     is_worse,
     single_thresholds,
+    with_accepted,
 )
 from spec_control_ros.evaluation.summary import interval, told_returns
 from spec_control_ros.sim.environment import make_control_plant
@@ -160,9 +161,11 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     disturbances = sorted({e.disturbance for e in losses.episodes} - {NOMINAL})
     faults = {NOMINAL: NO_FAULTS} | _faults(disturbances, robot.environment)
     metric = controller.gate.metric
-    found = (*candidates(losses, metric), *single_thresholds(losses, metric))
-    length = len(found[0].replan)  # rows of ages 0 and up; older ones than were forked are replanned
-    controller = replace(controller, planner=replace(controller.planner, queue_length=length))
+    is_rolled = controller.executor.propagate
+    found = [f for make in (candidates, single_thresholds) for f in make(losses, metric, is_rolled=is_rolled)]
+    if not is_rolled:  # rows of ages 0 and up; older ones than were forked are replanned
+        length = len(found[0].replan)
+        controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     held_out = ENOUGH if options.held_out is None else options.held_out
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + held_out), terminal()
@@ -177,7 +180,17 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         name = f"{name}, {disturbed}" if disturbed else name
         return _row([e.result for e in track(run, name, len(seeds), console=console)])
 
-    rows = [tried(i) for i in range(len(found) + 1)]
+    def is_fit(i: int) -> bool:
+        """Whether a candidate is not shown to return less than replanning under any disturbance."""
+        own[i] = {name: tried(i, name) for name in disturbances}
+        for name in disturbances:
+            mean, usual = own[i][name]["return_mean"], replanning[name]["return_mean"]
+            console.print(f"{name}: candidate {i} returns {mean}, replanning {usual}")
+        return not any(
+            is_worse(own[i][name]["returns"], replanning[name]["returns"]) for name in disturbances
+        )
+
+    rows, own = [tried(i) for i in range(len(found) + 1)], dict[int, dict[str, Any]]()
     table = Table("candidate", "return", "plans", "accepted", "corrected", title="tried on whole episodes")
     for i, row in enumerate(rows):
         returned = with_interval(row["return_mean"], interval(row["returns"]))
@@ -185,18 +198,22 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         table.add_row(str(i) if i else "replanning", returned, *map(str, told))
     console.print(table)
     replanning = {name: tried(0, name) for name in disturbances}
-    for best in affordable(rows, share):
-        own = {name: tried(best, name) for name in disturbances}
-        for name in disturbances:
-            mean, usual = own[name]["return_mean"], replanning[name]["return_mean"]
-            console.print(f"{name}: candidate {best} returns {mean}, replanning {usual}")
-        if not any(is_worse(own[name]["returns"], replanning[name]["returns"]) for name in disturbances):
-            break
-    else:
+    if (best := next(filter(is_fit, affordable(rows, share)), None)) is None:
         raise SpecControlError(
             f"regret: got candidates that return less than replanning under {', '.join(disturbances)}, expected one "
             "that does not; fork more --ticks; the card is as it was"
         )
+    for thresholds in with_accepted(found[best - 1]):
+        found.append(thresholds)
+        rows.append(tried(len(found)))
+        row = rows[-1]
+        console.print(
+            f"candidate {len(found)}, {best} with accept {thresholds.accept[0]:g}: returns {row['return_mean']} with "
+            f"{row['planning_inferences_mean']} plans, {row['accepted']:.0%} accepted"
+        )
+        if len(found) in affordable(rows, share) and is_fit(len(found)):
+            best = len(found)
+            break
     measured = {
         "command": given_command(),
         "hardware": hardware_info(),
@@ -204,7 +221,7 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         "seeds": [seeds.start, seeds.stop - 1],
         "share": share,
         "replanning": rows[0] | {"disturbed": replanning},
-        "chosen": rows[best] | {"disturbed": own},
+        "chosen": rows[best] | {"disturbed": own[best]},
     }
     weights = (folder.path / WEIGHTS).resolve()
     update_card(weights, f"{CARD_KEY}.regret", found[best - 1].as_card() | {"measured": measured})

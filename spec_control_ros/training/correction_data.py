@@ -61,15 +61,22 @@ Driver = Corrector | str | None  # what acts on queued actions; None: nothing do
 
 
 class _Recording:
-    """A driver, as a corrector that keeps what it is shown."""
+    """A driver, as a corrector that keeps what it is shown of each tick: first its row, then those to come."""
 
     def __init__(self, driver: Driver, prior: Policy, window: int):
         self._driver, self._prior, self.window = driver, prior, window
         self.windows: list[FeatureWindow] = []
+        self._is_noted = False  # whether the newest tick is
+
+    def begin_tick(self) -> None:
+        """What is shown next is the row of another tick."""
+        self._is_noted = False
 
     def residual(self, history: FeatureHistory) -> Float32[np.ndarray, "action"]:
         """The driver's residual: the whole way from the queued action to the prior's, or a corrector's, or none."""
-        self.windows.append(FeatureWindow.of(history))
+        if not self._is_noted:
+            self.windows.append(FeatureWindow.of(history))
+            self._is_noted = True
         newest = history.newest
         if isinstance(self._driver, str):
             return self._prior(newest.observed) - newest.action
@@ -162,6 +169,7 @@ class Gathering:
         seed, latents = trial.seed, list[np.ndarray]()
 
         def encode(obs: np.ndarray) -> np.ndarray:
+            recording.begin_tick()
             latents.append(self._tick_model.encode(obs))
             return latents[-1]
 
@@ -179,7 +187,8 @@ class Gathering:
         length = self._controller.planner.queue_length
         is_executed = torch.arange(len(observed)) % length != 0  # a plan's own first row needs no correction
         executed = CorrectionData(_windows(recording.windows), teacher[is_executed])
-        if not trial.with_other_phases:
+        # Where corrections are carried on, rows are not what the plan has.
+        if not trial.with_other_phases or self._controller.executor.propagate:
             return executed
         plans = self._plans_of_every_tick(observed, epoch=seed + 1)
         phases = (_phase(observed, teacher, plans, phase, self._window) for phase in range(1, length))

@@ -27,11 +27,14 @@ class ForcedGate(Gate):
         like: The gate whose settings and measures it has.
         kind: The decision on every row that is not stale.
         ticks: Number of judged ticks after which it replans at every tick; None: never.
+        oldest_accepted: Largest age of a row that it accepts; it corrects older ones. None: there is no limit.
     """
 
-    def __init__(self, like: Gate, kind: DecisionKind, ticks: int | None = None):
+    def __init__(
+        self, like: Gate, kind: DecisionKind, ticks: int | None = None, oldest_accepted: int | None = None
+    ):
         super().__init__(like.settings, like.calibration, like.model)
-        self._kind, self._ticks = kind, ticks
+        self._kind, self._ticks, self._oldest_accepted = kind, ticks, oldest_accepted
         # Observed latent, its row, and what the gate that it is like decides there, as this plan has gone so far
         self.judged: tuple[np.ndarray, QueuedAction, DecisionKind] | None = None
 
@@ -45,6 +48,12 @@ class ForcedGate(Gate):
         if self._ticks is not None:
             kind = kind if self._ticks > 0 else DecisionKind.REPLAN
             self._ticks -= 1
+        if (
+            kind is DecisionKind.ACCEPT
+            and self._oldest_accepted is not None
+            and row.age > self._oldest_accepted
+        ):
+            kind = DecisionKind.CORRECT
         if kind is DecisionKind.CORRECT and not can_correct:
             kind = DecisionKind.ACCEPT
         if row.steps_ahead > self.settings.max_steps_ahead:

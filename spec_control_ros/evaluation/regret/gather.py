@@ -26,6 +26,8 @@ from spec_control_ros.sim.faults.schedule import FaultSchedule, as_row
 from spec_control_ros.world_model.card import folder_card
 
 BEHAVIOURS = (DecisionKind.ACCEPT, DecisionKind.CORRECT)  # of the episodes, one after the other
+# Ticks: where corrections are carried on along the queue, older rows than that are met by no gate that corrects
+OLDEST_ROLLED = 8
 OTHER_NOISE = 1_000_000  # seed of the second draw of the noise
 
 
@@ -133,7 +135,8 @@ class RegretRunner:
         """An episode at its start, anew also where the plant numbers its episodes."""
         plant, executor, planner = self._episodes.parts(trial)
         assert planner is not None
-        executor.gate = ForcedGate(executor.gate, kind)
+        oldest = OLDEST_ROLLED if executor.settings.propagate else None
+        executor.gate = ForcedGate(executor.gate, kind, oldest_accepted=oldest)
         planner.reset()
         return Branch(plant, executor, planner, plant.reset(trial.seed), trial.epoch)
 
@@ -180,7 +183,8 @@ def regret_trials(
 ) -> list[_RegretTrial]:
     """The episodes to fork: for each seed one of each disturbance.
 
-    By turns, the rows of a seed's episodes are accepted and corrected while the queue lasts.
+    By turns, the rows of a seed's episodes are accepted and corrected while the queue lasts. Where corrections are
+    carried on along the queue, those of the former are corrected as well once they are `OLDEST_ROLLED` old.
 
     Args:
         subject: Task and model.

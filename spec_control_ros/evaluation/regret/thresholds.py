@@ -22,6 +22,15 @@ from spec_control_ros.evaluation.summary import difference_interval
 LEAST = 60  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
 PRICES = 6
 LEVELS = np.linspace(0.2, 0.9, 8)  # quantiles of the forked mismatch
+# The same where corrections are carried on along the queue: mismatch is small until something happens
+RARE_LEVELS = np.array([0.8, 0.9, 0.94, 0.96, 0.975, 0.985, 0.9925, 1.0])
+ACCEPTED = (
+    0.8,
+    0.65,
+    0.5,
+    0.35,
+    0.2,
+)  # shares of the replan threshold that are tried as the accept threshold
 # Episodes from which on the luckiest of many candidates is rarely one that loses more than the margin
 ENOUGH = 20
 
@@ -42,13 +51,19 @@ class _Estimates:
         return accept, max(accept, correct)
 
 
-def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
+def candidates(losses: Losses, metric: Metric, *, is_rolled: bool = False) -> tuple[RegretThresholds, ...]:
     """Thresholds worth trying, from those that execute least to those that execute all.
 
     At each age the expected regret never falls with the mismatch. One price of regret holds at all ages: a row is
     accepted if accepting costs no more, else corrected if correcting costs no more, else replanned. Each price gives
     one candidate, and another one that corrects what the first would accept. Those that end every plan after its first
     tick are left out: that is replanning at every tick.
+
+    Args:
+        losses: Forked ticks.
+        metric: The gate's metric.
+        is_rolled: Whether corrections are carried on along the queue: a row that is older than any that was forked is
+            corrected as the oldest of them, which makes those after it young again. Else it is replanned.
 
     Raises:
         SpecControlError: there are too few ticks, or they do not have the metric.
@@ -61,23 +76,33 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
     groups = _groups(losses, metric)
     found = np.concatenate([part for _, g in groups for part in (g.accept, g.correct)])
     prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
-    accepting = [_at_price(metric, groups, price) for price in prices]
+    accepting = [_at_price(metric, groups, price, is_rolled) for price in prices]
     correcting = [replace(each, accept=(0.0,) * len(each.accept)) for each in accepting]
     return tuple(each for each in dict.fromkeys([*correcting, *accepting]) if each.replan[0])
 
 
-def single_thresholds(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
+def single_thresholds(
+    losses: Losses, metric: Metric, *, is_rolled: bool = False
+) -> tuple[RegretThresholds, ...]:
     """Candidates of one threshold for all ages, below which every row is corrected; they do not look at the regret.
 
     Args:
         losses: Forked ticks, which tell what mismatch there is and how old rows are.
         metric: The gate's metric, which they have.
+        is_rolled: As for `candidates`.
     """
     oldest = int(losses.ages.max())
-    levels = map(_four_digits, np.quantile(losses.scores(metric.value), LEVELS))
+    quantiles = np.quantile(losses.scores(metric.value), RARE_LEVELS if is_rolled else LEVELS)
     return tuple(
-        RegretThresholds(metric, (0.0,) * (oldest + 1), (level,) * oldest + (0.0,)) for level in levels
+        RegretThresholds(metric, (0.0,) * (oldest + 1), (level,) * oldest + (level if is_rolled else 0.0,))
+        for level in map(_four_digits, quantiles)
     )
+
+
+def with_accepted(chosen: RegretThresholds) -> tuple[RegretThresholds, ...]:
+    """The same thresholds, with rows of a small mismatch executed as they are: those that accept most come first."""
+    shares = (tuple(_four_digits(share * r) for r in chosen.replan[:-1]) for share in ACCEPTED)
+    return tuple(replace(chosen, accept=(*map(min, accept, chosen.replan[:-1]), 0.0)) for accept in shares)
 
 
 def affordable(rows: Sequence[Mapping[str, Any]], share: float) -> list[int]:
@@ -137,9 +162,12 @@ def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]
     return groups
 
 
-def _at_price(metric: Metric, groups: list[tuple[list[int], _Estimates]], price: float) -> RegretThresholds:
+def _at_price(
+    metric: Metric, groups: list[tuple[list[int], _Estimates]], price: float, is_rolled: bool
+) -> RegretThresholds:
     pairs = [estimates.thresholds(price) for part, estimates in groups for _ in part]
-    accept, replan = zip(*pairs, (0.0, 0.0), strict=True)  # nothing is known of rows older than those forked
+    # Nothing is known of accepting rows older than those forked
+    accept, replan = zip(*pairs, (0.0, pairs[-1][1] if is_rolled else 0.0), strict=True)
     return RegretThresholds(metric, tuple(map(_four_digits, accept)), tuple(map(_four_digits, replan)))
 
 
