@@ -73,6 +73,32 @@ def test_interrupted_run_continues_to_the_same_result(
         regret(replace(options, horizon=4))
 
 
+def test_rows_that_corrections_are_carried_on_to_get_thresholds_for_all_of_the_queue(
+    options: RegretOptions, tmp_path: Path
+) -> None:
+    assert options.params is not None
+    given = options.params.read_text()
+    options.params.write_text(given + "executor:\n  ros__parameters:\n    executor:\n      propagate: true\n")
+    regret(replace(options, ticks=24))
+    folder, forked = ModelFolder(Path(options.model)), tmp_path / "report" / "regret.jsonl"
+    update_card(folder.path / WEIGHTS, "gate", CALIBRATION.as_card())
+    calibrate(
+        CalibrateOptions(
+            model=options.model,
+            regret=forked,
+            share=1.0,
+            held_out=2,
+            params=options.params,
+            robot="cartpole-balance",
+        )
+    )
+    calibration = folder.calibration()
+    assert calibration is not None
+    assert calibration.regret is not None
+    assert calibration.regret.replan[-1] == calibration.regret.replan[-2] > 0.0
+    assert calibration.regret.accept[-1] == 0.0
+
+
 @pytest.mark.parametrize(
     ("disturb", "message"), [("storm", "expected one of push"), ("push:x", "numbers from 0 on")]
 )
@@ -113,6 +139,9 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(
     assert all(
         len(measured[row]["disturbed"]["push:0.5"]["returns"]) == 2 for row in ("replanning", "chosen")
     )
+
+    # Most rows need no correction here, and of all that may be accepted as well, the most are
+    assert calibration.regret.accept[0] > 0.0
 
     monkeypatch.setattr("spec_control_ros.cli.calibrate.is_worse", lambda returns, replanning: True)
     with pytest.raises(

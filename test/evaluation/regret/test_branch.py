@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,18 @@ def test_forced_gate_corrects_nothing_where_nothing_can() -> None:
     queued = QueuedAction(actions[1], latents[1], 1, Plan(1, 1, 0, 0, 0.05, actions, latents, 1))
     assert forced.judge(latents[1], queued, can_correct=True).kind is DecisionKind.CORRECT
     assert forced.judge(latents[1], queued, can_correct=False).kind is DecisionKind.ACCEPT
+
+
+def test_forced_gate_corrects_what_is_too_old_to_be_accepted() -> None:
+    def decided(row: QueuedAction) -> DecisionKind:
+        gate = ForcedGate(Gate(GateSettings()), DecisionKind.ACCEPT, oldest_accepted=2)
+        return gate.judge(row.latent, row, can_correct=True).kind
+
+    made = Plan(1, 1, 0, 0, 0.05, np.zeros((6, 1), np.float32), np.ones((7, 2), np.float32), 1)
+    rows = [QueuedAction(made.actions[i], made.latents[i], i, made) for i in range(6)]
+    assert [decided(row) for row in rows] == [DecisionKind.ACCEPT] * 3 + [DecisionKind.CORRECT] * 3
+    young = [replace(row, rolled_at=row.tick - 1) for row in rows[3:]]
+    assert [decided(row) for row in young] == [DecisionKind.ACCEPT] * 3
 
 
 def test_robot_s_own_decision_is_by_all_that_the_plan_has_used_up() -> None:

@@ -12,7 +12,12 @@ from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.evaluation.regret.record import ForkedTick, RegretEpisode
 from spec_control_ros.evaluation.regret.report import Losses
 from spec_control_ros.evaluation.regret.statistics import isotonic
-from spec_control_ros.evaluation.regret.thresholds import candidates, single_thresholds
+from spec_control_ros.evaluation.regret.thresholds import (
+    ACCEPTED,
+    candidates,
+    single_thresholds,
+    with_accepted,
+)
 
 
 def losses(accept: float, correct: float, old: float = 0.0) -> Losses:
@@ -79,6 +84,32 @@ def test_single_threshold_holds_at_every_age_that_was_forked() -> None:
     assert all(t.replan == (level, level, level, 0.0) for t, level in zip(single, levels, strict=True))
     assert levels == sorted(levels)
     assert 0.2 < levels[0] < levels[-1] < 0.95  # quantiles of 0.05 to 0.95
+
+
+def test_rolled_rows_that_are_older_than_any_forked_one_are_corrected() -> None:
+    """Nothing is known of accepting them, and their correction makes the queue young again."""
+    given = losses(accept=5.0, correct=0.0)
+    for made in (candidates, single_thresholds):
+        for rolled in made(given, Metric.RELATIVE_L2, is_rolled=True):
+            assert (rolled.accept[-1], rolled.replan[-1]) == (0.0, rolled.replan[-2])
+
+
+def test_rolled_rows_are_tried_up_to_the_largest_mismatch() -> None:
+    """It is rare: a gate that drops the queue at every tenth tick makes no fewer plans than a short one."""
+    levels = [t.replan[0] for t in single_thresholds(losses(5.0, 9.0), Metric.RELATIVE_L2, is_rolled=True)]
+    assert levels == sorted(levels)
+    assert levels[0] >= 0.75
+    assert levels[-1] >= 0.95
+
+
+def test_rows_of_a_small_mismatch_may_stay_as_they_are() -> None:
+    chosen = RegretThresholds(Metric.RELATIVE_L2, (0.0,) * 4, (0.5, 0.5, 0.4, 0.0))
+    more = with_accepted(chosen)
+    assert len(more) == len(ACCEPTED)
+    assert {t.replan for t in more} == {chosen.replan}
+    assert [t.accept[0] for t in more] == sorted((t.accept[0] for t in more), reverse=True)
+    for t, share in zip(more, ACCEPTED, strict=True):
+        assert t.accept == pytest.approx((share * 0.5, share * 0.5, share * 0.4, 0.0), rel=1e-3)
 
 
 def test_too_few_ticks_are_refused() -> None:
