@@ -22,7 +22,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.execution import Executed, Execution, hold_action
 from spec_control_ros.core.executor_settings import ExecutorSettings, HoldPolicy
 from spec_control_ros.core.fault_latch import FaultLatch, RepeatedObservations
-from spec_control_ros.core.gate import EMPTY, Gate, GateVerdict
+from spec_control_ros.core.gate import EMPTY, Gate, GateMode, GateVerdict
 from spec_control_ros.core.observation import Observation, is_finite
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_requests import PlanRequests
@@ -57,7 +57,8 @@ class PlanExecutor:
         settings: Settings of limits, waiting, holding and asking ahead.
 
     Raises:
-        SettingsError: it is to ask ahead or to propagate corrections, but the model has no dynamics.
+        SettingsError: it is to ask ahead or to propagate corrections, but the model has no dynamics; or thresholds by
+            regret were calibrated otherwise.
     """
 
     def __init__(self, model: TickModel, gate: Gate, corrector: Corrector | None, settings: ExecutorSettings):
@@ -72,8 +73,7 @@ class PlanExecutor:
         if settings.prefetch:
             queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
             self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
-        if settings.propagate and model.step is None:
-            raise SettingsError("propagate: got true, but the model has no dynamics to roll the queue with")
+        _check_propagation(settings, gate, model)
         self._corrected: Executed | None = (
             None  # the newest tick, until its correction is carried on along the queue
         )
@@ -484,6 +484,18 @@ class PlanExecutor:
         self.drops[cause] += 1
         self.last_drop = why or cause.words
         return Outcome()
+
+
+def _check_propagation(settings: ExecutorSettings, gate: Gate, model: TickModel) -> None:
+    if settings.propagate and model.step is None:
+        raise SettingsError("propagate: got true, but the model has no dynamics to roll the queue with")
+    by_regret = gate.calibration.regret if gate.mode is GateMode.REGRET and gate.calibration else None
+    if by_regret is not None and by_regret.propagate != settings.propagate:
+        got, expected = (str(value).lower() for value in (settings.propagate, by_regret.propagate))
+        raise SettingsError(
+            f"propagate: got {got}, expected {expected}, as the thresholds by regret were calibrated; set "
+            "executor.propagate, or run `spec-control regret` and `spec-control calibrate MODEL --regret FILE` again"
+        )
 
 
 def _below(prefix: str, values: Mapping[str, float]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import ACTION, GATE, WAITING, FakeCorrector, executor, observation, plan
+from fakes import ACTION, GATE, WAITING, FakeCorrector, executor, observation, plan, tick_model
 from numpy.testing import assert_allclose, assert_array_equal
 
 from spec_control_ros.core.corrector import FeatureHistory
@@ -13,6 +13,8 @@ from spec_control_ros.core.decision import Decision, DecisionKind
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput
+from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
+from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.core.observation import Observation
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.plan_executor import PlanExecutor
@@ -217,6 +219,26 @@ def test_command_goes_out_before_the_queue_is_rolled() -> None:
 def test_model_without_dynamics_is_refused() -> None:
     with pytest.raises(SettingsError, match="propagate: got true, but the model has no dynamics"):
         executor(PROPAGATING)
+
+
+@pytest.mark.parametrize("propagate", [False, True])
+def test_thresholds_by_regret_hold_for_the_propagation_that_they_were_calibrated_with(
+    propagate: bool,
+) -> None:
+    regret = RegretThresholds(Metric.RELATIVE_L2, (0.1,), (0.5,), propagate)
+    calibration = GateCalibration(
+        GateMode.REGRET, 0.5, 0.5, (0.5,), {Metric.RELATIVE_L2: ((0.1,),)}, 1.0, (1.0,) * 3, regret
+    )
+    assert GateCalibration.of({"gate": calibration.as_card()}) == calibration
+    gate = Gate(GateSettings(), calibration)
+
+    def made(given: bool) -> PlanExecutor:
+        settings = dataclasses.replace(WAITING, propagate=given)
+        return PlanExecutor(tick_model(step=drift), gate, FakeCorrector(), settings)
+
+    assert made(propagate).gate.mode is GateMode.REGRET
+    with pytest.raises(SettingsError, match="as the thresholds by regret were calibrated"):
+        made(not propagate)
 
 
 def test_plan_itself_is_never_changed() -> None:

@@ -26,6 +26,7 @@ class RegretThresholds:
     metric: Metric
     accept: tuple[float, ...]
     replan: tuple[float, ...]
+    propagate: bool = False  # whether corrections were carried on along the queue (`executor.propagate`)
 
     def __post_init__(self) -> None:
         pairs = tuple(zip(self.accept, self.replan, strict=False))
@@ -39,11 +40,17 @@ class RegretThresholds:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "RegretThresholds":
         """What the card's `gate.regret` says."""
-        return cls(Metric(content["metric"]), tuple(content["accept"]), tuple(content["replan"]))
+        is_rolled = content.get("propagate", False)
+        return cls(Metric(content["metric"]), tuple(content["accept"]), tuple(content["replan"]), is_rolled)
 
     def as_card(self) -> dict[str, Any]:
         """What `of` reads back."""
-        return {"metric": self.metric.value, "accept": list(self.accept), "replan": list(self.replan)}
+        return {
+            "metric": self.metric.value,
+            "accept": list(self.accept),
+            "replan": list(self.replan),
+            "propagate": self.propagate,
+        }
 
 
 @dataclass(frozen=True, slots=True)

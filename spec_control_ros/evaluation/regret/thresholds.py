@@ -94,7 +94,9 @@ def single_thresholds(
     oldest = int(losses.ages.max())
     quantiles = np.quantile(losses.scores(metric.value), RARE_LEVELS if is_rolled else LEVELS)
     return tuple(
-        RegretThresholds(metric, (0.0,) * (oldest + 1), (level,) * oldest + (level if is_rolled else 0.0,))
+        RegretThresholds(
+            metric, (0.0,) * (oldest + 1), (level,) * oldest + (level if is_rolled else 0.0,), is_rolled
+        )
         for level in map(_four_digits, quantiles)
     )
 
@@ -168,7 +170,9 @@ def _at_price(
     pairs = [estimates.thresholds(price) for part, estimates in groups for _ in part]
     # Nothing is known of accepting rows older than those forked
     accept, replan = zip(*pairs, (0.0, pairs[-1][1] if is_rolled else 0.0), strict=True)
-    return RegretThresholds(metric, tuple(map(_four_digits, accept)), tuple(map(_four_digits, replan)))
+    return RegretThresholds(
+        metric, tuple(map(_four_digits, accept)), tuple(map(_four_digits, replan)), is_rolled
+    )
 
 
 def _four_digits(value: float) -> float:
