@@ -61,6 +61,19 @@ def test_data_holds_every_tick_that_a_queued_row_was_executed_at(data: Correctio
     assert data.window.is_real[:, -1].all()
 
 
+def test_rows_that_corrections_were_carried_on_to_are_learned_from_as_they_were_executed(
+    model: WorldModel, plant: ControlPlant, data: CorrectionData
+) -> None:
+    controller = replace(CONTROLLER, executor=replace(CONTROLLER.executor, propagate=True))
+    gathering = Gathering(model, plant, controller, Teacher(model, SEARCH, draws=1), SETTINGS.window)
+    gathered = gathering.run(GatheredEpisode(None, 0, with_other_phases=True))
+    assert len(gathered.teacher) == len(gathered.window.observed) < len(data)
+    steps = gathered.window.steps_ahead[:, -1]
+    assert set(steps.tolist()) == {
+        1.0
+    }  # each was rolled again at the tick before it, by a correction of nothing
+
+
 @pytest.mark.parametrize("law", [{"prefetch": True}, {"max_steps_ahead": 2}], ids=str)
 def test_data_is_the_same_however_the_robot_plans_ahead_or_gives_plans_up(
     law: dict[str, Any], model: WorldModel, plant: ControlPlant, data: CorrectionData

@@ -150,12 +150,19 @@ def test_inputs_that_another_version_recorded_are_told_and_not_used(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize("propagate", [False, True])
 @pytest.mark.parametrize("is_ahead", [False, True])
 @pytest.mark.parametrize("lacking", [set(), {"inputs"}], ids=["told", "inferred"])
 def test_lockstep_run_is_reproduced_to_the_last_bit(
-    model: Path, tmp_path: Path, lacking: set[str], is_ahead: bool, monkeypatch: pytest.MonkeyPatch
+    model: Path,
+    tmp_path: Path,
+    lacking: set[str],
+    is_ahead: bool,
+    propagate: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = parameters(model, "lockstep", **{"executor.prefetch": is_ahead})
+    law = {"executor.prefetch": is_ahead, "executor.propagate": propagate}
+    given = parameters(model, "lockstep", **law)
     run = ImaginedRun(model, given).epochs(2, 20)
     topics = {"observation", "plan", "command", "status", "inputs", "parameters"} - lacking
     recording = read_recording(run.bag(tmp_path / "bag", topics))
