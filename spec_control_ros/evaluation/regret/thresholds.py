@@ -22,8 +22,6 @@ from spec_control_ros.evaluation.summary import difference_interval
 LEAST = 60  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
 PRICES = 6
 LEVELS = np.linspace(0.2, 0.9, 8)  # quantiles of the forked mismatch
-# The same where corrections are carried on along the queue: mismatch is small until something happens
-RARE_LEVELS = np.array([0.8, 0.9, 0.94, 0.96, 0.975, 0.985, 0.9925, 1.0])
 ACCEPTED = (
     0.8,
     0.65,
@@ -92,12 +90,12 @@ def single_thresholds(
         is_rolled: As for `candidates`.
     """
     oldest = int(losses.ages.max())
-    quantiles = np.quantile(losses.scores(metric.value), RARE_LEVELS if is_rolled else LEVELS)
+    levels = map(_four_digits, np.quantile(losses.scores(metric.value), LEVELS))
     return tuple(
         RegretThresholds(
             metric, (0.0,) * (oldest + 1), (level,) * oldest + (level if is_rolled else 0.0,), is_rolled
         )
-        for level in map(_four_digits, quantiles)
+        for level in levels
     )
 
 

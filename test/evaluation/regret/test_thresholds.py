@@ -94,14 +94,6 @@ def test_rolled_rows_that_are_older_than_any_forked_one_are_corrected() -> None:
             assert (rolled.accept[-1], rolled.replan[-1]) == (0.0, rolled.replan[-2])
 
 
-def test_rolled_rows_are_tried_up_to_the_largest_mismatch() -> None:
-    """It is rare: a gate that drops the queue at every tenth tick makes no fewer plans than a short one."""
-    levels = [t.replan[0] for t in single_thresholds(losses(5.0, 9.0), Metric.RELATIVE_L2, is_rolled=True)]
-    assert levels == sorted(levels)
-    assert levels[0] >= 0.75
-    assert levels[-1] >= 0.95
-
-
 def test_rows_of_a_small_mismatch_may_stay_as_they_are() -> None:
     chosen = RegretThresholds(Metric.RELATIVE_L2, (0.0,) * 4, (0.5, 0.5, 0.4, 0.0))
     more = with_accepted(chosen)
