@@ -33,7 +33,6 @@ class Camera:
     """Remembers what the plant looked like at every tick, and renders it once nothing waits for it.
 
     Args:
-        plant: Environment to render.
         video: File to write; its ending chooses the format (`core.output.VIDEOS`). Empty for none.
         is_window_open: Whether to show MuJoCo's viewer meanwhile.
 

@@ -62,7 +62,6 @@ class CommandMap:
     """Maps actions to commands, for every joint on its own.
 
     Args:
-        settings: Settings of the controller.
         actuators: Actuators of the task, in the order of the action.
         period_s: Time between commands, for the rates.
 

@@ -27,11 +27,8 @@ def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str
 def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:
     """The worst of what there is to say, and which messages of sensors were refused since that was asked last.
 
-    Args:
-        bridge: Bridge of the robot.
-        why_stopped: Reason for the safe command; empty if it is not in force.
-        faults: Faults of the sensors; empty if there are none.
-        waiting_for: What is waited for, in words, if no episode is running.
+    Words are empty where there is nothing to say: why the robot has the safe command, what is wrong with its sensors,
+    and what is waited for while no episode is running.
     """
     return _worst(bridge, why_stopped, faults, waiting_for).worsened(
         Level.WARN, bridge.sensors.take_refused()

@@ -62,11 +62,7 @@ class TransformerFormat(PlannerFormat):
 
 
 def load_transformer(folder: Path, weights: str = WEIGHTS) -> tuple[DecisionTransformer, Card]:
-    """A network of a model's folder in inference mode, and its card.
-
-    Args:
-        folder: Folder of the model.
-        weights: File of the weights: `WEIGHTS`, or `DRAFT_WEIGHTS` of the network that drafts.
+    """A network of a model's folder in inference mode, and its card; `DRAFT_WEIGHTS`: of the network that drafts.
 
     Raises:
         CheckpointError: weights or card are missing or damaged, or do not fit each other.

@@ -54,7 +54,6 @@ class DecisionTransformer(nn.Module):
     """A Gaussian over the action of every tick, given the ticks before it and the return that is asked for.
 
     Args:
-        dims: Sizes of the network.
         return_scale: Return that the network sees as 1.
     """
 

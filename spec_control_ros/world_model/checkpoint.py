@@ -44,12 +44,9 @@ def save_weights(path: Path, module: nn.Module, card: Card) -> None:
 
 
 def update_card(path: Path, part: str, value: object) -> None:
-    """Set one part of the card of the weights at `path`; all others stay.
+    """Set one part of the card of the weights at `path` to a JSON value; all others stay.
 
-    Args:
-        path: Path of the weights.
-        part: Name of the part, dotted if nested, as `gate` or `evaluation.prior_alone`.
-        value: JSON value of the whole part.
+    The name of the part is dotted if it is nested, as `gate` or `evaluation.prior_alone`.
 
     Raises:
         CheckpointError: see `load_card`; or the card would not be one any more, or cannot be written.
