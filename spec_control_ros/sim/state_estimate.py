@@ -157,7 +157,13 @@ class StateEstimator:
 
     def __init__(self, plant: ControlPlant):
         self.plant, self.body = plant, BodyModel(plant)
-        self._refuse_activations()
+        has_activation = plant.physics.model.actuator_dyntype != enums.mjtDyn.mjDYN_NONE
+        # No sensor tells them: they depend on every command that the actuators ever got
+        if names := [plant.actuator_names[i] for i in np.flatnonzero(has_activation)]:
+            raise TaskError(
+                f"task {plant.task}: its actuators {', '.join(names)} have activations (MuJoCo's act), which no "
+                "sensor tells; expected motors without dynamics (dyntype none)"
+            )
         self._check_that_the_body_is_all()
 
     def estimate(self, state: BodyState, action: NDArray[np.float32]) -> Estimate:
@@ -170,15 +176,6 @@ class StateEstimator:
         self.body.write(state)
         self.plant.physics.set_control(self.plant.control_of(action))
         return Estimate(self.plant.observe(), self.plant.reward())
-
-    def _refuse_activations(self) -> None:
-        """No sensor tells them: they depend on every command that the actuators ever got."""
-        has_activation = self.plant.physics.model.actuator_dyntype != enums.mjtDyn.mjDYN_NONE
-        if names := [self.plant.actuator_names[i] for i in np.flatnonzero(has_activation)]:
-            raise TaskError(
-                f"task {self.plant.task}: its actuators {', '.join(names)} have activations (MuJoCo's act), which no "
-                "sensor tells; expected motors without dynamics (dyntype none)"
-            )
 
     def _check_that_the_body_is_all(self) -> None:
         """Some tasks have targets that move from episode to episode, or feel contacts or forces."""

@@ -187,21 +187,12 @@ class ModelFolder:
         Raises:
             CheckpointError: there is none of that name, or it does not fit.
         """
-        import torch
-
         from spec_control_ros.correctors.kinds import DISTILLED
-        from spec_control_ros.world_model.checkpoint import load_weights
+        from spec_control_ros.world_model.checkpoint import load_network
 
         path, dims = self.weights_of(kind), self._corrector_dimensions(kind, model)
-        try:
-            with torch.device("meta"):
-                corrector = DISTILLED[kind](dims)
-        except RuntimeError as error:  # more than any machine can address
-            raise CheckpointError(
-                f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
-            ) from None
-        load_weights(path, corrector)
-        return corrector.eval().requires_grad_(False)
+        make = partial(DISTILLED[kind], dims)
+        return load_network(path, make, f"{path.with_suffix('.json')}: dimensions make no corrector")
 
     def _corrector_dimensions(self, kind: str, model: TickModel) -> CorrectorDimensions:
         path = self.weights_of(kind)
