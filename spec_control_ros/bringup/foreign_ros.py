@@ -28,9 +28,7 @@ def leave_foreign_ros() -> None:
 def without_foreign_ros(environment: Mapping[str, str], prefix: Path) -> tuple[dict[str, str], list[str]]:
     """An environment without the folders and the middleware of another ROS 2, and what these are.
 
-    Args:
-        environment: The present environment.
-        prefix: Prefix of the Python environment, which may contain ROS 2.
+    The Python environment at `prefix` may contain ROS 2 itself.
     """
     own = {path.name for path in (prefix / INDEX).iterdir()} if (prefix / INDEX / "rclpy").exists() else set()
     clean, foreign = dict(environment), dict[str, None]()

@@ -38,11 +38,7 @@ class Section:
         return self.key.rpartition("/")[2]
 
     def matches(self, node: str) -> bool:
-        """Whether ROS applies it to a node.
-
-        Args:
-            node: Fully qualified name of the node, as in `/left/executor`.
-        """
+        """Whether ROS applies it to a node, by its fully qualified name as in `/left/executor`."""
         pattern = f"/{self.key.lstrip('/')}".replace("/*", r"(/\w+)")  # so /** becomes (/\w+)*
         return re.fullmatch(pattern, node) is not None
 

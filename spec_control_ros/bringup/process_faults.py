@@ -96,9 +96,7 @@ class ProcessFaultInjector:
 
     Args:
         faults_of: Returns the faults of the episode with a given number, each with its place in the schedule.
-        send: Sends a signal to a process, if it runs.
-        where: Returns the present episode and tick; None if they are not known yet.
-        seed: Seed of everything random.
+        where: Returns the present place; None if it is not known yet.
     """
 
     def __init__(
@@ -116,11 +114,7 @@ class ProcessFaultInjector:
         self._stopped: set[str] = set()
 
     def step(self, now_s: float) -> None:
-        """Do what is due; to be called often.
-
-        Args:
-            now_s: Present time on a monotonic clock.
-        """
+        """Do what is due at a time on a monotonic clock; to be called often."""
         if (place := self._where()) is None:
             return
         episode, tick, self._period_s = place

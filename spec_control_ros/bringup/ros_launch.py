@@ -53,16 +53,15 @@ from spec_control_ros.core.errors import SettingsError, SpecControlError
 PACKAGE = "spec_control_ros"
 REFUSED = 2  # exit code of a node whose settings are wrong
 _locks: list[ExitStack] = []  # of the systems that this process has launched, until it ends
-ESCALATION_S = 5  # from SIGTERM, which does nothing that SIGINT has not done, to SIGKILL
+# SIGTERM does nothing that SIGINT has not done
+TIMEOUTS = {"sigterm_timeout": str(GRACE_S), "sigkill_timeout": "5"}
 
 
 def launch_description(**defaults: str) -> LaunchDescription:
     """Declares the arguments, starts a robot's processes, and ends with the first of them.
 
-    `ros2 launch` exits with 0 when the bridge is done, and with 1 when any process failed.
-
-    Args:
-        defaults: Values of arguments by name, where they are not the usual ones; without `robot` it must be given.
+    `ros2 launch` exits with 0 when the bridge is done, and with 1 when any process failed. Arguments may get other
+    defaults; without one for `robot` it must be given.
     """
     robot = DeclareLaunchArgument(
         "robot",
@@ -88,13 +87,7 @@ def hil_description() -> LaunchDescription:
     """
     command = [sys.executable, "-m", f"{PACKAGE}.cli.main", "hil"]
     words = [LaunchConfiguration("scenario"), "--report", LaunchConfiguration("report")]
-    run = ExecuteProcess(
-        cmd=[*command, *words],
-        name="hil",
-        output="screen",
-        sigterm_timeout=str(GRACE_S),
-        sigkill_timeout=str(ESCALATION_S),
-    )
+    run = ExecuteProcess(cmd=[*command, *words], name="hil", output="screen", **TIMEOUTS)
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -178,8 +171,7 @@ def _node(process: Process, environment: dict[str, str], *, respawn: bool) -> No
         respawn=respawn,
         respawn_delay=1.0,
         additional_env=environment,
-        sigterm_timeout=str(GRACE_S),
-        sigkill_timeout=str(ESCALATION_S),
+        **TIMEOUTS,
         remappings=process.remappings,
         parameters=[*map(str, process.parameter_files), process.parameters],
         ros_arguments=["--log-level", process.log_level],

@@ -72,9 +72,7 @@ class Supervisor:
     def restart(self, child: Child, work_done: int) -> None:
         """Start a child that has ended once more; its log goes on.
 
-        Args:
-            child: The child.
-            work_done: A count of what it is there for, which tells whether the last start was in vain.
+        `work_done` counts what it is there for, and so tells whether the last start was in vain.
         """
         child.restarts += 1
         child.vain_restarts = child.vain_restarts + 1 if work_done == child.work_done else 0

@@ -65,7 +65,7 @@ class ChunkContract:
         if not isinstance(values, dict):
             raise SettingsError(f"{path}: got a {type(values).__name__}, expected names and values")
         try:
-            features = {str(name): _ranges(of) for name, of in values.pop("features", {}).items()}
+            features = {str(name): _ranges(name, of) for name, of in values.pop("features", {}).items()}
             given: dict[str, Any] = {
                 name: tuple(map(float, of)) if isinstance(of, list) else of for name, of in values.items()
             }
@@ -109,5 +109,8 @@ class ChunkContract:
         return actions.astype(np.float32)
 
 
-def _ranges(pairs: Any) -> Ranges:
-    return tuple((int(first), int(end)) for first, end in pairs)
+def _ranges(name: Any, pairs: Any) -> Ranges:
+    ranges = tuple((first, end) for first, end in pairs)
+    if wrong := [bound for pair in ranges for bound in pair if type(bound) is not int]:
+        raise SettingsError(f"features.{name}: got {wrong[0]!r} in a range, expected whole numbers")
+    return ranges

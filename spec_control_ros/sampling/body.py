@@ -35,8 +35,6 @@ class Body:
 
     Args:
         spec: MuJoCo model before compilation.
-        control_period_s: Duration of a tick.
-        threads: Number of CPU threads.
         cost: Cost of rollouts; None: they are only simulated.
 
     Raises:

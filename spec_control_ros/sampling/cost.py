@@ -98,7 +98,6 @@ class Cost:
     """The cost of rollouts.
 
     Args:
-        terms: Terms of the cost, by name.
         spec: The model before compilation; missing sensors are added to it.
 
     Raises:

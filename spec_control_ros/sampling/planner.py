@@ -59,10 +59,6 @@ class SamplingPlanner:
 
     Args:
         spec: The robot's MuJoCo model before compilation.
-        settings: Settings of the planner.
-        name: Name of the model, for people.
-        control_period_s: Duration of a tick.
-        threads: Number of CPU threads.
         clock: Clock in seconds; used for the time budget only.
 
     Raises:

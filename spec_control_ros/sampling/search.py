@@ -92,16 +92,9 @@ def search(
     rng: np.random.Generator,
     has_time: Callable[[int], bool],
 ) -> tuple[Knots, float, int]:
-    """The best knots found, their cost, and the rollouts done.
+    """The best knots found, their cost, and the rollouts done; the first iteration is centred at `start`.
 
-    Args:
-        costs_of: Simulates actions and returns their costs.
-        start: Centre of the first iteration.
-        spline: Interpolates between the knots.
-        settings: Settings of the search.
-        rng: Random numbers of the noise.
-        has_time: Called before every iteration but the first, with the number of iterations done; False ends the
-            search.
+    `has_time` is called before every iteration but the first, with the number of those done; False ends the search.
     """
     centre, spread = start, np.full_like(start, settings.noise)
     best, best_cost, iterations = start, np.inf, 0

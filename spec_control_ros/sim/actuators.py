@@ -7,7 +7,7 @@ from dm_control import mujoco
 from dm_control.mujoco.wrapper.mjbindings import enums
 from numpy.typing import NDArray
 
-from spec_control_ros.core.errors import TaskError
+from spec_control_ros.core.errors import SettingsError, TaskError
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,18 @@ class Actuators:
     gains: NDArray[np.float64]  # (joint,) N m, or N where the joint slides
     offsets: NDArray[np.float64]  # (joint,) as gains; zero for motors that pull as much as they push
     gears: NDArray[np.float64]  # (joint,) effort of a control of 1
+
+    def ordered(self, joints: tuple[str, ...]) -> tuple[str, ...]:
+        """The joints in this order; empty: in their own.
+
+        Raises:
+            SettingsError: these are not the joints of the motors, each once.
+        """
+        if joints and sorted(joints) != sorted(self.joints):
+            raise SettingsError(
+                f"joints: got {', '.join(joints)}, expected each of {', '.join(self.joints)} once"
+            )
+        return joints or self.joints
 
 
 def find_actuators(physics: mujoco.Physics) -> Actuators:

@@ -64,7 +64,6 @@ class PlantBridge:
     """Numbers ticks and epochs, takes the command of the present tick, and steps the plant.
 
     Args:
-        plant: Environment under control.
         traffic: Decides which messages get through; None: all of them.
         episode_ticks: Ticks after which an episode is cut off; 0: the environment's own length.
     """

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
@@ -33,7 +32,6 @@ class Camera:
     """Remembers what the plant looked like at every tick, and renders it once nothing waits for it.
 
     Args:
-        plant: Environment to render.
         video: File to write; its ending chooses the format (`core.output.VIDEOS`). Empty for none.
         is_window_open: Whether to show MuJoCo's viewer meanwhile.
 
@@ -97,20 +95,17 @@ class Camera:
 
     def _frames(self) -> Iterator[Image.Image]:
         physics = self._physics
-        _cheapen(physics.model)
-        camera = _camera_id(getattr(self._plant, "task", ""), physics.model.ncam)
+        # Without what takes most of a frame on a CPU: multisampling, shadows, reflections
+        physics.model.vis.quality.offsamples = physics.model.vis.quality.shadowsize = 0
+        physics.model.light_castshadow[:] = physics.model.mat_reflectance[:] = 0
+        # The model's first camera, or MuJoCo's own free one (-1) where the model has none
+        is_quadruped = getattr(self._plant, "task", "").startswith("quadruped")
+        camera = (2 if is_quadruped else 0) if physics.model.ncam else -1
         decisions = [decision for _, decision, _ in self._shots]
         for i, (state, _, tick) in enumerate(self._shots):
             physics.set_state(state)
             physics.forward()
             yield _overlaid(physics.render(HEIGHT, WIDTH, camera_id=camera), decisions[: i + 1], tick)
-
-
-def _camera_id(task: str, cameras: int) -> int:
-    """The model's first camera, or MuJoCo's own free one (-1) where the model has none."""
-    if not cameras:
-        return -1
-    return 2 if task.startswith("quadruped") else 0
 
 
 def _write_video(path: Path, frames: Iterator[Image.Image], fps: int) -> None:
@@ -135,14 +130,6 @@ def _check_video(path: Path, frames: int) -> None:
         found = 0
     if found < frames:
         raise OSError(f"{frames - found} of {frames} frames are missing; is the disk full?")
-
-
-def _cheapen(model: "mujoco.MjModel") -> None:
-    """Leave out what takes most of a frame on a CPU: multisampling, shadows, reflections."""
-    model.vis.quality.offsamples = 0
-    model.vis.quality.shadowsize = 0
-    model.light_castshadow[:] = 0
-    model.mat_reflectance[:] = 0
 
 
 def _overlaid(frame: NDArray[np.uint8], decisions: Sequence[DecisionKind | None], tick: int) -> Image.Image:

@@ -62,7 +62,6 @@ class CommandMap:
     """Maps actions to commands, for every joint on its own.
 
     Args:
-        settings: Settings of the controller.
         actuators: Actuators of the task, in the order of the action.
         period_s: Time between commands, for the rates.
 
@@ -73,11 +72,7 @@ class CommandMap:
     def __init__(self, settings: CommandMapSettings, actuators: Actuators, period_s: float):
         self._settings, self._actuators = settings, actuators
         self.kind, self.ahead, self.period_s = settings.kind, settings.ahead, period_s
-        self.joints = settings.joints or actuators.joints
-        if sorted(self.joints) != sorted(actuators.joints):
-            raise SettingsError(
-                f"joints: got {', '.join(self.joints)}, expected each of {', '.join(actuators.joints)} once"
-            )
+        self.joints = actuators.ordered(settings.joints)
         self._order = [actuators.joints.index(name) for name in self.joints]
         if self.kind is not CommandKind.EFFORT and not (settings.gains and settings.offsets):
             raise SettingsError(

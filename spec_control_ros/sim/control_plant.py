@@ -43,7 +43,6 @@ class ControlPlant:
 
     Args:
         env: Environment whose task draws all its random numbers from `task.random`.
-        task: Name of the task, for messages.
         action_repeat: Control steps in a tick.
 
     Raises:
@@ -67,10 +66,9 @@ class ControlPlant:
         self._low, self._high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
         if not self._low.size:
             raise TaskError(f"task {task}: its body has no actuators; expected at least one to control")
-        if unbounded := [
-            i for i, b in enumerate(zip(self._low, self._high, strict=True)) if not _is_bounded(*b)
-        ]:
-            got = ", ".join(map(str, unbounded))
+        is_bounded = (self._low > -UNBOUNDED) & (self._high < UNBOUNDED)
+        if not is_bounded.all():
+            got = ", ".join(map(str, np.flatnonzero(~is_bounded)))
             raise TaskError(
                 f"task {task}: got no bounds for the actions {got} (counted from 0); give every actuator a ctrlrange"
             )
@@ -183,9 +181,7 @@ class ControlPlant:
     def change_body(self, payload_kg: Mapping[str, float], friction: float) -> None:
         """Have further masses on bodies, and so many times the friction, until the next reset.
 
-        Args:
-            payload_kg: Masses by the name of their body, at its centre of mass.
-            friction: Factor of the sliding friction of all surfaces.
+        Masses are by the name of their body, at its centre of mass; friction is the sliding friction of all surfaces.
 
         Raises:
             TaskError: there is no such body.
@@ -214,10 +210,6 @@ class ControlPlant:
     def joint_states(self) -> JointStates:
         """The hinges and slides as they are now."""
         return self._joints.read(self.physics.data)
-
-
-def _is_bounded(low: float, high: float) -> bool:
-    return bool(low > -UNBOUNDED and high < UNBOUNDED)
 
 
 def _concatenate(observation: dict[str, NDArray[np.float64]]) -> NDArray[np.float32]:

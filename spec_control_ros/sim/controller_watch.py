@@ -41,8 +41,7 @@ class ControllerWatch:
     def look(self, listeners: Mapping[bytes, str]) -> bool:
         """Whether the controller listens and is active, and has been so since the last look.
 
-        Args:
-            listeners: Absolute names of the nodes that subscribe to the topic, one for each subscription.
+        `listeners` are the absolute names of the nodes that subscribe to the topic, one for each subscription.
         """
         found: dict[str, set[bytes]] = {}
         for subscription, name in listeners.items():

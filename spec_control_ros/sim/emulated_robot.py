@@ -39,11 +39,7 @@ class EmulatedRobot:
     ):
         self.plant, self._body = plant, BodyModel(plant)
         self._actuators = find_actuators(self.plant.physics)
-        self.joints = joints or self._actuators.joints
-        if sorted(self.joints) != sorted(self._actuators.joints):
-            raise SettingsError(
-                f"joints: got {', '.join(self.joints)}, expected each of {', '.join(self._actuators.joints)} once"
-            )
+        self.joints = self._actuators.ordered(joints)
         for name, values in (("stiffness", stiffness), ("damping", damping)):
             if stiffness and (len(values) != len(self.joints) or not np.isfinite(values).all()):
                 raise SettingsError(

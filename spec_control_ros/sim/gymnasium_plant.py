@@ -19,7 +19,6 @@ class GymnasiumPlant:
 
     Args:
         env: Environment with a time limit; after a reset with a seed it depends on nothing else.
-        task: Name of the environment, for messages.
         action_repeat: Steps of the environment in a tick.
 
     Raises:

@@ -38,7 +38,6 @@ class PlantPool:
     Args:
         make_plant: Makes an environment. Called once for each, and once in this process; picklable if there are
             processes.
-        count: Number of environments.
         processes: Number of worker processes; 0 or 1: in this process.
 
     Raises:

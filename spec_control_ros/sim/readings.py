@@ -93,7 +93,6 @@ class Readings:
 
     Args:
         values: (value, column) before anything is heard.
-        settings: When the readings count as valid.
         may_stand_still: Whether values may repeat without a fault.
         has_own_time: Whether stamps are of a simulation, which may be slower than our clock.
     """

@@ -61,10 +61,6 @@ class RobotBridge:
     """Makes observations of sensors, commands of actions, and safety of silence. Times are seconds of one clock.
 
     Args:
-        estimator: State estimator of the task.
-        command_map: Command map of the robot's controller.
-        sensors: Sensors of the robot.
-        settings: Time limits.
         is_lockstep: Whether ticks follow the stamps of the sensors instead of the clock.
     """
 

@@ -27,25 +27,16 @@ def why_stopped(bridge: RobotBridge, missing: tuple[str, ...], rivals: tuple[str
 def robot_finding(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:
     """The worst of what there is to say, and which messages of sensors were refused since that was asked last.
 
-    Args:
-        bridge: Bridge of the robot.
-        why_stopped: Reason for the safe command; empty if it is not in force.
-        faults: Faults of the sensors; empty if there are none.
-        waiting_for: What is waited for, in words, if no episode is running.
+    Words are empty where there is nothing to say: why the robot has the safe command, what is wrong with its sensors,
+    and what is waited for while no episode is running.
     """
-    return _worst(bridge, why_stopped, faults, waiting_for).worsened(
-        Level.WARN, bridge.sensors.take_refused()
-    )
-
-
-def _worst(bridge: RobotBridge, why_stopped: str, faults: str, waiting_for: str | None) -> Finding:
-    state = bridge.episode
+    state, worst = bridge.episode, Finding(Level.OK, "running")
     if why_stopped:
-        return Finding(Level.ERROR, f"{why_stopped}: {SAFE}")
-    if faults:
-        return Finding(Level.ERROR, faults)
-    if not bridge.is_running:
-        return Finding(Level.WARN, "waiting: " + (waiting_for or "the robot goes to its start"))
-    if state.missed_ticks or state.dropped:
-        return Finding(Level.WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused")
-    return Finding(Level.OK, "running")
+        worst = Finding(Level.ERROR, f"{why_stopped}: {SAFE}")
+    elif faults:
+        worst = Finding(Level.ERROR, faults)
+    elif not bridge.is_running:
+        worst = Finding(Level.WARN, "waiting: " + (waiting_for or "the robot goes to its start"))
+    elif state.missed_ticks or state.dropped:
+        worst = Finding(Level.WARN, f"{state.missed_ticks} ticks missed, {state.dropped} commands refused")
+    return worst.worsened(Level.WARN, bridge.sensors.take_refused())

@@ -20,7 +20,6 @@ class Sensors:
 
     Args:
         joints: Joints that are needed; others are ignored.
-        settings: When readings make an observation.
         has_base: Whether IMU and odometry are needed.
         ranges: Lowest and highest position (rad or m) of each joint, (joint, 2); None: not known.
         has_own_time: Whether stamps are of a simulation, which may be slower than our clock.

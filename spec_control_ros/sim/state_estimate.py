@@ -31,17 +31,11 @@ class _Base:
 
 
 class _FreeBase(_Base):
-    """A free joint; MuJoCo has its linear velocity in the world's frame, its angular one in the body's.
+    """A free joint; MuJoCo has its linear velocity in the world's frame, its angular one in the body's."""
 
-    Args:
-        name: Name of the joint.
-        qpos: Address of its position.
-        dof: Address of its velocity.
-    """
-
-    def __init__(self, name: str, qpos: int, dof: int):
-        self.joints = frozenset({name})
-        self._qpos, self._dof = qpos, dof
+    def __init__(self, model: Any, joint: int):
+        self.joints = frozenset({model.id2name(joint, "joint")})
+        self._qpos, self._dof = int(model.jnt_qposadr[joint]), int(model.jnt_dofadr[joint])
 
     def read(self, data: Any) -> BaseState:
         """The root as it is in `data`."""
@@ -60,11 +54,7 @@ class _FreeBase(_Base):
 
 
 class _PlanarBase(_Base):
-    """Two slides, x and z, that count from where the model puts the body, and a hinge about y.
-
-    Args:
-        model: Model with the joints of `PLANAR`.
-    """
+    """Two slides, x and z, that count from where the model puts the body, and a hinge about y: those of `PLANAR`."""
 
     def __init__(self, model: Any):
         self.joints = frozenset(PLANAR)
@@ -107,7 +97,7 @@ def find_base(physics: mujoco.Physics) -> _Base:
             "expected one robot of hinges and slides, with or without a free root"
         )
     if free:
-        return _FreeBase(names[free[0]], int(model.jnt_qposadr[free[0]]), int(model.jnt_dofadr[free[0]]))
+        return _FreeBase(model, free[0])
     return _PlanarBase(model) if set(PLANAR) <= set(names) else _Base()
 
 
@@ -161,16 +151,19 @@ class StateEstimator:
     The task's own code computes it, from a physics whose positions and velocities are set: head height,
     extremities and the centre of mass's velocity are dm_control's to the last digits of the arithmetic.
 
-    Args:
-        plant: Environment with the task, and with the robot's body as MuJoCo's model.
-
     Raises:
         TaskError: its observation contains more than the robot's body, or its actuators have activations.
     """
 
     def __init__(self, plant: ControlPlant):
         self.plant, self.body = plant, BodyModel(plant)
-        self._refuse_activations()
+        has_activation = plant.physics.model.actuator_dyntype != enums.mjtDyn.mjDYN_NONE
+        # No sensor tells them: they depend on every command that the actuators ever got
+        if names := [plant.actuator_names[i] for i in np.flatnonzero(has_activation)]:
+            raise TaskError(
+                f"task {plant.task}: its actuators {', '.join(names)} have activations (MuJoCo's act), which no "
+                "sensor tells; expected motors without dynamics (dyntype none)"
+            )
         self._check_that_the_body_is_all()
 
     def estimate(self, state: BodyState, action: NDArray[np.float32]) -> Estimate:
@@ -183,15 +176,6 @@ class StateEstimator:
         self.body.write(state)
         self.plant.physics.set_control(self.plant.control_of(action))
         return Estimate(self.plant.observe(), self.plant.reward())
-
-    def _refuse_activations(self) -> None:
-        """No sensor tells them: they depend on every command that the actuators ever got."""
-        has_activation = self.plant.physics.model.actuator_dyntype != enums.mjtDyn.mjDYN_NONE
-        if names := [self.plant.actuator_names[i] for i in np.flatnonzero(has_activation)]:
-            raise TaskError(
-                f"task {self.plant.task}: its actuators {', '.join(names)} have activations (MuJoCo's act), which no "
-                "sensor tells; expected motors without dynamics (dyntype none)"
-            )
 
     def _check_that_the_body_is_all(self) -> None:
         """Some tasks have targets that move from episode to episode, or feel contacts or forces."""

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.core.errors import CheckpointError, SettingsError
+from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
 from spec_control_ros.transformer.planner import Draft, TransformerPlanner, TransformerSettings
 from spec_control_ros.world_model.card import Card, find_folder, load_card
-from spec_control_ros.world_model.checkpoint import load_weights
+from spec_control_ros.world_model.checkpoint import load_network
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.model_folder import WEIGHTS as WORLD_MODEL_WEIGHTS
 from spec_control_ros.world_model.model_folder import ModelFolder
@@ -62,23 +62,17 @@ class TransformerFormat(PlannerFormat):
 
 
 def load_transformer(folder: Path, weights: str = WEIGHTS) -> tuple[DecisionTransformer, Card]:
-    """A network of a model's folder in inference mode, and its card.
-
-    Args:
-        folder: Folder of the model.
-        weights: File of the weights: `WEIGHTS`, or `DRAFT_WEIGHTS` of the network that drafts.
+    """A network of a model's folder in inference mode, and its card; `DRAFT_WEIGHTS`: of the network that drafts.
 
     Raises:
         CheckpointError: weights or card are missing or damaged, or do not fit each other.
     """
     card = load_card(folder / weights)
-    try:
-        with torch.device("meta"):
-            network = DecisionTransformer(TransformerDimensions(**card["dimensions"]))
-    except (KeyError, TypeError, SettingsError) as error:
-        raise CheckpointError(f"{folder.name}: dimensions do not make a Transformer ({error})") from None
-    load_weights(folder / weights, network)
-    return network.eval().requires_grad_(False), card
+
+    def make() -> DecisionTransformer:
+        return DecisionTransformer(TransformerDimensions(**card["dimensions"]))
+
+    return load_network(folder / weights, make, f"{folder.name}: dimensions do not make a Transformer"), card
 
 
 def world_model_of(folder: Path) -> ModelFolder:

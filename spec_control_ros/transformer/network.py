@@ -54,7 +54,6 @@ class DecisionTransformer(nn.Module):
     """A Gaussian over the action of every tick, given the ticks before it and the return that is asked for.
 
     Args:
-        dims: Sizes of the network.
         return_scale: Return that the network sees as 1.
     """
 
@@ -102,11 +101,7 @@ class DecisionTransformer(nn.Module):
     ) -> Float[Tensor, "new_tick action"]:
         """Mean actions of the ticks whose latents are not in the cache, in one pass; then all but the last action are.
 
-        Args:
-            asked: Return that is asked for.
-            latents: Latents of all ticks so far, the ones in the cache included.
-            actions: Actions of these ticks; the last one is not looked at.
-            cache: Cache of the tokens before; it takes the new ones in.
+        Latents and actions are of all ticks so far, the ones in the cache included; the last action is not looked at.
         """
         begun, skipped = divmod(cache.length, TOKENS)
         returns = torch.full((1, len(latents) - begun), asked)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 
 from spec_control_ros.core.decision import PlanRequest
-from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
+from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
 from spec_control_ros.core.settings import Checked, setting
@@ -16,6 +16,7 @@ from spec_control_ros.core.tick_model import TickModel
 from spec_control_ros.transformer.draft_length import DraftLength
 from spec_control_ros.transformer.network import TOKENS, DecisionTransformer, KeyValueCache
 from spec_control_ros.transformer.verification import DRAFTLESS, Rule, coupled, within
+from spec_control_ros.world_model.plan_start import plan_start
 
 Rows = Float32[np.ndarray, "row size"]
 
@@ -74,11 +75,8 @@ class TransformerPlanner:
     Args:
         network: The Decision Transformer in inference mode, on the CPU.
         model: Encoder, policy and latent dynamics.
-        settings: Settings of the planner.
         draft: Small Transformer that drafts; None: the policy does.
         asked_return: Return that is asked for where the settings name none.
-        name: Name of the model, for people.
-        control_period_s: Duration of a tick.
 
     Raises:
         SettingsError: the queue is longer than the context, the model has no policy or dynamics, or the draft's sizes
@@ -128,7 +126,8 @@ class TransformerPlanner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """See `core.planner.Planner`."""
-        latent = self._latent_of(request)
+        given = plan_start(request, self.spec)
+        latent = given if request.observation is None else self._model.encode(given)
         epoch, tick = request.epoch, request.start_tick
         latents, actions = self._decode(latent, self._context(epoch, tick), epoch, tick)
         if not (np.isfinite(latents).all() and np.isfinite(actions).all()):
@@ -166,18 +165,6 @@ class TransformerPlanner:
         """See `core.planner.Planner`."""
         drafts = self.drafts
         return {"passes": drafts.passes, "rows": drafts.rows, "acceptance": drafts.acceptance}
-
-    def _latent_of(self, request: PlanRequest) -> Float32[np.ndarray, "latent"]:
-        given = request.latent if request.observation is None else request.observation
-        size = self.spec.latent_dim if request.observation is None else self.spec.obs_dim
-        assert given is not None  # one of both, as the request has checked
-        is_finite = np.isfinite(given).all()
-        if given.shape != (size,) or not is_finite:
-            raise ObservationError(
-                f"planning: got {'a latent' if request.observation is None else 'an observation'} of shape "
-                f"{given.shape}{'' if is_finite else ' with non-finite values'}, expected ({size},) of finite values"
-            )
-        return given if request.observation is None else self._model.encode(given)
 
     def _context(self, epoch: int, tick: int) -> tuple[Rows, Rows] | None:
         """Latents and actions of the ticks right before `tick`, as many as there is room for; None: none is known."""

@@ -93,11 +93,7 @@ def load_card(path: Path) -> Card:
 
 
 def find_folder(name: str, models: Path) -> Path:
-    """The folder of a shipped model by its name, or of any other by its path.
-
-    Args:
-        name: Name of a shipped model, as `walker-walk`, or a folder.
-        models: Folder of the shipped models.
+    """The folder of a model by its name among the shipped ones in `models`, as `walker-walk`, or by its path.
 
     Raises:
         CheckpointError: there is no such model; the message lists those that there are.
@@ -149,11 +145,7 @@ def card_of(folder: Path) -> Path:
 
 
 def check_card(card: Card, name: str) -> None:
-    """Hold what a card has against what cards may have; `missing` tells what it lacks.
-
-    Args:
-        card: Card of a world model or a corrector, according to its `format`.
-        name: Name for messages.
+    """Hold what a card has against what cards of its `format` may have; `missing` tells what it lacks.
 
     Raises:
         CheckpointError: a value is of another type, or a measurement is not complete; names it.
@@ -187,9 +179,7 @@ def missing(card: Card, expected: Mapping[str, Any]) -> list[str]:
 def sizes(card: Card, task_index: int = NO_TASK) -> tuple[int, int] | None:
     """Lengths of observation and action that a world model drives; None where its card does not tell.
 
-    Args:
-        card: Card of the world model.
-        task_index: Task of a multi-task model; `NO_TASK`: the one that the card names.
+    Of a multi-task model they are those of a task; `NO_TASK`: of the one that the card names.
     """
     own = card.get("multi_task", {})
     if task_index not in (NO_TASK, own.get("task_index", NO_TASK)):

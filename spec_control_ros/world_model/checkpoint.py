@@ -3,17 +3,19 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from spec_control_ros.core.errors import CheckpointError, OutputError
+from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
 from spec_control_ros.core.output import written
 from spec_control_ros.world_model.card import Card, check_card, load_card, with_part
 from spec_control_ros.world_model.dimensions import dimensions_of
@@ -21,6 +23,7 @@ from spec_control_ros.world_model.foreign_file import refuse_other_than_weights
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.named_weights import NamedWeights
 
+Network = TypeVar("Network", bound=nn.Module)
 NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]+)\]")  # a list of numbers over many lines
 
 
@@ -44,12 +47,9 @@ def save_weights(path: Path, module: nn.Module, card: Card) -> None:
 
 
 def update_card(path: Path, part: str, value: object) -> None:
-    """Set one part of the card of the weights at `path`; all others stay.
+    """Set one part of the card of the weights at `path` to a JSON value; all others stay.
 
-    Args:
-        path: Path of the weights.
-        part: Name of the part, dotted if nested, as `gate` or `evaluation.prior_alone`.
-        value: JSON value of the whole part.
+    The name of the part is dotted if it is nested, as `gate` or `evaluation.prior_alone`.
 
     Raises:
         CheckpointError: see `load_card`; or the card would not be one any more, or cannot be written.
@@ -97,6 +97,22 @@ def load_weights(path: Path, module: nn.Module) -> None:
     fill(path, module, tensors)
 
 
+def load_network(path: Path, make: Callable[[], Network], misfit: str) -> Network:
+    """What `make` makes in inference mode, on the CPU, with the weights at `path`.
+
+    Raises:
+        CheckpointError: it cannot be made, which `misfit` says in words; or see `load_weights`.
+    """
+    try:
+        with torch.device("meta"):
+            network = make()
+    # RuntimeError: more than any machine can address
+    except (RuntimeError, KeyError, TypeError, SettingsError) as error:
+        raise CheckpointError(f"{misfit} ({error})") from None
+    load_weights(path, network)
+    return network.eval().requires_grad_(False)
+
+
 def fill(path: Path, module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load `tensors`, read from `path`, into `module`, which is on the CPU afterwards.
 
@@ -132,11 +148,5 @@ def load_world_model(path: Path) -> tuple[WorldModel, Card]:
         CheckpointError: see `load_card` and `load_weights`; or the card's dimensions make no model.
     """
     card, name = load_card(path), str(path.with_suffix(".json"))
-    dims = dimensions_of(card, name)
-    try:
-        with torch.device("meta"):
-            model = WorldModel(dims)
-    except RuntimeError as error:  # more than any machine can address
-        raise CheckpointError(f"{name}: dimensions do not make a model ({error})") from None
-    load_weights(path, model)
-    return model.eval().requires_grad_(False), card
+    make = partial(WorldModel, dimensions_of(card, name))
+    return load_network(path, make, f"{name}: dimensions do not make a model"), card

@@ -15,10 +15,7 @@ def is_bf16_fast(device: torch.device | str = "cpu") -> bool:
 
 
 def find_device(name: str) -> torch.device:
-    """The CPU or a GPU that is there.
-
-    Args:
-        name: `cpu`, `cuda` or `cuda:1`.
+    """The CPU or a GPU that is there, by a name such as `cpu`, `cuda` or `cuda:1`.
 
     Raises:
         SettingsError: there is no such device here.

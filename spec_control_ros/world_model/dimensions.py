@@ -58,11 +58,7 @@ class Dimensions:
 
 
 def dimensions_of(card: Mapping[str, Any], name: str) -> Dimensions:
-    """The dimensions that a world model's card tells.
-
-    Args:
-        card: The card.
-        name: Name of it, for messages.
+    """The dimensions that a world model's card tells; `name` is the card's in messages.
 
     Raises:
         CheckpointError: it is another planner's card, or they make no model.

@@ -50,12 +50,7 @@ class HubFile:
 
 
 def fetch(hub: HfApi, name: str, cache: Path | None = None) -> HubFile:
-    """Download a file of the official repository, unless the cache has it, and verify it.
-
-    Args:
-        hub: Client of the Hugging Face hub.
-        name: Name of the file within the repository.
-        cache: Folder for downloads; None: the default of huggingface_hub.
+    """Download a file of the official repository, unless the cache (None: huggingface_hub's) has it, and verify it.
 
     Raises:
         SpecControlError: no network, no such file, a full disk, a broken transfer, or other content than the hub names.

@@ -11,7 +11,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from spec_control_ros.world_model.native_library import native_library
+from spec_control_ros.world_model.named_weights import NamedWeights
+from spec_control_ros.world_model.native_library import NativeLibraryError, native_library
 
 LANES = 16  # a row takes a multiple of it
 LARGEST_WIDTH = 4096
@@ -21,6 +22,15 @@ LARGEST_WINDOW = 64
 @functools.cache
 def _library() -> ctypes.CDLL:
     return native_library()
+
+
+def why_not_native() -> str:
+    """Why there are no native programs here; empty where there are."""
+    try:
+        _library()
+    except NativeLibraryError as error:
+        return str(error)
+    return ""
 
 
 class Opcode(IntEnum):
@@ -74,12 +84,14 @@ class Slot:
 class ProgramBuilder:
     """Steps over one buffer: first written, then run as often as one likes.
 
+    Layers take their weights by name.
+
     Raises:
         NativeLibraryError: there is no library.
     """
 
-    def __init__(self) -> None:
-        self._run = _library().run_program
+    def __init__(self, weights: NamedWeights) -> None:
+        self._run, self._weights = _library().run_program, weights
         self._steps: list[_Instruction] = []
         self._size = 0
         self._kept: list[np.ndarray] = []  # that steps point to
@@ -90,16 +102,19 @@ class ProgramBuilder:
         self._size += rows * slot.stride
         return slot
 
-    def linear(self, x: Slot, weight: np.ndarray, bias: np.ndarray) -> Slot:
-        """Rows times `weight` (out, in), plus `bias`."""
-        out = self.slot(len(bias), x.rows)
+    def linear(self, x: Slot, name: str, width: int) -> Slot:
+        """Rows times the weight (width, in) of a layer, plus its bias (width,)."""
+        take = self._weights.take
+        weight, bias = take(f"{name}.weight", width, x.width), take(f"{name}.bias", width)
+        out = self.slot(width, x.rows)
         packed = np.zeros((x.width, out.stride), np.float32)
         packed[:, : out.width] = weight.T
         self._add(Opcode.LINEAR, x, x, out, packed, self._padded(bias, out.stride))
         return out
 
-    def norm(self, x: Slot, scale: np.ndarray, shift: np.ndarray) -> Slot:
+    def norm(self, x: Slot, name: str) -> Slot:
         """Layer norm of every row, whose width is a multiple of LANES."""
+        scale, shift = (self._weights.take(f"{name}.{part}", x.width) for part in ("weight", "bias"))
         out = self.slot(x.width, x.rows)
         self._add(Opcode.NORM, x, x, out, self._padded(scale, x.width), self._padded(shift, x.width))
         return out

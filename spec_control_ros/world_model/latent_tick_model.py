@@ -18,11 +18,8 @@ from spec_control_ros.world_model.tick_networks import Rows, native_tick_model
 def tick_model(model: WorldModel, *, is_native: bool = True) -> TickModel:
     """Encoder, policy prior and dynamics of `model`, which must be in inference mode on the CPU.
 
-    They keep the weights as they are now, and are for one thread.
-
-    Args:
-        model: The world model.
-        is_native: Whether the networks may be compiled. If not, or if that is impossible, PyTorch computes them.
+    They keep the weights as they are now, and are for one thread. PyTorch computes them where they cannot be compiled,
+    or may not (`is_native`).
     """
     native = _native(model) if is_native else None
     dims = model.dims

@@ -70,16 +70,12 @@ class ModelFolder:
             SettingsError: a multi-task model does not say for which task, or a single-task one was asked for one.
         """
         from spec_control_ros.world_model.checkpoint import load_world_model
-
-        model, card = load_world_model(self.path / WEIGHTS)
-        return self._for_task(model, card, task_index).to(device), card
-
-    def _for_task(self, model: "WorldModel", card: Card, task_index: int | None) -> "WorldModel":
         from spec_control_ros.world_model.single_task import single_task
 
+        model, card = load_world_model(self.path / WEIGHTS)
         tasks = model.dims.tasks
         if not tasks and task_index is None:
-            return model
+            return model.to(device), card
         own = card.get("multi_task", {})
         index = own.get("task_index", NO_TASK) if task_index is None else task_index
         if not 0 <= index < tasks:
@@ -89,7 +85,7 @@ class ModelFolder:
         # Only of the card's own task; another's observations are taken as long as padded
         known = sizes(card, index)
         obs = model.dims.obs if known is None else known[0]
-        return single_task(model, index, obs, int(model.action_masks[index].sum()))
+        return single_task(model, index, obs, int(model.action_masks[index].sum())).to(device), card
 
     def tick_model(self, task_index: int | None = None) -> TickModel:
         """What the executor needs of the world model; PyTorch only has a part in it where it must.
@@ -191,21 +187,12 @@ class ModelFolder:
         Raises:
             CheckpointError: there is none of that name, or it does not fit.
         """
-        import torch
-
         from spec_control_ros.correctors.kinds import DISTILLED
-        from spec_control_ros.world_model.checkpoint import load_weights
+        from spec_control_ros.world_model.checkpoint import load_network
 
         path, dims = self.weights_of(kind), self._corrector_dimensions(kind, model)
-        try:
-            with torch.device("meta"):
-                corrector = DISTILLED[kind](dims)
-        except RuntimeError as error:  # more than any machine can address
-            raise CheckpointError(
-                f"{path.with_suffix('.json')}: dimensions make no corrector ({error})"
-            ) from None
-        load_weights(path, corrector)
-        return corrector.eval().requires_grad_(False)
+        make = partial(DISTILLED[kind], dims)
+        return load_network(path, make, f"{path.with_suffix('.json')}: dimensions make no corrector")
 
     def _corrector_dimensions(self, kind: str, model: TickModel) -> CorrectorDimensions:
         path = self.weights_of(kind)
@@ -268,11 +255,7 @@ class ModelFolder:
 
 
 def refuse_descendants(folder: Path | None, weights: str) -> None:
-    """Look whether new weights may go into a folder; None: they go nowhere.
-
-    Args:
-        folder: Folder of a model, or where one is to be.
-        weights: Name of the file that is written there.
+    """Look whether a file of new weights may go into a model's folder, which may be missing; None: they go nowhere.
 
     Raises:
         CheckpointError: it holds other networks, as correctors and a student: they have learnt from other weights.

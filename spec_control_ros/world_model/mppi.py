@@ -71,12 +71,7 @@ class MPPINoise:
 class Budget:
     """Time for a search: as many iterations as are likely to fit into it, and never less than a minimum.
 
-    An iteration is expected to take as long as the longest so far.
-
-    Args:
-        seconds: Time from now on.
-        min_iterations: Iterations that are done in any case.
-        clock: Monotonic clock, in seconds.
+    An iteration is expected to take as long as the longest so far. The clock is monotonic, in seconds.
     """
 
     def __init__(self, seconds: float, min_iterations: int, clock: Callable[[], float]):

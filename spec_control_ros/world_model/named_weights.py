@@ -17,13 +17,7 @@ FORMATS = ("F64", "F32", "F16")
 
 
 class NamedWeights:
-    """Asked for one by one, each with the shape that it must have.
-
-    Args:
-        source: Where they are from, for messages.
-        names: Names of those that there are.
-        read: Gives one of them.
-    """
+    """Asked for one by one, each with the shape that it must have; messages say from which `source` they are."""
 
     def __init__(self, source: str, names: Collection[str], read: Callable[[str], np.ndarray]):
         self._source, self._read = source, read
@@ -71,10 +65,7 @@ class NamedWeights:
         return array
 
     def refuse_others(self, *known: str) -> None:
-        """Hold the file to what was taken of it.
-
-        Args:
-            known: Beginnings of names that may be there as well.
+        """Hold the file to what was taken of it; names may be there as well that begin as one of `known` does.
 
         Raises:
             CheckpointError: something else is there.

@@ -70,7 +70,6 @@ class PlanningModel:
 
     Args:
         model: World model in inference mode. Later changes of its weights may or may not take effect.
-        precision: Precision of matrix products.
         is_native: Whether kernels may be compiled.
     """
 
@@ -123,12 +122,9 @@ class PlanningModel:
         return self._scalar(self._reward, samples)
 
     def value(self, samples: Samples, members: tuple[int, ...], pessimism: float = 0.0) -> Tensor:
-        """Value (rows,) of the rows' actions: two members' average, less a share of their distance.
+        """Value (rows,) of the rows' actions: two members' average, less a share (`pessimism`) of their distance.
 
-        Args:
-            samples: Rows to value.
-            members: Two members for all rows, or two for the rows of each start in turn.
-            pessimism: The share.
+        `members` are two for all rows, or two for the rows of each start in turn.
         """
         pairs = list(zip(members[::2], members[1::2], strict=True))
         parts = zip(samples.split(len(pairs)), pairs, strict=True)

@@ -15,13 +15,8 @@ def single_task(model: WorldModel, task: int, obs: int, action: int) -> WorldMod
     """The single-task model that computes what `model` does for `task`.
 
     The task's embedding is constant, so what a first layer makes of it is a bias; observations are padded with zeros
-    and absent actuators take no action, so their columns do nothing.
-
-    Args:
-        model: Multi-task model on the CPU.
-        task: Index of the task.
-        obs: Length of the task's own observation, without padding.
-        action: Number of actuators of the task.
+    and absent actuators take no action, so their columns do nothing. The model is on the CPU; `obs` and `action` are
+    the task's own sizes, without padding.
 
     Raises:
         CheckpointError: there is no such task in the model, or its arrays do not fit in.

@@ -10,9 +10,9 @@ from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
+from spec_control_ros.world_model.inference_program import why_not_native
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 from spec_control_ros.world_model.planner_settings import PlannerSettings
-from spec_control_ros.world_model.tick_networks import why_not_native
 
 if TYPE_CHECKING:
     from spec_control_ros.world_model.tdmpc2_planner import TDMPC2Planner

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from spec_control_ros.core.decision import PlanRequest, Reason
-from spec_control_ros.core.errors import ObservationError, PlanningError, SettingsError
+from spec_control_ros.core.errors import PlanningError, SettingsError
 from spec_control_ros.core.plan import Plan
 from spec_control_ros.core.planner import PlannerSpec
 from spec_control_ros.world_model.cuda_graphs import Call, call_on
@@ -26,6 +26,7 @@ from spec_control_ros.world_model.mppi import (
     search_each,
     shift_warm_start,
 )
+from spec_control_ros.world_model.plan_start import plan_start
 from spec_control_ros.world_model.planner_settings import MPPISettings, PlannerSettings, Selection
 from spec_control_ros.world_model.planning_model import PlanningModel
 
@@ -62,8 +63,6 @@ class TDMPC2Planner:
 
     Args:
         model: World model of a single task in inference mode, on the device to plan on.
-        settings: Settings of the planner.
-        name: Name of the model, for people.
         control_period_s: Duration of a tick; 0 if not known.
         search: Replacement for the search, for comparisons.
         clock: Clock in seconds; used for the time budget only.
@@ -88,7 +87,9 @@ class TDMPC2Planner:
         self.model, self.settings = model, settings
         self._device = next(model.parameters()).device
         self._call = call or call_on(self._device)
-        self._search = search or _own_search(model, settings, self._call)
+        self._search = search or partial(
+            search_each, PlanningModel(model, settings.precision), call=self._call
+        )
         self._clock = clock
         dims, length = model.dims, settings.queue_length
         self.spec = PlannerSpec(name, dims.obs, dims.action, dims.latent, length, control_period_s)
@@ -128,11 +129,8 @@ class TDMPC2Planner:
         return [p._taken(r, m) for p, r, m in zip(planners, requests, made, strict=True)]
 
     def _start(self, request: PlanRequest, warm_start: _WarmStart | None) -> "_Start":
-        if request.latent is not None:
-            z = self._row("a latent", request.latent, self.model.dims.latent)
-        else:
-            assert request.observation is not None  # one of both, as the request has checked
-            z = self.model.encode(self._row("an observation", request.observation, self.model.dims.obs))
+        row = torch.from_numpy(plan_start(request, self.spec)).to(self._device).unsqueeze(0)
+        z = row if request.observation is None else self.model.encode(row)
         return _Start(z, request.epoch, request.start_tick, self.settings.seed, warm_start)
 
     def _taken(self, request: PlanRequest, made: PlannedQueue | PlanningError) -> Plan | PlanningError:
@@ -251,16 +249,6 @@ class TDMPC2Planner:
         seed = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
         return torch.Generator(self._device).manual_seed(int(seed >> np.uint64(1)))
 
-    def _row(self, name: str, values: np.ndarray, size: int) -> Tensor:
-        """Values as (1, size) on the device."""
-        is_finite = np.isfinite(values).all()
-        if values.shape != (size,) or not is_finite:
-            raise ObservationError(
-                f"planning: got {name} of shape {values.shape}{'' if is_finite else ' with non-finite values'}, "
-                f"expected ({size},) of finite values"
-            )
-        return torch.from_numpy(values).to(self._device).unsqueeze(0)
-
 
 class _Start(NamedTuple):
     """What a plan begins from, and what fixes its noise."""
@@ -293,7 +281,3 @@ def _extend(model: WorldModel, queue_length: int, z: Tensor, optimised: Tensor) 
         actions.append(row)
         latents.append(model.next(latents[-1], row))
     return _Rows(torch.cat(actions).clamp(-1.0, 1.0), torch.cat(latents))
-
-
-def _own_search(model: WorldModel, settings: PlannerSettings, call: Call) -> Search:
-    return partial(search_each, PlanningModel(model, settings.precision), call=call)

@@ -21,19 +21,9 @@ from spec_control_ros.world_model.inference_program import (
     Slot,
 )
 from spec_control_ros.world_model.named_weights import NamedWeights
-from spec_control_ros.world_model.native_library import NativeLibraryError
 
 Rows = Callable[..., np.ndarray]
 Residual = Callable[[FeatureHistory], np.ndarray]  # -> (action,)
-
-
-def why_not_native() -> str:
-    """Why there are no native programs here; empty where there are."""
-    try:
-        ProgramBuilder()
-    except NativeLibraryError as error:
-        return str(error)
-    return ""
 
 
 def native_tick_model(dims: Dimensions, weights: NamedWeights) -> TickModel | None:
@@ -74,13 +64,13 @@ def native_mlp(
     last = len(widths) - 2
     if not all(_suits(width) for width in widths[1 : None if is_last_sim_norm else -1]):
         return None
-    builder = ProgramBuilder()
+    builder = ProgramBuilder(weights)
     x = joint = builder.slot(widths[0])
     for i, width in enumerate(widths[1:]):
-        x = _linear(builder, x, weights, f"{name}{i}", width)
+        x = builder.linear(x, f"{name}{i}", width)
         if i < last or is_last_sim_norm:
             kind = Opcode.SIM_NORM if i == last else Opcode.MISH
-            x = builder.activate(kind, _norm(builder, x, weights, f"{name}{i}.ln"))
+            x = builder.activate(kind, builder.norm(x, f"{name}{i}.ln"))
     program = builder.finish()
     given, out = program.view(joint), program.view(x)
 
@@ -123,7 +113,7 @@ def native_residual(kind: str, dims: CorrectorDimensions, weights: NamedWeights)
 
 def _two_tower(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
     latent, action, hidden = dims.latent, dims.action, dims.hidden
-    builder = ProgramBuilder()
+    builder = ProgramBuilder(weights)
     observed, predicted = builder.slot(latent), builder.slot(latent)
     # [difference, its norm, queued action, steps ahead]
     features = builder.slot(latent + 1 + action + 1)
@@ -131,14 +121,14 @@ def _two_tower(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
     builder.length(difference, features.part(latent, 1))
 
     def tower(x: Slot, name: str) -> Slot:
-        x = _norm(builder, _linear(builder, x, weights, f"{name}.0", hidden), weights, f"{name}.1")
-        x = _linear(builder, builder.activate(Opcode.SILU, x), weights, f"{name}.3", hidden)
+        x = builder.norm(builder.linear(x, f"{name}.0", hidden), f"{name}.1")
+        x = builder.linear(builder.activate(Opcode.SILU, x), f"{name}.3", hidden)
         return builder.activate(Opcode.SILU, x)
 
     mismatch = tower(features, "mismatch_pathway")
     towers = tower(observed, "observed_tower"), tower(predicted, "predicted_tower"), mismatch
-    gate = builder.activate(Opcode.SIGMOID, _linear(builder, mismatch, weights, "gate", action))
-    head = _linear(builder, tower(builder.joined(towers), "trunk"), weights, "head", action)
+    gate = builder.activate(Opcode.SIGMOID, builder.linear(mismatch, "gate", action))
+    head = builder.linear(tower(builder.joined(towers), "trunk"), "head", action)
     out = builder.combine(Opcode.MULTIPLY, gate, head)
     program = builder.finish()
     of_observed, of_predicted, given, residual = map(program.view, (observed, predicted, features, out))
@@ -155,7 +145,7 @@ def _two_tower(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
 
 def _temporal(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
     latent, action, hidden, window = dims.latent, dims.action, dims.hidden, dims.window
-    builder = ProgramBuilder()
+    builder = ProgramBuilder(weights)
     # [observed, difference, queued action, steps ahead]
     tokens = builder.slot(2 * latent + action + 1, window)
     predicted, first = builder.slot(latent, window), builder.slot(1)
@@ -163,22 +153,18 @@ def _temporal(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
         observed, difference = (tokens.row(i).part(start, latent) for start in (0, latent))
         builder.combine(Opcode.DIFFERENCE, observed, predicted.row(i), difference)
     position = builder.slot(hidden, window)
-    x = builder.combine(Opcode.ADD, _linear(builder, tokens, weights, "embed", hidden), position)
+    x = builder.combine(Opcode.ADD, builder.linear(tokens, "embed", hidden), position)
     for layer in range(dims.layers):
         block = f"blocks.{layer}"
-        normed = _norm(builder, x, weights, f"{block}.attention_norm")
-        mixed = builder.attend(
-            _linear(builder, normed, weights, f"{block}.qkv", 3 * hidden), first, dims.heads
-        )
+        normed = builder.norm(x, f"{block}.attention_norm")
+        mixed = builder.attend(builder.linear(normed, f"{block}.qkv", 3 * hidden), first, dims.heads)
         if layer == dims.layers - 1:  # from here on no row looks at another, and the newest alone counts
             x, mixed = x.row(-1), mixed.row(-1)
-        x = builder.combine(Opcode.ADD, x, _linear(builder, mixed, weights, f"{block}.out", hidden))
-        wide = _linear(
-            builder, _norm(builder, x, weights, f"{block}.mlp.0"), weights, f"{block}.mlp.1", 2 * hidden
-        )
-        narrow = _linear(builder, builder.activate(Opcode.SILU, wide), weights, f"{block}.mlp.3", hidden)
+        x = builder.combine(Opcode.ADD, x, builder.linear(mixed, f"{block}.out", hidden))
+        wide = builder.linear(builder.norm(x, f"{block}.mlp.0"), f"{block}.mlp.1", 2 * hidden)
+        narrow = builder.linear(builder.activate(Opcode.SILU, wide), f"{block}.mlp.3", hidden)
         x = builder.combine(Opcode.ADD, x, narrow)
-    out = _linear(builder, _norm(builder, x, weights, "norm"), weights, "head", action)
+    out = builder.linear(builder.norm(x, "norm"), "head", action)
     program = builder.finish()
     program.view(position)[:] = weights.take("position", window, hidden)
     given, foreseen, first_row, residual = map(program.view, (tokens, predicted, first, out))
@@ -192,16 +178,6 @@ def _temporal(dims: CorrectorDimensions, weights: NamedWeights) -> Residual:
         return residual.copy()
 
     return run
-
-
-def _linear(builder: ProgramBuilder, x: Slot, weights: NamedWeights, name: str, out: int) -> Slot:
-    weight, bias = weights.take(f"{name}.weight", out, x.width), weights.take(f"{name}.bias", out)
-    return builder.linear(x, weight, bias)
-
-
-def _norm(builder: ProgramBuilder, x: Slot, weights: NamedWeights, name: str) -> Slot:
-    scale, shift = weights.take(f"{name}.weight", x.width), weights.take(f"{name}.bias", x.width)
-    return builder.norm(x, scale, shift)
 
 
 def _suits(width: int) -> bool:

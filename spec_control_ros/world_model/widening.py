@@ -24,12 +24,7 @@ COPY_NOISE = 0.5  # standard deviation of what tells copies apart, relative to t
 
 @torch.no_grad()
 def widened(model: WorldModel, dims: Dimensions, seed: int = 0) -> WorldModel:
-    """Widen a model.
-
-    Args:
-        model: The smaller model, on the CPU.
-        dims: Sizes to reach. Only latent, encoder, hidden and q_members may differ, and none may shrink.
-        seed: Seed of the new weights.
+    """Widen a model on the CPU to `dims`: latent, encoder, hidden and q_members may differ, and none may shrink.
 
     Raises:
         SettingsError: The model cannot be widened to `dims`.

@@ -213,6 +213,13 @@ def test_missing_or_broken_policy_is_told(lerobot: tuple[Any, StandIn], folder: 
     [
         ("task: walk", "tusk: walk", "tusk: unknown, expected one of policy, observation_dim"),
         ("[4, 5]", "[4, 6]", "expected pairs of a first component and the one after the last, from 0 to 5"),
+        (
+            "[4, 5]",
+            "[4, 5.5]",
+            r"policy.yaml: features.observation.state: got 5.5 in a range, expected whole",
+        ),
+        ("[4, 5]", "[4, 5.0]", "got 5.0 in a range, expected whole numbers"),
+        ("[4, 5]", "[true, 5]", "got True in a range, expected whole numbers"),
         ("[4, 5]", "four", "policy.yaml: "),
         ("low: [0, -10]", "low: [0]", "low: got 1 values, expected 2 or none"),
         ("low: [0, -10]", "low: [9, -10]", "each of low below that of high"),

@@ -11,12 +11,13 @@ from spec_control_ros.correctors.dimensions import CorrectorDimensions
 from spec_control_ros.correctors.kinds import CORRECTORS
 from spec_control_ros.correctors.learned_corrector import LearnedCorrector
 from spec_control_ros.world_model import inference_program
+from spec_control_ros.world_model.inference_program import why_not_native
 from spec_control_ros.world_model.latent_tick_model import tick_model
 from spec_control_ros.world_model.layers import MLP, sim_norm
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.named_weights import NamedWeights
 from spec_control_ros.world_model.native_library import NativeLibraryError, native_library
-from spec_control_ros.world_model.tick_networks import Residual, native_mlp, native_residual, why_not_native
+from spec_control_ros.world_model.tick_networks import Residual, native_mlp, native_residual
 
 CLOSE = {"rtol": 1e-4, "atol": 5e-6}
 

@@ -25,12 +25,7 @@ FRACTIONS = ("friction", "weak_actuators")  # of what there is: no more can be l
 
 
 def disturbance(name: str, size: float, plant: ControlPlant) -> FaultSchedule:
-    """The faults of a disturbance of some size; of size 0, or of an empty name, there are none.
-
-    Args:
-        name: One of `SIZES`.
-        size: Size in the unit of that disturbance.
-        plant: Plant that is disturbed.
+    """The faults of a disturbance of `SIZES`, of some size in its unit; of size 0, or of an empty name, there are none.
 
     Raises:
         SettingsError: there is no such disturbance.

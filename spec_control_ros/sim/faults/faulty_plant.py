@@ -26,11 +26,8 @@ from spec_control_ros.sim.plant import JointStates, Plant, Step
 class FaultyPlant:
     """A plant with the faults of sensors, actuators and body that a schedule has.
 
-    They depend on the schedule, the episode's seed and its number alone. Rewards and joints stay true.
-
-    Args:
-        plant: Environment to inject faults into.
-        schedule: Schedule of faults; kinds that others apply are ignored.
+    They depend on the schedule, the episode's seed and its number alone. Rewards and joints stay true. Kinds of faults
+    that others apply are ignored.
 
     Raises:
         SettingsError: a fault names something that the plant has not.

@@ -21,11 +21,7 @@ class Delivery:
 class Traffic:
     """Which observations and commands get through, and when.
 
-    It depends on the schedule, the episode's seed and its number alone.
-
-    Args:
-        schedule: Schedule of faults; kinds that others apply are ignored.
-        period_s: Duration of a tick.
+    It depends on the schedule, the episode's seed and its number alone. Kinds of faults that others apply are ignored.
     """
 
     def __init__(self, schedule: FaultSchedule, period_s: float):
