@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 
+from spec_control_ros.bringup.process_faults import Crash
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.evaluation.hil.trace import EpisodeTrace, Trace
@@ -82,13 +83,14 @@ def measure_episode(
     last = trace.plant[-1]
     bounds = [fault.when.bounds(period_s) for fault in faults]
     start = min((first for first, _ in bounds), default=0)
-    ends = [first if end is None else end for first, end in bounds]
-    end = max(ends, default=0)
+    end = max((first if end is None else end for first, end in bounds), default=0)
+    # A crash without a duration is a moment; any other fault without one lasts as long as the episode
+    is_endless = any(e is None and not isinstance(f, Crash) for f, (_, e) in zip(faults, bounds, strict=True))
+    until_s = inf if is_endless else end * period_s + HOLD_GRACE_S
     hold_s = None
     for heard_at_s, decided in trace.decisions:
         at_s = decided.tick * period_s if is_lockstep else _plant_time_s(trace, heard_at_s, period_s)
-        is_consequence = start * period_s <= at_s <= end * period_s + HOLD_GRACE_S
-        if decided.decision is DecisionKind.HOLD and is_consequence:
+        if decided.decision is DecisionKind.HOLD and start * period_s <= at_s <= until_s:
             hold_s = at_s - start * period_s
             break
     return EpisodeMeasures(
