@@ -1,9 +1,9 @@
 """Forks episodes at ticks that a seed draws."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.benchmark import measured_with, plain
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
-from spec_control_ros.evaluation.measurement_file import MeasurementFile
+from spec_control_ros.evaluation.measurement_file import MeasurementFile, read_kept
 from spec_control_ros.evaluation.processor import processor
 from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
 from spec_control_ros.evaluation.regret.predictors import predictors
@@ -243,21 +243,24 @@ def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode
         BenchmarkError: it is something else, cannot be read, was measured with other weights, or its branches
             execute the queue for several ticks.
     """
-    try:
-        first, *rest = file.read_text().splitlines() or [""]
-        told = json.loads(first)
-        measured, commit = told["weights"], told["forks"]["commit"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BenchmarkError(
-            f"{file}: got {error}, expected the regret.jsonl of `spec-control regret`"
-        ) from None
-    if measured != dict(weights):
-        raise BenchmarkError(
-            f"{file}: was measured with the weights {measured}, expected {dict(weights)}; run `spec-control regret` "
-            "again"
-        )
-    if commit != 1:
-        raise BenchmarkError(
-            f"{file}: was forked with --commit {commit}, expected 1: the losses of several ticks do not add up"
-        )
-    return tuple(map(RegretEpisode.from_json, rest))
+    expected = "expected the regret.jsonl of `spec-control regret`"
+
+    def check(told: dict[str, Any]) -> None:
+        try:
+            measured, commit = told["weights"], told["forks"]["commit"]
+        except (LookupError, TypeError) as error:
+            raise BenchmarkError(f"{file}: got {error!r}, {expected}") from None
+        if measured != dict(weights):
+            raise BenchmarkError(
+                f"{file}: was measured with the weights {measured}, expected {dict(weights)}; run "
+                "`spec-control regret` again"
+            )
+        if commit != 1:
+            raise BenchmarkError(
+                f"{file}: was forked with --commit {commit}, expected 1: the losses of several ticks do not add up"
+            )
+
+    episodes, _ = read_kept(file, RegretEpisode.from_json, check, expected)
+    if not episodes:
+        raise BenchmarkError(f"{file}: got no episode, {expected}")
+    return tuple(episodes.values())
