@@ -15,7 +15,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all
 from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.cluster import engine_of
-from spec_control_ros.evaluation.parallel import Workers
+from spec_control_ros.evaluation.parallel import Workers, runner_of
 from spec_control_ros.evaluation.regret.gather import (
     RegretSettings,
     RegretSubject,
@@ -78,7 +78,7 @@ def regret(options: RegretOptions) -> int:
     kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
     missing = [trial for trial, episode in zip(trials, kept, strict=True) if episode is None]
     if missing:
-        subject.runner().check(missing[0])
+        runner_of(subject).check(missing[0])
     workers = Workers(engine, console.print)
     workers.processors.update(episode.processor for episode in kept if episode is not None)
     try:
@@ -101,11 +101,12 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
             "ticks: got none at which a row was queued; expected some: give more --ticks or --seeds, or a longer "
             "--queue-length"
         )
-    result = result_of(task, options.model or robot.model, losses)
+    parts = by_disturbance(losses)
+    fronts = {name: oracle_front(own) for name, own in parts.items()}
+    result = result_of(task, options.model or robot.model, losses, fronts.get(NOMINAL))
     tables = {"Predictors of regret, accepting a row": result["metrics"]}
     if (corrected := Losses(episodes, options.tolerance, CORRECT)).ticks:
         tables["Predictors of regret, correcting a row"] = metric_rows(corrected)
-    parts = by_disturbance(losses)
     for name, own in parts.items():
         label = name or "nominal"
         tables[f"Mean regret by the decision of the robot's gate, {label}"] = decision_rows(own)
@@ -122,7 +123,7 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         },
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
         # Returns of disturbed episodes are others, and a mean of both is the return of none
-        {" ".join(["oracle", name]).strip(): oracle_front(own) for name, own in parts.items()}
+        {f"oracle {name}".strip(): points for name, points in fronts.items()}
         | {name: metric_front(parts[NOMINAL], name) for name in losses.metrics if NOMINAL in parts},
     )
     legend = (

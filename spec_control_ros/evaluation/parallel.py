@@ -100,6 +100,7 @@ class Workers:
             return
         size = ceil(len(trials) / max(1, self._engine.shards(len(trials))))
         left = [trials[first : first + size] for first in range(0, len(trials), size)]
+        runner_of.cache_clear()  # what checked the trials is of no use here while others run them
         os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
         with self._engine.session(subject) as submit:
             for attempt in range(1, ATTEMPTS + 1):
@@ -194,8 +195,8 @@ def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[Answer
 
 
 @lru_cache(maxsize=1)
-def runner_of(subject: AnySubject[Any, Any]) -> _Runner[Any, Any]:
-    """The runner of this process for a subject, which keeps models and plants from one call to the next."""
+def runner_of(subject: AnySubject[Any, Any]) -> Any:
+    """The runner that `subject.runner()` gives; it keeps models and plants from one call to the next."""
     return subject.runner()
 
 

@@ -15,6 +15,7 @@ from spec_control_ros.cli.regret import regret
 from spec_control_ros.core.errors import BenchmarkError, SettingsError, SpecControlError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.regret.gather import RegretRunner
+from spec_control_ros.evaluation.regret.report import oracle_front
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
@@ -71,6 +72,23 @@ def test_interrupted_run_continues_to_the_same_result(
     assert json.loads((tmp_path / "result.json").read_text()) == whole
     with pytest.raises(BenchmarkError, match=r"forks\.horizon was 3, now 4"):
         regret(replace(options, horizon=4))
+
+
+def test_model_is_loaded_once_and_every_front_computed_once(
+    options: RegretOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, runners, fronts = RegretRunner.__init__, [], []
+    monkeypatch.setattr(
+        RegretRunner, "__init__", lambda self, *given: runners.append(given) or begin(self, *given)
+    )
+    for module in ("cli.regret", "evaluation.regret.report"):
+        monkeypatch.setattr(
+            f"spec_control_ros.{module}.oracle_front",
+            lambda losses: fronts.append(losses) or oracle_front(losses),
+        )
+    assert regret(options) == 0
+    assert len(runners) == 1
+    assert len(fronts) == 2, "undisturbed and pushed"
 
 
 @pytest.mark.parametrize(

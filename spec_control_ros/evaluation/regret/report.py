@@ -163,17 +163,24 @@ def age_rows(losses: Losses) -> list[dict[str, Any]]:
     return [{"age": age, "ticks": len(own), **_means(own)} for age, own in groups]
 
 
-def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
-    """What `--json` writes; the oracle's returns are those of undisturbed episodes."""
-    undisturbed = by_disturbance(losses).get(NOMINAL)
+def result_of(task: str, model: str, losses: Losses, oracle: Front | None = None) -> dict[str, Any]:
+    """What `--json` writes.
+
+    Args:
+        task: Name of the task.
+        model: Name of the model.
+        losses: All that was forked.
+        oracle: The `oracle_front` of undisturbed episodes, if it is known; None: it is computed if there are any.
+    """
+    if oracle is None and (undisturbed := by_disturbance(losses).get(NOMINAL)):
+        oracle = oracle_front(undisturbed)
     return {
         "task": task,
         "model": model,
         "ticks": len(losses.ticks),
         "metrics": metric_rows(losses),
         "oracle": [
-            {"plans": round(plans, 1), "return_mean": round(value, 1)}
-            for plans, value in (oracle_front(undisturbed) if undisturbed else ())
+            {"plans": round(plans, 1), "return_mean": round(value, 1)} for plans, value in oracle or ()
         ],
     }
 
