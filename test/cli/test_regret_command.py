@@ -132,6 +132,12 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(
         len(measured[row]["disturbed"]["push:0.5"]["returns"]) == 2 for row in ("replanning", "chosen")
     )
 
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("spec_control_ros.cli.calibrate.FIRST_HELD_OUT_SEED", 1)
+        with pytest.raises(SpecControlError, match="forks of seed 1, expected none of the held-out seeds"):
+            chosen(1.0)
+    assert folder.card()["gate"]["regret"]["measured"] == measured
+
     monkeypatch.setattr("spec_control_ros.cli.calibrate.is_worse", lambda returns, replanning: True)
     with pytest.raises(
         SpecControlError, match=r"less than replanning under push:0\.5.*the card is as it was"
