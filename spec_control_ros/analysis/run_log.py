@@ -151,9 +151,8 @@ def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -
 
 def compared_steps(columns: NDArray[np.void]) -> NDArray[np.int64]:
     """How far ahead each tick's prediction was made."""
-    return steps_of_comparison(
-        columns["steps_ahead"], columns["decision"], columns["mismatch"], columns["tick"]
-    )
+    names = ("steps_ahead", "decision", "mismatch", "tick")
+    return steps_of_comparison(*(columns[name] for name in names))
 
 
 def steps_of_comparison(
@@ -172,9 +171,8 @@ def steps_of_comparison(
         ticks: Tick numbers, increasing.
     """
     steps = steps_ahead.astype(np.int64)
-    is_rejected = (
-        np.isfinite(mismatch) & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD)) & (steps == 0)
-    )
+    is_judged = np.isfinite(mismatch) & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD))
+    is_rejected = is_judged & (steps == 0)
     follows = np.diff(ticks.astype(np.int64)) == 1
     steps[1:] = np.where(is_rejected[1:] & follows, steps[:-1] + 1, steps[1:])
     return steps
