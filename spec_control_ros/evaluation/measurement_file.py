@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,8 +12,8 @@ FORMAT = 1
 REMEDY = "remove the file to measure anew, or name another folder with --report"
 
 
-class _Kept(Protocol):
-    """What such a file keeps of an episode."""
+class _Trial(Protocol):
+    """What an episode is measured by."""
 
     @property
     def seed(self) -> int:
@@ -23,10 +23,15 @@ class _Kept(Protocol):
     def epoch(self) -> int:
         """Place of the episode in the run."""
 
+
+class _Kept(_Trial, Protocol):
+    """What such a file keeps of an episode."""
+
     def to_json(self) -> str:
         """One line."""
 
 
+AnyTrial = TypeVar("AnyTrial", bound=_Trial)
 AnyKept = TypeVar("AnyKept", bound=_Kept)
 
 
@@ -54,6 +59,14 @@ class MeasurementFile(Generic[AnyKept]):
     def get(self, seed: int, epoch: int) -> AnyKept | None:
         """The episode of that seed at that place in the run; None where it is still to be measured."""
         return self._done.get((seed, epoch))
+
+    def measured(self, trials: Iterable[_Trial]) -> list[AnyKept]:
+        """The episodes of trials, in their order, as far as they are there."""
+        return [self._done[key] for trial in trials if (key := (trial.seed, trial.epoch)) in self._done]
+
+    def missing(self, trials: Iterable[AnyTrial]) -> list[AnyTrial]:
+        """Those of the trials that are still to be run."""
+        return [trial for trial in trials if (trial.seed, trial.epoch) not in self._done]
 
     def add(self, measurement: AnyKept) -> None:
         """Keep an episode."""

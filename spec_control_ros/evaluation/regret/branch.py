@@ -108,10 +108,8 @@ class Branch:
 
     def run(self, ticks: int) -> float:
         """The return of so many ticks, or of those that are left."""
-        before = self.episode_return
-        for _ in range(ticks):
-            if self.is_over:
-                break
+        before, end = self.episode_return, self.tick + ticks
+        while self.tick < end and not self.is_over:
             self.step()
         return self.episode_return - before
 

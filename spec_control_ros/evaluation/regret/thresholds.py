@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.core.gate.metric import Metric
 from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.statistics import isotonic
+from spec_control_ros.evaluation.regret.statistics import PerTick, isotonic
 from spec_control_ros.evaluation.summary import difference_interval
 
 LEAST = 60  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
@@ -30,16 +29,14 @@ ENOUGH = 20
 class _Estimates:
     """Ticks of neighbouring ages in the order of their mismatch, with the regret to expect of each."""
 
-    scores: Float[np.ndarray, "tick"]
-    accept: Float[np.ndarray, "tick"]
-    correct: Float[np.ndarray, "tick"]
+    scores: PerTick
+    accept: PerTick
+    correct: PerTick
 
     def thresholds(self, price: float) -> tuple[float, float]:
         """The largest mismatches at which accepting, and at least correcting, is expected to cost no more than that."""
-        accept, correct = (
-            float(self.scores[estimate <= price].max(initial=0.0)) for estimate in (self.accept, self.correct)
-        )
-        return accept, max(accept, correct)
+        accept = float(self.scores[self.accept <= price].max(initial=0.0))
+        return accept, max(accept, float(self.scores[self.correct <= price].max(initial=0.0)))
 
 
 def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
