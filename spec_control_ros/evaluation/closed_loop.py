@@ -196,8 +196,7 @@ def _check_types(env: Any, planner: Any, executor: Any) -> None:
 def _check_fit(env: Plant, planner: Planner | None, executor: PlanExecutor) -> None:
     task = str(getattr(env, "task", type(env).__name__))
     if planner is not None:
-        spec = planner.spec
-        period = {"control_period_s": spec.control_period_s}
+        spec, period = planner.spec, {"control_period_s": planner.spec.control_period_s}
         refuse_misfit(spec.name, (spec.obs_dim, spec.action_dim), period, env, task)
     model = executor.model
     refuse_misfit("of the executor", (model.obs_dim, model.action_dim), {}, env, task)
@@ -244,9 +243,7 @@ def check_waits(executor: PlanExecutor, period_s: float) -> None:
 class _SlowPlanner:
     """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
 
-    Args:
-        planner: The planner that plans; its earlier plans are forgotten. None: there is none, and no plan ever comes.
-        delay_ticks: Ticks from the beginning of the work on a request to its plan.
+    Without a planner no plan ever comes. Earlier plans of the planner are forgotten.
     """
 
     def __init__(self, planner: Planner | None, delay_ticks: int):

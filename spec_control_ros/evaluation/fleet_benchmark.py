@@ -64,9 +64,8 @@ class SyntheticRobots:
     def _ask_until(self, now_s: float) -> None:
         while self._next_asks and self._next_asks[0][0] <= now_s:
             at_s, robot, tick = heapq.heappop(self._next_asks)
-            self._schedule.submit(
-                PlanJob(robot, "", self._request(robot, tick), self._period_s, at_s, self._load.deadline_s)
-            )
+            request, deadline_s = self._request(robot, tick), self._load.deadline_s
+            self._schedule.submit(PlanJob(robot, "", request, self._period_s, at_s, deadline_s))
             if (next_s := at_s + self._load.every_ticks * self._period_s) < self._load.duration_s:
                 heapq.heappush(self._next_asks, (next_s, robot, tick + self._load.every_ticks))
 

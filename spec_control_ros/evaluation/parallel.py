@@ -55,9 +55,7 @@ class Subject:
         return EpisodeRunner(self.task, self.model, self.device)
 
 
-Answer = tuple[
-    Any, str
-]  # a trial's result, or the SpecControlError that there was instead; and the processor
+Answer = tuple[Any, str]  # a trial's result or SpecControlError, and the processor
 Shards = Sequence[Sequence[Any]]
 Submit = Callable[[Shards], list["Future[list[Answer]]"]]  # runs `answers` of each shard
 
@@ -142,13 +140,9 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """Processes of this machine, one thread each.
+    """Processes of this machine, one thread each."""
 
-    Attributes:
-        workers: Number of processes; 0 for half of the CPUs.
-    """
-
-    workers: int = 0
+    workers: int = 0  # 0: half of the CPUs
 
     def shards(self, trials: int) -> int:
         """See `Engine`; one process is this one."""

@@ -111,13 +111,7 @@ def measure_episode(
 
 
 def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int) -> Measures:
-    """The numbers of a scenario.
-
-    Args:
-        episodes: Measured episodes, at least one.
-        trace: Trace of these episodes, with the commands checked.
-        asked: Number of episodes that were requested.
-    """
+    """The numbers of a scenario: of at least one episode, of so many that were asked for."""
     faulty = [e for e in episodes if e.has_faults]
     ticks = max(1, sum(e.ticks for e in episodes))
     return Measures(
@@ -169,11 +163,8 @@ def _longest_gap(plant: Sequence[EpisodeState]) -> int:
     """Ticks from one that was driven by a command of its own to the next, at most."""
     longest = gap = 1
     for before, after in pairwise(plant):
-        gap = (
-            gap + (after.missed_ticks - before.missed_ticks)
-            if after.missed_ticks > before.missed_ticks
-            else 1
-        )
+        missed = after.missed_ticks - before.missed_ticks
+        gap = gap + missed if missed > 0 else 1
         longest = max(longest, gap)
     return longest
 

@@ -152,9 +152,8 @@ def scenario_from(name: str, content: Any, config: Path) -> Scenario:
                 f"{key}: got {value!r}, expected a whole number from {int(key == 'episodes')} on"
             )
     params = content.get("params") or {}
-    if not isinstance(params, Mapping) or not all(
-        n in NODES and isinstance(v, Mapping) for n, v in params.items()
-    ):
+    is_by_node = isinstance(params, Mapping) and set(NODES).issuperset(params)
+    if not is_by_node or not all(isinstance(own, Mapping) for own in params.values()):
         raise SettingsError(f"params: got {params!r}, expected parameters below {', '.join(NODES)}")
     return Scenario(
         name=name,

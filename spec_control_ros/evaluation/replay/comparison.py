@@ -73,13 +73,7 @@ class EpochChange:
 def compare(
     recorded: Sequence[ReplayedTick], replayed: Sequence[ReplayedTick], new_plans: int
 ) -> EpochChange:
-    """How the decisions of an epoch differ.
-
-    Args:
-        recorded: Recorded decisions of one epoch, in order, at least one.
-        replayed: Replayed decisions, if any.
-        new_plans: Plans that the replay has made.
-    """
+    """How the decisions of an epoch differ, of which at least one was recorded."""
     before, after = _by_tick(recorded), _by_tick(replayed)
     ticks = sorted(before.keys() | after.keys())
     changes = {tick: _command_change(before.get(tick), after.get(tick)) for tick in ticks}

@@ -56,11 +56,7 @@ class Recording:
 
 
 def read_recording(path: Path, namespace: str | None = None) -> Recording:
-    """The run that a bag holds.
-
-    Args:
-        path: Path of the bag.
-        namespace: Namespace of the robot, as in `/left`; None: there is only one.
+    """The run that a bag holds of the robot of a namespace, as in `/left` (None: the only one).
 
     Raises:
         SpecControlError: there is no such bag, it does not hold what a replay needs, or it does for several robots.

@@ -26,15 +26,15 @@ class _Asked:
     superseded_s: float | None = None  # when the next one was made; None if there was none
     answered_s: float | None = None  # when its plan came; None if none did
 
-    def is_answered_by(self, plan: Plan) -> bool:
-        """Whether it was this plan that was asked for."""
-        r = self.request
-        return (r.epoch, r.tick, r.start_tick) == (plan.epoch, plan.observation_tick, plan.start_tick)
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Epoch, tick of the observation, and first tick of the plan that is asked for."""
+        return self.request.epoch, self.request.tick, self.request.start_tick
 
     def is_same_as(self, other: PlanRequest) -> bool:
         """Whether the other asks for the same plan, from the same observation or latent."""
         own = self.request
-        if (own.epoch, own.tick, own.start_tick) != (other.epoch, other.tick, other.start_tick):
+        if self.key != (other.epoch, other.tick, other.start_tick):
             return False
         if own.latent is None or other.latent is None:
             return own.latent is other.latent
@@ -151,14 +151,13 @@ class Replay:
             due_s = self._planner.next_due_s()
             if due_s > now_s or (due_s == now_s and not is_now_over):
                 return
-            plan = self._planner.take()
-            if plan is not None:
+            if (plan := self._planner.take()) is not None:
                 self._index = None
                 self._driver.give(ExecutorInput.plan(plan, due_s))
 
     def _note_answer(self, index: int, now_s: float, plan: Plan) -> None:
         for asked_at, asked in reversed(self.asked.items()):
-            if asked.is_answered_by(plan):
+            if asked.key == (plan.epoch, plan.observation_tick, plan.start_tick):
                 self.answers[index] = asked_at
                 asked.answered_s = now_s if asked.answered_s is None else asked.answered_s
                 return
