@@ -74,7 +74,10 @@ class RobotLog:
             if not (is_again and message.tick == sequence.last):
                 sequence.add(message.tick)
         if kind == "ExecutorStatus":
-            self._add_status(message)
+            try:
+                self.run.add_status(message)
+            except ValueError:
+                self.unknown_statuses += 1
         elif kind == "Episode":
             self.run.add_episode(message)
             epoch.rewards.add((message.tick, message.reward, message.episode_return))
@@ -91,16 +94,11 @@ class RobotLog:
         with suppress(AttributeError, TypeError):  # of a damaged definition
             known = self.parameters.setdefault(str(message.node), {})
             for parameter in [*message.new_parameters, *message.changed_parameters]:
-                name, value = str(parameter.name), _value(parameter.value)
+                name, value = str(parameter.name), parameter_value(parameter.value)
+                value = None if isinstance(value, list) else value
                 if known.get(name, value) != value:
                     self.changes.append(f"{message.node}: {name} changed from {known[name]} to {value}")
                 known[name] = value
-
-    def _add_status(self, message: Any) -> None:
-        try:
-            self.run.add_status(message)
-        except ValueError:
-            self.unknown_statuses += 1
 
 
 class BagLog:
@@ -170,8 +168,10 @@ def _time(time_ns: int) -> int:
     return min(max(time_ns, 0), LATEST_NS)
 
 
-def _value(value: Any) -> bool | int | float | str | None:
-    """Of a `rcl_interfaces/ParameterValue`; None for sequences."""
-    names = ("", "bool_value", "integer_value", "double_value", "string_value")
+def parameter_value(value: Any) -> Any:
+    """Of a `rcl_interfaces/ParameterValue`: arrays are lists; None where it is not set or of an unknown type."""
+    scalars = ("bool", "integer", "double", "string")
+    arrays = (f"{kind}_array_value" for kind in ("byte", *scalars))
+    names = ("", *(f"{kind}_value" for kind in scalars), *arrays)
     found = getattr(value, names[value.type]) if 1 <= value.type < len(names) else None
-    return found if isinstance(found, bool | int | float | str) else None
+    return found if isinstance(found, bool | int | float | str | None) else list(found)

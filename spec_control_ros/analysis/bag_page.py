@@ -60,7 +60,8 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
         colours={kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()},
         side_colours=SIDE_COLOURS,
         overviews=overviews,
-        figures={name: _json(figure) for name, figure in figures.items()},
+        # Nothing in them may end the script that they lie in
+        figures={n: Markup(str(f.to_json()).replace("<", "\\u003c")) for n, f in figures.items()},
         plotly=Markup(get_plotlyjs()),
     )
 
@@ -126,11 +127,6 @@ def _title(report: Report) -> str:
     known = {name: v for values in report["parameters"].values() for name, v in values.items() if v}
     words = [str(known[name]) for name in ("task", "mode") if name in known]
     return ", ".join(words) or Path(report["bag"]).name
-
-
-def _json(figure: Figure) -> Markup:
-    """Nothing in it may end the script that it lies in."""
-    return Markup(str(figure.to_json()).replace("<", "\\u003c"))
 
 
 def mismatch_quantiles(labels: Sequence[str], robots: Sequence[RobotLog]) -> Figure:

@@ -34,7 +34,7 @@ def epoch_row(epoch: dict[str, Any]) -> list[str]:
     by_reason = ", ".join(f"{n} {name}" for name, n in epoch["planning_inferences_by_reason"].items())
     return [
         str(epoch["epoch"]),
-        _count(epoch["seed"]),
+        "?" if epoch["seed"] is None else str(epoch["seed"]),
         # Without `episode`, nobody knows whether it was.
         number(epoch["return"], 1) + ("" if epoch["complete"] or epoch["return"] is None else " cut off"),
         str(epoch["ticks"]),
@@ -124,10 +124,6 @@ def _columns(epoch: dict[str, Any]) -> dict[str, Any]:
 def ms(value_s: float | None) -> str:
     """Seconds as milliseconds; `-` where they are not known."""
     return number(value_s if value_s is None else 1e3 * value_s, 1)
-
-
-def _count(value: int | None) -> str:
-    return "?" if value is None else str(value)
 
 
 def number(value: float | None, digits: int) -> str:

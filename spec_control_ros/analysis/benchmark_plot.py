@@ -172,12 +172,11 @@ def _delay(axes: Axes, rows: list[Row]) -> None:
     by_mode = {row["mode"]: row for row in rows}
     delayed = _delayed(rows)
     for stem in dict.fromkeys(stem for stem, _, _ in delayed):
-        own = [(0, by_mode[stem])] if stem in by_mode else []
-        own += [(delay, row) for other, delay, row in delayed if other == stem]
-        own.sort(key=lambda pair: pair[0])
-        x = [delay for delay, _ in own]
-        y = np.array([row["return_mean"] for _, row in own])
-        spread = np.array([row["return_ci95"] or 0.0 for _, row in own])
+        own = {0: by_mode[stem]} if stem in by_mode else {}
+        own |= {delay: row for other, delay, row in delayed if other == stem}
+        x = sorted(own)
+        y = np.array([own[delay]["return_mean"] for delay in x])
+        spread = np.array([own[delay]["return_ci95"] or 0.0 for delay in x])
         axes.plot(x, y, marker="o", color=colour(stem), label=stem)
         axes.fill_between(x, y - spread, y + spread, color=colour(stem), alpha=0.2, linewidth=0)
     if (replan := by_mode.get("replan")) is not None:

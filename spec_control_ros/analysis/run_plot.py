@@ -1,6 +1,7 @@
 """Pictures of a run: what the controller saw and did at every tick, and what it would have done otherwise."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,9 @@ def plot_sweep(
     path: Path,
 ) -> None:
     """Write a PNG with planning inferences and decision agreement against the values of a setting."""
-    x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
+    x: list[float] = list(range(len(values)))
+    with suppress(ValueError):
+        x = [float(value) for value in values]
     figure = new_figure(9.0, 5.0)
     plans_axis = figure.subplots()
     agreement_axis = plans_axis.twinx()
@@ -96,11 +99,3 @@ def plot_sweep(
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle("Replayed on the recorded observations")
     save(figure, path)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

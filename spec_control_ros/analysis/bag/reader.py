@@ -67,10 +67,7 @@ class Bag:
     """A bag, read in the order of log time; only a piece of it is in memory at a time.
 
     Neither metadata.yaml nor an index is needed, so that the bag of a recorder that died is read as well. Where there
-    is a metadata.yaml, only files that it lists are read.
-
-    Args:
-        path: Folder of the bag, or its .mcap or .db3 file.
+    is a metadata.yaml, only files that it lists are read. The path is that of the folder, or of a .mcap or .db3 file.
 
     Raises:
         SpecControlError: there is no such file, no bag in that folder, or nothing of what its metadata.yaml names.

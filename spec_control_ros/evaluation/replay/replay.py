@@ -7,7 +7,7 @@ other goes to a simulated planner. Observations come as they were recorded, what
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from spec_control_ros.core.decision import Decision, PlanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.plan import Plan
@@ -61,14 +61,16 @@ class Replay:
         fixed: Collection[str] = (),
     ):
         self._recording, self._planner, self._fixed = recording, planner, fixed
-        self._driver = ExecutorDriver(law, self._act, self._ask)
+        self.steps: list[ReplayedTick] = []
+        self._driver = ExecutorDriver(
+            law, lambda d: self.steps.append(ReplayedTick.of_decision(d)), self._ask
+        )
         self._recorded_asked: Mapping[int, _Asked] = {} if recorded_run is None else recorded_run.asked
         self._recorded_answers: Mapping[int, int] = {} if recorded_run is None else recorded_run.answers
         self._shared: set[int] = set()  # inputs that led to the recorded request again
         self._index: int | None = None  # of the recorded input that is given; None: it is a new plan
         self._latest: _Asked | None = None
         self._is_latest_shared = True
-        self.steps: list[ReplayedTick] = []
         self.asked: dict[int, _Asked] = {}  # by index of the input that led to it
         self.answers: dict[int, int] = {}  # by index of the plan's input, that of the request's
 
@@ -122,9 +124,6 @@ class Replay:
         else:
             self._planner.follow(plan)
         return replace(recorded, content=plan)
-
-    def _act(self, decision: Decision) -> None:
-        self.steps.append(ReplayedTick.of_decision(decision))
 
     def _ask(self, request: PlanRequest, now_s: float) -> None:
         index = self._index

@@ -46,10 +46,7 @@ class ReplaySession:
         self._planners: dict[Any, RememberingPlanner] = {}  # by the planner's settings
 
     def changed(self, given: Mapping[str, str]) -> ControllerSettings:
-        """The recorded settings with some replaced.
-
-        Args:
-            given: Text by dotted name, as `gate.accept`: `0.2`.
+        """The recorded settings with some replaced: text by dotted name, as `gate.accept`: `0.2`.
 
         Raises:
             SettingsError: a name is unknown, or its value is not allowed.
