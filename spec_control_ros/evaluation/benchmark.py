@@ -61,7 +61,7 @@ class BenchmarkRun:
     @property
     def name(self) -> str:
         """The mode's name, with the disturbance if there is one."""
-        return _name(self.mode, self.disturbance)
+        return self.trials[0].mode
 
     @property
     def is_searchless(self) -> bool:
@@ -127,7 +127,7 @@ def benchmark_runs(
         settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
         if backend is Backend.PROCESS:  # nodes take the time that they take
             settings = settings.for_delay(mode.delay_ticks)
-        name = _name(mode, disturbance)
+        name = mode.name if disturbance == NOMINAL else f"{mode.name}, {disturbance[0]} {disturbance[1]:g}"
         trials = tuple(
             Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
             for epoch, seed in enumerate(seeds, start=1)
@@ -179,10 +179,6 @@ def disturbed_rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
     names = dict.fromkeys(c.disturbance[0] for c in measured if c.disturbance != NOMINAL)
     own = {name: [*nominal, *(c for c in measured if c.disturbance[0] == name)] for name in names}
     return [told(name, run) for name in names for run in sorted(own[name], key=lambda c: c.disturbance[1])]
-
-
-def _name(mode: ControlMode, disturbance: tuple[str, float]) -> str:
-    return mode.name if disturbance == NOMINAL else f"{mode.name}, {disturbance[0]} {disturbance[1]:g}"
 
 
 def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:

@@ -28,11 +28,9 @@ TOKEN = (
 
 
 def engine_of(on: str, workers: int) -> Engine:
-    """Where trials run, as the option `--on` names it.
+    """Where trials run, as the option `--on` names it, with so many processes or SLURM jobs at a time.
 
-    Args:
-        on: `local`, `ray`, `ray://HOST:PORT` or `slurm`.
-        workers: Number of processes, or of SLURM's jobs, at a time; 0: the engine's own choice.
+    0 workers are the engine's own choice.
 
     Raises:
         SettingsError: it is something else, or needs an extra that is not installed.

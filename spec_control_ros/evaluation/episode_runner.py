@@ -39,12 +39,7 @@ class Trial:
 
 
 class EpisodeRunner:
-    """Keeps what episodes share: the model, plants, and the planners used last, which have warmed up.
-
-    Args:
-        task: Name of an environment, see `make_env`.
-        model: Folder of the model.
-        device: Torch device to plan on.
+    """Keeps what episodes share: the model of a folder, plants (see `make_env`), and the planners used last.
 
     Raises:
         CheckpointError: the model cannot be read.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
 from spec_control_ros.core.errors import BenchmarkError, SpecControlError
@@ -143,15 +143,13 @@ class LocalEngine:
     """Processes of this machine, one thread each."""
 
     workers: int = 0  # 0: half of the CPUs
+    losses: ClassVar[tuple[type[Exception], ...]] = (
+        BrokenProcessPool,
+    )  # with one process the pool loses all
 
     def shards(self, trials: int) -> int:
         """See `Engine`; one process is this one."""
         return trials if self._count(trials) > 1 else 0
-
-    @property
-    def losses(self) -> tuple[type[Exception], ...]:
-        """See `Engine`; with one process the pool loses all."""
-        return (BrokenProcessPool,)
 
     @contextmanager
     def session(self, subject: AnySubject[Any, Any]) -> Iterator[Submit]:

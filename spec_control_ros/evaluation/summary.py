@@ -22,9 +22,7 @@ def summarise(
 ) -> list[Row]:
     """A row a mode, in the order given; what needs replanning every tick is None where that was not measured.
 
-    Args:
-        measured: Episodes by mode; all modes over the same seeds in the same order.
-        searchless: Modes whose plans, if they have any, cost no search.
+    All modes are over the same seeds in the same order. Plans of the searchless ones, if they have any, cost no search.
     """
     rows = [
         _row(mode, episodes) | {"is_searchless": mode in searchless} for mode, episodes in measured.items()
@@ -62,9 +60,8 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     below that, and is undecided in between, as with few seeds or with single falls. No plan is cheaper than plans
     without a search, these are cheaper than plans with one, and fewer are cheaper than many, whatever time they take.
 
-    Args:
-        rows: Rows of `summarise`, of modes whose plans take the same time and have the same search; the verdict is None
-            without those of replanning and of the prior alone.
+    The rows are of `summarise`, of modes whose plans take the same time and have the same search; the verdict is None
+    without those of replanning and of the prior alone.
     """
     by_mode = {row["mode"]: row for row in rows}
     if BASELINE not in by_mode or PRIOR not in by_mode:

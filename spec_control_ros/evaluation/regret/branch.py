@@ -21,12 +21,9 @@ from spec_control_ros.sim.plant import Plant
 
 
 class ForcedGate(Gate):
-    """Decides as it is told, as far as the queue has rows; what it judged last can be read.
+    """Decides on every row that is not stale as it is told, with the settings and measures of the gate that it is like.
 
-    Args:
-        like: The gate whose settings and measures it has.
-        kind: The decision on every row that is not stale.
-        ticks: Number of judged ticks after which it replans at every tick; None: never.
+    After so many judged ticks (None: never) it replans at every tick. What it judged last can be read.
     """
 
     def __init__(self, like: Gate, kind: DecisionKind, ticks: int | None = None):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,10 @@ class RegretSubject:
 
 
 class RegretRunner:
-    """Lives through ticks of episodes again.
-
-    Args:
-        task: Name of an environment of dm_control, whose state can be copied.
-        model: Folder of the model.
+    """Lives through ticks of episodes again, with the model of a folder.
 
     Raises:
-        TaskError: it is another kind of environment, or there is none.
+        TaskError: the task is no environment of dm_control, whose state can be copied.
         CheckpointError: the model cannot be read.
     """
 
@@ -99,16 +96,8 @@ class RegretRunner:
             branch.step()
             if before is not None and (record := _forked(before, branch, trial.forks)) is not None:
                 found.append(record)
-        return RegretEpisode(
-            trial.seed,
-            trial.epoch,
-            int(kind),
-            trial.disturbance,
-            reference_return,
-            reference.tick,
-            tuple(found),
-            processor(),
-        )
+        own = trial.seed, trial.epoch, int(kind), trial.disturbance
+        return RegretEpisode(*own, reference_return, reference.tick, tuple(found), processor())
 
     def _begin(self, trial: Trial, kind: DecisionKind) -> Branch:
         """An episode at its start, anew also where the plant numbers its episodes."""
@@ -174,19 +163,19 @@ def regret_trials(
     if queue_length:
         planner = replace(planner, queue_length=queue_length)
     own = replace(own, planner=planner)
-    episodes = ((i, seed, name) for i, seed in enumerate(seeds) for name in disturbances)
+    episodes = product(zip(seeds, cycle(BEHAVIOURS)), disturbances.items())
     return [
         _RegretTrial(
             name or "nominal",
             own,
             seed,
             epoch,
-            faults=disturbances[name],
+            faults=faults,
             disturbance=name,
             forks=settings,
-            behaviour=BEHAVIOURS[i % len(BEHAVIOURS)],
+            behaviour=kind,
         )
-        for epoch, (i, seed, name) in enumerate(episodes, start=1)
+        for epoch, ((seed, kind), (name, faults)) in enumerate(episodes, start=1)
     ]
 
 
@@ -212,15 +201,11 @@ def regret_file(
 
 
 def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode, ...]:
-    """The forked episodes of a file, whose losses add up: they were forked for a single tick each.
-
-    Args:
-        file: The file `regret.jsonl` of a run.
-        weights: Digests of the weights that it must have been measured with.
+    """The forked episodes of a run's `regret.jsonl`, whose losses add up: they were forked for a single tick each.
 
     Raises:
-        BenchmarkError: it is something else, cannot be read, was measured with other weights, or its branches
-            execute the queue for several ticks.
+        BenchmarkError: it is something else, cannot be read, was measured with weights of other digests, or its
+            branches execute the queue for several ticks.
     """
     expected = "expected the regret.jsonl of `spec-control regret`"
 

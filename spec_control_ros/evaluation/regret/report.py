@@ -166,14 +166,7 @@ def age_rows(losses: Losses) -> list[dict[str, Any]]:
 
 
 def result_of(task: str, model: str, losses: Losses, oracle: Front | None = None) -> dict[str, Any]:
-    """What `--json` writes.
-
-    Args:
-        task: Name of the task.
-        model: Name of the model.
-        losses: All that was forked.
-        oracle: The `oracle_front` of undisturbed episodes, if it is known; None: it is computed if there are any.
-    """
+    """What `--json` writes; the oracle is that of undisturbed episodes, and is computed where it is not given."""
     if oracle is None and (undisturbed := by_disturbance(losses).get(NOMINAL)):
         oracle = oracle_front(undisturbed)
     return {

@@ -5,7 +5,7 @@ episode loses: on the walker its standard deviation is twice a tick's reward.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,20 +25,6 @@ LEVELS = np.linspace(0.2, 0.9, 8)  # quantiles of the forked mismatch
 ENOUGH = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Estimates:
-    """Ticks of neighbouring ages in the order of their mismatch, with the regret to expect of each."""
-
-    scores: PerTick
-    accept: PerTick
-    correct: PerTick
-
-    def thresholds(self, price: float) -> tuple[float, float]:
-        """The largest mismatches at which accepting, and at least correcting, is expected to cost no more than that."""
-        accept = float(self.scores[self.accept <= price].max(initial=0.0))
-        return accept, max(accept, float(self.scores[self.correct <= price].max(initial=0.0)))
-
-
 def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
     """Thresholds worth trying, from those that execute least to those that execute all.
 
@@ -56,7 +42,7 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
             f"least {LEAST} with {metric.value}; fork more --ticks, or set gate.metric"
         )
     groups = _groups(losses, metric)
-    found = np.concatenate([part for _, g in groups for part in (g.accept, g.correct)])
+    found = np.concatenate([estimate for _, _, *estimates in groups for estimate in estimates])
     prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
     accepting = [_at_price(metric, groups, price) for price in prices]
     correcting = [replace(each, accept=(0.0,) * len(each.accept)) for each in accepting]
@@ -64,17 +50,10 @@ def candidates(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
 
 
 def single_thresholds(losses: Losses, metric: Metric) -> tuple[RegretThresholds, ...]:
-    """Candidates of one threshold for all ages, below which every row is corrected; they do not look at the regret.
-
-    Args:
-        losses: Forked ticks, which tell what mismatch there is and how old rows are.
-        metric: The gate's metric, which they have.
-    """
+    """Candidates of one threshold for all ages, below which every row is corrected; they do not look at the regret."""
     oldest = int(losses.ages.max())
-    levels = map(_four_digits, np.quantile(losses.scores(metric.value), LEVELS))
-    return tuple(
-        RegretThresholds(metric, (0.0,) * (oldest + 1), (level,) * oldest + (0.0,)) for level in levels
-    )
+    accept, levels = (0.0,) * (oldest + 1), np.quantile(losses.scores(metric.value), LEVELS)
+    return tuple(RegretThresholds(metric, accept, (_four_digits(x),) * oldest + (0.0,)) for x in levels)
 
 
 def affordable(rows: Sequence[Mapping[str, Any]], share: float) -> list[int]:
@@ -116,8 +95,11 @@ def is_worse(returns: Sequence[float], replanning: Sequence[float]) -> bool:
     return difference_interval(returns, replanning)[1] < 0.0
 
 
-def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]]:
-    """Neighbouring ages that share thresholds."""
+def _groups(losses: Losses, metric: Metric) -> list[tuple[int, PerTick, PerTick, PerTick]]:
+    """Neighbouring ages that share thresholds: their number, and the ticks in the order of their mismatch.
+
+    Of these there are the mismatch, the regret to expect of accepting, and that of correcting.
+    """
     ages, scores, accept = losses.ages, losses.scores(metric.value), losses.values
     # Where nothing can correct, correcting is accepting.
     correct = np.array([t.loss(CORRECT if CORRECT in t.returns else ACCEPT) for t in losses.ticks])
@@ -130,14 +112,22 @@ def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]
     for part in parts:
         ticks = np.flatnonzero(np.isin(ages, part))
         ticks = ticks[np.argsort(scores[ticks], kind="stable")]
-        groups.append((part, _Estimates(scores[ticks], isotonic(accept[ticks]), isotonic(correct[ticks]))))
+        groups.append((len(part), scores[ticks], isotonic(accept[ticks]), isotonic(correct[ticks])))
     return groups
 
 
-def _at_price(metric: Metric, groups: list[tuple[list[int], _Estimates]], price: float) -> RegretThresholds:
-    pairs = [estimates.thresholds(price) for part, estimates in groups for _ in part]
-    accept, replan = zip(*pairs, (0.0, 0.0), strict=True)  # nothing is known of rows older than those forked
-    return RegretThresholds(metric, tuple(map(_four_digits, accept)), tuple(map(_four_digits, replan)))
+def _at_price(
+    metric: Metric, groups: list[tuple[int, PerTick, PerTick, PerTick]], price: float
+) -> RegretThresholds:
+    """The largest mismatches at which accepting, and at least correcting, is expected to cost no more than that."""
+    accept, replan = list[float](), list[float]()
+    for count, scores, *estimates in groups:
+        most = [float(scores[estimate <= price].max(initial=0.0)) for estimate in estimates]
+        accept += most[:1] * count
+        replan += [max(most)] * count
+    # Nothing is known of rows older than those forked
+    rounded = (tuple(map(_four_digits, [*values, 0.0])) for values in (accept, replan))
+    return RegretThresholds(metric, *rounded)
 
 
 def _four_digits(value: float) -> float:
