@@ -37,9 +37,8 @@ OURS = {TOPICS[name] for name in ("observation", "command", "status", "episode",
 class EpochLog:
     """What the bag holds of one epoch besides what `RunLog` keeps."""
 
-    sequences: defaultdict[str, GapTracker] = field(
-        default_factory=lambda: defaultdict(GapTracker)
-    )  # by topic
+    # By topic
+    sequences: defaultdict[str, GapTracker] = field(default_factory=lambda: defaultdict(GapTracker))
     observations: ColumnarBuffer = field(default_factory=lambda: ColumnarBuffer(OBSERVATION))
     rewards: ColumnarBuffer = field(default_factory=lambda: ColumnarBuffer(REWARD))
     plans: ColumnarBuffer = field(default_factory=lambda: ColumnarBuffer(PLAN))
@@ -75,17 +74,18 @@ class RobotLog:
             if not (is_again and message.tick == sequence.last):
                 sequence.add(message.tick)
         if kind == "ExecutorStatus":
-            self._add_status(message)
+            try:
+                self.run.add_status(message)
+            except ValueError:
+                self.unknown_statuses += 1
         elif kind == "Episode":
             self.run.add_episode(message)
             epoch.rewards.add((message.tick, message.reward, message.episode_return))
         elif kind == "Observation":
             epoch.observations.add((message.tick, stamp_ns(message.header.stamp), _time(recorded.time_ns)))
         elif kind == "Plan":
-            is_prefetch = message.start_tick > message.observation_tick
-            epoch.plans.add(
-                (len(epoch.plans), message.start_tick, message.reason, is_prefetch, message.planning_time)
-            )
+            start, is_prefetch = message.start_tick, message.start_tick > message.observation_tick
+            epoch.plans.add((len(epoch.plans), start, message.reason, is_prefetch, message.planning_time))
         elif kind == "ReplanEvent":
             epoch.refused_requests += not message.accepted
 
@@ -94,16 +94,11 @@ class RobotLog:
         with suppress(AttributeError, TypeError):  # of a damaged definition
             known = self.parameters.setdefault(str(message.node), {})
             for parameter in [*message.new_parameters, *message.changed_parameters]:
-                name, value = str(parameter.name), _value(parameter.value)
+                name, value = str(parameter.name), parameter_value(parameter.value)
+                value = None if isinstance(value, list) else value
                 if known.get(name, value) != value:
                     self.changes.append(f"{message.node}: {name} changed from {known[name]} to {value}")
                 known[name] = value
-
-    def _add_status(self, message: Any) -> None:
-        try:
-            self.run.add_status(message)
-        except ValueError:
-            self.unknown_statuses += 1
 
 
 class BagLog:
@@ -121,29 +116,24 @@ class BagLog:
     @property
     def losses(self) -> list[str]:
         """What could not be read or understood, in words."""
-        return [
-            *self.bag.losses,
-            *(
-                f"{counted(count, 'message')} of {topic}, of another version than ours: {why}"
-                for topic, (count, why) in self._misfits.items()
-            ),
+        misfits = [
+            f"{counted(count, 'message')} of {topic}, of another version than ours: {why}"
+            for topic, (count, why) in self._misfits.items()
         ]
+        return [*self.bag.losses, *misfits]
 
     def _add(self, recorded: Recorded) -> None:
         kind = recorded.type_name.rpartition("/")[2]
         self.recorder.add(_time(recorded.time_ns))
         if recorded.type_name == PARAMETERS:
-            self._robot_of(recorded).add_parameters(recorded.message)
+            self.robots[namespace_of(recorded.topic)].add_parameters(recorded.message)
         elif why := misfit(recorded.message, kind):
             count, first = self._misfits.get(recorded.topic, (0, why))
             self._misfits[recorded.topic] = count + 1, first
         elif recorded.type_name == CLOCK:
             self.clocks[recorded.topic].add(stamp_ns(recorded.message.clock))
         else:
-            self._robot_of(recorded).add(recorded, kind)
-
-    def _robot_of(self, recorded: Recorded) -> RobotLog:
-        return self.robots[namespace_of(recorded.topic)]
+            self.robots[namespace_of(recorded.topic)].add(recorded, kind)
 
     def robot(self, namespace: str | None = None) -> RobotLog:
         """The robot of a namespace, or the only one.
@@ -159,9 +149,8 @@ class BagLog:
 
     def _nothing_found(self, namespace: str | None) -> str:
         where = "" if namespace is None else f" in the namespace {namespace}"
-        types = (
-            ", ".join(sorted({t.rpartition("/")[2] for t in self.bag.topics.values()})[:10]) or "no messages"
-        )
+        names = sorted({t.rpartition("/")[2] for t in self.bag.topics.values()})
+        types = ", ".join(names[:10]) or "no messages"
         lost = "".join(f"\n  lost: {loss}" for loss in self.losses)
         return (
             f"{self.bag.path}: no ticks{where}: expected messages of {INTERFACES} as `spec-control run --record` "
@@ -179,8 +168,10 @@ def _time(time_ns: int) -> int:
     return min(max(time_ns, 0), LATEST_NS)
 
 
-def _value(value: Any) -> bool | int | float | str | None:
-    """Of a `rcl_interfaces/ParameterValue`; None for sequences."""
-    names = ("", "bool_value", "integer_value", "double_value", "string_value")
+def parameter_value(value: Any) -> Any:
+    """Of a `rcl_interfaces/ParameterValue`: arrays are lists; None where it is not set or of an unknown type."""
+    scalars = ("bool", "integer", "double", "string")
+    arrays = (f"{kind}_array_value" for kind in ("byte", *scalars))
+    names = ("", *(f"{kind}_value" for kind in scalars), *arrays)
     found = getattr(value, names[value.type]) if 1 <= value.type < len(names) else None
-    return found if isinstance(found, bool | int | float | str) else None
+    return found if isinstance(found, bool | int | float | str | None) else list(found)

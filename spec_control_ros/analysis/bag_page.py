@@ -12,7 +12,15 @@ from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from spec_control_ros.analysis.bag_log import RobotLog
-from spec_control_ros.analysis.bag_table import HEADER, comparison, different_settings, epoch_row, flat
+from spec_control_ros.analysis.bag_table import (
+    HEADER,
+    comparison,
+    different_settings,
+    epoch_row,
+    flat,
+    ms,
+    number,
+)
 from spec_control_ros.analysis.bag_timeline import GRID_COLOUR, SIDE_COLOURS, Side, overview, timeline
 from spec_control_ros.analysis.page import write_page
 from spec_control_ros.analysis.run_log import compared_steps, mismatch_by_steps
@@ -23,12 +31,9 @@ MAX_TIMELINES = 100  # epochs; more would make a page that no browser opens
 
 
 def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: Path) -> Path:
-    """Write the page of one or two bags; returns its path.
+    """Write the page of one or two bags, into a folder that exists; returns its path.
 
-    Args:
-        reports: Reports made by `bag_summary`.
-        robots: The logs that the reports were made from.
-        page: File to write; its folder must exist.
+    The reports are made by `bag_summary` from the logs of the robots.
     """
     labels = _labels([report["bag"] for report in reports])
     choices = _choices(labels, robots)
@@ -41,7 +46,7 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
     figures |= {f"overview-{n}": figure for n, figure in enumerate(overviews)}
     figures["mismatch"] = mismatch_quantiles(labels, robots)
     figures["latency"] = latencies(labels, robots)
-    pair = (reports[0], reports[1]) if len(reports) == 2 else None
+    pair = reports if len(reports) == 2 else None
     return write_page(
         page,
         "bag_page",
@@ -55,7 +60,8 @@ def write_bag_page(reports: Sequence[Report], robots: Sequence[RobotLog], page: 
         colours={kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()},
         side_colours=SIDE_COLOURS,
         overviews=overviews,
-        figures={name: _json(figure) for name, figure in figures.items()},
+        # Nothing in them may end the script that they lie in
+        figures={n: Markup(str(f.to_json()).replace("<", "\\u003c")) for n, f in figures.items()},
         plotly=Markup(get_plotlyjs()),
     )
 
@@ -101,21 +107,16 @@ def _bag(label: str, report: Report) -> dict[str, Any]:
 
 
 def _cards(everything: Report) -> dict[str, str]:
-    ticks, total = everything["ticks"], sum(everything["decisions"].values())
-    step, share = everything["latency_s"], everything["decisions"]
+    share, total = everything["decisions"], sum(everything["decisions"].values())
     mean, whole, epochs = (everything[name] for name in ("return_mean", "complete_epochs", "epochs"))
     of = f"{epochs}" if whole == epochs else f"the {whole} of {epochs} that were not cut off"
+    part = f"{100 * (share['accept'] + share['correct']) / total:.0f} %" if total else "-"
     return {
-        f"return, mean of {of}": "-" if mean is None else f"{mean:.1f}",
-        f"planning inferences in {ticks} ticks": str(everything["planning_inferences"]),
-        "accepted or corrected": f"{100 * (share['accept'] + share['correct']) / total:.0f} %"
-        if total
-        else "-",
+        f"return, mean of {of}": number(mean, 1),
+        f"planning inferences in {everything['ticks']} ticks": str(everything["planning_inferences"]),
+        "accepted or corrected": part,
         "held": str(share["hold"]) if total else "-",
-        "step latency p50 / p99": " / ".join(
-            "-" if step[p] is None else f"{1e3 * step[p]:.1f}" for p in ("p50", "p99")
-        )
-        + " ms",
+        "step latency p50 / p99": " / ".join(ms(everything["latency_s"][p]) for p in ("p50", "p99")) + " ms",
         "missed ticks": str(everything["missed_ticks"]),
         "dropped messages": str(everything["dropped"]),
     }
@@ -128,23 +129,13 @@ def _title(report: Report) -> str:
     return ", ".join(words) or Path(report["bag"]).name
 
 
-def _by_steps(robot: RobotLog) -> dict[str, dict[str, Any]]:
-    """Of all epochs together."""
-    epochs = [episode.ticks.columns for episode in robot.run.episodes]
-    mismatch = np.concatenate([columns["mismatch"] for columns in epochs])
-    return mismatch_by_steps(mismatch, np.concatenate([compared_steps(columns) for columns in epochs]))
-
-
-def _json(figure: Figure) -> Markup:
-    """Nothing in it may end the script that it lies in."""
-    return Markup(str(figure.to_json()).replace("<", "\\u003c"))
-
-
 def mismatch_quantiles(labels: Sequence[str], robots: Sequence[RobotLog]) -> Figure:
     """Quantiles of the mismatch by how far ahead the plan looked."""
     figure = Figure()
     for label, robot, colour in zip(labels, robots, SIDE_COLOURS, strict=False):
-        by_steps = _by_steps(robot)
+        epochs = [episode.ticks.columns for episode in robot.run.episodes]
+        mismatch = np.concatenate([columns["mismatch"] for columns in epochs])
+        by_steps = mismatch_by_steps(mismatch, np.concatenate(list(map(compared_steps, epochs))))
         steps = sorted(by_steps, key=int)
         for name, dash in (("p50", "solid"), ("p95", "dash"), ("p99", "dot")):
             figure.add_scatter(

@@ -69,9 +69,8 @@ def _epoch_summary(episode: EpisodeRecord, robot: RobotLog) -> Summary:
 
 def _by_reason(plans: NDArray[np.void]) -> dict[str, int]:
     """Plans by why they were asked for; those that were asked for ahead of time are a reason of their own."""
-    counts = Counter(
-        "prefetch" if plan["is_prefetch"] else REASONS.get(int(plan["reason"]), "unknown") for plan in plans
-    )
+    pairs = zip(plans["is_prefetch"], plans["reason"].tolist(), strict=True)
+    counts = Counter("prefetch" if ahead else REASONS.get(reason, "unknown") for ahead, reason in pairs)
     return dict(sorted(counts.items()))
 
 
@@ -98,10 +97,8 @@ def _all(epochs: Sequence[Summary], robot: RobotLog) -> Summary:
 def _trouble(log: BagLog, robot: RobotLog, epochs: Sequence[Summary]) -> list[str]:
     """What an engineer should look at, in words."""
     told = [what for topic, clock in sorted(log.clocks.items()) for what in clock.trouble(topic)]
-    if robot.unknown_statuses:
-        told.append(
-            f"{counted(robot.unknown_statuses, 'message')} of status left out: of an unknown decision or reason"
-        )
+    if unknown := robot.unknown_statuses:
+        told.append(f"{counted(unknown, 'message')} of status left out: of an unknown decision or reason")
     told += robot.changes
     for epoch in epochs:
         own = robot.epochs[epoch["epoch"]]
@@ -128,17 +125,12 @@ def _absences(epoch: EpochLog, ticks: int) -> list[str]:
 def _sequence_trouble(epoch: EpochLog) -> list[str]:
     told = []
     for topic, sequence in sorted(epoch.sequences.items()):
-        if sequence.gaps:
-            told.append(
-                f"{counted(sequence.missing, 'message')} of {topic} never came: ticks {ranges(sequence.gaps)}"
-            )
-        if sequence.repeated:
-            told.append(f"{counted(sequence.repeated, 'message')} of {topic} came twice")
-        if sequence.late:
-            told.append(
-                f"{counted(sequence.late, 'message')} of {topic} came after a later tick: "
-                "the recorder's clock ran backwards?"
-            )
+        kinds = (
+            (sequence.missing, f"never came: ticks {ranges(sequence.gaps)}"),
+            (sequence.repeated, "came twice"),
+            (sequence.late, "came after a later tick: the recorder's clock ran backwards?"),
+        )
+        told += [f"{counted(count, 'message')} of {topic} {what}" for count, what in kinds if count]
     return told
 
 

@@ -1,7 +1,8 @@
 """Tables of bags: epochs, two bags side by side, and all ticks as CSV."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,16 @@ def epoch_row(epoch: dict[str, Any]) -> list[str]:
     by_reason = ", ".join(f"{n} {name}" for name, n in epoch["planning_inferences_by_reason"].items())
     return [
         str(epoch["epoch"]),
-        _count(epoch["seed"]),
+        "?" if epoch["seed"] is None else str(epoch["seed"]),
         # Without `episode`, nobody knows whether it was.
-        _number(epoch["return"], 1) + ("" if epoch["complete"] or epoch["return"] is None else " cut off"),
+        number(epoch["return"], 1) + ("" if epoch["complete"] or epoch["return"] is None else " cut off"),
         str(epoch["ticks"]),
         f"{epoch['planning_inferences']}: {by_reason.replace('_', ' ')}",
-        f"{_number(mismatch['p50'], 3)} / {_number(mismatch['p95'], 3)}",
-        _number(epoch["correction_norm"]["p50"], 2),
-        " / ".join(_ms(latency[p]) for p in ("p50", "p95", "p99")),
-        _ms(epoch["plan_latency_s"]["p50"]),
-        _ms(epoch["plan_age_s"]["p50"]),
+        f"{number(mismatch['p50'], 3)} / {number(mismatch['p95'], 3)}",
+        number(epoch["correction_norm"]["p50"], 2),
+        " / ".join(ms(latency[p]) for p in ("p50", "p95", "p99")),
+        ms(epoch["plan_latency_s"]["p50"]),
+        ms(epoch["plan_age_s"]["p50"]),
         str(epoch["missed_ticks"]),
         str(epoch["dropped"]),
     ]
@@ -54,7 +55,7 @@ def comparison(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str,
     for name, path, scale, per, digits, unit in MEASURES:
         a, b = (_value(summary, path, scale, per) for summary in (first, second))
         change = f"{100 * (b - a) / abs(a):+.1f} %" if a and b is not None else ""
-        told_a, told_b = (_number(v, digits) + (unit if v is not None else "") for v in (a, b))
+        told_a, told_b = (number(v, digits) + (unit if v is not None else "") for v in (a, b))
         rows.append((name, told_a, told_b, change))
     return rows
 
@@ -82,16 +83,16 @@ def write_csv(folder: Path, reports: Sequence[dict[str, Any]], robots: Sequence[
     epochs, ticks = folder / "epochs.csv", folder / "ticks.csv"
     rows = [{"bag": r["bag"], **_columns(epoch)} for r in reports for epoch in r["epochs"]]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with written(epochs) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    with written(ticks) as part, part.open("w", newline="", encoding="utf-8") as file:
-        tick_writer = csv.writer(file)
-        tick_writer.writerow([*TICK_HEADER[:2], *(ROW.names or ()), *TICK_HEADER[2:]])
-        for report, robot in zip(reports, robots, strict=True):
-            tick_writer.writerows(_tick_rows(report["bag"], robot))
+    _write(epochs, names, ([row.get(name, "") for name in names] for row in rows))
+    header = [*TICK_HEADER[:2], *(ROW.names or ()), *TICK_HEADER[2:]]
+    pairs = zip(reports, robots, strict=True)
+    _write(ticks, header, (row for report, robot in pairs for row in _tick_rows(report["bag"], robot)))
     return [epochs, ticks]
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(chain([header], rows))
 
 
 def _tick_rows(bag: str, robot: RobotLog) -> Iterator[list[Any]]:
@@ -120,15 +121,13 @@ def _columns(epoch: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _ms(value_s: float | None) -> str:
-    return _number(value_s if value_s is None else 1e3 * value_s, 1)
+def ms(value_s: float | None) -> str:
+    """Seconds as milliseconds; `-` where they are not known."""
+    return number(value_s if value_s is None else 1e3 * value_s, 1)
 
 
-def _count(value: int | None) -> str:
-    return "?" if value is None else str(value)
-
-
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """A number with so many digits behind the point; `-` where it is not known."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 

@@ -139,14 +139,8 @@ class _Pen:
 
     def _dots(self, axis: str, values: NDArray[Any], hover: str) -> Any:
         """A value a tick, in the colour of its decision."""
-        marker = {
-            "size": 4,
-            "symbol": self._symbol,
-            "color": self._columns["decision"],
-            "colorscale": STEPS,
-            "cmin": -0.5,
-            "cmax": LAST_KIND + 0.5,
-        }
+        scale = {"colorscale": STEPS, "cmin": -0.5, "cmax": LAST_KIND + 0.5}
+        marker = {"size": 4, "symbol": self._symbol, "color": self._columns["decision"], **scale}
         return self._line(axis, self._columns["tick"], values, hover).update(mode="markers", marker=marker)
 
 
@@ -161,10 +155,8 @@ def _ribbon(side: Side, y: str) -> go.Heatmap:
     x, chosen = np.unique(x, return_index=True)
     cells = np.concatenate([decision, np.full(len(gaps), np.nan, np.float32)])[chosen]
     reasons = [reason.name.lower().replace("_", " ") for reason in Reason]
-    words = [
-        KINDS[d] + (f" ({reasons[r]})" if r else "")
-        for d, r in zip(columns["decision"], columns["reason"], strict=True)
-    ]
+    pairs = zip(columns["decision"], columns["reason"], strict=True)
+    words = [KINDS[d] + (f" ({reasons[r]})" if r else "") for d, r in pairs]
     text = np.array([*words, *[""] * len(gaps)], object)[chosen]
     who = f"{side.label}: " if side.label else ""
     return go.Heatmap(
@@ -189,16 +181,14 @@ def stacked(panels: Sequence[_Panel], title: str) -> go.Figure:
         is_ribbon = panel.height_px == RIBBON_PX
         axes[axis_name(n).replace("y", "yaxis")] = {
             **({"tickvals": [0], "ticktext": [_short(panel.title)]} if is_ribbon else {}),
-            "title": {"text": "" if is_ribbon else panel.title, "font": {"size": 12}},
+            **axis("" if is_ribbon else panel.title),
             "automargin": True,
             "dtick": 1 if panel.is_logarithmic else None,
             "domain": [(top - panel.height_px) / total, top / total],
             "type": "log" if panel.is_logarithmic else "-",
             "fixedrange": True,
             "showgrid": not is_ribbon,
-            "zeroline": False,
             "rangemode": "normal" if panel.is_logarithmic else "tozero",
-            "gridcolor": GRID_COLOUR,
         }
         top -= panel.height_px + SPACE_PX
     figure = go.Figure()
@@ -210,21 +200,16 @@ def stacked(panels: Sequence[_Panel], title: str) -> go.Figure:
         hovermode="x unified",
         hoversubplots="axis",
         dragmode="zoom",
-        xaxis={
-            "title": {"text": title, "font": {"size": 12}},
-            "anchor": axis_name(len(panels) - 1),
-            "hoverformat": "d",
-            "showspikes": True,
-            "spikemode": "across",
-            "spikethickness": 1,
-            "spikecolor": "#8c959f",
-            "spikedash": "solid",
-            "gridcolor": GRID_COLOUR,
-            "zeroline": False,
-        },
+        xaxis={**axis(title), "anchor": axis_name(len(panels) - 1), "hoverformat": "d", "showspikes": True},
         **axes,
     )
+    figure.update_xaxes(spikemode="across", spikethickness=1, spikecolor="#8c959f", spikedash="solid")
     return figure
+
+
+def axis(title: str) -> dict[str, Any]:
+    """What all axes have in common."""
+    return {"title": {"text": title, "font": {"size": 12}}, "gridcolor": GRID_COLOUR, "zeroline": False}
 
 
 def axis_name(number: int) -> str:

@@ -3,21 +3,12 @@
 import base64
 from pathlib import Path
 
+from spec_control_ros.analysis import benchmark_table as words
 from spec_control_ros.analysis.benchmark_plot import plot_benchmark
-from spec_control_ros.analysis.benchmark_table import (
-    CHANGES_HEADER,
-    DISTURBED_HEADER,
-    HEADER,
-    LEGEND,
-    Row,
-    changes,
-    disturbed,
-    table,
-)
 from spec_control_ros.analysis.page import write_page
 
 
-def write_benchmark_page(result: Row, folder: Path) -> Path:
+def write_benchmark_page(result: words.Row, folder: Path) -> Path:
     """Write `report.html` and its pictures into `folder`, which is made if need be; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {
@@ -28,12 +19,12 @@ def write_benchmark_page(result: Row, folder: Path) -> Path:
         folder / "report.html",
         "benchmark_page",
         result=result,
-        legend=LEGEND,
-        header=HEADER,
-        rows=table(result),
-        changes_header=CHANGES_HEADER,
-        changes=changes(result),
-        disturbed_header=DISTURBED_HEADER,
-        disturbed=disturbed(result),
+        legend=words.LEGEND,
+        header=words.HEADER,
+        rows=words.table(result),
+        changes_header=words.CHANGES_HEADER,
+        changes=words.changes(result),
+        disturbed_header=words.DISTURBED_HEADER,
+        disturbed=words.disturbed(result),
         pictures=pictures,
     )

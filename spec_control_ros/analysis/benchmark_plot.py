@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -107,8 +108,9 @@ def _undelayed(rows: list[Row]) -> list[Row]:
     return [row for row in rows if not DELAYED.fullmatch(row["mode"])]
 
 
-def _delayed(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if DELAYED.fullmatch(row["mode"])]
+def _delayed(rows: list[Row]) -> list[tuple[str, int, Row]]:
+    """Mode without its delay, delay in ticks, and row of those that have one."""
+    return [(match[1], int(match[2]), row) for row in rows if (match := DELAYED.fullmatch(row["mode"]))]
 
 
 def _compared(rows: list[Row]) -> list[Row]:
@@ -135,20 +137,11 @@ def _pareto(axes: Axes, rows: list[Row]) -> None:
             linestyle="none",
             label=row["mode"],
         )
-    axes.annotate(
-        "",
-        xy=(PAPER_PLANS[1], PAPER_RETURNS[1]),
-        xytext=(PAPER_PLANS[0], PAPER_RETURNS[0]),
-        arrowprops={"arrowstyle": "->", "color": PAPER_COLOUR, "linestyle": "--", "shrinkA": 5, "shrinkB": 5},
-    )
-    axes.plot(
-        PAPER_PLANS,
-        PAPER_RETURNS,
-        "D",
-        markerfacecolor="white",
-        markeredgecolor=PAPER_COLOUR,
-        label=f"theirs: {PAPER}",
-    )
+    before, after = zip(PAPER_PLANS, PAPER_RETURNS, strict=True)
+    arrow = {"arrowstyle": "->", "color": PAPER_COLOUR, "linestyle": "--", "shrinkA": 5, "shrinkB": 5}
+    axes.annotate("", xy=after, xytext=before, arrowprops=arrow)
+    style: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": PAPER_COLOUR}
+    axes.plot(PAPER_PLANS, PAPER_RETURNS, "D", label=f"theirs: {PAPER}", **style)
     _frame(axes, "planning inferences an episode", "return (mean, 95 % interval)")
     axes.set(xlim=(-10, None))
     _from_zero(axes, [row["return_mean"] for row in rows])
@@ -162,14 +155,12 @@ def _changes(axes: Axes, rows: list[Row]) -> None:
             # Returns that are not positive have no ratio.
             ratios.append([np.nan if row[key] is None else row[key] for key in RATIOS])
     height, y = 0.26, np.arange(len(names))
-    for i, (label, shade) in enumerate(
-        (("planning inferences", "#1f6feb"), ("mean step latency", "#8250df"), ("return", "#2ea043"))
-    ):
+    shades = {"planning inferences": "#1f6feb", "mean step latency": "#8250df", "return": "#2ea043"}
+    for i, (label, shade) in enumerate(shades.items()):
         change = [100.0 * (r[i] - 1.0) for r in ratios]
         bars = axes.barh(y + (i - 1) * height, change, height, color=shade, label=label)
-        axes.bar_label(
-            bars, ["" if np.isnan(c) else f"{c:+.1f}" for c in change], padding=2, fontsize="x-small"
-        )
+        told = ["" if np.isnan(c) else f"{c:+.1f}" for c in change]
+        axes.bar_label(bars, told, padding=2, fontsize="x-small")
     axes.set_yticks(y, names)
     axes.invert_yaxis()
     axes.axvline(0.0, color="#24292f", linewidth=0.8)
@@ -179,23 +170,18 @@ def _changes(axes: Axes, rows: list[Row]) -> None:
 
 def _delay(axes: Axes, rows: list[Row]) -> None:
     by_mode = {row["mode"]: row for row in rows}
-    delayed = [(match[1], int(match[2]), row) for row in rows if (match := DELAYED.fullmatch(row["mode"]))]
+    delayed = _delayed(rows)
     for stem in dict.fromkeys(stem for stem, _, _ in delayed):
-        own = [(0, by_mode[stem])] if stem in by_mode else []
-        own += [(delay, row) for other, delay, row in delayed if other == stem]
-        own.sort(key=lambda pair: pair[0])
-        x = [delay for delay, _ in own]
-        y = np.array([row["return_mean"] for _, row in own])
-        spread = np.array([row["return_ci95"] or 0.0 for _, row in own])
+        own = {0: by_mode[stem]} if stem in by_mode else {}
+        own |= {delay: row for other, delay, row in delayed if other == stem}
+        x = sorted(own)
+        y = np.array([own[delay]["return_mean"] for delay in x])
+        spread = np.array([own[delay]["return_ci95"] or 0.0 for delay in x])
         axes.plot(x, y, marker="o", color=colour(stem), label=stem)
         axes.fill_between(x, y - spread, y + spread, color=colour(stem), alpha=0.2, linewidth=0)
-    if "replan" in by_mode:
-        axes.axhline(
-            by_mode["replan"]["return_mean"],
-            color=COLOURS["replan"],
-            linestyle="--",
-            label="replan, no delay",
-        )
+    if (replan := by_mode.get("replan")) is not None:
+        value, shade = replan["return_mean"], COLOURS["replan"]
+        axes.axhline(value, color=shade, linestyle="--", label="replan, no delay")
     _frame(axes, "ticks that a plan takes to make", "return (mean, 95 % interval)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _from_zero(axes, [row["return_mean"] for row in rows])
@@ -223,15 +209,13 @@ def _mismatch(axes: Axes, rows: list[Row]) -> None:
 
 
 def _decisions(axes: Axes, rows: list[Row]) -> None:
-    left = np.zeros(len(rows))
+    left, y = np.zeros(len(rows)), np.arange(len(rows))
     for kind in DecisionKind:
         counts = np.array([row["decisions"][kind.name.lower()] for row in rows])
         share = 100.0 * counts / np.array([sum(row["decisions"].values()) for row in rows])
-        axes.barh(
-            np.arange(len(rows)), share, left=left, color=DECISION_COLOURS[kind], label=kind.name.lower()
-        )
+        axes.barh(y, share, left=left, color=DECISION_COLOURS[kind], label=kind.name.lower())
         left += share
-    axes.set_yticks(np.arange(len(rows)), [row["mode"] for row in rows])
+    axes.set_yticks(y, [row["mode"] for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     _frame(axes, "ticks, %")

@@ -33,22 +33,16 @@ class ClockCheck:
 
     def trouble(self, name: str) -> list[str]:
         """What was wrong with it, in words."""
-        if not self.back_steps:
-            return []
-        return [
-            f"{name} ran backwards {counted(self.back_steps, 'time')}, by up to {self.worst_ns / 1e9:.3g} s"
-        ]
+        steps, worst_s = counted(self.back_steps, "time"), self.worst_ns / 1e9
+        return [f"{name} ran backwards {steps}, by up to {worst_s:.3g} s"] if self.back_steps else []
 
 
 def stamp_trouble(
     ticks: NDArray[np.uint32], stamps_ns: NDArray[np.int64], *, is_even: bool = True
 ) -> list[str]:
-    """What is wrong with the stamps of an epoch's observations, in words.
+    """What is wrong with the stamps (ns, on the clock of the run) of an epoch's observations, in words.
 
-    Args:
-        ticks: Tick numbers, increasing.
-        stamps_ns: Stamp of each tick, on the clock of the run.
-        is_even: Whether all ticks take the same time on that clock.
+    Tick numbers increase; `is_even`: whether all ticks take the same time on that clock.
     """
     if len(ticks) < 3:
         return []
@@ -56,9 +50,8 @@ def stamp_trouble(
     usual_s = float(np.median(periods_s))
     told = {"did not advance": periods_s <= 0}
     if is_even:
-        told[f"advanced unevenly (a tick usually takes {usual_s:.3g} s)"] = (periods_s > 0) & (
-            abs(periods_s - usual_s) > UNEVEN * abs(usual_s)
-        )
+        is_off = (periods_s > 0) & (abs(periods_s - usual_s) > UNEVEN * abs(usual_s))
+        told[f"advanced unevenly (a tick usually takes {usual_s:.3g} s)"] = is_off
     return [
         f"the stamps of observations {what} at {where.sum()} of {len(ticks)} ticks, first at tick {ticks[1:][where][0]}"
         for what, where in told.items()

@@ -1,5 +1,6 @@
 """The verdict on scenarios as one page that needs nothing else, and as JUnit XML for CI."""
 
+from itertools import compress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -18,6 +19,7 @@ Row = dict[str, Any]
 MAX_EPISODES = 4  # with a timeline, of each scenario; more would make the page slow
 FAULT_COLOUR, MISSED_COLOUR = "#8250df", "#24292f"
 COLOURS = {kind.name.lower(): colour for kind, colour in DECISION_COLOURS.items()}
+CONFIG = {"displaylogo": False, "displayModeBar": "hover"}
 LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 75, "b": 40}, "font": {"size": 12}}
 
 
@@ -38,28 +40,18 @@ def write_hil_page(result: Row, path: Path) -> None:
 
 
 def _faults_text(scenario: Row) -> str:
-    rows = [
-        f"- {yaml.safe_dump(fault, default_flow_style=True, width=1000).strip()}"
-        for fault in scenario["faults"]
-    ]
-    sizes = ", ".join(f"{size:g}" for size in scenario["sizes"])
-    return "\n".join([*rows, *([f"sizes: {sizes}"] if len(scenario["sizes"]) > 1 else [])])
+    faults = [yaml.safe_dump(fault, default_flow_style=True, width=1000) for fault in scenario["faults"]]
+    lines = [f"- {fault.strip()}" for fault in faults]
+    if len(scenario["sizes"]) > 1:
+        lines.append(f"sizes: {', '.join(f'{size:g}' for size in scenario['sizes'])}")
+    return "\n".join(lines)
 
 
 def _figures(scenario: Row) -> list[Markup]:
     figures = [figure_of_episode(episode) for episode in scenario["episodes"][:MAX_EPISODES]]
     if len(scenario["by_size"]) > 1:
         figures.insert(0, figure_by_size(scenario["by_size"]))
-    return [
-        Markup(
-            figure.to_html(
-                full_html=False,
-                include_plotlyjs=False,
-                config={"displaylogo": False, "displayModeBar": "hover"},
-            )
-        )
-        for figure in figures
-    ]
+    return [Markup(f.to_html(config=CONFIG, include_plotlyjs=False, full_html=False)) for f in figures]
 
 
 def figure_of_episode(episode: Row) -> go.Figure:
@@ -67,33 +59,23 @@ def figure_of_episode(episode: Row) -> go.Figure:
     t, period_s = episode["timeline"], episode["period_s"]
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[3, 2, 2])
     time_s = [tick * period_s for tick in t["tick"]]
-    figure.add_scatter(
-        x=time_s, y=t["reward"], line={"color": MISSED_COLOUR, "width": 1}, name="reward", row=1, col=1
-    )
-    missed = [i for i, is_missed in enumerate(t["missed"]) if is_missed]
-    figure.add_scatter(
-        x=[time_s[i] for i in missed],
-        y=[t["reward"][i] for i in missed],
-        mode="markers",
-        marker={"symbol": "x", "color": MISSED_COLOUR, "size": 7},
-        name="missed tick",
-        row=1,
-        col=1,
-    )
+    line, on_top = {"color": MISSED_COLOUR, "width": 1}, {"row": 1, "col": 1}
+    figure.add_scatter(x=time_s, y=t["reward"], line=line, name="reward", **on_top)
+    x, y = (list(compress(values, t["missed"])) for values in (time_s, t["reward"]))
+    cross = {"symbol": "x", "color": MISSED_COLOUR, "size": 7}
+    figure.add_scatter(x=x, y=y, mode="markers", marker=cross, name="missed tick", **on_top)
     for row, key in ((2, "mismatch"), (3, "latency_s")):
         _add_decisions(figure, t, key, period_s, row)
     for fault in episode["faults"]:
         _shade(figure, fault, time_s[-1] + period_s if time_s else period_s)
-    figure.update_yaxes(title_text="reward", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="reward", rangemode="tozero", **on_top)
     figure.update_yaxes(title_text="mismatch", rangemode="tozero", row=2, col=1)
     figure.update_yaxes(title_text="latency, s", type="log", row=3, col=1)
     figure.update_xaxes(title_text="s", row=3, col=1)
+    fell = ", fell" if episode["is_fallen"] else ""
+    times = f", faults times {episode['size']:g}" if episode["size"] != 1.0 else ""
     figure.update_layout(
-        title=(
-            f"seed {episode['seed']}: return {episode['return']:.1f}"
-            + (", fell" if episode["is_fallen"] else "")
-            + (f", faults times {episode['size']:g}" if episode["size"] != 1.0 else "")
-        ),
+        title=f"seed {episode['seed']}: return {episode['return']:.1f}{fell}{times}",
         height=520,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1.0, "xanchor": "right"},
         **LAYOUT,
@@ -116,13 +98,8 @@ def figure_by_size(rows: list[Row]) -> go.Figure:
     )
     figure.update_xaxes(title_text="size of the faults, as a multiple of what the file says")
     figure.update_yaxes(title_text="return", rangemode="tozero", secondary_y=False)
-    figure.update_yaxes(
-        title_text="fall rate, %",
-        range=[-2, 102],
-        tickvals=[0, 25, 50, 75, 100],
-        showgrid=False,
-        secondary_y=True,
-    )
+    ticks = {"range": [-2, 102], "tickvals": [0, 25, 50, 75, 100], "showgrid": False}
+    figure.update_yaxes(title_text="fall rate, %", secondary_y=True, **ticks)
     figure.update_layout(title="Return and falls against the faults' size", height=360, **LAYOUT)
     return figure
 
@@ -172,14 +149,12 @@ def write_junit(result: dict[str, Any], path: Path) -> None:
         time=f"{sum(s['wall_s'] for s in scenarios):.3f}",
     )
     for s in scenarios:
-        case = Xml.SubElement(
-            suite, "testcase", name=s["name"], classname=f"hil.{s['robot']}", time=f"{s['wall_s']:.3f}"
-        )
+        named = {"name": s["name"], "classname": f"hil.{s['robot']}", "time": f"{s['wall_s']:.3f}"}
+        case = Xml.SubElement(suite, "testcase", named)
         properties = Xml.SubElement(case, "properties")
         for name, value in (s["measured"] or {}).items():
-            Xml.SubElement(
-                properties, "property", name=name, value="never" if value is None else f"{value:g}"
-            )
+            told = "never" if value is None else f"{value:g}"
+            Xml.SubElement(properties, "property", name=name, value=told)
         if s["failures"]:
             failure = Xml.SubElement(case, "failure", message="; ".join(s["failures"]))
             failure.text = "\n".join(s["failures"])

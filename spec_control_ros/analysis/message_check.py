@@ -21,9 +21,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, float | int)
 
 
-TICK: dict[str, Callable[[object], bool]] = dict.fromkeys(("epoch", "tick"), _is_count)
+Checks = dict[str, Callable[[object], bool]]
+TICK: Checks = dict.fromkeys(("epoch", "tick"), _is_count)
+COUNTS = ("seed", "done", "commanded_ticks", "held_ticks", "missed_ticks", "dropped")
 # What is read of each type.
-FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
+FIELDS: dict[str, Checks] = {
     "Clock": {"clock.sec": _is_integer, "clock.nanosec": _is_integer},
     "Command": TICK,
     "Observation": {**TICK, "header.stamp.sec": _is_integer, "header.stamp.nanosec": _is_integer},
@@ -34,9 +36,7 @@ FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     },
     "Episode": {
         **TICK,
-        **dict.fromkeys(
-            ("seed", "done", "commanded_ticks", "held_ticks", "missed_ticks", "dropped"), _is_count
-        ),
+        **dict.fromkeys(COUNTS, _is_count),
         **dict.fromkeys(("reward", "episode_return"), _is_number),
     },
     "ExecutorStatus": {
@@ -45,9 +45,7 @@ FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     },
 }
 LATER = {"limited_ticks"}  # which bags of the first versions do not hold
-CHECKS = {
-    kind: [(name, attrgetter(name), fits) for name, fits in fields.items()] for kind, fields in FIELDS.items()
-}
+CHECKS = {kind: [(n, attrgetter(n), fits) for n, fits in own.items()] for kind, own in FIELDS.items()}
 
 
 def misfit(message: Any, kind: str) -> str:

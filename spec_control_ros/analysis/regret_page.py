@@ -25,14 +25,8 @@ def write_regret_page(
 ) -> Path:
     """Write `regret.html` and `regret.png` into `folder`, which is made if need be; returns the page.
 
-    Args:
-        title: Name of the task.
-        command: Command that made the results.
-        legend: What the words of the page mean.
-        tables: Rows by the name of their table.
-        curves: Reliability (mean rank of a measure in a bin, share that is regretted) and ROC (see `roc`) by measure,
-            then plans and return by the name of a front.
-        folder: Folder to write.
+    Tables are rows by the name of their table. Curves are reliability (mean rank of a measure in a bin, share that is
+    regretted) and ROC (see `roc`) by measure, then plans and return by the name of a front.
     """
     reliability, rocs, fronts = curves
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,8 +40,8 @@ def write_regret_page(
     for axes, name in ((left, "Reliability"), (middle, "ROC"), (right, "Return against plans (estimate)")):
         axes.set_title(name, loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
-    middle.legend(frameon=False, fontsize="x-small")
-    right.legend(frameon=False, fontsize="x-small")
+    for axes in (middle, right):
+        axes.legend(frameon=False, fontsize="x-small")
     save(figure, picture)
     return write_page(
         folder / "regret.html",
@@ -68,8 +62,7 @@ def _lines(axes: Axes, lines: Mapping[str, Points], x: str, y: str, style: str) 
     for index, (name, points) in enumerate(lines.items()):
         if points:
             axes.plot(*zip(*points, strict=True), style, color=f"C{index % 10}", label=name, linewidth=1.2)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set(xlabel=x, ylabel=y)
 
 
 def roc(scores: NDArray[np.float64], is_regretted: NDArray[np.bool_]) -> Points:

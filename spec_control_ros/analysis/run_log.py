@@ -44,6 +44,7 @@ class EpisodeRecord:
         """The episode as the JSON report has it."""
         columns = self.ticks.columns
         kinds, mismatch = columns["decision"], columns["mismatch"]
+        by_steps = mismatch_by_steps(mismatch, compared_steps(columns))
         held = np.bincount(columns["reason"][kinds == DecisionKind.HOLD], minlength=len(Reason))
         return {
             "epoch": self.epoch,
@@ -54,10 +55,7 @@ class EpisodeRecord:
             "waited_inferences": _last_count(columns["waited_inferences"]),
             "decisions": self.decisions(),
             "hold_reasons": {reason.name.lower(): int(held[reason]) for reason in Reason if held[reason]},
-            "mismatch": {
-                **distribution(mismatch),
-                "by_steps_ahead": mismatch_by_steps(mismatch, compared_steps(columns)),
-            },
+            "mismatch": distribution(mismatch) | {"by_steps_ahead": by_steps},
             "correction_norm": distribution(columns["correction_norm"][kinds == DecisionKind.CORRECT]),
             "latency_s": distribution(columns["latency_s"]),
             "plan_age_s": distribution(columns["plan_age_s"]),
@@ -151,9 +149,8 @@ def mismatch_by_steps(mismatch: NDArray[np.float64], steps: NDArray[np.int64]) -
 
 def compared_steps(columns: NDArray[np.void]) -> NDArray[np.int64]:
     """How far ahead each tick's prediction was made."""
-    return steps_of_comparison(
-        columns["steps_ahead"], columns["decision"], columns["mismatch"], columns["tick"]
-    )
+    names = ("steps_ahead", "decision", "mismatch", "tick")
+    return steps_of_comparison(*(columns[name] for name in names))
 
 
 def steps_of_comparison(
@@ -165,16 +162,12 @@ def steps_of_comparison(
     0: it had compared a step more than the tick before. The reason does not tell: a row is corrected for the same one,
     and a hold's is what it waits for.
 
-    Args:
-        steps_ahead: Steps ahead as recorded for every tick.
-        kinds: `DecisionKind` of every tick.
-        mismatch: Of every tick; not finite where nothing was compared.
-        ticks: Tick numbers, increasing.
+    All are of every tick: kinds are `DecisionKind`s, the mismatch is not finite where nothing was compared, and tick
+    numbers increase.
     """
     steps = steps_ahead.astype(np.int64)
-    is_rejected = (
-        np.isfinite(mismatch) & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD)) & (steps == 0)
-    )
+    is_judged = np.isfinite(mismatch) & np.isin(kinds, (DecisionKind.REPLAN, DecisionKind.HOLD))
+    is_rejected = is_judged & (steps == 0)
     follows = np.diff(ticks.astype(np.int64)) == 1
     steps[1:] = np.where(is_rejected[1:] & follows, steps[:-1] + 1, steps[1:])
     return steps

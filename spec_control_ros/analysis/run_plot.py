@@ -1,11 +1,12 @@
 """Pictures of a run: what the controller saw and did at every tick, and what it would have done otherwise."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patches import Patch
 
 from spec_control_ros.analysis.picture import new_figure, save
@@ -24,9 +25,8 @@ def plot_run(log: RunLog, title: str, path: Path) -> Path:
     """
     episodes = log.episodes[:MAX_EPISODES]
     figure = new_figure(max(10.0, 7.0 * len(episodes)), 8.0)
-    axes = figure.subplots(
-        4, max(1, len(episodes)), sharex="col", squeeze=False, gridspec_kw={"height_ratios": [3, 0.6, 1.5, 2]}
-    )
+    columns, heights = max(1, len(episodes)), [3.0, 0.6, 1.5, 2.0]
+    axes = figure.subplots(4, columns, sharex="col", squeeze=False, height_ratios=heights)
     for column, episode in enumerate(episodes):
         _plot_episode(axes[:, column], episode)
     figure.suptitle(title)
@@ -47,22 +47,18 @@ def _plot_episode(axes: "np.ndarray[tuple[int], np.dtype[np.object_]]", episode:
     mismatch.plot(x, ticks["mismatch"], color="#24292f", linewidth=0.8, label="mismatch")
     for kind, label in ((DecisionKind.ACCEPT, "accept up to"), (DecisionKind.REPLAN, "replan above")):
         mismatch.plot(x, ticks[f"{kind.name.lower()}_threshold"], color=COLOURS[kind], label=label)
-    mismatch.set_ylabel("mismatch")
-    mismatch.set_ylim(bottom=0)
+    mismatch.set(ylabel="mismatch", ylim=(0, None))
     mismatch.legend(loc="upper right", fontsize="small")
     mismatch.set_title(f"seed {episode.seed}: return {episode.episode_return:.0f}", fontsize="medium")
 
     _plot_ribbon(ribbon, episode)
 
     depth.step(x, ticks["queue_depth"], where="post", color="#57606a", linewidth=0.8)
-    depth.set_ylabel("queue depth\n(rows left)")
-    depth.set_ylim(bottom=0)
+    depth.set(ylabel="queue depth\n(rows left)", ylim=(0, None))
 
     latency_ms = np.maximum(ticks["latency_s"], 1e-6) * 1e3
     latency.scatter(x, latency_ms, s=4, c=[COLOURS[kind] for kind in ticks["decision"]], linewidths=0)
-    latency.set_yscale("log")
-    latency.set_ylabel("latency (ms)")
-    latency.set_xlabel("tick")
+    latency.set(yscale="log", xlabel="tick", ylabel="latency (ms)")
 
 
 def _plot_ribbon(axis: Axes, episode: EpisodeRecord) -> None:
@@ -70,15 +66,9 @@ def _plot_ribbon(axis: Axes, episode: EpisodeRecord) -> None:
     last = int(ticks["tick"].max(initial=0))
     cells = np.full(last + 1, len(COLOURS))
     cells[ticks["tick"]] = ticks["decision"]
-    axis.imshow(
-        cells[None],
-        aspect="auto",
-        interpolation="nearest",
-        cmap=ListedColormap([*COLOURS.values(), UNKNOWN_COLOUR]),
-        vmin=0,
-        vmax=len(COLOURS),
-        extent=(-0.5, last + 0.5, 0, 1),
-    )
+    colours = ListedColormap([*COLOURS.values(), UNKNOWN_COLOUR])
+    norm, extent = Normalize(0, len(COLOURS)), (-0.5, last + 0.5, 0, 1)
+    axis.imshow(cells[None], colours, norm, aspect="auto", interpolation="nearest", extent=extent)
     axis.set_yticks([])
     axis.set_ylabel("decision", rotation=0, ha="right", va="center")
 
@@ -92,15 +82,16 @@ def plot_sweep(
     path: Path,
 ) -> None:
     """Write a PNG with planning inferences and decision agreement against the values of a setting."""
-    x = [float(v) for v in values] if all(map(_is_number, values)) else list(range(len(values)))
+    x: list[float] = list(range(len(values)))
+    with suppress(ValueError):
+        x = [float(value) for value in values]
     figure = new_figure(9.0, 5.0)
     plans_axis = figure.subplots()
     agreement_axis = plans_axis.twinx()
     plans_axis.plot(x, plans, "o-", color=COLOURS[DecisionKind.REPLAN], label="planning inferences")
     plans_axis.axhline(recorded_plans, color="#57606a", linestyle=":", label="as recorded")
-    agreement_axis.plot(
-        x, [100 * a for a in agreement], "s--", color=COLOURS[DecisionKind.ACCEPT], label="agreement"
-    )
+    agreed = [100 * a for a in agreement]
+    agreement_axis.plot(x, agreed, "s--", color=COLOURS[DecisionKind.ACCEPT], label="agreement")
     if x == list(range(len(values))):
         plans_axis.set_xticks(x, values)
     plans_axis.set(xlabel=name, ylabel="planning inferences", ylim=(0, None))
@@ -108,11 +99,3 @@ def plot_sweep(
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle("Replayed on the recorded observations")
     save(figure, path)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -28,8 +28,9 @@ from spec_control_ros.evaluation.control_mode import (
     find_modes,
     grid_modes,
 )
+from spec_control_ros.evaluation.episode_runner import EpisodeRunner
 from spec_control_ros.evaluation.measurement import Measurement
-from spec_control_ros.evaluation.parallel import Subject, Workers
+from spec_control_ros.evaluation.parallel import Subject, Workers, runner_of
 from spec_control_ros.evaluation.processor import hardware_info, processor
 from spec_control_ros.evaluation.seeds import parse_seeds
 from spec_control_ros.evaluation.summary import verdict
@@ -133,7 +134,7 @@ def _contenders(
     modes = find_modes(names, robot.config / "modes")
     modes += grid_modes(options.set, folder / "settings") if isinstance(options, SweepOptions) else []
     seeds = parse_seeds(options.seeds, options.episodes)
-    runner = subject.runner()
+    runner: EpisodeRunner = runner_of(subject)
 
     def prepared(mode: ControlMode) -> BenchmarkRun | None:
         try:

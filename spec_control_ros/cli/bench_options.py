@@ -20,9 +20,11 @@ from spec_control_ros.cli.options import (
     file_to_write,
     folder_to_write,
     number,
+    number_of,
     option,
     real,
 )
+from spec_control_ros.evaluation.regret.record import RegretSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,10 @@ class RegretOptions:
     model: Model = ""
     episodes: int | None = number(None, "Number of seeds [default: one for each seed, or 4]", low=1)
     seeds: Seeds = ""
-    ticks: int = number(20, "Number of ticks of an episode that are forked, about", low=1)
-    commit: int = number(
-        1, "Number of ticks for which a branch executes the queue before it replans at every tick", low=1
-    )
-    horizon: int = number(40, "Number of ticks whose rewards are compared", low=1)
-    draws: int = number(
-        1, "Number of draws of the planner's noise that a branch's return is the mean of", low=1
-    )
+    ticks: int = number_of(RegretSettings, "ticks")
+    commit: int = number_of(RegretSettings, "commit")
+    horizon: int = number_of(RegretSettings, "horizon")
+    draws: int = number_of(RegretSettings, "draws")
     tolerance: float = real(
         0.01, "Regret that is tolerated, as a fraction of what replanning returns over the horizon", low=0.0
     )

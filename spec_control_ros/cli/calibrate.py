@@ -158,6 +158,13 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         )
     robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
+    held_out = ENOUGH if options.held_out is None else options.held_out
+    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + held_out), terminal()
+    if shared := sorted({e.seed for e in losses.episodes} & set(seeds)):
+        raise SpecControlError(
+            f"regret: got forks of seed {shared[0]}, expected none of the held-out seeds from {seeds[0]} to "
+            f"{seeds[-1]}, which candidates are tried on; run `spec-control regret` with other --seeds"
+        )
     disturbances = sorted({e.disturbance for e in losses.episodes} - {NOMINAL})
     faults = {NOMINAL: NO_FAULTS} | _faults(disturbances, robot.environment)
     metric = controller.gate.metric
@@ -167,8 +174,6 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         length = len(found[0].replan)
         controller = replace(controller, planner=replace(controller.planner, queue_length=length))
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
-    held_out = ENOUGH if options.held_out is None else options.held_out
-    seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + held_out), terminal()
     gate = operation.settings.gate.in_mode(GateMode.REGRET)
     always = replace(gate, mode=GateMode.FIXED, max_steps_ahead=0)
 

@@ -31,6 +31,7 @@ from spec_control_ros.evaluation.node_parameters import refuse_unknown
 from spec_control_ros.evaluation.parallel import Workers
 
 PASSED, FAILED, WRONG_USAGE = 0, 1, 2
+UNTRIED = "interrupted before there was a verdict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ class _HilSubject:
 
 
 def hil(options: HilOptions) -> int:
-    """Run scenarios, each on a machine of its own or one by one, and write the reports; returns the exit code."""
+    """Run scenarios, each on a machine of its own or one by one, and write the reports; returns the exit code.
+
+    An interruption ends it with the reports of what was finished, in which all other scenarios count as failed.
+    """
     try:
         return _hil(options)
     except SettingsError as error:
@@ -100,12 +104,13 @@ def _hil(options: HilOptions) -> int:
     scenarios = [read_scenario(path, config) for path in find_scenarios(options.scenarios, config)]
     for scenario in scenarios:
         _refuse_wrong(scenario, options.namespace)
-    console, found = terminal(), list[tuple[int, ScenarioVerdict]]()
+    console, found, left = terminal(), list[tuple[int, ScenarioVerdict]](), list(scenarios)
     workers = Workers(engine, console.print)
     subject = _HilSubject(options.namespace, is_watched=not engine.shards(len(scenarios)))
     try:
         with closing(workers.run(subject, scenarios)) as ended:
             for number, (scenario, verdict) in enumerate(ended, start=1):
+                left.remove(scenario)
                 found.append((scenarios.index(scenario), verdict))
                 console.print(
                     f"{number}/{len(scenarios)} {scenario.name}:",
@@ -115,7 +120,10 @@ def _hil(options: HilOptions) -> int:
                 for objection in verdict.objections:
                     console.print(f"    {objection}", style="red", soft_wrap=True)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        if not found:
+            return INTERRUPTED
+        console.print(f"interrupted: {len(found)} of {len(scenarios)} scenarios have a verdict")
+        found += [(scenarios.index(s), ScenarioVerdict(s, None, (UNTRIED,))) for s in left]
     verdicts = [verdict for _, verdict in sorted(found, key=lambda f: f[0])]
     result = {
         "passed": all(v.has_passed for v in verdicts),
@@ -132,7 +140,7 @@ def _hil(options: HilOptions) -> int:
         lambda: write_hil_page(result, html),
     )
     console.print(f"reports: {html}, {json_file}, {junit}", soft_wrap=True)
-    return PASSED if result["passed"] else FAILED
+    return INTERRUPTED if left else PASSED if result["passed"] else FAILED
 
 
 def _refuse_wrong(scenario: Scenario, namespace: str) -> None:

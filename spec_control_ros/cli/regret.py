@@ -13,16 +13,10 @@ from spec_control_ros.cli.given_model import parameters_of
 from spec_control_ros.cli.terminal import INTERRUPTED, given_command, terminal, track, write_json
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.output import file_name, write_all
-from spec_control_ros.core.settings import settings_from
 from spec_control_ros.evaluation.cluster import engine_of
-from spec_control_ros.evaluation.parallel import Workers
-from spec_control_ros.evaluation.regret.gather import (
-    RegretSettings,
-    RegretSubject,
-    regret_file,
-    regret_trials,
-)
-from spec_control_ros.evaluation.regret.record import CORRECT, NOMINAL, RegretEpisode
+from spec_control_ros.evaluation.parallel import Workers, runner_of
+from spec_control_ros.evaluation.regret.gather import RegretSubject, regret_file, regret_trials
+from spec_control_ros.evaluation.regret.record import CORRECT, NOMINAL, RegretEpisode, RegretSettings
 from spec_control_ros.evaluation.regret.report import (
     BINS,
     Losses,
@@ -57,8 +51,7 @@ def regret(options: RegretOptions) -> int:
             or a process died.
     """
     engine = engine_of(options.on, options.workers)
-    forks = {name: getattr(options, name) for name in ("ticks", "commit", "horizon", "draws")}
-    settings = settings_from(RegretSettings, forks)
+    settings = RegretSettings(options.ticks, options.commit, options.horizon, options.draws)
     robot, console = find_robot(options.robot), terminal()
     subject = RegretSubject(robot.environment, ModelFolder.find(options.model or robot.model).path)
     disturbances = {NOMINAL: NO_FAULTS}
@@ -75,12 +68,10 @@ def regret(options: RegretOptions) -> int:
     trials = regret_trials(subject, parameters, seeds, disturbances, settings, options.queue_length)
     report = options.report or Path("results") / f"regret-{file_name(options.robot.removesuffix('.yaml'))}"
     file = regret_file(subject, trials, report)
-    kept = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
-    missing = [trial for trial, episode in zip(trials, kept, strict=True) if episode is None]
-    if missing:
-        subject.runner().check(missing[0])
+    if missing := file.missing(trials):
+        runner_of(subject).check(missing[0])
     workers = Workers(engine, console.print)
-    workers.processors.update(episode.processor for episode in kept if episode is not None)
+    workers.processors.update(episode.processor for episode in file.measured(trials))
     try:
         with closing(workers.run(subject, missing)) as found:
             for _, episode in track(found, "episodes", len(missing), console=console):
@@ -89,8 +80,7 @@ def regret(options: RegretOptions) -> int:
         console.print("interrupted; the same command continues")
         return INTERRUPTED
     workers.say_unlike_processors()
-    measured = [file.get(t.trial.seed, t.trial.epoch) for t in trials]
-    _report(options, robot, tuple(e for e in measured if e is not None), report)
+    _report(options, robot, tuple(file.measured(trials)), report)
     return 0
 
 
@@ -101,11 +91,12 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
             "ticks: got none at which a row was queued; expected some: give more --ticks or --seeds, or a longer "
             "--queue-length"
         )
-    result = result_of(task, options.model or robot.model, losses)
+    parts = by_disturbance(losses)
+    fronts = {name: oracle_front(own) for name, own in parts.items()}
+    result = result_of(task, options.model or robot.model, losses, fronts.get(NOMINAL))
     tables = {"Predictors of regret, accepting a row": result["metrics"]}
     if (corrected := Losses(episodes, options.tolerance, CORRECT)).ticks:
         tables["Predictors of regret, correcting a row"] = metric_rows(corrected)
-    parts = by_disturbance(losses)
     for name, own in parts.items():
         label = name or "nominal"
         tables[f"Mean regret by the decision of the robot's gate, {label}"] = decision_rows(own)
@@ -122,7 +113,7 @@ def _report(options: RegretOptions, robot: Robot, episodes: tuple[RegretEpisode,
         },
         {name: roc(losses.scores(name), losses.is_regretted) for name in losses.metrics},
         # Returns of disturbed episodes are others, and a mean of both is the return of none
-        {" ".join(["oracle", name]).strip(): oracle_front(own) for name, own in parts.items()}
+        {f"oracle {name}".strip(): points for name, points in fronts.items()}
         | {name: metric_front(parts[NOMINAL], name) for name in losses.metrics if NOMINAL in parts},
     )
     legend = (

@@ -16,6 +16,9 @@ from spec_control_ros.core.gate import GateSettings
 from spec_control_ros.core.settings import Checked, by_name, check, setting
 
 TASK_INDEX = setting(-1, "Task of a multi-task model; -1: the one that its card names", low=-1, high=10_000)
+ACTION_REPEAT = setting(
+    0, "Steps of the environment in a tick; 0: as the model was trained", low=0, high=1000
+)
 LEASE_S = 1.0  # of a planner's heartbeat, promised; nobody can ask for less
 LISTENERS_WAIT_S = 30.0  # at most; a robot must not stand still for ever because nobody records it
 LISTENERS = setting(

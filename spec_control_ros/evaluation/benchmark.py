@@ -61,7 +61,7 @@ class BenchmarkRun:
     @property
     def name(self) -> str:
         """The mode's name, with the disturbance if there is one."""
-        return _name(self.mode, self.disturbance)
+        return self.trials[0].mode
 
     @property
     def is_searchless(self) -> bool:
@@ -72,13 +72,12 @@ class BenchmarkRun:
     @property
     def missing(self) -> list[Trial]:
         """Trials still to be run."""
-        return [t for t in self.trials if self.file.get(t.seed, t.epoch) is None]
+        return self.file.missing(self.trials)
 
     @property
     def measured(self) -> list[Measurement]:
         """Episodes so far, in the order of the seeds."""
-        found = (self.file.get(t.seed, t.epoch) for t in self.trials)
-        return [measurement for measurement in found if measurement is not None]
+        return self.file.measured(self.trials)
 
 
 def mode_parameters(
@@ -107,21 +106,13 @@ def benchmark_runs(
     faults: FaultSchedule = NO_FAULTS,
     params: Path | None = None,
 ) -> list[BenchmarkRun]:
-    """The modes with what was measured of them before.
+    """The modes, one run each, with what was measured of them before.
 
     The n-th seed is the n-th epoch, and the planner's own seed is the first, as in a running system: so the same
     seeds give the same episodes in one process and through ROS.
 
-    Args:
-        subject: Task and model.
-        modes: The modes to compare.
-        seeds: Seeds of the plant, one episode for each.
-        robot: The robot that is measured.
-        folder: Folder for all that is measured.
-        backend: What the control law runs in.
-        disturbance: Name and size of what disturbs the plant.
-        faults: Faults of the plant, in one process only.
-        params: The user's parameter file, which wins over the robot's; a mode's parameters win over both.
+    Faults of the plant are for a benchmark in one process only. What is measured is kept in `folder`. The parameters of
+    a mode win over `params`, the user's file, and these over the robot's.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.
@@ -136,7 +127,7 @@ def benchmark_runs(
         settings = replace(settings, planner=replace(settings.planner, seed=seeds[0]))
         if backend is Backend.PROCESS:  # nodes take the time that they take
             settings = settings.for_delay(mode.delay_ticks)
-        name = _name(mode, disturbance)
+        name = mode.name if disturbance == NOMINAL else f"{mode.name}, {disturbance[0]} {disturbance[1]:g}"
         trials = tuple(
             Trial(name, settings, seed, epoch, mode.has_planner, mode.delay_ticks, faults)
             for epoch, seed in enumerate(seeds, start=1)
@@ -170,31 +161,24 @@ def disturbed_rows(measured: Sequence[BenchmarkRun]) -> list[Row]:
     by_mode = {c.mode.name: c for c in nominal}
     reference = by_mode.get(BASELINE, nominal[0])
     usual = float(np.mean([m.episode_return for m in reference.measured]))
+
+    def told(name: str, run: BenchmarkRun) -> Row:
+        (row,) = rows([run])
+        return {
+            "disturbance": name,
+            "size": run.disturbance[1],
+            "mode": run.mode.name,
+            "return_mean": row["return_mean"],
+            "return_ci95": row["return_ci95"],
+            "fall_rate": float(np.mean([value < usual - FALL * abs(usual) for value in row["returns"]])),
+            "plans_mean": row["planning_inferences_mean"],
+            "decisions": row["decisions"],
+            "returns": row["returns"],
+        }
+
     names = dict.fromkeys(c.disturbance[0] for c in measured if c.disturbance != NOMINAL)
-    told: list[Row] = []
-    for name in names:
-        own = [*nominal, *(c for c in measured if c.disturbance[0] == name)]
-        for c in sorted(own, key=lambda c: c.disturbance[1]):
-            (row,) = rows([c])
-            falls = [m.episode_return < usual - FALL * abs(usual) for m in c.measured]
-            told.append(
-                {
-                    "disturbance": name,
-                    "size": c.disturbance[1],
-                    "mode": c.mode.name,
-                    "return_mean": row["return_mean"],
-                    "return_ci95": row["return_ci95"],
-                    "fall_rate": float(np.mean(falls)),
-                    "plans_mean": row["planning_inferences_mean"],
-                    "decisions": row["decisions"],
-                    "returns": row["returns"],
-                }
-            )
-    return told
-
-
-def _name(mode: ControlMode, disturbance: tuple[str, float]) -> str:
-    return mode.name if disturbance == NOMINAL else f"{mode.name}, {disturbance[0]} {disturbance[1]:g}"
+    own = {name: [*nominal, *(c for c in measured if c.disturbance[0] == name)] for name in names}
+    return [told(name, run) for name in names for run in sorted(own[name], key=lambda c: c.disturbance[1])]
 
 
 def rows(measured: Sequence[BenchmarkRun]) -> list[Row]:

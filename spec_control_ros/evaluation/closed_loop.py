@@ -82,7 +82,10 @@ def run_episode(
 ) -> EpisodeResult:
     """Run the episode of `seed`; the same arguments give the same episode.
 
-    Warns (RuntimeWarning) where the executor holds to the end because of bad observations or a fault.
+    Where the planner raises PlanningError or ObservationError, the executor holds and asks again, as the nodes do.
+
+    Warns (RuntimeWarning) of such a planner, and where the executor holds to the end because of bad observations or a
+    fault.
 
     Args:
         env: The environment; it is reset.
@@ -99,7 +102,7 @@ def run_episode(
     Raises:
         MisfitError: planner or executor were made for other sizes, or for another tick, than the environment has.
         PlanningError: a plan does not answer its request, contradicts the planner's spec, or does not fit the executor.
-        ObservationError: an observation is no array of numbers.
+        ObservationError: an observation of the environment is no array of numbers.
         SettingsError: the executor would wait for a plan longer than the plant does; or seed, epoch or delay are
             impossible.
         TaskError: the environment does not end its episode.
@@ -123,29 +126,39 @@ def run_episode(
     decisions: list[Decision] = []
     latencies_s: list[float] = []
     observed_at_s = waited_s = 0.0
+    paused_s = 0.0  # that the plant stood still beyond a tick's time, while a plan was waited for in vain
 
     def act(decision: Decision) -> None:
         decisions.append(decision)
         latencies_s.append(clock() - observed_at_s + waited_s)
 
+    def answer(tick: int, now_s: float) -> bool:
+        """Give the executor the planner's answer, if there is one by this tick."""
+        if (answered := slow.finished(tick)) is None:
+            return False
+        is_plan = isinstance(answered, Plan)
+        input_of: Any = ExecutorInput.plan if is_plan else ExecutorInput.replan_failed
+        driver.give(input_of(answered, now_s))
+        return True
+
     driver = ExecutorDriver(executor, act, lambda request, _: slow.ask(request))
     obs, episode_return, is_last = _row(env.reset(seed)), 0.0, False
     while not is_last:
-        tick, now_s = len(decisions), len(decisions) * period_s
-        if (plan := slow.finished(tick)) is not None:
-            driver.give(ExecutorInput.plan(plan, now_s))
+        tick, now_s = len(decisions), len(decisions) * period_s + paused_s
+        answer(tick, now_s)
         observed_at_s, waited_s = clock(), 0.0
         driver.give(ExecutorInput.observation(Observation(epoch, tick, obs), now_s))
         while len(decisions) == tick:
-            if (plan := slow.finished(tick)) is not None:
-                driver.give(ExecutorInput.plan(plan, now_s))
-            elif planner is not None and slow.is_idle:
+            if answer(tick, now_s):
+                continue
+            if planner is not None and slow.is_idle and not slow.has_failed:
                 raise PlanningError(
                     f"tick {tick}: the executor refused the plan, which is {executor.last_drop or 'of no use'}"
                 )
-            else:  # waited in vain, in simulated time
-                waited_s = executor.settings.plan_wait_s
-                driver.give(ExecutorInput(InputKind.POLL, now_s + period_s))
+            # Waited in vain, in simulated time: a planner that fails is waited for as long as the settings say
+            waited_s = executor.settings.plan_wait_s
+            paused_s += max(0.0, waited_s - period_s)
+            driver.give(ExecutorInput(InputKind.POLL, now_s + max(period_s, waited_s)))
         if watch is not None:
             watch(obs, decisions[-1])
         step = env.step(decisions[-1].action)
@@ -159,6 +172,9 @@ def run_episode(
                 f"episode_ticks = {env.episode_ticks} at the latest"
             )
     result = EpisodeResult(seed, episode_return, tuple(decisions), tuple(latencies_s), executor.fault)
+    if slow.failures:
+        told = f"seed {seed}: the planner failed {len(slow.failures)} times, first {slow.failures[0]}"
+        warnings.warn(told, RuntimeWarning, stacklevel=2)
     _warn_if_broken(result)
     return result
 
@@ -180,8 +196,7 @@ def _check_types(env: Any, planner: Any, executor: Any) -> None:
 def _check_fit(env: Plant, planner: Planner | None, executor: PlanExecutor) -> None:
     task = str(getattr(env, "task", type(env).__name__))
     if planner is not None:
-        spec = planner.spec
-        period = {"control_period_s": spec.control_period_s}
+        spec, period = planner.spec, {"control_period_s": planner.spec.control_period_s}
         refuse_misfit(spec.name, (spec.obs_dim, spec.action_dim), period, env, task)
     model = executor.model
     refuse_misfit("of the executor", (model.obs_dim, model.action_dim), {}, env, task)
@@ -228,9 +243,7 @@ def check_waits(executor: PlanExecutor, period_s: float) -> None:
 class _SlowPlanner:
     """Takes `delay_ticks` for a plan, one at a time; of the requests that come meanwhile, the latest is next.
 
-    Args:
-        planner: The planner that plans; its earlier plans are forgotten. None: there is none, and no plan ever comes.
-        delay_ticks: Ticks from the beginning of the work on a request to its plan.
+    Without a planner no plan ever comes. Earlier plans of the planner are forgotten.
     """
 
     def __init__(self, planner: Planner | None, delay_ticks: int):
@@ -241,6 +254,8 @@ class _SlowPlanner:
         self._done_tick = 0
         self._next: PlanRequest | None = None
         self._plan_ids = 0
+        self.has_failed = False  # at the last request that it answered
+        self.failures: list[str] = []  # when and why, in words
 
     @property
     def is_idle(self) -> bool:
@@ -254,8 +269,12 @@ class _SlowPlanner:
         else:
             self._next = request
 
-    def finished(self, tick: int) -> Plan | None:
-        """The plan that is there by a tick; each one once."""
+    def finished(self, tick: int) -> Plan | PlanRequest | None:
+        """The plan that is there by a tick, or the request that the planner failed at; each one once.
+
+        Raises:
+            PlanningError: the plan does not answer its request, or contradicts the planner's spec.
+        """
         request = self._in_work
         if self._planner is None or request is None or tick < self._done_tick:
             return None
@@ -263,9 +282,15 @@ class _SlowPlanner:
         if self._next is not None:
             self._begin(self._next, self._done_tick)
             self._next = None
-        self._plan_ids += 1
-        plan = self._planner.plan(request)
+        try:
+            plan = self._planner.plan(request)
+        except (PlanningError, ObservationError) as error:
+            self.has_failed = True
+            self.failures.append(f"at tick {tick}: {error}")
+            return request
         check_plan(plan, request, self._planner.spec)
+        self.has_failed = False
+        self._plan_ids += 1
         return replace(plan, plan_id=self._plan_ids)
 
     def _begin(self, request: PlanRequest, tick: int) -> None:

@@ -28,11 +28,9 @@ TOKEN = (
 
 
 def engine_of(on: str, workers: int) -> Engine:
-    """Where trials run, as the option `--on` names it.
+    """Where trials run, as the option `--on` names it, with so many processes or SLURM jobs at a time.
 
-    Args:
-        on: `local`, `ray`, `ray://HOST:PORT` or `slurm`.
-        workers: Number of processes, or of SLURM's jobs, at a time; 0: the engine's own choice.
+    0 workers are the engine's own choice.
 
     Raises:
         SettingsError: it is something else, or needs an extra that is not installed.
@@ -50,16 +48,11 @@ def engine_of(on: str, workers: int) -> Engine:
 
 @dataclass(frozen=True, slots=True)
 class RayEngine:
-    """Tasks on a Ray cluster, which get this package's code and the model with them.
+    """Tasks on a Ray cluster, which get this package's code and the model with them."""
 
-    Attributes:
-        address: Address of the cluster; None: that of RAY_ADDRESS, else the one that runs on this machine, else one
-            that is started for these trials.
-        workers: CPUs of a cluster that is started here; 0: all.
-    """
-
+    # None: that of RAY_ADDRESS, else the one that runs on this machine, else one that is started for these trials
     address: str | None = None
-    workers: int = 0
+    workers: int = 0  # CPUs of a cluster that is started here; 0: all
 
     def shards(self, trials: int) -> int:
         """See `Engine`; a worker keeps its models from one task to the next."""
@@ -114,15 +107,10 @@ class RayEngine:
 
 @dataclass(frozen=True, slots=True)
 class SlurmEngine:
-    """Jobs of a SLURM cluster whose machines share this folder, this environment and the models.
+    """Jobs of a SLURM cluster whose machines share this folder, this environment and the models."""
 
-    Attributes:
-        workers: Number of jobs that run at a time; 0: 16.
-        cluster: Executor of submitit's.
-    """
-
-    workers: int = 0
-    cluster: str = "slurm"
+    workers: int = 0  # jobs that run at a time; 0: `SLURM_JOBS`
+    cluster: str = "slurm"  # executor of submitit's
 
     def shards(self, trials: int) -> int:
         """See `Engine`; every job loads the model anew."""
@@ -190,10 +178,9 @@ def _packed(subject: Any, folder: Path) -> Any:
     model: Path | None = getattr(subject, "model", None)
     if model is None:
         return subject
+    # A Transformer has another's world model; of folders of one name, the model's own counts
     models = [model, *(file.parent for file in format_of(folder_card(model)).weights(model))]
-    for path in {
-        path.name: path for path in reversed(models)
-    }.values():  # a Transformer has another's world model
+    for path in {path.name: path for path in reversed(models)}.values():
         shutil.copytree(path, folder / "models" / path.name)
     return replace(subject, model=Path("models") / model.name)
 

@@ -14,40 +14,17 @@ from spec_control_ros.core.output import file_name
 from spec_control_ros.evaluation.controller import CONTROL
 from spec_control_ros.evaluation.replay.sweep import MAX_POINTS, Sweep
 
-MODES = (
-    "replan",
-    "prior",
-    "student",
-    "prior_queue",
-    "prior_queue_corrected",
-    "open_loop_2",
-    "open_loop_3",
-    "open_loop_6",
-    "feedback",
-    "gated",
-    "two_tower",
-    "temporal",
-    "quantile",
-    "adaptive",
-    "regret",
-    "pipelined",
-    *(f"pipelined_d{ticks}" for ticks in range(1, 7)),
-)
-# What is compared where plans take time: the nearest published alternatives, and ours
-RIVALS = (
-    "naive",
-    "ensembled",
-    "frozen_prefix",
-    "corrected_chunk",
-    "verified",
-    "adaptive_replanning",
-    "pipelined",
-    "eager",
-)
-MAX_DELAY_TICKS = 100
 BASELINE, PRIOR, STUDENT = "replan", "prior", "student"
 PLANLESS = (PRIOR, STUDENT)  # modes that have no plan at all
 SEARCHLESS = (*PLANLESS, "prior_queue", "prior_queue_corrected")  # and those whose plans cost no search
+OPEN_LOOP = tuple(f"open_loop_{rows}" for rows in (2, 3, 6))
+GATED = ("feedback", "gated", "two_tower", "temporal", "quantile", "adaptive", "regret")
+PIPELINED = ("pipelined", *(f"pipelined_d{ticks}" for ticks in range(1, 7)))
+MODES = (BASELINE, *SEARCHLESS, *OPEN_LOOP, *GATED, *PIPELINED)
+# What is compared where plans take time: the nearest published alternatives, and ours
+PUBLISHED = ("naive", "ensembled", "frozen_prefix", "corrected_chunk", "verified", "adaptive_replanning")
+RIVALS = (*PUBLISHED, "pipelined", "eager")
+MAX_DELAY_TICKS = 100
 NODES = {name: node for node, names in CONTROL.items() for name in names}  # by the first word of a setting
 NAME = re.compile(r"((planner|gate|executor)(\.\w+)+|corrector|action_repeat)")
 
@@ -67,26 +44,17 @@ class ControlMode:
 
     @classmethod
     def find(cls, name: str, folder: Path) -> "ControlMode":
-        """The mode of that name.
-
-        Args:
-            name: Name of a file in `folder`, with the simulated delay as `_dN` if there is one.
-            folder: Folder of the modes' parameter files.
+        """The mode of a file's name in `folder`, with the simulated delay as `_dN` if there is one.
 
         Raises:
             SettingsError: there is no such mode.
         """
-        stem, delay = name, 0
-        if match := re.fullmatch(r"(.+)_d(\d{1,3})", name):
-            stem, delay = match[1], int(match[2])
+        match = re.fullmatch(r"(.+)_d(\d{1,3})", name)
+        stem, delay = (match[1], int(match[2])) if match else (name, 0)
         path = folder / f"{stem}.yaml"
+        is_there = re.fullmatch(r"\w+", stem) and path.is_file()
         is_delayed_baseline = stem in (BASELINE, *PLANLESS) and stem != name
-        if (
-            not re.fullmatch(r"\w+", stem)
-            or not path.is_file()
-            or delay > MAX_DELAY_TICKS
-            or is_delayed_baseline
-        ):
+        if not is_there or delay > MAX_DELAY_TICKS or is_delayed_baseline:
             known = sorted(p.stem for p in folder.glob("*.yaml"))
             raise SettingsError(
                 f"modes: got {name!r}, expected one of {', '.join(known)}; all but {BASELINE}, {PRIOR} and {STUDENT} "
@@ -96,11 +64,9 @@ class ControlMode:
 
 
 def delayed_names(names: Sequence[str], delays: str) -> list[str]:
-    """Names of modes with every delay; the baselines come first, as they are.
+    """Names of modes with every delay (ticks, separated by commas); the baselines come first, as they are.
 
-    Args:
-        names: Names of modes without a delay; none: the baselines, and `RIVALS`.
-        delays: Ticks that a plan takes, separated by commas.
+    No names stand for the baselines and `RIVALS`.
 
     Raises:
         SettingsError: a delay is no number.
@@ -123,17 +89,13 @@ def find_modes(names: Sequence[str], folder: Path) -> list[ControlMode]:
     modes = [ControlMode.find(name, folder) for name in names]
     if twice := [name for name in names if names.count(name) > 1]:
         raise SettingsError(f"modes: got {twice[0]} twice")
-    if not modes:
-        raise SettingsError("modes: got none, expected at least one")
     return modes
 
 
 def grid_modes(texts: Sequence[str], folder: Path) -> list[ControlMode]:
     """A mode for each combination of values, named as `planner.queue_length=6,gate.mode=fixed`.
 
-    Args:
-        texts: A setting with its values each, see `Sweep.parse`.
-        folder: Folder for the modes' parameter files.
+    Each text is a setting with its values, see `Sweep.parse`. The modes' parameter files are written into `folder`.
 
     Raises:
         SettingsError: a setting is unknown or named twice, or there are too many combinations.

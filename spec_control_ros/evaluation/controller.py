@@ -9,7 +9,7 @@ from spec_control_ros.core.corrector import AUTO, CORRECTOR
 from spec_control_ros.core.executor_factory import ExecutorParts
 from spec_control_ros.core.executor_settings import ExecutorSettings, PrefetchFrom
 from spec_control_ros.core.gate import GateSettings
-from spec_control_ros.core.node_settings import TASK_INDEX
+from spec_control_ros.core.node_settings import ACTION_REPEAT, TASK_INDEX
 from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.evaluation.fit import fitting_env
 from spec_control_ros.evaluation.node_parameters import refuse_unknown
@@ -31,9 +31,7 @@ class ControllerSettings(Checked):
     """What the parameters of a robot's nodes say about its control, and no more."""
 
     corrector: str = setting(AUTO, CORRECTOR)
-    action_repeat: int = setting(
-        0, "Steps of the environment in a tick (0: as the model was trained)", low=0, high=1000
-    )
+    action_repeat: int = ACTION_REPEAT
     task_index: int = TASK_INDEX
     planner: Any = field(default_factory=PlannerSettings)  # of the kind that the planner's format has
     gate: GateSettings = field(default_factory=GateSettings)
@@ -87,11 +85,7 @@ class ControllerSettings(Checked):
 
     @classmethod
     def of(cls, parameters: Parameters, planner: type = PlannerSettings) -> "ControllerSettings":
-        """The settings that parameter files hold.
-
-        Args:
-            parameters: Parameters by node; those that have nothing to do with control must only exist.
-            planner: Settings of the model's kind of planner.
+        """The settings that parameters by node hold, with those of the model's kind of planner.
 
         Raises:
             SettingsError: a node has no parameter of that name, or its value is not allowed.

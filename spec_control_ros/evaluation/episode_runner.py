@@ -1,11 +1,12 @@
 """Runs episodes of one task with one model, whatever the controller."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
 
+from spec_control_ros.core.errors import PlanningError
 from spec_control_ros.core.executor_factory import make_executor
 from spec_control_ros.core.plan_executor import PlanExecutor
 from spec_control_ros.core.planner import Planner
@@ -20,6 +21,8 @@ from spec_control_ros.sim.faults.schedule import NO_FAULTS, FaultSchedule
 from spec_control_ros.sim.plant import Plant
 from spec_control_ros.world_model.card import folder_card
 from spec_control_ros.world_model.planner_settings import PlannerSettings
+
+PLANNERS = 4  # that are kept: a sweep has hundreds, but runs the trials of one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,7 @@ class Trial:
 
 
 class EpisodeRunner:
-    """Keeps what episodes share: models, planners that have warmed up, plants.
-
-    Args:
-        task: Name of an environment, see `make_env`.
-        model: Folder of the model.
-        device: Torch device to plan on.
+    """Keeps what episodes share: the model of a folder, plants (see `make_env`), and the planners used last.
 
     Raises:
         CheckpointError: the model cannot be read.
@@ -53,7 +51,7 @@ class EpisodeRunner:
         self._format = format_of(self._card)
         self._env = cache(make_env)
         self._parts = cache(lambda task: self._format.load_parts(model, task))
-        self._planner = cache(self._warm_planner)
+        self._planner = lru_cache(PLANNERS)(self._warm_planner)
 
     def check(self, trial: Trial) -> None:
         """Make all that a trial needs.
@@ -71,11 +69,18 @@ class EpisodeRunner:
         self._planner(trial.settings.planner, trial.settings.task)
 
     def run(self, trial: Trial) -> Measurement:
-        """Measure an episode."""
+        """Measure an episode.
+
+        Raises:
+            PlanningError: a plan contradicts its request, or does not fit the executor; says of which mode and seed.
+        """
         plant, law, planner = self.parts(trial)
-        result = run_episode(
-            plant, planner, law, seed=trial.seed, epoch=trial.epoch, delay_ticks=trial.delay_ticks
-        )
+        try:
+            result = run_episode(
+                plant, planner, law, seed=trial.seed, epoch=trial.epoch, delay_ticks=trial.delay_ticks
+            )
+        except PlanningError as error:
+            raise PlanningError(f"{trial.mode}, seed {trial.seed}: {error}") from error
         return Measurement.of_result(result, trial.epoch)
 
     def parts(self, trial: Trial) -> tuple[Plant, PlanExecutor, Planner | None]:

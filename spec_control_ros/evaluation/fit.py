@@ -27,14 +27,8 @@ def fitting_env(
 ) -> AnyPlant:
     """The environment that a model is to drive, if it fits.
 
-    Args:
-        make: Function that makes it of its name and the action repeat, as `make_env` does.
-        name: The model's name, for messages.
-        card: The model's card.
-        environment: The environment's name.
-        action_repeat: Steps of the environment in a tick; 0: as the model was trained.
-        task_index: Index of the task of a multi-task model; `NO_TASK`: the one that the card names.
-        lengths: Lengths of observation and action that the model was made for; None: as its card has them.
+    `make` makes it of its name and the action repeat, as `make_env` does. An action repeat of 0, a task index of
+    `NO_TASK` and lengths (of observation and action) of None are those that the card names.
 
     Raises:
         TaskError: there is no such environment.
@@ -52,13 +46,9 @@ def repeat_of(card: Card, action_repeat: int) -> int:
 
 
 def refuse_other_task(name: str, card: Card, task: str, task_index: int = NO_TASK) -> None:
-    """Hold the task of a model against what it is to drive.
+    """Hold the task of a model against the one that it is to drive.
 
-    Args:
-        name: The model's name, for the message.
-        card: The model's card.
-        task: The task that it is to drive.
-        task_index: Index of the task of a multi-task model; `NO_TASK`: the one that the card names.
+    The task index is that of a multi-task model's task; `NO_TASK`: the one that the card names.
 
     Raises:
         MisfitError: the card names another task.

@@ -44,8 +44,8 @@ class SyntheticRobots:
         self._next_asks = [(float(rng.uniform(0.0, interval_s)), robot, 0) for robot in robots]
         heapq.heapify(self._next_asks)
         self._latents: dict[str, np.ndarray] = {}  # that the last plan ends with
-        self._first = rng.standard_normal((len(robots), fleet.spec.obs_dim)).astype(np.float32)
-        self._index = {robot: i for i, robot in enumerate(robots)}
+        first = rng.standard_normal((len(robots), fleet.spec.obs_dim)).astype(np.float32)
+        self._first = dict(zip(robots, first, strict=True))
         self.waited_s: dict[str, list[float]] = {robot: [] for robot in robots}
 
     def run(self) -> dict[str, Any]:
@@ -64,16 +64,15 @@ class SyntheticRobots:
     def _ask_until(self, now_s: float) -> None:
         while self._next_asks and self._next_asks[0][0] <= now_s:
             at_s, robot, tick = heapq.heappop(self._next_asks)
-            self._schedule.submit(
-                PlanJob(robot, "", self._request(robot, tick), self._period_s, at_s, self._load.deadline_s)
-            )
+            request, deadline_s = self._request(robot, tick), self._load.deadline_s
+            self._schedule.submit(PlanJob(robot, "", request, self._period_s, at_s, deadline_s))
             if (next_s := at_s + self._load.every_ticks * self._period_s) < self._load.duration_s:
                 heapq.heappush(self._next_asks, (next_s, robot, tick + self._load.every_ticks))
 
     def _request(self, robot: str, tick: int) -> PlanRequest:
         latent = self._latents.get(robot)
         if latent is None or not self._load.lead_ticks:
-            return PlanRequest(1, tick, tick, Reason.EMPTY, self._first[self._index[robot]])
+            return PlanRequest(1, tick, tick, Reason.EMPTY, self._first[robot])
         return PlanRequest(1, tick, tick + self._load.lead_ticks, Reason.EMPTY, latent=latent)
 
     def _plan(self, jobs: Sequence[PlanJob], now_s: float) -> float:

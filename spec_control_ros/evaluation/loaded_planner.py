@@ -20,12 +20,8 @@ from spec_control_ros.world_model.card import folder_card, model_folder
 class _LoadedPlanner:
     """A `core.planner.Planner` that knows its model's folder; see `load_planner`.
 
-    It has a `change` where the planner has one (`ChangeablePlanner`).
-
-    Args:
-        planner: The planner.
-        settings: Settings that it was made with.
-        load_parts: Function that gives what an executor takes from the folder; it is called once, if ever.
+    It has a `change` where the planner has one (`ChangeablePlanner`). What an executor takes from the folder is loaded
+    once, if ever.
     """
 
     def __init__(self, planner: Planner, settings: Any, load_parts: Callable[[], ExecutorParts]):

@@ -13,12 +13,8 @@ def refuse_misfit(
 ) -> None:
     """Hold the sizes and the tick of a model against what it is to drive.
 
-    Args:
-        name: The model's name, for the message.
-        lengths: Lengths of observation and action that the model was made for; None: not known.
-        card: The model's card.
-        plant: The plant that it is to drive.
-        task: The plant's task, for the message.
+    Lengths are those of observation and action that the model was made for; None: not known. Name and task are for the
+    message.
 
     Raises:
         MisfitError: sizes or the duration of a tick differ; says what was got and expected.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from spec_control_ros.bringup.parent_death import end_with_parent, parent_environment
 from spec_control_ros.core.errors import BenchmarkError, SpecControlError
@@ -55,9 +55,7 @@ class Subject:
         return EpisodeRunner(self.task, self.model, self.device)
 
 
-Answer = tuple[
-    Any, str
-]  # a trial's result, or the SpecControlError that there was instead; and the processor
+Answer = tuple[Any, str]  # a trial's result or SpecControlError, and the processor
 Shards = Sequence[Sequence[Any]]
 Submit = Callable[[Shards], list["Future[list[Answer]]"]]  # runs `answers` of each shard
 
@@ -100,6 +98,7 @@ class Workers:
             return
         size = ceil(len(trials) / max(1, self._engine.shards(len(trials))))
         left = [trials[first : first + size] for first in range(0, len(trials), size)]
+        runner_of.cache_clear()  # what checked the trials is of no use here while others run them
         os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker loads torch
         with self._engine.session(subject) as submit:
             for attempt in range(1, ATTEMPTS + 1):
@@ -141,22 +140,16 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """Processes of this machine, one thread each.
+    """Processes of this machine, one thread each."""
 
-    Attributes:
-        workers: Number of processes; 0 for half of the CPUs.
-    """
-
-    workers: int = 0
+    workers: int = 0  # 0: half of the CPUs
+    losses: ClassVar[tuple[type[Exception], ...]] = (
+        BrokenProcessPool,
+    )  # with one process the pool loses all
 
     def shards(self, trials: int) -> int:
         """See `Engine`; one process is this one."""
         return trials if self._count(trials) > 1 else 0
-
-    @property
-    def losses(self) -> tuple[type[Exception], ...]:
-        """See `Engine`; with one process the pool loses all."""
-        return (BrokenProcessPool,)
 
     @contextmanager
     def session(self, subject: AnySubject[Any, Any]) -> Iterator[Submit]:
@@ -194,8 +187,8 @@ def answers(subject: AnySubject[Any, Any], trials: Sequence[Any]) -> list[Answer
 
 
 @lru_cache(maxsize=1)
-def runner_of(subject: AnySubject[Any, Any]) -> _Runner[Any, Any]:
-    """The runner of this process for a subject, which keeps models and plants from one call to the next."""
+def runner_of(subject: AnySubject[Any, Any]) -> Any:
+    """The runner that `subject.runner()` gives; it keeps models and plants from one call to the next."""
     return subject.runner()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spec_control_ros.core.node_settings import LISTENERS, TASK_INDEX, RealTimeSettings
+from spec_control_ros.core.node_settings import ACTION_REPEAT, LISTENERS, TASK_INDEX, RealTimeSettings
 from spec_control_ros.core.settings import Checked, setting
 from spec_control_ros.evaluation.fit import AnyPlant, fitting_env
 from spec_control_ros.sim.bridge import PaceMode
@@ -20,15 +20,10 @@ class PlantSettings(Checked):
     task: str = setting("humanoid-walk", "Environment, such as walker-walk or gymnasium:HalfCheetah-v5")
     model: str = setting("", "Model that drives the environment and must fit it; empty: not checked")
     task_index: int = TASK_INDEX
-    action_repeat: int = setting(
-        0, "Steps of the environment in a tick; 0: as the model was trained", low=0, high=1000
-    )
+    action_repeat: int = ACTION_REPEAT
 
     def env(self, make: Callable[[str, int], AnyPlant]) -> AnyPlant:
-        """The environment.
-
-        Args:
-            make: Function that makes it of its name and the action repeat, as `make_env` does.
+        """The environment; `make` makes it of its name and the action repeat, as `make_env` does.
 
         Raises:
             SpecControlError: there is no such environment or model, or they do not fit each other.

@@ -9,11 +9,9 @@ MOST = 100_000
 
 
 def parse_seeds(text: str, episodes: int | None) -> list[int]:
-    """Seeds of the words `A:B` (from A to B - 1), `A,B,C`, or `A`: the first of so many.
+    """Seeds of the words `A:B` (from A to B - 1), `A,B,C`, or `A`: the first of so many; no words: from 0 on.
 
-    Args:
-        text: The words; empty: from 0 on.
-        episodes: Number of episodes; None: all that are named, or 20 from the first where one is.
+    For no number of episodes they are all that are named, or 20 from the first where one is.
 
     Raises:
         SettingsError: the words are none of these, a seed comes twice, or there are too few.

@@ -22,34 +22,26 @@ def summarise(
 ) -> list[Row]:
     """A row a mode, in the order given; what needs replanning every tick is None where that was not measured.
 
-    Args:
-        measured: Episodes by mode; all modes over the same seeds in the same order.
-        searchless: Modes whose plans, if they have any, cost no search.
+    All modes are over the same seeds in the same order. Plans of the searchless ones, if they have any, cost no search.
     """
     rows = [
-        {**_row(mode, episodes), "is_searchless": mode in searchless} for mode, episodes in measured.items()
+        _row(mode, episodes) | {"is_searchless": mode in searchless} for mode, episodes in measured.items()
     ]
     baseline = next((row for row in rows if row["mode"] == BASELINE), None)
-    planless = max(
-        (row for row in rows if row["mode"] in PLANLESS), key=lambda row: row["return_mean"], default=None
-    )
+    planless = [row for row in rows if row["mode"] in PLANLESS]
     if baseline is not None:
         for row in rows:
             row |= _relative(row, baseline)
-            if planless is not None:
-                row["gain_kept"] = gain_kept(row["returns"], baseline["returns"], planless["returns"])
+            if planless:
+                best = max(planless, key=lambda row: row["return_mean"])
+                row["gain_kept"] = gain_kept(row["returns"], baseline["returns"], best["returns"])
     return rows
 
 
 def gain_kept(own: Sequence[float], replanning: Sequence[float], planless: Sequence[float]) -> Row | None:
     """The share of what planning gains over the best mode without any plan that a mode keeps, with its 95 % interval.
 
-    None where that gain lies within its own interval: then there is nothing to keep.
-
-    Args:
-        own: Returns of the mode, seed by seed.
-        replanning: Returns of replanning at every tick, seed by seed.
-        planless: Returns of the best mode without a plan, seed by seed.
+    None where that gain lies within its own interval: then there is nothing to keep. All returns are seed by seed.
     """
     gains, kept = np.subtract(replanning, planless), np.subtract(own, planless)
     gain, half = float(gains.mean()), interval(gains.tolist())
@@ -68,26 +60,18 @@ def verdict(rows: Sequence[Row]) -> Row | None:
     below that, and is undecided in between, as with few seeds or with single falls. No plan is cheaper than plans
     without a search, these are cheaper than plans with one, and fewer are cheaper than many, whatever time they take.
 
-    Args:
-        rows: Rows of `summarise`, of modes whose plans take the same time and have the same search; the verdict is None
-            without those of replanning and of the prior alone.
+    The rows are of `summarise`, of modes whose plans take the same time and have the same search; the verdict is None
+    without those of replanning and of the prior alone.
     """
     by_mode = {row["mode"]: row for row in rows}
     if BASELINE not in by_mode or PRIOR not in by_mode:
         return None
     least = -MARGIN * abs(by_mode[BASELINE]["return_mean"])
-    ends = {
-        mode: difference_interval(row["returns"], by_mode[BASELINE]["returns"])
-        for mode, row in by_mode.items()
-    }
-    lows = {mode: low for mode, (low, _) in ends.items()}
-    good = [row for row in rows if lows[row["mode"]] >= least]
+    replanning = by_mode[BASELINE]["returns"]
+    ends = {mode: difference_interval(row["returns"], replanning) for mode, row in by_mode.items()}
+    good = [row for row in rows if ends[row["mode"]][0] >= least]
     cheapest = min([*good, by_mode[BASELINE]], key=_price)["mode"]
-    undecided = [
-        mode
-        for mode, (_, high) in ends.items()
-        if by_mode[mode]["is_searchless"] and lows[mode] < least <= high
-    ]
+    undecided = [m for m, (low, high) in ends.items() if by_mode[m]["is_searchless"] and low < least <= high]
     needed: bool | None = not by_mode[cheapest]["is_searchless"]
     if needed and undecided:
         needed = None
@@ -151,9 +135,7 @@ def _row(mode: str, episodes: Sequence[Measurement]) -> Row:
         "planning_inferences_mean": _mean(e.planning_inferences for e in episodes),
         "waited_inferences_mean": _mean(e.waited_inferences for e in episodes),
         "latency_s": distribution(latencies_s),
-        "decisions": {
-            kind: count / len(episodes) for kind, count in counts.items()
-        },  # an episode's, on average
+        "decisions": {kind: count / len(episodes) for kind, count in counts.items()},
         "ticks_mean": _mean(len(e.kinds) for e in episodes),
         "missed_ticks_mean": _mean(e.missed_ticks for e in episodes),
         "returns": returns,
@@ -165,10 +147,9 @@ def _row(mode: str, episodes: Sequence[Measurement]) -> Row:
 def _relative(row: Row, baseline: Row) -> Row:
     """What a row is beside that of replanning on the same seeds."""
     inferences = "planning_inferences_mean"
-    differences = [own - other for own, other in zip(row["returns"], baseline["returns"], strict=True)]
     return {
         "relative_return": _ratio(row["return_mean"], baseline["return_mean"]),
-        "return_difference_ci95": interval(differences),
+        "return_difference_ci95": interval(np.subtract(row["returns"], baseline["returns"]).tolist()),
         "relative_planning_inferences": _ratio(row[inferences], baseline[inferences]),
         "relative_latency": _ratio(row["latency_s"]["mean"], baseline["latency_s"]["mean"]),
     }

@@ -15,6 +15,7 @@ from spec_control_ros.cli.regret import regret
 from spec_control_ros.core.errors import BenchmarkError, SettingsError, SpecControlError
 from spec_control_ros.core.gate import Gate, GateCalibration, GateMode, GateSettings, Metric
 from spec_control_ros.evaluation.regret.gather import RegretRunner
+from spec_control_ros.evaluation.regret.report import oracle_front
 from spec_control_ros.world_model.checkpoint import update_card
 from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
@@ -99,6 +100,23 @@ def test_rows_that_corrections_are_carried_on_to_get_thresholds_for_all_of_the_q
     assert calibration.regret.accept[-1] == 0.0
 
 
+def test_model_is_loaded_once_and_every_front_computed_once(
+    options: RegretOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, runners, fronts = RegretRunner.__init__, [], []
+    monkeypatch.setattr(
+        RegretRunner, "__init__", lambda self, *given: runners.append(given) or begin(self, *given)
+    )
+    for module in ("cli.regret", "evaluation.regret.report"):
+        monkeypatch.setattr(
+            f"spec_control_ros.{module}.oracle_front",
+            lambda losses: fronts.append(losses) or oracle_front(losses),
+        )
+    assert regret(options) == 0
+    assert len(runners) == 1
+    assert len(fronts) == 2, "undisturbed and pushed"
+
+
 @pytest.mark.parametrize(
     ("disturb", "message"), [("storm", "expected one of push"), ("push:x", "numbers from 0 on")]
 )
@@ -142,6 +160,12 @@ def test_thresholds_by_regret_reach_the_card_and_the_mode(
 
     # Most rows need no correction here, and of all that may be accepted as well, the most are
     assert calibration.regret.accept[0] > 0.0
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("spec_control_ros.cli.calibrate.FIRST_HELD_OUT_SEED", 1)
+        with pytest.raises(SpecControlError, match="forks of seed 1, expected none of the held-out seeds"):
+            chosen(1.0)
+    assert folder.card()["gate"]["regret"]["measured"] == measured
 
     monkeypatch.setattr("spec_control_ros.cli.calibrate.is_worse", lambda returns, replanning: True)
     with pytest.raises(

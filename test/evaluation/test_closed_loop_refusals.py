@@ -13,7 +13,7 @@ from dm_control import suite
 from short_plant import ShortPlant
 
 from spec_control_ros.core.corrector import FeatureHistory
-from spec_control_ros.core.decision import PlanRequest, Reason
+from spec_control_ros.core.decision import DecisionKind, PlanRequest, Reason
 from spec_control_ros.core.errors import (
     ActionError,
     MisfitError,
@@ -118,6 +118,41 @@ def test_plan_that_the_executor_s_model_does_not_fit() -> None:
         PlanningError, match="refused the plan, which is of 2 action and 4 latent values a row"
     ):
         episode(planner)
+
+
+class Failing(OwnPlanner):
+    """Fails at requests from some ticks on."""
+
+    def __init__(self, first: int, last: int, error: type[SpecControlError] = PlanningError):
+        super().__init__()
+        self._fails, self._error, self.asked = range(first, last), error, list[int]()
+
+    def plan(self, request: PlanRequest) -> Plan:
+        self.asked.append(request.tick)
+        if request.tick in self._fails:
+            raise self._error("no plan")
+        return super().plan(request)
+
+
+@pytest.mark.parametrize("error", [PlanningError, ObservationError])
+def test_planner_that_fails_is_waited_for_and_asked_again(error: type[SpecControlError]) -> None:
+    planner = Failing(0, 2, error)
+    with pytest.warns(RuntimeWarning, match="seed 3: the planner failed 3 times, first at tick 0: no plan"):
+        result = episode(planner, seed=3)
+    assert planner.asked[:4] == [0, 0, 1, 2]
+    assert [d.tick for d in result.decisions if d.kind is DecisionKind.HOLD] == [0, 1, 2]
+    assert result.holds == {Reason.PLANNER_SILENT: 3}
+    assert result.latencies_s[0] > 5.0, "as long as the settings say"
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_planner_that_always_fails_holds_to_the_end(delay: int) -> None:
+    executor = make_executor(OwnPlanner(), settings=ExecutorSettings(plan_wait_s=0.01, retry_s=0.1))
+    planner = Failing(0, 100)
+    with pytest.warns(RuntimeWarning, match="the planner failed"):
+        result = run_episode(ShortPlant(), planner, executor, delay_ticks=delay)
+    assert [decision.kind for decision in result.decisions] == [DecisionKind.HOLD] * 7
+    assert 1 < len(planner.asked) < 7, "after a pause each"
 
 
 class WithoutPlan(Planner):

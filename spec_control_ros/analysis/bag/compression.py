@@ -19,15 +19,10 @@ class Damage(ValueError):
 
 
 def decompress(data: bytes, compression: str, max_size: int) -> bytes:
-    """Decompress a whole frame.
-
-    Args:
-        data: The compressed frame.
-        compression: `zstd`, `lz4`, or empty for none.
-        max_size: Largest allowed size of the result, in bytes.
+    """Decompress a whole frame of `zstd` or `lz4` (empty: no compression).
 
     Raises:
-        Damage: it is damaged, longer, or of an unknown format.
+        Damage: it is damaged, gives more than `max_size` bytes, or is of an unknown format.
     """
     if not compression:
         return data

@@ -4,6 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 MAX_LOSSES = 20  # told one by one
@@ -60,21 +61,13 @@ def in_time_order(runs: Iterable[Run]) -> Iterator[RawMessage]:
     A run is not read before its start is reached, so that only those that overlap are in memory.
     """
     heads: list[tuple[int, int, RawMessage, Iterator[RawMessage]]] = []
-    for number, run in enumerate(runs):
-        yield from _before(run.start_ns, heads)
-        messages = run.read()
-        if (first := next(messages, None)) is not None:
+    for number, run in enumerate(chain(runs, [None])):
+        while heads and (run is None or heads[0][0] < run.start_ns):
+            _, earlier, message, messages = heads[0]
+            yield message
+            if (following := next(messages, None)) is None:
+                heapq.heappop(heads)
+            else:
+                heapq.heapreplace(heads, (following.time_ns, earlier, following, messages))
+        if run is not None and (first := next(messages := run.read(), None)) is not None:
             heapq.heappush(heads, (first.time_ns, number, first, messages))
-    yield from _before(None, heads)
-
-
-def _before(
-    end_ns: int | None, heads: list[tuple[int, int, RawMessage, Iterator[RawMessage]]]
-) -> Iterator[RawMessage]:
-    while heads and (end_ns is None or heads[0][0] < end_ns):
-        _, number, message, messages = heads[0]
-        yield message
-        if (following := next(messages, None)) is None:
-            heapq.heappop(heads)
-        else:
-            heapq.heapreplace(heads, (following.time_ns, number, following, messages))

@@ -47,12 +47,9 @@ class Record(NamedTuple):
 
 
 def records(file: BinaryIO, size: int, lose: Callable[[str], None]) -> Iterator[Record]:
-    """The records of the top level; those of unknown kinds are skipped.
+    """The records of the top level of a file of so many bytes; those of unknown kinds are skipped.
 
-    Args:
-        file: The file, read from its beginning; it may be read elsewhere between two records.
-        size: Size of the file in bytes.
-        lose: Called with a description of whatever cannot be read.
+    The file may be read elsewhere between two records. `lose` is told whatever cannot be read.
     """
     file.seek(0)
     if size == 0:

@@ -21,11 +21,7 @@ class SensedObservation:
 
 
 def read_observations(path: Path, namespace: str | None = None) -> list[SensedObservation]:
-    """The observations of a bag, in the order of recording.
-
-    Args:
-        path: Path of the bag.
-        namespace: Namespace of the robot, as in `/left`; None if there is only one robot.
+    """The observations of a bag, in the order of recording, of the robot of a namespace (None: the only one).
 
     Raises:
         SpecControlError: there is no such bag, it holds no observations there, or those of several robots.

@@ -67,10 +67,7 @@ class Bag:
     """A bag, read in the order of log time; only a piece of it is in memory at a time.
 
     Neither metadata.yaml nor an index is needed, so that the bag of a recorder that died is read as well. Where there
-    is a metadata.yaml, only files that it lists are read.
-
-    Args:
-        path: Folder of the bag, or its .mcap or .db3 file.
+    is a metadata.yaml, only files that it lists are read. The path is that of the folder, or of a .mcap or .db3 file.
 
     Raises:
         SpecControlError: there is no such file, no bag in that folder, or nothing of what its metadata.yaml names.
@@ -116,11 +113,10 @@ class Bag:
 
     def _decoded(self, raw: RawMessage) -> Recorded | None:
         topic, type_name, time_ns, data = raw
+        definition = self._contents.definitions.get(type_name)
         try:
             data = decompress(data, "zstd", MAX_MESSAGE) if data.startswith(ZSTD_MAGIC) else data
-            return Recorded(
-                topic, type_name, time_ns, decode(type_name, data, self._contents.definitions.get(type_name))
-            )
+            return Recorded(topic, type_name, time_ns, decode(type_name, data, definition))
         except Damage as error:
             count, why = self._undecodable.get(topic, (0, str(error)))
             self._undecodable[topic] = count + 1, why
@@ -133,23 +129,21 @@ class Bag:
         runs = [Run(starts.get(file.name, -1), partial(self._of_file, file, wanted)) for file in self._files]
         yield from in_time_order(sorted(runs, key=attrgetter("start_ns")))
         known = {*self._contents.definitions, *wanted}
-        for topic, type_name in self.topics.items():
-            if type_name and self.counts[topic] and type_name not in known:
+        for topic, name in self.topics.items():
+            if name and self.counts[topic] and name not in known:
                 self._contents.lose(
-                    f"{self.counts[topic]} messages of {topic}: its type {type_name!r} is not defined"
+                    f"{self.counts[topic]} messages of {topic}: its type {name!r} is not defined"
                 )
         count, found = self._metadata.message_count, self.counts.total()
         if count is not None and count > found and not self._contents.losses:
             self._contents.lose(f"{count - found} of the {count} messages that metadata.yaml counts")
 
     def _lose_files(self) -> None:
-        missing = [name for name in self._metadata.files if name not in self._present]
-        for name in missing:
+        named, present = self._metadata.files, self._present
+        for name in (name for name in named if name not in present):
             self._contents.lose(f"{name}, which metadata.yaml names, is not there")
-        read = {file.name for file in self._files}
-        for name in self._present:
-            if name not in read:
-                self._contents.lose(f"{name}, which metadata.yaml does not name, was not read")
+        for name in (name for name in present if named and name not in named):
+            self._contents.lose(f"{name}, which metadata.yaml does not name, was not read")
 
     def _of_file(self, file: Path, wanted: Collection[str]) -> Iterator[RawMessage]:
         try:
@@ -209,10 +203,7 @@ def namespace_of(topic: str) -> str:
 def chosen(path: Path, robots: Mapping[str, Robot], namespace: str | None) -> Robot | None:
     """The robot of a namespace, or the only one; None where there is none.
 
-    Args:
-        path: Path of the bag.
-        robots: Robots in the bag, by namespace.
-        namespace: Namespace, with or without slashes; None if there should be only one robot.
+    The namespace is with or without slashes; None: there should be only one robot. The path is for the message.
 
     Raises:
         SpecControlError: there are several to choose from.

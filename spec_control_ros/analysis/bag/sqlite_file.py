@@ -71,9 +71,8 @@ class SqliteFile:
             connection.execute("PRAGMA writable_schema=ON")
             connection.execute("PRAGMA cell_size_check=ON")
             # A view in the place of a table could compute for ever.
-            tables = {
-                name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            }
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            tables = {name for (name,) in found}
             if not {"topics", "messages"} <= tables:
                 raise sqlite3.DatabaseError("it has no tables `topics` and `messages`, so it is not a bag")
         except UNREADABLE:

@@ -85,20 +85,13 @@ class BagWriter:
             self._types.register(get_types_from_msg(definition, name))
 
     def add_topic(self, topic: str, type_name: str, offered: Sequence[Qos] = ()) -> None:
-        """Announce a topic before its first message.
-
-        Args:
-            topic: Name of the topic.
-            type_name: Message type of the topic.
-            offered: Quality of service of each publisher; a player offers the same.
-        """
+        """Announce a topic before its first message; a player offers the quality of service of each publisher."""
         if self.why_ended:
             return
         self.add_type(type_name)
-        own, *others = self._definitions(type_name).items()
-        text = own[1] + "".join(
-            f"\n{SEPARATOR}\nMSG: {name.replace('/msg/', '/')}\n{definition}" for name, definition in others
-        )
+        (_, text), *others = self._definitions(type_name).items()
+        for name, definition in others:
+            text += f"\n{SEPARATOR}\nMSG: {name.replace('/msg/', '/')}\n{definition}"
         with self._ending_on_failure():
             self._connections[topic] = self._writer.add_connection(
                 topic,
@@ -149,10 +142,7 @@ class BagWriter:
             self._finish()
 
     def _why_full(self, folder: Path) -> str:
-        if not self._reserve_bytes:
-            return ""
-        free = free_bytes(folder)
-        if free >= self._reserve_bytes:
+        if not self._reserve_bytes or (free := free_bytes(folder)) >= self._reserve_bytes:
             return ""
         got, reserve = (f"{size / 1e6:.1f} MB" for size in (free, self._reserve_bytes))
         return f"got {got} of free disk, expected the reserve of {reserve} (reserve_mb): make room, or set another one"

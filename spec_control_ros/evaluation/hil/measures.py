@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 
+from spec_control_ros.bringup.process_faults import Crash
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.fault import Fault
 from spec_control_ros.evaluation.hil.trace import EpisodeTrace, Trace
@@ -82,13 +83,14 @@ def measure_episode(
     last = trace.plant[-1]
     bounds = [fault.when.bounds(period_s) for fault in faults]
     start = min((first for first, _ in bounds), default=0)
-    ends = [first if end is None else end for first, end in bounds]
-    end = max(ends, default=0)
+    end = max((first if end is None else end for first, end in bounds), default=0)
+    # A crash without a duration is a moment; any other fault without one lasts as long as the episode
+    is_endless = any(e is None and not isinstance(f, Crash) for f, (_, e) in zip(faults, bounds, strict=True))
+    until_s = inf if is_endless else end * period_s + HOLD_GRACE_S
     hold_s = None
     for heard_at_s, decided in trace.decisions:
         at_s = decided.tick * period_s if is_lockstep else _plant_time_s(trace, heard_at_s, period_s)
-        is_consequence = start * period_s <= at_s <= end * period_s + HOLD_GRACE_S
-        if decided.decision is DecisionKind.HOLD and is_consequence:
+        if decided.decision is DecisionKind.HOLD and start * period_s <= at_s <= until_s:
             hold_s = at_s - start * period_s
             break
     return EpisodeMeasures(
@@ -109,13 +111,7 @@ def measure_episode(
 
 
 def summarise(episodes: Sequence[EpisodeMeasures], trace: Trace, asked: int) -> Measures:
-    """The numbers of a scenario.
-
-    Args:
-        episodes: Measured episodes, at least one.
-        trace: Trace of these episodes, with the commands checked.
-        asked: Number of episodes that were requested.
-    """
+    """The numbers of a scenario: of at least one episode, of so many that were asked for."""
     faulty = [e for e in episodes if e.has_faults]
     ticks = max(1, sum(e.ticks for e in episodes))
     return Measures(
@@ -167,11 +163,8 @@ def _longest_gap(plant: Sequence[EpisodeState]) -> int:
     """Ticks from one that was driven by a command of its own to the next, at most."""
     longest = gap = 1
     for before, after in pairwise(plant):
-        gap = (
-            gap + (after.missed_ticks - before.missed_ticks)
-            if after.missed_ticks > before.missed_ticks
-            else 1
-        )
+        missed = after.missed_ticks - before.missed_ticks
+        gap = gap + missed if missed > 0 else 1
         longest = max(longest, gap)
     return longest
 

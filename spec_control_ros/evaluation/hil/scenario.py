@@ -103,11 +103,9 @@ def find_scenarios(names: Sequence[str], config: Path) -> list[Path]:
     shipped = {path.stem: path for path in sorted((config / "hil").glob("*.yaml"))}
     found: list[Path] = []
     for name in names:
-        path = Path(name)
+        path = shipped.get(name, Path(name))
         if name == ALL:
             found += shipped.values()
-        elif name in shipped:
-            found.append(shipped[name])
         elif path.is_dir() and (inside := sorted(path.glob("*.yaml"))):
             found += inside
         elif path.is_file():
@@ -145,16 +143,13 @@ def scenario_from(name: str, content: Any, config: Path) -> Scenario:
     if unknown := [str(key) for key in content if key not in sayable]:
         raise SettingsError(f"{unknown[0]}: unknown, expected one of {', '.join(sayable)}")
     robot = find_robot(str(content["robot"]), config)
-    for key in ("episodes", "seed", "ticks"):
-        value = content.get(key, 1)
-        if isinstance(value, bool) or not isinstance(value, int) or value < (key == "episodes"):
-            raise SettingsError(
-                f"{key}: got {value!r}, expected a whole number from {int(key == 'episodes')} on"
-            )
+    for key, low in (("episodes", 1), ("seed", 0), ("ticks", 0)):
+        value = content.get(key, low)
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise SettingsError(f"{key}: got {value!r}, expected a whole number from {low} on")
     params = content.get("params") or {}
-    if not isinstance(params, Mapping) or not all(
-        n in NODES and isinstance(v, Mapping) for n, v in params.items()
-    ):
+    is_by_node = isinstance(params, Mapping) and set(NODES).issuperset(params)
+    if not is_by_node or not all(isinstance(own, Mapping) for own in params.values()):
         raise SettingsError(f"params: got {params!r}, expected parameters below {', '.join(NODES)}")
     return Scenario(
         name=name,

@@ -35,11 +35,7 @@ class EpisodeTrace:
 
 
 class Trace(RunLog):
-    """A run log that forgets nothing, and looks at every command.
-
-    Args:
-        clock: Monotonic clock, in seconds.
-    """
+    """A run log that forgets nothing, and looks at every command; its clock is a monotonic one (s)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Whether a scenario brought what it must."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import isfinite
 from typing import Any
@@ -62,19 +62,13 @@ def judge(
     why = [] if error is None else [str(error)]
     if not trace.traces:
         return ScenarioVerdict(scenario, None, (*why, "not a single episode was begun"), wall_s=wall_s)
-    period_s = trace.period_s or USUAL_PERIOD_S
+    period_s, is_lockstep = trace.period_s or USUAL_PERIOD_S, scenario.mode == "lockstep"
     episodes, rows = [], []
     for number, episode in enumerate(trace.traces, start=1):
         faults = [fault for _, fault in scenario.schedule.of_episode(episode.number)]
-        size = scenario.schedule.size_of(episode.number)
-        is_lockstep = scenario.mode == "lockstep"
+        size, later = scenario.schedule.size_of(episode.number), trace.traces[number:]
         measured = measure_episode(
-            episode,
-            faults,
-            size=size,
-            period_s=period_s,
-            is_lockstep=is_lockstep,
-            later=trace.traces[number:],
+            episode, faults, size=size, period_s=period_s, is_lockstep=is_lockstep, later=later
         )
         episodes.append(measured)
         rows.append(episode_row(episode, measured, faults, period_s))
@@ -97,8 +91,7 @@ def episode_row(
         for fault in (faults if measured.size else ())
         for start, end in [fault.when.bounds(period_s)]
     ]
-    names = {f.name: f.name.removeprefix("episode_") for f in fields(measured)}
-    values = {names[name]: value for name, value in asdict(measured).items()}
+    values = {name.removeprefix("episode_"): value for name, value in asdict(measured).items()}
     return {**values, "period_s": period_s, "faults": windows, "timeline": timeline(trace)}
 
 

@@ -21,13 +21,10 @@ from spec_control_ros.sim.plant import Plant
 
 
 class ForcedGate(Gate):
-    """Decides as it is told, as far as the queue has rows; what it judged last can be read.
+    """Decides on every row that is not stale as it is told, with the settings and measures of the gate that it is like.
 
-    Args:
-        like: The gate whose settings and measures it has.
-        kind: The decision on every row that is not stale.
-        ticks: Number of judged ticks after which it replans at every tick; None: never.
-        oldest_accepted: Largest age of a row that it accepts; it corrects older ones. None: there is no limit.
+    After so many judged ticks (None: never) it replans at every tick. Rows that are older than `oldest_accepted` (None:
+    there is no limit) are corrected where it would accept them. What it judged last can be read.
     """
 
     def __init__(
@@ -117,10 +114,8 @@ class Branch:
 
     def run(self, ticks: int) -> float:
         """The return of so many ticks, or of those that are left."""
-        before = self.episode_return
-        for _ in range(ticks):
-            if self.is_over:
-                break
+        before, end = self.episode_return, self.tick + ticks
+        while self.tick < end and not self.is_over:
             self.step()
         return self.episode_return - before
 

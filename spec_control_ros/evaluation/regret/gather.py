@@ -1,9 +1,10 @@
 """Forks episodes at ticks that a seed draws."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +13,21 @@ from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.core.errors import BenchmarkError, SettingsError
 from spec_control_ros.core.planner import NoisyPlanner
 from spec_control_ros.core.planner_format import format_of
-from spec_control_ros.core.settings import check, setting
 from spec_control_ros.evaluation.benchmark import measured_with, plain
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
-from spec_control_ros.evaluation.measurement_file import MeasurementFile
+from spec_control_ros.evaluation.measurement_file import MeasurementFile, read_kept
 from spec_control_ros.evaluation.processor import processor
 from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
 from spec_control_ros.evaluation.regret.predictors import predictors
-from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT, REPLAN, ForkedTick, RegretEpisode
+from spec_control_ros.evaluation.regret.record import (
+    ACCEPT,
+    CORRECT,
+    REPLAN,
+    ForkedTick,
+    RegretEpisode,
+    RegretSettings,
+)
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.schedule import FaultSchedule, as_row
 from spec_control_ros.world_model.card import folder_card
@@ -31,34 +38,12 @@ OLDEST_ROLLED = 8
 OTHER_NOISE = 1_000_000  # seed of the second draw of the noise
 
 
-@dataclass(frozen=True, slots=True)
-class RegretSettings:
-    """How ticks are lived through again."""
-
-    ticks: int = setting(20, "Number of ticks of an episode that are forked", low=1)
-    commit: int = setting(
-        1, "Number of ticks for which a branch executes the queue, before it replans at every tick", low=1
-    )
-    horizon: int = setting(40, "Number of ticks whose rewards are compared", low=1)
-    draws: int = setting(
-        1, "Number of draws of the planner's noise that a branch's return is the mean of", low=1
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.commit > self.horizon:
-            raise SettingsError(
-                f"commit: got {self.commit}, expected at most the horizon of {self.horizon} ticks"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _RegretTrial:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RegretTrial(Trial):
     """One episode to be forked; equal trials give equal results."""
 
-    trial: Trial
     disturbance: str
-    settings: RegretSettings
+    forks: RegretSettings
     behaviour: DecisionKind  # of the episode itself, while its queue lasts
 
 
@@ -75,14 +60,10 @@ class RegretSubject:
 
 
 class RegretRunner:
-    """Lives through ticks of episodes again.
-
-    Args:
-        task: Name of an environment of dm_control, whose state can be copied.
-        model: Folder of the model.
+    """Lives through ticks of episodes again, with the model of a folder.
 
     Raises:
-        TaskError: it is another kind of environment, or there is none.
+        TaskError: the task is no environment of dm_control, whose state can be copied.
         CheckpointError: the model cannot be read.
     """
 
@@ -96,40 +77,29 @@ class RegretRunner:
         Raises:
             SpecControlError: something of it is missing or does not fit; nothing has run.
         """
-        self._episodes.check(trial.trial)
-        _, _, planner = self._episodes.parts(trial.trial)
-        if trial.settings.draws > 1 and not isinstance(planner, NoisyPlanner):
-            raise SettingsError(
-                f"draws: got {trial.settings.draws}, but the planner draws no noise; expected 1"
-            )
+        self._episodes.check(trial)
+        _, _, planner = self._episodes.parts(trial)
+        if (draws := trial.forks.draws) > 1 and not isinstance(planner, NoisyPlanner):
+            raise SettingsError(f"draws: got {draws}, but the planner draws no noise; expected 1")
 
     def run(self, trial: _RegretTrial) -> RegretEpisode:
         """Fork one episode, and live through it once with a plan at every tick."""
-        own, settings = trial.trial, trial.settings
-        reference = self._begin(own, DecisionKind.REPLAN)
+        reference = self._begin(trial, DecisionKind.REPLAN)
         reference_return = reference.run(reference.plant.episode_ticks)
         can_correct = reference.executor.corrector is not None
         kind = trial.behaviour if can_correct else DecisionKind.ACCEPT
-        branch = self._begin(own, kind)
-        rng = np.random.default_rng([own.seed, own.epoch])
-        chance = settings.ticks / branch.plant.episode_ticks
+        branch = self._begin(trial, kind)
+        rng = np.random.default_rng([trial.seed, trial.epoch])
+        chance = trial.forks.ticks / branch.plant.episode_ticks
         found = []
         while not branch.is_over:
             is_drawn = rng.random() < chance
             before = branch.fork() if is_drawn else None
             branch.step()
-            if before is not None and (record := _forked(before, branch, settings)) is not None:
+            if before is not None and (record := _forked(before, branch, trial.forks)) is not None:
                 found.append(record)
-        return RegretEpisode(
-            own.seed,
-            own.epoch,
-            int(kind),
-            trial.disturbance,
-            reference_return,
-            reference.tick,
-            tuple(found),
-            processor(),
-        )
+        own = trial.seed, trial.epoch, int(kind), trial.disturbance
+        return RegretEpisode(*own, reference_return, reference.tick, tuple(found), processor())
 
     def _begin(self, trial: Trial, kind: DecisionKind) -> Branch:
         """An episode at its start, anew also where the plant numbers its episodes."""
@@ -186,13 +156,7 @@ def regret_trials(
     By turns, the rows of a seed's episodes are accepted and corrected while the queue lasts. Where corrections are
     carried on along the queue, those of the former are corrected as well once they are `OLDEST_ROLLED` old.
 
-    Args:
-        subject: Task and model.
-        parameters: Parameters of the robot, by node.
-        seeds: Seeds of the plant.
-        disturbances: Faults by the name of the disturbance; `NOMINAL` has none.
-        settings: Settings of the forks.
-        queue_length: Number of rows of a plan; 0: as the robot is configured.
+    Disturbances are faults by name; `NOMINAL` has none. A queue length of 0 is that of the robot's parameters.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed.
@@ -202,14 +166,19 @@ def regret_trials(
     if queue_length:
         planner = replace(planner, queue_length=queue_length)
     own = replace(own, planner=planner)
-    episodes = (
-        (seed, name, faults, BEHAVIOURS[index % len(BEHAVIOURS)])
-        for index, seed in enumerate(seeds)
-        for name, faults in disturbances.items()
-    )
+    episodes = product(zip(seeds, cycle(BEHAVIOURS)), disturbances.items())
     return [
-        _RegretTrial(Trial(name or "nominal", own, seed, epoch, faults=faults), name, settings, kind)
-        for epoch, (seed, name, faults, kind) in enumerate(episodes, start=1)
+        _RegretTrial(
+            name or "nominal",
+            own,
+            seed,
+            epoch,
+            faults=faults,
+            disturbance=name,
+            forks=settings,
+            behaviour=kind,
+        )
+        for epoch, ((seed, kind), (name, faults)) in enumerate(episodes, start=1)
     ]
 
 
@@ -221,46 +190,44 @@ def regret_file(
     Raises:
         BenchmarkError: the file is damaged, or was measured with something else.
     """
-    settings = trials[0].trial.settings
-    faults = {
-        t.disturbance: [list(t.trial.faults.sizes), *map(as_row, t.trial.faults.faults)] for t in trials
-    }
+    settings = trials[0].settings
     configuration = {
         "task": subject.task,
         **measured_with(subject.task, subject.model, settings),
-        "disturbances": faults,
-        "forks": asdict(trials[0].settings),
+        "disturbances": {
+            t.disturbance: [list(t.faults.sizes), *map(as_row, t.faults.faults)] for t in trials
+        },
+        "forks": asdict(trials[0].forks),
         "settings": plain(asdict(settings)),
     }
     return MeasurementFile(folder / "regret.jsonl", configuration, RegretEpisode.from_json)
 
 
 def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode, ...]:
-    """The forked episodes of a file, whose losses add up: they were forked for a single tick each.
-
-    Args:
-        file: The file `regret.jsonl` of a run.
-        weights: Digests of the weights that it must have been measured with.
+    """The forked episodes of a run's `regret.jsonl`, whose losses add up: they were forked for a single tick each.
 
     Raises:
-        BenchmarkError: it is something else, cannot be read, was measured with other weights, or its branches
-            execute the queue for several ticks.
+        BenchmarkError: it is something else, cannot be read, was measured with weights of other digests, or its
+            branches execute the queue for several ticks.
     """
-    try:
-        first, *rest = file.read_text().splitlines() or [""]
-        told = json.loads(first)
-        measured, commit = told["weights"], told["forks"]["commit"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BenchmarkError(
-            f"{file}: got {error}, expected the regret.jsonl of `spec-control regret`"
-        ) from None
-    if measured != dict(weights):
-        raise BenchmarkError(
-            f"{file}: was measured with the weights {measured}, expected {dict(weights)}; run `spec-control regret` "
-            "again"
-        )
-    if commit != 1:
-        raise BenchmarkError(
-            f"{file}: was forked with --commit {commit}, expected 1: the losses of several ticks do not add up"
-        )
-    return tuple(map(RegretEpisode.from_json, rest))
+    expected = "expected the regret.jsonl of `spec-control regret`"
+
+    def check(told: dict[str, Any]) -> None:
+        try:
+            measured, commit = told["weights"], told["forks"]["commit"]
+        except (LookupError, TypeError) as error:
+            raise BenchmarkError(f"{file}: got {error!r}, {expected}") from None
+        if measured != dict(weights):
+            raise BenchmarkError(
+                f"{file}: was measured with the weights {measured}, expected {dict(weights)}; run "
+                "`spec-control regret` again"
+            )
+        if commit != 1:
+            raise BenchmarkError(
+                f"{file}: was forked with --commit {commit}, expected 1: the losses of several ticks do not add up"
+            )
+
+    episodes, _ = read_kept(file, RegretEpisode.from_json, check, expected)
+    if not episodes:
+        raise BenchmarkError(f"{file}: got no episode, {expected}")
+    return tuple(episodes.values())

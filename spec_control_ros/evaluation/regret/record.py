@@ -1,4 +1,4 @@
-"""What forks of one episode told, as it is kept."""
+"""What forks of one episode told, as it is kept, and how they are made."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,33 @@ from math import isfinite
 import numpy as np
 
 from spec_control_ros.core.decision import DecisionKind
-from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.core.errors import BenchmarkError, SettingsError
+from spec_control_ros.core.settings import check, setting
 
 REPLAN, ACCEPT, CORRECT = "replan", "accept", "correct"  # branches; the last one where something can correct
 NOMINAL = ""  # name of no disturbance
 OLDEST = 100_000  # ticks; no gate executes older rows
+
+
+@dataclass(frozen=True, slots=True)
+class RegretSettings:
+    """How ticks are lived through again."""
+
+    ticks: int = setting(20, "Number of ticks of an episode that are forked, about", low=1)
+    commit: int = setting(
+        1, "Number of ticks for which a branch executes the queue before it replans at every tick", low=1
+    )
+    horizon: int = setting(40, "Number of ticks whose rewards are compared", low=1)
+    draws: int = setting(
+        1, "Number of draws of the planner's noise that a branch's return is the mean of", low=1
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.commit > self.horizon:
+            raise SettingsError(
+                f"commit: got {self.commit}, expected at most the horizon of {self.horizon} ticks"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from spec_control_ros.core.decision import DecisionKind
 from spec_control_ros.evaluation.regret.record import (
@@ -16,7 +15,16 @@ from spec_control_ros.evaluation.regret.record import (
     ForkedTick,
     RegretEpisode,
 )
-from spec_control_ros.evaluation.regret.statistics import Front, auroc, auroc_interval, front, knots
+from spec_control_ros.evaluation.regret.statistics import (
+    Front,
+    Numbers,
+    PerTick,
+    Ticks,
+    auroc,
+    auroc_interval,
+    front,
+    knots,
+)
 
 BINS = 8  # of a reliability curve
 
@@ -41,17 +49,17 @@ class Losses:
         return [t for e in self.episodes for t in e.ticks if self.branch in t.returns]
 
     @property
-    def values(self) -> Float[np.ndarray, "tick"]:
+    def values(self) -> PerTick:
         """Regret of the branch, tick by tick; negative where it returned more than replanning."""
         return np.array([t.loss(self.branch) for t in self.ticks])
 
     @property
-    def best(self) -> Float[np.ndarray, "tick"]:
+    def best(self) -> PerTick:
         """Regret of the better one of accepting and correcting, tick by tick."""
         return np.array([min(t.loss(b) for b in (ACCEPT, CORRECT) if b in t.returns) for t in self.ticks])
 
     @property
-    def is_regretted(self) -> Bool[np.ndarray, "tick"]:
+    def is_regretted(self) -> Ticks:
         """Whether the regret is above the tolerance."""
         return self.values > self.least
 
@@ -61,7 +69,7 @@ class Losses:
         return self.tolerance * abs(float(np.mean([t.returns[REPLAN] for t in self.ticks])))
 
     @property
-    def halves(self) -> tuple[Float[np.ndarray, "tick"], Float[np.ndarray, "tick"]] | None:
+    def halves(self) -> tuple[PerTick, PerTick] | None:
         """Regret by one half of the draws, and by the other, tick by tick; None where a tick has a single draw."""
         pairs = [t.loss_of_halves(self.branch) for t in self.ticks]
         known = [pair for pair in pairs if pair is not None]
@@ -71,12 +79,12 @@ class Losses:
         return first, second
 
     @property
-    def ages(self) -> Int[np.ndarray, "tick"]:
-        """Age of the rows."""
+    def ages(self) -> Numbers:
+        """Age of the rows, in ticks."""
         return np.array([t.age for t in self.ticks])
 
     @property
-    def episode_numbers(self) -> Int[np.ndarray, "tick"]:
+    def episode_numbers(self) -> Numbers:
         """Which episode a tick is of; those of one seed count as one, nominal or disturbed."""
         return np.array([e.seed for e in self.episodes for t in e.ticks if self.branch in t.returns])
 
@@ -86,7 +94,7 @@ class Losses:
         names = [set(t.metrics) for t in self.ticks]
         return tuple(n for n in self.ticks[0].metrics if all(n in own for own in names)) if names else ()
 
-    def scores(self, metric: str) -> Float[np.ndarray, "tick"]:
+    def scores(self, metric: str) -> PerTick:
         """A measure, tick by tick."""
         return np.array([t.metrics[metric] for t in self.ticks])
 
@@ -99,10 +107,9 @@ class Losses:
 
 def by_disturbance(losses: Losses) -> dict[str, Losses]:
     """The losses of each disturbance alone, by its name; those that have no ticks are left out."""
-    names = dict.fromkeys(e.disturbance for e in losses.episodes)
-    parts = {
-        n: replace(losses, episodes=tuple(e for e in losses.episodes if e.disturbance == n)) for n in names
-    }
+    episodes, parts = losses.episodes, dict[str, Losses]()
+    for name in dict.fromkeys(e.disturbance for e in episodes):
+        parts[name] = replace(losses, episodes=tuple(e for e in episodes if e.disturbance == name))
     return {name: part for name, part in parts.items() if part.ticks}
 
 
@@ -116,16 +123,11 @@ def metric_rows(losses: Losses) -> list[dict[str, Any]]:
     if (halves := losses.halves) is not None:
         known, others = halves
         predicted["other_draws"] = known, others > losses.least
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, (scores, regretted) in predicted.items():
         interval = auroc_interval(scores, regretted, losses.episode_numbers)
-        rows.append(
-            {
-                "name": name,
-                "auroc": _rounded(auroc(scores, regretted)),
-                "auroc_ci95": None if interval is None else [_rounded(bound) for bound in interval],
-            }
-        )
+        ci95 = None if interval is None else [_rounded(bound) for bound in interval]
+        rows.append({"name": name, "auroc": _rounded(auroc(scores, regretted)), "auroc_ci95": ci95})
     return rows
 
 
@@ -163,17 +165,17 @@ def age_rows(losses: Losses) -> list[dict[str, Any]]:
     return [{"age": age, "ticks": len(own), **_means(own)} for age, own in groups]
 
 
-def result_of(task: str, model: str, losses: Losses) -> dict[str, Any]:
-    """What `--json` writes; the oracle's returns are those of undisturbed episodes."""
-    undisturbed = by_disturbance(losses).get(NOMINAL)
+def result_of(task: str, model: str, losses: Losses, oracle: Front | None = None) -> dict[str, Any]:
+    """What `--json` writes; the oracle is that of undisturbed episodes, and is computed where it is not given."""
+    if oracle is None and (undisturbed := by_disturbance(losses).get(NOMINAL)):
+        oracle = oracle_front(undisturbed)
     return {
         "task": task,
         "model": model,
         "ticks": len(losses.ticks),
         "metrics": metric_rows(losses),
         "oracle": [
-            {"plans": round(plans, 1), "return_mean": round(value, 1)}
-            for plans, value in (oracle_front(undisturbed) if undisturbed else ())
+            {"plans": round(plans, 1), "return_mean": round(value, 1)} for plans, value in oracle or ()
         ],
     }
 
@@ -184,10 +186,8 @@ def _means(ticks: Sequence[ForkedTick]) -> dict[str, float | None]:
     for branch in (ACCEPT, CORRECT):
         losses = [t.loss(branch) for t in ticks if branch in t.returns]
         means[branch] = _rounded(float(np.mean(losses))) if losses else None
-    means["replan"] = _rounded(
-        float(np.mean([max(-t.loss(b) for b in (ACCEPT, CORRECT) if b in t.returns) for t in ticks]))
-    )
-    return means
+    gains = [max(-t.loss(b) for b in (ACCEPT, CORRECT) if b in t.returns) for t in ticks]
+    return means | {"replan": _rounded(float(np.mean(gains)))}
 
 
 def _rounded(value: float | None) -> float | None:

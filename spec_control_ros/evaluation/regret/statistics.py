@@ -13,15 +13,16 @@ CONFIDENCE = 0.95
 KNOTS = 60  # of a front at most
 
 
+PerTick = Float[np.ndarray, "tick"]
+Ticks = Bool[np.ndarray, "tick"]  # a choice of them
+Numbers = Int[np.ndarray, "tick"]
 Front = list[tuple[float, float]]  # plans of an episode and its return; the first point plans most
 
 
-def auroc(scores: Float[np.ndarray, "tick"], is_positive: Bool[np.ndarray, "tick"]) -> float | None:
+def auroc(scores: PerTick, is_positive: Ticks) -> float | None:
     """Probability that a positive tick scores more than another one, ties counting half (Mann and Whitney, 1947).
 
-    Args:
-        scores: What predicts.
-        is_positive: What is to be predicted; where it is always the same, the result is None.
+    None where all ticks are positive, or none is.
     """
     positive = int(is_positive.sum())
     others = len(scores) - positive
@@ -31,20 +32,11 @@ def auroc(scores: Float[np.ndarray, "tick"], is_positive: Bool[np.ndarray, "tick
     return float((ranks - positive * (positive + 1) / 2) / (positive * others))
 
 
-def auroc_interval(
-    scores: Float[np.ndarray, "tick"],
-    is_positive: Bool[np.ndarray, "tick"],
-    episodes: Int[np.ndarray, "tick"],
-) -> tuple[float, float] | None:
+def auroc_interval(scores: PerTick, is_positive: Ticks, episodes: Numbers) -> tuple[float, float] | None:
     """The 95 % interval of a jackknife over episodes, whose ticks are not independent of each other.
 
     Student's t on the logit: in simulations with 3 to 20 episodes it covers the true value in 95 to 97 % of the cases,
     where a percentile bootstrap over episodes covers it in 80 to 93 %.
-
-    Args:
-        scores: What predicts.
-        is_positive: What is to be predicted.
-        episodes: Number of the episode that each tick is of.
 
     Returns:
         Low and high; None for fewer than three episodes, where leaving one out leaves nothing to tell apart, and where
@@ -69,9 +61,9 @@ def auroc_interval(
 
 def front(
     thresholds: Sequence[float],
-    is_replanned: Callable[[float], Bool[np.ndarray, "tick"]],
-    losses: Float[np.ndarray, "tick"],
-    ages: Int[np.ndarray, "tick"],
+    is_replanned: Callable[[float], Ticks],
+    losses: PerTick,
+    ages: Numbers,
     replanning: tuple[float, float],
 ) -> Front:
     """What decisions by one number return with how many plans, were every plan's ages like the measured ones.
@@ -96,9 +88,7 @@ def front(
     return sorted(set(points), reverse=True)
 
 
-def served_by_plan(
-    is_replanned: Bool[np.ndarray, "tick"], losses: Float[np.ndarray, "tick"], ages: Int[np.ndarray, "tick"]
-) -> tuple[float, float]:
+def served_by_plan(is_replanned: Ticks, losses: PerTick, ages: Numbers) -> tuple[float, float]:
     """Expected ticks that a plan serves, its own included, and what is lost in them."""
     served, loss, alive = 1.0, 0.0, 1.0
     for age in range(1, int(ages.max()) + 1):
@@ -117,7 +107,7 @@ def knots(values: NDArray[np.float64]) -> list[float]:
     return [-np.inf, *np.unique(np.quantile(values, np.linspace(0.0, 1.0, KNOTS))).tolist()]
 
 
-def isotonic(values: Float[np.ndarray, "tick"]) -> Float[np.ndarray, "tick"]:
+def isotonic(values: PerTick) -> PerTick:
     """The nearest sequence that never falls, in least squares (pool adjacent violators)."""
     blocks: list[tuple[float, int]] = []  # mean and count
     for value in values:

@@ -5,18 +5,17 @@ episode loses: on the walker its standard deviation is twice a tick's reward.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.gate.calibration import RegretThresholds
 from spec_control_ros.core.gate.metric import Metric
 from spec_control_ros.evaluation.regret.record import ACCEPT, CORRECT
 from spec_control_ros.evaluation.regret.report import Losses
-from spec_control_ros.evaluation.regret.statistics import isotonic
+from spec_control_ros.evaluation.regret.statistics import PerTick, isotonic
 from spec_control_ros.evaluation.summary import difference_interval
 
 LEAST = 60  # ticks that a threshold rests on; neighbouring ages share theirs until there are as many
@@ -31,22 +30,6 @@ ACCEPTED = (
 )  # shares of the replan threshold that are tried as the accept threshold
 # Episodes from which on the luckiest of many candidates is rarely one that loses more than the margin
 ENOUGH = 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Estimates:
-    """Ticks of neighbouring ages in the order of their mismatch, with the regret to expect of each."""
-
-    scores: Float[np.ndarray, "tick"]
-    accept: Float[np.ndarray, "tick"]
-    correct: Float[np.ndarray, "tick"]
-
-    def thresholds(self, price: float) -> tuple[float, float]:
-        """The largest mismatches at which accepting, and at least correcting, is expected to cost no more than that."""
-        accept, correct = (
-            float(self.scores[estimate <= price].max(initial=0.0)) for estimate in (self.accept, self.correct)
-        )
-        return accept, max(accept, correct)
 
 
 def candidates(losses: Losses, metric: Metric, *, is_rolled: bool = False) -> tuple[RegretThresholds, ...]:
@@ -72,7 +55,7 @@ def candidates(losses: Losses, metric: Metric, *, is_rolled: bool = False) -> tu
             f"least {LEAST} with {metric.value}; fork more --ticks, or set gate.metric"
         )
     groups = _groups(losses, metric)
-    found = np.concatenate([part for _, g in groups for part in (g.accept, g.correct)])
+    found = np.concatenate([estimate for _, _, *estimates in groups for estimate in estimates])
     prices = np.unique(np.quantile(found, np.linspace(0.0, 1.0, PRICES)))
     accepting = [_at_price(metric, groups, price, is_rolled) for price in prices]
     correcting = [replace(each, accept=(0.0,) * len(each.accept)) for each in accepting]
@@ -82,20 +65,13 @@ def candidates(losses: Losses, metric: Metric, *, is_rolled: bool = False) -> tu
 def single_thresholds(
     losses: Losses, metric: Metric, *, is_rolled: bool = False
 ) -> tuple[RegretThresholds, ...]:
-    """Candidates of one threshold for all ages, below which every row is corrected; they do not look at the regret.
-
-    Args:
-        losses: Forked ticks, which tell what mismatch there is and how old rows are.
-        metric: The gate's metric, which they have.
-        is_rolled: As for `candidates`.
-    """
-    oldest = int(losses.ages.max())
-    levels = map(_four_digits, np.quantile(losses.scores(metric.value), LEVELS))
+    """Candidates of one threshold for all ages, below which every row is corrected; they do not look at the regret."""
+    oldest, levels = int(losses.ages.max()), np.quantile(losses.scores(metric.value), LEVELS)
     return tuple(
         RegretThresholds(
             metric, (0.0,) * (oldest + 1), (level,) * oldest + (level if is_rolled else 0.0,), is_rolled
         )
-        for level in levels
+        for level in map(_four_digits, levels)
     )
 
 
@@ -144,8 +120,11 @@ def is_worse(returns: Sequence[float], replanning: Sequence[float]) -> bool:
     return difference_interval(returns, replanning)[1] < 0.0
 
 
-def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]]:
-    """Neighbouring ages that share thresholds."""
+def _groups(losses: Losses, metric: Metric) -> list[tuple[int, PerTick, PerTick, PerTick]]:
+    """Neighbouring ages that share thresholds: their number, and the ticks in the order of their mismatch.
+
+    Of these there are the mismatch, the regret to expect of accepting, and that of correcting.
+    """
     ages, scores, accept = losses.ages, losses.scores(metric.value), losses.values
     # Where nothing can correct, correcting is accepting.
     correct = np.array([t.loss(CORRECT if CORRECT in t.returns else ACCEPT) for t in losses.ticks])
@@ -158,16 +137,21 @@ def _groups(losses: Losses, metric: Metric) -> list[tuple[list[int], _Estimates]
     for part in parts:
         ticks = np.flatnonzero(np.isin(ages, part))
         ticks = ticks[np.argsort(scores[ticks], kind="stable")]
-        groups.append((part, _Estimates(scores[ticks], isotonic(accept[ticks]), isotonic(correct[ticks]))))
+        groups.append((len(part), scores[ticks], isotonic(accept[ticks]), isotonic(correct[ticks])))
     return groups
 
 
 def _at_price(
-    metric: Metric, groups: list[tuple[list[int], _Estimates]], price: float, is_rolled: bool
+    metric: Metric, groups: list[tuple[int, PerTick, PerTick, PerTick]], price: float, is_rolled: bool
 ) -> RegretThresholds:
-    pairs = [estimates.thresholds(price) for part, estimates in groups for _ in part]
+    """The largest mismatches at which accepting, and at least correcting, is expected to cost no more than that."""
+    accept, replan = list[float](), list[float]()
+    for count, scores, *estimates in groups:
+        most = [float(scores[estimate <= price].max(initial=0.0)) for estimate in estimates]
+        accept += most[:1] * count
+        replan += [max(most)] * count
     # Nothing is known of accepting rows older than those forked
-    accept, replan = zip(*pairs, (0.0, pairs[-1][1] if is_rolled else 0.0), strict=True)
+    accept, replan = [*accept, 0.0], [*replan, replan[-1] if is_rolled else 0.0]
     return RegretThresholds(
         metric, tuple(map(_four_digits, accept)), tuple(map(_four_digits, replan)), is_rolled
     )

@@ -10,7 +10,7 @@ from jaxtyping import Float32
 
 from spec_control_ros.analysis.run_log import decision_counts
 from spec_control_ros.analysis.tick_table import TickRecord
-from spec_control_ros.core.decision import Decision, DecisionKind, Reason
+from spec_control_ros.core.decision import Decision, Reason
 
 SAME_ACTION = 1e-5  # largest difference of a component of the same command: other CPUs round otherwise
 
@@ -73,23 +73,17 @@ class EpochChange:
 def compare(
     recorded: Sequence[ReplayedTick], replayed: Sequence[ReplayedTick], new_plans: int
 ) -> EpochChange:
-    """How the decisions of an epoch differ.
-
-    Args:
-        recorded: Recorded decisions of one epoch, in order, at least one.
-        replayed: Replayed decisions, if any.
-        new_plans: Plans that the replay has made.
-    """
+    """How the decisions of an epoch differ, of which at least one was recorded."""
     before, after = _by_tick(recorded), _by_tick(replayed)
     ticks = sorted(before.keys() | after.keys())
     changes = {tick: _command_change(before.get(tick), after.get(tick)) for tick in ticks}
     diverged = [tick for tick, change in changes.items() if change > SAME_ACTION]
-    kinds = ((_kind(before.get(tick)), _kind(after.get(tick))) for tick in ticks)
+    was, now = ({t: step.record.decision for t, step in steps.items()} for steps in (before, after))
     finite = [change for change in changes.values() if np.isfinite(change)]
     return EpochChange(
         epoch=recorded[0].epoch,
         ticks=len(ticks),
-        decisions_changed=sum(b is not a for b, a in kinds),
+        decisions_changed=sum(was.get(tick) is not now.get(tick) for tick in ticks),
         commands_changed=len(diverged),
         first_divergence_tick=diverged[0] if diverged else None,
         largest_command_change=max(finite, default=0.0),
@@ -98,8 +92,8 @@ def compare(
         waited_inferences=_count(replayed, "waited_inferences"),
         recorded_waited_inferences=_count(recorded, "waited_inferences"),
         new_plans=new_plans,
-        decisions=decision_counts([step.record.decision for step in after.values()]),
-        recorded_decisions=decision_counts([step.record.decision for step in before.values()]),
+        decisions=decision_counts(list(now.values())),
+        recorded_decisions=decision_counts(list(was.values())),
         first_difference=_first_difference(recorded, replayed),
     )
 
@@ -121,10 +115,6 @@ def _command_change(before: ReplayedTick | None, after: ReplayedTick | None) -> 
     if before is None or after is None or before.action.shape != after.action.shape:
         return np.inf
     return float(np.abs(before.action - after.action).max(initial=0.0))
-
-
-def _kind(step: ReplayedTick | None) -> DecisionKind | None:
-    return None if step is None else step.record.decision
 
 
 def _count(steps: Sequence[ReplayedTick], name: str) -> int:

@@ -1,12 +1,13 @@
 """A recorded run, as far as the control law is concerned."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spec_control_ros.analysis.bag.reader import Bag, Recorded, chosen, namespace_of
+from spec_control_ros.analysis.bag_log import parameter_value
 from spec_control_ros.bringup.parameter_files import Parameters, nested
 from spec_control_ros.bringup.topics import INTERFACES, TOPICS
 from spec_control_ros.core.decision import Reason
@@ -56,11 +57,7 @@ class Recording:
 
 
 def read_recording(path: Path, namespace: str | None = None) -> Recording:
-    """The run that a bag holds.
-
-    Args:
-        path: Path of the bag.
-        namespace: Namespace of the robot, as in `/left`; None: there is only one.
+    """The run that a bag holds of the robot of a namespace, as in `/left` (None: the only one).
 
     Raises:
         SpecControlError: there is no such bag, it does not hold what a replay needs, or it does for several robots.
@@ -193,14 +190,14 @@ class _Reading:
 
     def _parameters(self, message: Any, now_s: float) -> None:
         node = message.node.rpartition("/")[2]
-        known, told = self._changed[node], dict(_values(message.changed_parameters))
+        known, told = self._changed[node], _values(message.changed_parameters)
         # An event tells all changes since the node's start; those of older versions told the last ones alone
         self._changed[node] = known | told if told else {}
         changed = {name: value for name, value in told.items() if name not in known or known[name] != value}
         # A fleet of an older version told changes alone
         is_known = node in self._recording.parameters or not message.new_parameters
         if not told or not is_known:
-            self._recording.parameters[node] = nested(dict(_values(message.new_parameters)))
+            self._recording.parameters[node] = nested(_values(message.new_parameters))
         elif not changed:
             return
         elif node == "executor":
@@ -218,11 +215,7 @@ def _identity(message: Any) -> tuple[int, ...]:
     return message.epoch, message.tick, stamp.sec, stamp.nanosec
 
 
-def _values(parameters: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values of a `ParameterEvent`'s parameters; those that are not set are left out."""
-    kinds = ("bool", "integer", "double", "string")
-    fields = [f"{kind}_value" for kind in kinds] + [f"{kind}_array_value" for kind in ("byte", *kinds)]
-    for parameter in parameters:
-        if kind := parameter.value.type:
-            value = getattr(parameter.value, fields[kind - 1])
-            yield parameter.name, value if kind <= len(kinds) else list(value)
+def _values(parameters: Iterable[Any]) -> dict[str, Any]:
+    """Values by name of a `ParameterEvent`'s parameters; those that are not set are left out."""
+    values = {parameter.name: parameter_value(parameter.value) for parameter in parameters}
+    return {name: value for name, value in values.items() if value is not None}

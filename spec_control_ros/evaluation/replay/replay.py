@@ -7,7 +7,7 @@ other goes to a simulated planner. Observations come as they were recorded, what
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from spec_control_ros.core.decision import Decision, PlanRequest
+from spec_control_ros.core.decision import PlanRequest
 from spec_control_ros.core.executor_driver import ExecutorDriver
 from spec_control_ros.core.executor_input import ExecutorInput, InputKind
 from spec_control_ros.core.plan import Plan
@@ -26,15 +26,15 @@ class _Asked:
     superseded_s: float | None = None  # when the next one was made; None if there was none
     answered_s: float | None = None  # when its plan came; None if none did
 
-    def is_answered_by(self, plan: Plan) -> bool:
-        """Whether it was this plan that was asked for."""
-        r = self.request
-        return (r.epoch, r.tick, r.start_tick) == (plan.epoch, plan.observation_tick, plan.start_tick)
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Epoch, tick of the observation, and first tick of the plan that is asked for."""
+        return self.request.epoch, self.request.tick, self.request.start_tick
 
     def is_same_as(self, other: PlanRequest) -> bool:
         """Whether the other asks for the same plan, from the same observation or latent."""
         own = self.request
-        if (own.epoch, own.tick, own.start_tick) != (other.epoch, other.tick, other.start_tick):
+        if self.key != (other.epoch, other.tick, other.start_tick):
             return False
         if own.latent is None or other.latent is None:
             return own.latent is other.latent
@@ -61,14 +61,16 @@ class Replay:
         fixed: Collection[str] = (),
     ):
         self._recording, self._planner, self._fixed = recording, planner, fixed
-        self._driver = ExecutorDriver(law, self._act, self._ask)
+        self.steps: list[ReplayedTick] = []
+        self._driver = ExecutorDriver(
+            law, lambda d: self.steps.append(ReplayedTick.of_decision(d)), self._ask
+        )
         self._recorded_asked: Mapping[int, _Asked] = {} if recorded_run is None else recorded_run.asked
         self._recorded_answers: Mapping[int, int] = {} if recorded_run is None else recorded_run.answers
         self._shared: set[int] = set()  # inputs that led to the recorded request again
         self._index: int | None = None  # of the recorded input that is given; None: it is a new plan
         self._latest: _Asked | None = None
         self._is_latest_shared = True
-        self.steps: list[ReplayedTick] = []
         self.asked: dict[int, _Asked] = {}  # by index of the input that led to it
         self.answers: dict[int, int] = {}  # by index of the plan's input, that of the request's
 
@@ -123,9 +125,6 @@ class Replay:
             self._planner.follow(plan)
         return replace(recorded, content=plan)
 
-    def _act(self, decision: Decision) -> None:
-        self.steps.append(ReplayedTick.of_decision(decision))
-
     def _ask(self, request: PlanRequest, now_s: float) -> None:
         index = self._index
         if self._latest is not None:
@@ -151,14 +150,13 @@ class Replay:
             due_s = self._planner.next_due_s()
             if due_s > now_s or (due_s == now_s and not is_now_over):
                 return
-            plan = self._planner.take()
-            if plan is not None:
+            if (plan := self._planner.take()) is not None:
                 self._index = None
                 self._driver.give(ExecutorInput.plan(plan, due_s))
 
     def _note_answer(self, index: int, now_s: float, plan: Plan) -> None:
         for asked_at, asked in reversed(self.asked.items()):
-            if asked.is_answered_by(plan):
+            if asked.key == (plan.epoch, plan.observation_tick, plan.start_tick):
                 self.answers[index] = asked_at
                 asked.answered_s = now_s if asked.answered_s is None else asked.answered_s
                 return

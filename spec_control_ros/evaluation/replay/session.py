@@ -46,10 +46,7 @@ class ReplaySession:
         self._planners: dict[Any, RememberingPlanner] = {}  # by the planner's settings
 
     def changed(self, given: Mapping[str, str]) -> ControllerSettings:
-        """The recorded settings with some replaced.
-
-        Args:
-            given: Text by dotted name, as `gate.accept`: `0.2`.
+        """The recorded settings with some replaced: text by dotted name, as `gate.accept`: `0.2`.
 
         Raises:
             SettingsError: a name is unknown, or its value is not allowed.
@@ -101,14 +98,9 @@ class ReplaySession:
     def _planner(
         self, settings: ControllerSettings, delays: Delays, *, uses_recorded: bool
     ) -> SimulatedPlanner:
-        planner = self._planners.setdefault(
-            settings.planner,
-            RememberingPlanner(
-                lambda: self._format.load_planner(
-                    self._folder, settings.planner, PlannerResources(), self.settings.task
-                )
-            ),
-        )
+        given = self._folder, settings.planner, PlannerResources(), self.settings.task
+        new = RememberingPlanner(lambda: self._format.load_planner(*given))
+        planner = self._planners.setdefault(settings.planner, new)
         recorded = self.recording.plans.values()
         return SimulatedPlanner(recorded, planner, delays, uses_recorded=uses_recorded)
 
@@ -122,10 +114,9 @@ def _of_this_version(recording: Recording) -> Parameters:
     executor = control["executor"]
     gate = dict(executor.get("gate", {}))
     if gone := {name: gate.pop(name) for name in GONE if name in gate}:
-        had_effect = {name: value for name, value in gone.items() if value != GONE[name]}
-        told = "".join(f", gate.{name} = {value}" for name, value in had_effect.items())
+        told = [f", gate.{name} = {value}" for name, value in gone.items() if value != GONE[name]]
         if told:
-            recording.losses.append(f"parameters that this version does not have{told}")
+            recording.losses.append(f"parameters that this version does not have{''.join(told)}")
         executor["gate"] = gate
     return control
 

@@ -17,9 +17,8 @@ from spec_control_ros.core.planner import Planner
 SAME_LATENT = 1e-4  # largest difference of a component: between machines, the last bits of a float differ
 
 
-Delays = Sequence[
-    tuple[float, float]
-]  # when plans were asked for, in order, and how long each took; in seconds
+# When plans were asked for, in order, and how long each took; in seconds
+Delays = Sequence[tuple[float, float]]
 
 
 def delay_at(now_s: float, delays: Delays) -> float:
@@ -37,12 +36,7 @@ class RememberingPlanner:
         self._made: dict[tuple[object, ...], Plan] = {}
 
     def plan(self, request: PlanRequest, before: Plan | None) -> Plan:
-        """The plan for a request; see `core.planner.Planner`.
-
-        Args:
-            request: The request for a plan.
-            before: The plan that the planner made or followed last; None: none.
-        """
+        """The plan for a request (see `core.planner.Planner`) after the one that it made or followed last, if any."""
         key = _identity(request, before)
         if key not in self._made:
             planner = self._planner()
@@ -87,13 +81,7 @@ class SimulatedPlanner:
         self.new_plans: dict[int, int] = {}  # made here, by epoch
 
     def ask(self, request: PlanRequest, now_s: float, *, not_before_s: float = -inf) -> None:
-        """Take a request.
-
-        Args:
-            request: The request for a plan.
-            now_s: Time at which it is made.
-            not_before_s: Time at which the planner begins with it, should no later request have come by then.
-        """
+        """Take a request; the planner begins with it at `not_before_s`, should no later one have come by then."""
         self.supersede(now_s)
         start_s = max(now_s, not_before_s, self._busy_until_s)
         self._jobs.append(_Job(request, start_s, max(start_s, now_s + delay_at(now_s, self._delays))))

@@ -3,7 +3,9 @@
 import pytest
 from hil_fakes import PERIOD_S, Run
 
+from spec_control_ros.bringup.process_faults import Crash
 from spec_control_ros.core.decision import DecisionKind, Reason
+from spec_control_ros.core.fault import Fault
 from spec_control_ros.core.window import Window
 from spec_control_ros.evaluation.hil.measures import EpisodeMeasures, measure_episode, summarise
 from spec_control_ros.sim.faults.schedule import Loss
@@ -11,7 +13,7 @@ from spec_control_ros.sim.faults.schedule import Loss
 FAULT = Loss(Window(start_tick=20, duration_ticks=5))
 
 
-def measured(run: Run, *, is_lockstep: bool = True, fault: Loss = FAULT) -> EpisodeMeasures:
+def measured(run: Run, *, is_lockstep: bool = True, fault: Fault = FAULT) -> EpisodeMeasures:
     (trace,) = run.trace.traces
     return measure_episode(trace, [fault], size=1.0, period_s=PERIOD_S, is_lockstep=is_lockstep)
 
@@ -54,6 +56,14 @@ def test_time_to_hold_counts_from_the_beginning_of_the_fault() -> None:
 
 def test_hold_long_after_the_fault_is_none_of_its_consequences() -> None:
     assert measured(Run().episode("c" * 50 + "h" * 5)).time_to_hold_s is None
+
+
+@pytest.mark.parametrize(("kind", "hold_s"), [(Loss, 30 * PERIOD_S), (Crash, None)])
+def test_fault_without_an_end_has_consequences_as_long_as_it_lasts(
+    kind: type[Fault], hold_s: float | None
+) -> None:
+    got = measured(Run().episode("c" * 50 + "h" * 5), fault=kind(Window(start_tick=20))).time_to_hold_s
+    assert got == (None if hold_s is None else pytest.approx(hold_s))
 
 
 def test_hold_between_ticks_is_timed_by_the_clock_in_realtime() -> None:

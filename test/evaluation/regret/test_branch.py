@@ -17,8 +17,8 @@ from spec_control_ros.core.window import Window
 from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.episode_runner import EpisodeRunner, Trial
 from spec_control_ros.evaluation.regret.branch import Branch, ForcedGate
-from spec_control_ros.evaluation.regret.gather import RegretSettings, RegretSubject, regret_trials
-from spec_control_ros.evaluation.regret.record import RegretEpisode
+from spec_control_ros.evaluation.regret.gather import RegretSubject, regret_trials
+from spec_control_ros.evaluation.regret.record import RegretEpisode, RegretSettings
 from spec_control_ros.evaluation.regret.report import Losses, result_of
 from spec_control_ros.sim.environment import make_control_plant
 from spec_control_ros.sim.faults.body import Push

@@ -1,11 +1,13 @@
 """Forked episodes, as a file has them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spec_control_ros.core.errors import BenchmarkError
+from spec_control_ros.evaluation.regret.gather import read_episodes
 from spec_control_ros.evaluation.regret.record import RegretEpisode
 
 TICK: dict[str, Any] = {
@@ -48,3 +50,19 @@ def test_episode_is_read_as_it_was_written() -> None:
 def test_tick_that_tells_no_loss_is_refused(odd: dict[str, Any]) -> None:
     with pytest.raises(BenchmarkError, match="not a forked episode"):
         RegretEpisode.from_json(line(**odd))
+
+
+def test_line_that_was_cut_off_or_is_still_written_is_left_out(tmp_path: Path) -> None:
+    first = json.dumps({"weights": {"any": "1"}, "forks": {"commit": 1}})
+    file = tmp_path / "regret.jsonl"
+    file.write_text(f"{first}\n{line()}\n{line()[:20]}")
+    assert [episode.seed for episode in read_episodes(file, {"any": "1"})] == [1]
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", "[]\n", '{"weights": {}, "forks": 1}\n', '{"weights"\n'])
+def test_other_file_is_refused_and_not_to_be_removed(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "regret.jsonl"
+    file.write_text(text)
+    with pytest.raises(BenchmarkError, match=r"expected the regret\.jsonl") as raised:
+        read_episodes(file, {})
+    assert "remove" not in str(raised.value)
