@@ -93,7 +93,10 @@ def make_executor(
         model = replace(model, policy=parts.load_student(model))
         if judging.policy is None:  # else the gate compares with the policy that it was calibrated with
             judging = model
-    return PlanExecutor(model, Gate(gate, parts.calibration, judging), corrector, settings)
+    made = Gate(gate, parts.calibration, judging)
+    if made.propagates:
+        settings = replace(settings, propagate=True)
+    return PlanExecutor(model, made, corrector, settings)
 
 
 def _check_type(name: str, value: Any, *kinds: type) -> None:

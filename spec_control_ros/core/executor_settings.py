@@ -71,7 +71,7 @@ class ExecutorSettings(Checked):
     propagate: bool = setting(
         False,
         "Whether a correction is carried on along the queue: its rows are rolled again from the real latent, through "
-        "dynamics and corrector",
+        "dynamics and corrector; in gate.mode regret as its thresholds were calibrated",
     )
     prefetch: bool = setting(
         False, "Whether to request the next plan while the queue drains, from a predicted latent"

@@ -489,9 +489,8 @@ class PlanExecutor:
 def _check_propagation(settings: ExecutorSettings, gate: Gate, model: TickModel) -> None:
     if settings.propagate and model.step is None:
         raise SettingsError("propagate: got true, but the model has no dynamics to roll the queue with")
-    by_regret = gate.calibration.regret if gate.mode is GateMode.REGRET and gate.calibration else None
-    if by_regret is not None and by_regret.propagate != settings.propagate:
-        got, expected = (str(value).lower() for value in (settings.propagate, by_regret.propagate))
+    if gate.mode is GateMode.REGRET and gate.propagates != settings.propagate:
+        got, expected = (str(value).lower() for value in (settings.propagate, gate.propagates))
         raise SettingsError(
             f"propagate: got {got}, expected {expected}, as the thresholds by regret were calibrated; set "
             "executor.propagate, or run `spec-control regret` and `spec-control calibrate MODEL --regret FILE` again"

@@ -76,6 +76,12 @@ class Gate:
             self._adaptive = AdaptiveThreshold(settings, usual_growth, None if model is None else model.step)
         self._plan: Plan | None = None
 
+    @property
+    def propagates(self) -> bool:
+        """Whether its thresholds hold where corrections are carried on along the queue, and nowhere else."""
+        regret = None if self.calibration is None else self.calibration.regret
+        return self.mode is GateMode.REGRET and regret is not None and regret.propagate
+
     def changed(self, settings: GateSettings) -> "Gate":
         """A gate with other settings that remembers what this one does.
 
