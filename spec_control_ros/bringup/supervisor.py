@@ -137,6 +137,7 @@ def command_line(process: Process) -> Sequence[str]:
 def _end(children: Sequence[Child]) -> None:
     for child in children:
         _signal(child, signal.SIGTERM)
+        _signal(child, signal.SIGCONT)  # one that is stopped must hear of it, to leave the robot safe
     deadline = time.monotonic() + GRACE_S
     for child in children:
         with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):

@@ -79,7 +79,8 @@ def executor_finding(
             Level.STALE, f"the episode is over, and no observation came for {report.silent_s:.0f} s"
         )
     if newest is not None and newest.kind is DecisionKind.HOLD:
-        return Finding(Level.WARN, f"holding: {why_held}")  # whatever else there is follows from it
+        level = Level.STALE if report.silent_s > STALE_S else Level.WARN
+        return Finding(level, f"holding: {why_held}")  # whatever else there is follows from it
     if newest is None:
         return Finding(Level.STALE, "waiting for observations")
     if report.silent_s > STALE_S:

@@ -88,10 +88,10 @@ class ExecutorNode(LifecycleProcessNode):
             self._give(ExecutorInput(InputKind.OBJECTIVE_CHANGED, time.monotonic()))
         self._monitor = TickMonitor(self._control_period_s)
         self._planner = ReplanClient(
-            self, s.executor.replan_timeout_s, s.answer_timeout_s, self._on_replan_failed
+            self, s.executor.replan_timeout_s, s.answer_timeout_s, self.guarded(self._on_replan_failed)
         )
         self._heartbeat = HeartbeatMonitor(
-            self, s.planner_lease_s, self._on_planner_lost, self._on_planner_back
+            self, s.planner_lease_s, self.guarded(self._on_planner_lost), self.guarded(self._on_planner_back)
         )
         self._clear_fault = self.create_service(Trigger, "~/clear_fault", self._on_clear_fault)
         self._status_publisher = self.create_publisher(msg.ExecutorStatus, "status", STREAM)
@@ -294,8 +294,14 @@ class ExecutorNode(LifecycleProcessNode):
             self._settings = settings
             self._changes |= values
             self._tell_limits()
-            if is_configured:
-                self._give(ExecutorInput.parameters(values, time.monotonic()))
+            if not is_configured:
+                return
+            before = self._law.gate.mode
+            self._give(ExecutorInput.parameters(values, time.monotonic()))
+            if (now := self._law.gate.mode) is not before:
+                self.get_logger().warning(
+                    f"gate.mode was {before.value}, and is {now.value} now: a given gate.replan holds at every tick"
+                )
 
         return make
 

@@ -1,9 +1,11 @@
 """Bridge node: a robot under ros2_control, or its emulator, behind the topics that the executor knows."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any
 
 from nav_msgs.msg import Odometry
@@ -77,9 +79,10 @@ class HardwareBridgeNode(ProcessNode):
         self._episode_publisher = self.create_publisher(msg.Episode, "episode", STREAM)
         self._listeners = Listeners(self, self._settings.listeners, ("observation", "episode"))
         self._controller = RobotController(
-            self, self._bridge.command_map, self._settings.controller_node, self._look
+            self, self._bridge.command_map, self._settings.controller_node, self.guarded(self._look)
         )
         self._why_stopped = ""  # as it was told last
+        self._looked_s = -inf
         self._rivals = Rivals(self, ("observation", "command", "plan"))
         self._diagnostics = Diagnostics(self, "robot")
         self._listen_to_sensors()
@@ -90,9 +93,16 @@ class HardwareBridgeNode(ProcessNode):
 
     def destroy_node(self) -> None:
         """Leave the robot safe, then go."""
-        if self._bridge.is_running and self.context.ok():
-            self._send(self._bridge.stop())
-            self._controller.wait_until_heard(1.0)
+        if self._bridge.is_running and self.context.ok() and not self._settings.shadow:
+            command = self._bridge.stop()
+            self._send(command)
+            if command is None or not self._controller.is_heard(1.0):
+                why = (
+                    "another node commands it" if command is None else "its controller has not confirmed that"
+                )
+                self.get_logger().error(
+                    f"the robot may not have the safe command, {why}: it may still obey its last one"
+                )
         super().destroy_node()
 
     def _make_bridge(self) -> RobotBridge:
@@ -188,8 +198,12 @@ class HardwareBridgeNode(ProcessNode):
             )
         if self._is_lockstep:
             self._on_period()
+        elif time.monotonic() - self._looked_s > LOOK_S:
+            self._look()  # where sensors come faster than they are taken in, the timers wait behind them
 
     def _on_period(self) -> None:
+        if self._settings.real_time.freeze_garbage:
+            gc.collect()  # of this tick alone: microseconds
         has_begun = self._bridge.tick(time.monotonic())
         self._look()
         if has_begun:
@@ -237,7 +251,7 @@ class HardwareBridgeNode(ProcessNode):
         """Whether the robot is to have the safe command: sensors, controller and executor are looked at."""
         if self._is_lockstep or self._settings.shadow:
             return
-        now_s = time.monotonic()
+        self._looked_s = now_s = time.monotonic()
         is_present, rivals = self._controller.is_present(), self._controller.rivals()
         self._bridge.controller_is(present=is_present, has_rival=bool(rivals))
         self._send(self._bridge.safe_command(now_s))
@@ -276,12 +290,17 @@ class HardwareBridgeNode(ProcessNode):
         if self._answer is not None and not self._answer.done():
             self._robot_reset.remove_pending_request(self._answer)
         epoch = self._bridge.episode.epoch
+        if rivals := self._controller.rivals():  # perhaps to save the robot
+            self.get_logger().error(
+                f"{', '.join(rivals)} commands the robot, so it is not asked to reset. It is left alone; reset again"
+            )
+            return
         try:
             self._answer = self._robot_reset.call_async(Reset.Request(seed=seed))
         except RCLError as error:
             self.get_logger().error(f"could not ask the robot to reset: {error}. It rests; reset again")
             return
-        self._answer.add_done_callback(lambda answer: self._on_robot_reset(epoch, answer))
+        self._answer.add_done_callback(self.guarded(lambda answer: self._on_robot_reset(epoch, answer)))
 
     def _on_robot_reset(self, epoch: int, answer: Future) -> None:
         if answer.result() is not None and epoch == self._bridge.episode.epoch:

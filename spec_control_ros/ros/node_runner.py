@@ -71,6 +71,7 @@ class ProcessNode(Node):
     def __init__(self, name: str):
         # What is to be given up with the node; known before anything may fail, since a half-made one is destroyed, too.
         self.at_destruction: list[Callable[[], None]] = []
+        self._caught: Exception | None = None
         super().__init__(name)
         take_given(self, name)
         self.joined_s = time.monotonic()
@@ -95,6 +96,25 @@ class ProcessNode(Node):
     def create_publisher(self, *args: Any, **kwargs: Any) -> Publisher[Any]:
         """As rclpy's, with a `SteadyPublisher`."""
         return super().create_publisher(*args, **{"publisher_class": SteadyPublisher} | kwargs)
+
+    def guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """A callback of the middleware's events or of a future, whose exception ends the node as any other's does.
+
+        Out of those rclpy lets none: the process would end with a segmentation fault, and no farewell.
+        """
+
+        def call(*given: Any) -> None:
+            try:
+                callback(*given)
+            except Exception as error:
+                self._caught = self._caught or error
+
+        return call
+
+    def raise_caught(self) -> None:
+        """Raise what a guarded callback has raised."""
+        if self._caught is not None:
+            raise self._caught
 
     def end(self, exit_code: int = 0) -> None:
         """End the process once the running callback is over."""
@@ -150,6 +170,7 @@ def run_node(make: Callable[[], ProcessNode]) -> int:
             with suppress(ExternalShutdownException, KeyboardInterrupt):
                 while not node.is_over:
                     spin(SPIN_S)
+                    node.raise_caught()
     except SpecControlError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return SETTINGS_EXIT_CODE

@@ -67,9 +67,9 @@ class RobotController:
         """Publish a command of the controller's kind."""
         self._publisher.publish(to_controller(command, self._joints))
 
-    def wait_until_heard(self, timeout_s: float) -> None:
-        """Wait until what was sent has arrived."""
-        self._publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+    def is_heard(self, timeout_s: float) -> bool:
+        """Whether what was sent arrives within that time, which it waits for."""
+        return bool(self._publisher.wait_for_all_acked(Duration(seconds=timeout_s)))
 
     def _on_transition(self, message: TransitionEvent) -> None:
         self.watch.hear_state(is_active=message.goal_state.id == State.PRIMARY_STATE_ACTIVE)

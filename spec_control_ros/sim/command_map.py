@@ -100,7 +100,7 @@ class CommandMap:
         """Look whether every joint has a lower and an upper limit, as it must before anything is commanded.
 
         Raises:
-            SettingsError: limits are missing.
+            SettingsError: limits are missing, or leave out no effort, which is the safe command.
         """
         given = {"lower": self._settings.lower, "upper": self._settings.upper}
         if missing := [f"controller.{name}" for name, values in given.items() if not values]:
@@ -110,6 +110,14 @@ class CommandMap:
                 f"order and in {UNITS[self.kind]}, for example controller.lower: [-{', -'.join(some)}] and "
                 f"controller.upper: [{', '.join(some)}]; only `shadow: true`, which commands nothing, needs no limits"
             )
+        if self.kind is not CommandKind.EFFORT:
+            return
+        for joint, lower, upper in zip(self.joints, self._lower, self._upper, strict=True):
+            if not lower <= 0.0 <= upper:
+                raise SettingsError(
+                    f"controller.lower and controller.upper: got {lower:g} to {upper:g} for {joint}, expected 0 within "
+                    "them: no effort is the safe command"
+                )
 
     def command(
         self,

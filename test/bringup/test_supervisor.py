@@ -1,6 +1,7 @@
 """How a system's processes are ended."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,22 @@ def test_recorder_hears_how_the_others_come_to_rest(tmp_path: Path, monkeypatch:
     supervisor.stop()
     assert [child.popen.returncode for child in supervisor.children] == [0, 0]
     assert Path("heard").read_text() == "True"
+
+
+def test_process_that_is_stopped_hears_of_the_end_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bridge that stands still would be killed without having left its robot safe."""
+    monkeypatch.chdir(tmp_path)
+    acts = tmp_path / "acts"
+    acts.mkdir()
+    (acts / "__init__.py").touch()
+    (acts / "bridge.py").write_text(ACT.format(name="bridge", end='Path("safe").touch()'))
+    supervisor = Supervisor(tmp_path / "logs", {**os.environ, "PYTHONPATH": str(tmp_path)})
+    child = supervisor.start(Process("bridge", (), {}, package="acts"))
+    while not Path("bridge").exists():
+        assert not supervisor.ended(), child.tail()
+    os.killpg(child.popen.pid, signal.SIGSTOP)
+    supervisor.stop()
+    assert child.popen.returncode == 0
+    assert Path("safe").exists()

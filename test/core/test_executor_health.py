@@ -87,6 +87,7 @@ def test_good_numbers_are_fine() -> None:
         ({"silent_s": 3.0}, Level.STALE, "no observation for 3 s"),
         ({"newest": None, "silent_s": inf}, Level.STALE, "waiting for observations"),
         ({"newest": decision(0), "overruns": 20}, Level.WARN, "holding: why"),
+        ({"newest": decision(0), "silent_s": 3.0}, Level.STALE, "holding: why"),
         ({"fault": "broken", "silent_s": 3.0}, Level.ERROR, "holding: broken"),
     ],
 )

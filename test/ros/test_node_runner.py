@@ -3,6 +3,8 @@
 import ast
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,3 +240,41 @@ def test_node_that_is_told_to_end_while_it_starts_ends_at_once_and_cleanly(
         time.sleep(0.01)
     assert process.popen.returncode == 0, process.text
     assert "Traceback" not in process.text
+
+
+FAREWELL = """
+import sys
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.task import Future
+from std_msgs.msg import Empty
+from spec_control_ros.ros.node_runner import ProcessNode, run_node
+
+class Buggy(ProcessNode):
+    def __init__(self):
+        super().__init__("buggy")
+        if sys.argv[1] == "event":
+            events = PublisherEventCallbacks(matched=self.guarded(self.fall))
+            self.publisher = self.create_publisher(Empty, "x", 1, event_callbacks=events)
+            self.subscription = self.create_subscription(Empty, "x", lambda _: None, 1)
+        else:
+            self.timer = self.create_timer(0.01, self.fall)
+    def fall(self, *_):
+        raise RuntimeError("a bug")
+    def destroy_node(self):
+        print("farewell", flush=True)
+        super().destroy_node()
+
+sys.exit(run_node(Buggy))
+"""
+
+
+@pytest.mark.parametrize("callback", ["event", "timer"])
+def test_exception_in_a_callback_ends_the_node_with_a_farewell(callback: str, tmp_path: Path) -> None:
+    """From an event of the middleware as well, where rclpy ends the process with a segmentation fault."""
+    script = tmp_path / "buggy.py"
+    script.write_text(FAREWELL)
+    ended = subprocess.run(
+        [sys.executable, str(script), callback], capture_output=True, text=True, timeout=60.0, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "farewell\n"), ended.stderr
+    assert "RuntimeError: a bug" in ended.stderr

@@ -214,6 +214,15 @@ def test_somebody_else_who_commands_the_controller_stops_the_robot_until_gone(wo
     world.wait_until_back()
 
 
+def test_bridge_that_ends_beside_somebody_else_who_commands_says_what_it_leaves_behind(world: World) -> None:
+    world.probe.node.create_publisher(Float64MultiArray, f"{CONTROLLER}/commands", 10)
+    with world.stopping("others command the controller as well: /probe"):
+        pass
+    world.bridge.popen.terminate()
+    world.probe.until(lambda: world.bridge.popen.poll() is not None, lambda: world.bridge.text)
+    assert "the robot may not have the safe command, another node commands it" in world.bridge.text
+
+
 def test_executor_that_falls_silent_comes_back_to_a_robot_at_rest(world: World) -> None:
     with world.probe.counting(world.diagnostics, "stops.silence"):
         world.executor.is_alive = False

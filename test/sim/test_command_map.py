@@ -138,6 +138,20 @@ def test_limits_that_are_missing_are_told_with_an_example(given: dict[str, Any],
         CommandMap(CommandMapSettings(**given), ACTUATORS, PERIOD_S).refuse_without_limits()
 
 
+@pytest.mark.parametrize(
+    ("lower", "upper"), [((-1.0, 5.0, -1.0), (1.0, 10.0, 1.0)), ((-1.0, -9.0, -1.0), (1.0, -2.0, 1.0))]
+)
+def test_limits_that_leave_out_no_effort_are_refused(
+    lower: tuple[float, ...], upper: tuple[float, ...]
+) -> None:
+    """Every stop would command the limit for good, and call it safe."""
+    made = CommandMap(CommandMapSettings(lower=lower, upper=upper), ACTUATORS, PERIOD_S)
+    with pytest.raises(
+        SettingsError, match="for knee, expected 0 within them: no effort is the safe command"
+    ):
+        made.refuse_without_limits()
+
+
 def test_limits_for_every_joint_are_enough() -> None:
     limited = CommandMapSettings(lower=(-1.0,) * 3, upper=(1.0,) * 3)
     CommandMap(limited, ACTUATORS, PERIOD_S).refuse_without_limits()
