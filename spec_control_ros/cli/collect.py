@@ -31,6 +31,7 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.bag_episodes import read_episodes
 from spec_control_ros.training.collection_policies import CollectionPolicy, PriorPolicy
+from spec_control_ros.training.collector import first_of_run
 from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, write_spec
 from spec_control_ros.training.recording import (
     Group,
@@ -80,7 +81,7 @@ def collect(options: CollectOptions) -> None:
         spec = TaskSpec.of(robot.environment, runner.plant)
         for name in names:
             runner.policy(name, options.seed)
-        seed = FIRST_SEED + options.seed * options.episodes * len(names)
+        seed = first_of_run(FIRST_SEED, options.seed, options.episodes * len(names))
         groups = groups_of(names, options.episodes, plants, seed, options.seed)
         recorded = _record(subject, groups, spec, data, workers, console)
     about = {"command": given_command(), "model": folder.path.name, "policies": recorded}

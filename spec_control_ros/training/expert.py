@@ -14,7 +14,7 @@ from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.output import written
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import NoisyPolicy
-from spec_control_ros.training.collector import episode_returns
+from spec_control_ros.training.collector import episode_returns, first_of_run
 from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.recording import groups_of, recorded_folder
 from spec_control_ros.training.trainer_settings import TrainerSettings
@@ -162,7 +162,7 @@ def demonstrations(
         rng = np.random.default_rng(settings.seed)
         policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
         total, plants = settings.expert_episodes, settings.collection.plants
-        first = FIRST_SEED + settings.seed * total
+        first = first_of_run(FIRST_SEED, settings.seed, total)
         with recorded_folder(folder, spec, total, plants) as buffer:
             for group in groups_of(["expert"], total, plants, first, settings.seed):
                 episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)
