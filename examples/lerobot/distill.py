@@ -16,7 +16,8 @@ from spec_control_ros.chunks.contract import ChunkContract
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.core.planner_format import PlannerResources
 from spec_control_ros.core.student import STUDENT, policy_of, save_student
-from spec_control_ros.training.student_fit import StudentSettings, fit_student
+from spec_control_ros.training.student_fit import fit_student
+from spec_control_ros.training.student_settings import StudentSettings
 
 HELD_OUT = 0.1  # of the observations
 BATCH = 512  # observations at a time

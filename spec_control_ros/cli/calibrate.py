@@ -55,7 +55,7 @@ from spec_control_ros.world_model.model_folder import WEIGHTS, ModelFolder
 
 FIRST_SEED, FIRST_HELD_OUT_SEED = 2_000_000, 7_000_000  # of nobody else's episodes
 MODES = (GateMode.QUANTILE, GateMode.ADAPTIVE)
-EPISODES, HELD_OUT, SHARE = 24, 10, 0.02  # unless the options say otherwise
+EPISODES, SHARE = 24, 0.02  # unless the options say otherwise
 OPEN = "open"  # the reference: never drops the queue for its mismatch
 
 
@@ -79,19 +79,10 @@ def calibrate(options: CalibrateOptions) -> None:
         raise SettingsError(
             f"episodes: got {fewest}, expected at most the {options.most_episodes} of --most-episodes"
         )
-    settings = CalibrationSettings(
-        false_alarm_rate=options.false_alarm_rate,
-        correction_rate=options.correction_rate,
-        episodes=fewest,
-        most_episodes=options.most_episodes,
-        held_out=HELD_OUT if options.held_out is None else options.held_out,
-    )
-    torch.set_num_threads(1)
+    wanted = {f.name: getattr(options, f.name) for f in fields(CalibrationSettings)} | {"episodes": fewest}
+    settings = CalibrationSettings(**{name: value for name, value in wanted.items() if value is not None})
     started_s, console = time.monotonic(), terminal()
-    folder = ModelFolder.find(options.model)
-    refuse_folder(folder.path)
-    refuse_other_kind(folder)
-    robot, controller = _robot(folder, options)
+    folder, robot, controller = _opened(options)
     operation = CalibrationRollouts(folder, *controller.model_and_env(folder, robot.environment), controller)
     episodes = _gather(operation, settings, folder.path.name, console)
     calibration = fit(operation, episodes, settings)
@@ -148,15 +139,11 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
             is as it was.
     """
     share = SHARE if options.share is None else options.share
-    torch.set_num_threads(1)
-    folder = ModelFolder.find(options.model)
-    refuse_folder(folder.path)
-    refuse_other_kind(folder)
+    folder, robot, controller = _opened(options)
     if (calibration := folder.calibration()) is None:
         raise SpecControlError(
             f"{options.model}: is not calibrated; expected `spec-control calibrate {options.model}` first"
         )
-    robot, controller = _robot(folder, options)
     losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
     held_out = ENOUGH if options.held_out is None else options.held_out
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + held_out), terminal()
@@ -265,15 +252,15 @@ def _gather(
     return episodes
 
 
-def _robot(folder: ModelFolder, options: CalibrateOptions) -> tuple[Robot, ControllerSettings]:
-    """The robot, and its controller as it is configured.
-
-    Raises:
-        SettingsError: there is no such robot, a file is no parameter file, or there is no such corrector.
-    """
+def _opened(options: CalibrateOptions) -> tuple[ModelFolder, Robot, ControllerSettings]:
+    """The model, its robot, and the controller as it is configured."""
+    torch.set_num_threads(1)
+    folder = ModelFolder.find(options.model)
+    refuse_folder(folder.path)
+    refuse_other_kind(folder)
     robot = robot_of(folder, options.robot)
     given = {"executor": {"corrector": options.corrector}} if options.corrector else {}
-    return robot, ControllerSettings.of(merge(parameters_of(robot, options.params), given))
+    return folder, robot, ControllerSettings.of(merge(parameters_of(robot, options.params), given))
 
 
 def _verify(

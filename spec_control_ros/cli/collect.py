@@ -1,5 +1,6 @@
 """`spec-control collect`: episodes of several policies as one data set."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from spec_control_ros.sim.plant import Plant
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.bag_episodes import read_episodes
 from spec_control_ros.training.collection_policies import CollectionPolicy, PriorPolicy
+from spec_control_ros.training.collector import first_of_run
 from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, write_spec
 from spec_control_ros.training.recording import (
     Group,
@@ -79,13 +81,13 @@ def collect(options: CollectOptions) -> None:
         spec = TaskSpec.of(robot.environment, runner.plant)
         for name in names:
             runner.policy(name, options.seed)
-        seed = FIRST_SEED + options.seed * options.episodes * len(names)
+        seed = first_of_run(FIRST_SEED, options.seed, options.episodes * len(names))
         groups = groups_of(names, options.episodes, plants, seed, options.seed)
         recorded = _record(subject, groups, spec, data, workers, console)
     about = {"command": given_command(), "model": folder.path.name, "policies": recorded}
     write_spec(data, spec, about)
     write_json(options.json, about)
-    console.print(_histogram({own["policy"]: own["returns"] for own in recorded}))
+    console.print(_histogram(recorded))
     for own in recorded:
         console.print(f"{own['policy']}: {with_interval(own['return_mean'], own['return_ci95'])}")
 
@@ -175,7 +177,12 @@ def _take(
             buffer.extend(made)
             for what in left_out:
                 console.print(f"{bag}: left out: {what}", markup=False)
-    return [quality(Path(bag).name, made.reward.sum(1, dtype=np.float64), 0) for bag, made, _ in found]
+    names = Counter(Path(bag).name for bag in bags)
+    return [
+        # Bags of one name lie in different folders
+        quality(name if names[name := Path(bag).name] == 1 else bag, made.reward.sum(1, dtype=np.float64), 0)
+        for bag, made, _ in found
+    ]
 
 
 def _policy_of_checkpoint(plant: Plant, task: str, name: str) -> CollectionPolicy:
@@ -188,12 +195,13 @@ def _policy_of_checkpoint(plant: Plant, task: str, name: str) -> CollectionPolic
     return TransformerPolicy.of_folder(folder, model) if is_transformer else PriorPolicy(model)
 
 
-def _histogram(returns: Mapping[str, Sequence[float]]) -> Table:
+def _histogram(recorded: Sequence[Mapping[str, Any]]) -> Table:
     """How many episodes returned how much, by policy."""
-    everything = np.concatenate(list(returns.values()))
+    everything = np.concatenate([own["returns"] for own in recorded])
     edges = np.histogram_bin_edges(everything, BINS)
-    counts = np.array([np.histogram(values, edges)[0] for values in returns.values()])
-    table = Table(*right("return", *returns, "all"), "", title=f"returns of {len(everything)} episodes")
+    counts = np.array([np.histogram(own["returns"], edges)[0] for own in recorded])
+    columns = right("return", *(own["policy"] for own in recorded), "all")
+    table = Table(*columns, "", title=f"returns of {len(everything)} episodes")
     for low, high, own in zip(edges, edges[1:], counts.T, strict=False):
         bar = "█" * round(BAR * own.sum() / counts.sum(0).max())
         table.add_row(f"{low:.0f} to {high:.0f}", *map(str, own), str(own.sum()), bar)

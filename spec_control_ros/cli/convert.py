@@ -40,35 +40,28 @@ def convert(options: ConvertOptions) -> None:
     model = load_official(checkpoint, dims)
     source = {"file": checkpoint.name, "sha256": sha256(checkpoint.read_bytes()).hexdigest()}
     card: Card = {"control_period_s": options.control_period or plant.control_period_s, "source": source}
-    if model.dims.tasks:
-        index = _find_task(checkpoint.name, model, plant, options.task, options.task_index)
-        if options.single_task:
-            model = single_task(model, index, plant.obs_dim, plant.action_dim)
-        else:
-            card["multi_task"] = {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}
-    else:
-        if options.task_index != NO_TASK:
-            raise SettingsError(
-                f"task-index: got {options.task_index}, expected none for a single-task checkpoint"
-            )
-        refuse_misfit(checkpoint.name, (model.dims.obs, model.dims.action), {}, plant, options.task)
+    if not model.dims.tasks and options.task_index != NO_TASK:
+        raise SettingsError(
+            f"task-index: got {options.task_index}, expected none for a single-task checkpoint"
+        )
+    index = _find_task(checkpoint.name, model, plant, options.task, options.task_index)
+    if options.single_task and index != NO_TASK:
+        model = single_task(model, index, plant.obs_dim, plant.action_dim)
+    elif index != NO_TASK:
+        card["multi_task"] = {"task_index": index, "obs": plant.obs_dim, "action": plant.action_dim}
     write_model(model, options.folder, options.task, card)
 
 
 def _find_task(name: str, model: WorldModel, plant: Plant, task: str, task_index: int = NO_TASK) -> int:
-    """Which task of a multi-task model the plant's is.
-
-    Args:
-        name: Name of the model, for messages.
-        model: Multi-task model.
-        plant: Environment of the task.
-        task: Name of the task.
-        task_index: Index of the task if known; `NO_TASK`: that of the official order.
+    """Which task of a model the plant's is, that of the official order if it is not given; `NO_TASK`: the only one.
 
     Raises:
         SettingsError: it is not known, or there is no such task in the model.
         MisfitError: that task of the model has other sizes than the plant.
     """
+    if not model.dims.tasks:
+        refuse_misfit(name, (model.dims.obs, model.dims.action), {}, plant, task)
+        return NO_TASK
     own, tasks = official_name(task), model.dims.tasks
     if task_index == NO_TASK and own in MULTITASK and tasks in MULTITASK_SIZES:
         task_index = MULTITASK.index(own)
@@ -98,9 +91,7 @@ def write_model(model: WorldModel, folder: Path, task: str, card: Card) -> None:
 def download(options: DownloadOptions, hub: HfApi | None = None) -> None:
     """Fetch the checkpoint of a task, verify it and write a model folder; a multi-task model is reduced to the task.
 
-    Args:
-        options: Task, size or seed, and folder.
-        hub: Client of the Hugging Face hub; None: of the public one.
+    The hub is the public one where none is given.
 
     Raises:
         TaskError: dm_control has no such task.
@@ -125,9 +116,7 @@ def download(options: DownloadOptions, hub: HfApi | None = None) -> None:
     card = {"control_period_s": plant.control_period_s, "source": source}
     # Of the action masks of a multi-task model, which older files lack, only this task's counts.
     model = load_official(file.path, [plant.action_dim] * len(MULTITASK) if size else None)
-    if size:
-        index = _find_task(file.name, model, plant, plant.task)
+    index = _find_task(file.name, model, plant, plant.task)
+    if index != NO_TASK:
         model = single_task(model, index, plant.obs_dim, plant.action_dim)
-    else:
-        refuse_misfit(file.name, (model.dims.obs, model.dims.action), {}, plant, plant.task)
     write_model(model, folder, task, card)

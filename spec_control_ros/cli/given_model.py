@@ -51,11 +51,7 @@ def controller_of(
 ) -> ControllerSettings:
     """The controller of a model as its robot, and over it the user's file, configure it.
 
-    Args:
-        folder: The model.
-        robot: The robot.
-        params: The user's file, if there is one.
-        planner: Settings of the model's kind of planner.
+    `planner` is the class of the settings of the model's kind of planner.
 
     Raises:
         SettingsError: a parameter is unknown or not allowed, as where the robot is for another kind of planner.

@@ -20,7 +20,9 @@ from spec_control_ros.cli.options import (
     number,
     option,
     real,
+    setting_of,
 )
+from spec_control_ros.training.student_settings import StudentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,11 @@ class DistillOptions:
     model: str = argument(
         "Shipped model, such as walker-walk, or model folder; the networks are written there"
     )
-    episodes: int = number(6, "Number of episodes in each round", low=1)
-    rounds: int = number(
-        3, "Number of rounds; each collects data with the correctors of the round before", low=1
-    )
-    draws: int = number(2, "Number of teacher searches to average", low=1)
-    updates: int = number(3000, "Number of gradient steps in each round", low=1)
-    hidden: int = number(128, "Width of the corrector networks", low=8)
+    episodes: int = setting_of(StudentSettings, "episodes")
+    rounds: int = setting_of(StudentSettings, "rounds")
+    draws: int = setting_of(StudentSettings, "draws")
+    updates: int = setting_of(StudentSettings, "updates")
+    hidden: int = setting_of(StudentSettings, "hidden")
     held_out: int = number(2, "Number of episodes to measure errors on", low=1)
     returns: int = number(10, "Number of episodes to measure returns on, with and without correctors")
     queue_length: QueueLength = 0

@@ -35,6 +35,12 @@ def argument(help: str, default: Any = MISSING) -> Any:
     return field(default=default, metadata={TYPER: typer.Argument(help=help)})
 
 
+def setting_of(kind: type, name: str) -> Any:
+    """A field that takes what a setting of these does, with its description and its least value."""
+    (spec,) = (spec for spec in fields(kind) if spec.name == name)
+    return field(default=spec.default, metadata=spec.metadata)
+
+
 def number(default: int | None, help: str, *, low: int = 0) -> Any:
     """A field that takes a whole number."""
     return option(default, help, min=low, max=LARGEST)
@@ -88,8 +94,8 @@ def whole_numbers(name: str, text: str, expected: str, allowed: range | None = N
 
 
 def _typer(spec: Field[Any]) -> Any:
-    """A field as typer has it: one of a command's own, or one of `RunArguments`."""
-    least, most = (0, LARGEST) if type(spec.default) is int else (None, None)
+    """A field as typer has it: one of a command's own, or one of settings, such as `RunArguments`."""
+    least, most = (spec.metadata.get("low", 0), LARGEST) if type(spec.default) is int else (None, None)
     return spec.metadata.get(TYPER) or typer.Option(help=spec.metadata["description"], min=least, max=most)
 
 

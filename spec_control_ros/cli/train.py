@@ -122,12 +122,7 @@ def _deadline(minutes: float | None) -> float:
 
 
 def read_recipe(task: str, path: Path | None, share: Path) -> TrainerSettings:
-    """Settings of a run for `task`.
-
-    Args:
-        task: Name of the environment.
-        path: YAML file; None: the shipped one named like the task, or the defaults where there is none.
-        share: Folder of the installed files.
+    """Settings of a run for `task`: of a YAML file; None: of the shipped one named like the task, if there is one.
 
     Raises:
         SettingsError: the file cannot be read, or holds what the settings do not allow.

@@ -118,7 +118,6 @@ class CalibrationRollouts:
         law = PlanExecutor(self._tick_model, recording, self._corrector, executor)
         for epoch, seed in enumerate(seeds, start=1):
             recording.judged = []
-            self._planner.reset()  # another run's epoch of this number may have been the last
             result = run_episode(plant, self._planner, law, seed=seed, epoch=epoch)
             result.refuse_fault()
             yield GatedEpisode(result, tuple(recording.judged))

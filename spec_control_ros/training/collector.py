@@ -10,8 +10,27 @@ from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import CollectionPolicy, FloatArray
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 
-# The first one; benchmarks take those from 0 on: the best weights were not chosen by them
+# Whose episodes begin with which seeds: nobody learns from what somebody else measures with. From 0 on, `bench`
+# measures, and from 10,000 on, training runs collect; each of the following has a million:
+#   1,000,000 the choice of the best weights         5,000,000 demonstrations of experts
+#   2,000,000 `calibrate`, what it fits              6,000,000 `distill`, what it measures
+#   3,000,000 `collect`                              7,000,000 `calibrate`, what it measures
+#   4,000,000 `distill`, what it learns from         8,000,000 `regret`, to which thresholds are fitted
 EVALUATION_SEED = 1_000_000
+RANGE = 1_000_000
+BEYOND = 10_000_000  # where nobody measures: for runs that find no room below
+
+
+def first_of_run(first: int, run: int, episodes: int) -> int:
+    """Seed of the first episode of a run.
+
+    Args:
+        first: Seed of the first episode of run 0; runs that do not fit into the million from there on lie beyond all.
+        run: Number of the run.
+        episodes: Number of episodes of each run.
+    """
+    offset = run * episodes
+    return first + offset if offset + episodes <= RANGE else BEYOND + first + offset
 
 
 class Collector:

@@ -16,7 +16,7 @@ from spec_control_ros.training.collection_policies import (
     PriorPolicy,
     RandomPolicy,
 )
-from spec_control_ros.training.collector import EVALUATION_SEED, Collector
+from spec_control_ros.training.collector import BEYOND, EVALUATION_SEED, Collector
 from spec_control_ros.training.episodes import Batch, Episodes, TaskSpec
 from spec_control_ros.training.expert import ExpertActor
 from spec_control_ros.training.replay_buffer import ReplayBuffer
@@ -24,7 +24,6 @@ from spec_control_ros.training.trainer_settings import TrainerSettings
 from spec_control_ros.world_model.model import WorldModel
 
 FIRST_SEED = 10_000  # of episodes, and for how many there are seeds; benchmarks take those from 0 on
-BEYOND = 10_000_000  # where nobody measures
 
 
 class DataSet:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from spec_control_ros.core.corrector import Corrector
 from spec_control_ros.core.settings import setting
@@ -24,7 +25,8 @@ from spec_control_ros.training.correction_data import (
     GatheredEpisode,
     concatenate,
 )
-from spec_control_ros.training.student_fit import StudentSettings
+from spec_control_ros.training.student_fit import minimise
+from spec_control_ros.training.student_settings import StudentSettings
 from spec_control_ros.world_model.dimensions import Dimensions
 
 
@@ -51,13 +53,9 @@ Gather = Callable[[Sequence[GatheredEpisode]], Iterable[tuple[GatheredEpisode, C
 def distill(
     gather: Gather, dims: Dimensions, settings: DistillSettings, correctors: Sequence[Corrector] = ()
 ) -> Iterator[Round | None]:
-    """Gather and fit, round by round.
+    """Gather and fit, round by round; `gather` gives the data of episodes in any order.
 
-    Args:
-        gather: Gives the data of episodes, in any order.
-        dims: Dimensions of the world model.
-        settings: Settings of the distillation.
-        correctors: Finished ones to gather under, so that the student alone is fitted; empty: both are fitted as well.
+    With finished `correctors` to gather under, the student alone is fitted, else both correctors as well.
 
     Yields:
         None after each episode, and the networks at the end of each round.
@@ -94,19 +92,16 @@ def new_corrector(kind: str, dims: Dimensions, settings: DistillSettings) -> Lea
 
 def fit(corrector: LearnedCorrector, data: CorrectionData, settings: DistillSettings) -> None:
     """Regress the teacher's actions: least squares of what would be executed."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    optimiser = torch.optim.AdamW(corrector.parameters(), lr=settings.learning_rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates)
-    corrector.train().requires_grad_(True)
-    for _ in range(settings.updates):
-        part = data.rows(torch.randint(len(data), (min(settings.batch, len(data)),), generator=generator))
+
+    def loss(index: Tensor) -> Tensor:
+        part = data.rows(index)
         # What is executed is not clipped, to keep its gradient
         executed = part.window.action[:, -1] + corrector(part.window)
-        loss = (executed - part.teacher).pow(2).sum(-1).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        return (executed - part.teacher).pow(2).sum(-1).mean()
+
+    corrector.train().requires_grad_(True)
+    rate = settings.learning_rate
+    minimise(corrector, loss, len(data), settings, batch=settings.batch, learning_rate=rate)
     corrector.eval().requires_grad_(False)
 
 

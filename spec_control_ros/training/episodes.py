@@ -27,6 +27,7 @@ from spec_control_ros.core.errors import SettingsError, SpecControlError
 from spec_control_ros.core.output import write_text
 from spec_control_ros.core.settings import Checked, setting, settings_from
 from spec_control_ros.sim.plant import Plant
+from spec_control_ros.training.train_state import digest
 
 FloatArray = NDArray[np.float32]
 ABOUT = "dataset.json"
@@ -129,6 +130,11 @@ class Episodes:
         """Ticks that are stored."""
         return int(self.arrays.length.sum())
 
+    @property
+    def digest(self) -> str:
+        """Tells the episodes from others."""
+        return digest(getattr(self.arrays, f.name) for f in fields(self.arrays))
+
     def check_fits(self, spec: TaskSpec) -> None:
         """Hold the episodes against the task that they are to be used for.
 
@@ -183,7 +189,16 @@ def write_spec(folder: Path, spec: TaskSpec, recorded: Mapping[str, Any] | None 
     write_text(folder / ABOUT, json.dumps(about, indent=2) + "\n")
 
 
-def _read_spec(folder: Path) -> TaskSpec:
+def how_recorded(folder: Path) -> Mapping[str, Any]:
+    """How the episodes of a data set came about; empty where it does not tell.
+
+    Raises:
+        SpecControlError: it is no data set.
+    """
+    return _about(folder).get("recorded", {})
+
+
+def _about(folder: Path) -> Mapping[str, Any]:
     path = folder / ABOUT
     try:
         values = json.loads(path.read_text())
@@ -193,12 +208,15 @@ def _read_spec(folder: Path) -> TaskSpec:
         ) from None
     if not isinstance(values, Mapping) or values.get("format") != "episodes":
         raise SpecControlError(f"{path}: expected an object with format 'episodes'")
+    return values
+
+
+def _read_spec(folder: Path) -> TaskSpec:
+    own = {name: of for name, of in _about(folder).items() if name not in ("format", "recorded")}
     try:
-        return settings_from(
-            TaskSpec, {name: of for name, of in values.items() if name not in ("format", "recorded")}
-        )
+        return settings_from(TaskSpec, own)
     except SettingsError as error:
-        raise SpecControlError(f"{path}: {error}") from None
+        raise SpecControlError(f"{folder / ABOUT}: {error}") from None
 
 
 def _read(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from spec_control_ros.bringup.share import share_folder
 from spec_control_ros.core.errors import CheckpointError
 from spec_control_ros.core.output import written
+from spec_control_ros.sim.environment import file_digests
 from spec_control_ros.sim.plant_pool import PlantPool
 from spec_control_ros.training.collection_policies import NoisyPolicy
-from spec_control_ros.training.collector import episode_returns
-from spec_control_ros.training.episodes import Episodes, TaskSpec
+from spec_control_ros.training.collector import episode_returns, first_of_run
+from spec_control_ros.training.episodes import Episodes, TaskSpec, how_recorded
 from spec_control_ros.training.recording import groups_of, recorded_folder
+from spec_control_ros.training.train_state import refuse_other_run, weights_digest
 from spec_control_ros.training.trainer_settings import TrainerSettings
 
 FIRST_SEED = 5_000_000  # of demonstrations
@@ -155,15 +157,24 @@ def demonstrations(
         settings: Number of episodes, and size of the noise.
 
     Raises:
-        SettingsError: there is no room for it.
+        SettingsError: there is no room for it, or what lies there are other demonstrations.
         SpecControlError: what lies there is damaged.
     """
+    total, plants, noise = (
+        settings.expert_episodes,
+        settings.collection.plants,
+        settings.collection.expert_noise,
+    )
+    how = {"expert": weights_digest(expert), "files": file_digests(settings.task), "seed": settings.seed}
+    how |= {"expert_episodes": total, "plants": plants, "expert_noise": noise}
     if not folder.exists():
-        rng = np.random.default_rng(settings.seed)
-        policy = NoisyPolicy(expert.act, settings.collection.expert_noise, rng)
-        total, plants = settings.expert_episodes, settings.collection.plants
-        first = FIRST_SEED + settings.seed * total
-        with recorded_folder(folder, spec, total, plants) as buffer:
+        policy = NoisyPolicy(expert.act, noise, np.random.default_rng(settings.seed))
+        first = first_of_run(FIRST_SEED, settings.seed, total)
+        with recorded_folder(folder, spec, total, plants, how) as buffer:
             for group in groups_of(["expert"], total, plants, first, settings.seed):
                 episode_returns(pool, range(group.episodes), group.seeds, policy, buffer)
-    return Episodes.open(folder)
+    recorded = Episodes.open(folder)
+    recorded.check_fits(spec)
+    if was := how_recorded(folder):  # which those of older versions do not tell
+        refuse_other_run(folder.parent, was, how)
+    return recorded

@@ -243,13 +243,7 @@ class Learner:
         self.value_scale = state["value_scale"].to(self._device)
 
     def start_from(self, model: WorldModel) -> None:
-        """Begin with the weights of another model.
-
-        Raises:
-            SettingsError: it has other dimensions.
-        """
-        if model.dims != self.model.dims:
-            raise SettingsError(f"start: got a model of {model.dims}, expected {self.model.dims}")
+        """Begin with the weights of another model, which has the same dimensions."""
         self.model.load_state_dict(model.state_dict())
         self.target_q.load_state_dict(model.q_head.state_dict())
 

@@ -1,7 +1,7 @@
 """Records episodes of policies as a data set, of mixed quality if there are several."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from spec_control_ros.training.collection_policies import (
     RandomPolicy,
 )
 from spec_control_ros.training.collector import episode_returns
-from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec
+from spec_control_ros.training.episodes import EpisodeArrays, TaskSpec, write_spec
 from spec_control_ros.training.replay_buffer import ReplayBuffer
 from spec_control_ros.world_model.model import WorldModel
 from spec_control_ros.world_model.planner_settings import MPPISettings
@@ -77,8 +77,17 @@ def make_policy(
 
 
 @contextmanager
-def recorded_folder(folder: Path, spec: TaskSpec, episodes: int, plants: int) -> Iterator[ReplayBuffer]:
+def recorded_folder(
+    folder: Path, spec: TaskSpec, episodes: int, plants: int, how: Mapping[str, Any] | None = None
+) -> Iterator[ReplayBuffer]:
     """A buffer for so many episodes; the folder of the data set is there once all are recorded.
+
+    Args:
+        folder: Folder of the data set.
+        spec: Whose episodes they are.
+        episodes: Number of episodes.
+        plants: Number of environments that step together.
+        how: How they come about, if the data set is to tell.
 
     Raises:
         SettingsError: the folder exists, or there is no room for it.
@@ -89,6 +98,7 @@ def recorded_folder(folder: Path, spec: TaskSpec, episodes: int, plants: int) ->
     shutil.rmtree(part, ignore_errors=True)
     # The ring keeps room for the next episodes.
     buffer = ReplayBuffer(spec, episodes + plants, part, spare=plants)
+    write_spec(part, spec, how)
     yield buffer
     buffer.flush()
     part.rename(folder)

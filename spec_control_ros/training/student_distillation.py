@@ -4,7 +4,7 @@ In the first round the planner drives. Later the student of the round before doe
 have done (DAgger, Ross et al., arXiv 1011.0686). The student learns from all of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,8 @@ from spec_control_ros.evaluation.controller import ControllerSettings
 from spec_control_ros.evaluation.fit import fitting_env
 from spec_control_ros.sim.environment import make_env
 from spec_control_ros.training.calibration_rollouts import open_gate
-from spec_control_ros.training.student_fit import StudentSettings, fit_student
+from spec_control_ros.training.student_fit import fit_student
+from spec_control_ros.training.student_settings import StudentSettings
 from spec_control_ros.world_model.card import folder_card
 
 
@@ -51,19 +52,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class TeachingSubject:
-    """Who teaches, in whatever process.
-
-    Attributes:
-        task: Name of the environment, see `make_env`.
-        model: Folder of the planner's model.
-        controller: Settings of the robot's controller; its gate, corrector and executor are not used.
-        draws: Number of searches whose first actions are averaged, if the planner draws noise.
-    """
+    """Who teaches, in whatever process."""
 
     task: str
-    model: Path
-    controller: ControllerSettings
-    draws: int
+    model: Path  # folder of the planner's model
+    controller: ControllerSettings  # its gate, corrector and executor are not used
+    draws: int  # of searches whose first actions are averaged, if the planner draws noise
 
     def runner(self) -> "_Teaching":
         """Gives its lessons in this process."""
@@ -130,25 +124,25 @@ class _Teacher:
 Teach = Callable[[Sequence[Lesson]], Iterable[tuple[Lesson, Told]]]
 
 
-def distill_student(teach: Teach, settings: StudentSettings, unseen: Sequence[int] = ()) -> Layers:
-    """Teach and fit, round by round.
+def distill_student(
+    teach: Teach, settings: StudentSettings, unseen: Sequence[int] = ()
+) -> Iterator[tuple[Layers, list[Told]] | None]:
+    """Teach and fit, round by round; the student does not see the `unseen` components of a latent.
 
-    Args:
-        teach: Gives what lessons bring, in any order.
-        settings: Settings of the distillation.
-        unseen: Components of a latent that the student does not see.
+    Yields:
+        None after each lesson, and the student with all that it has learnt from, at the end of each round.
     """
     known: dict[int, Told] = {}
     student: Layers | None = None
     for number in range(settings.rounds):
         first = settings.seed + number * settings.episodes
-        lessons = [Lesson(first + i, student) for i in range(settings.episodes)]
-        known |= {lesson.seed: told for lesson, told in teach(lessons)}
+        for lesson, told in teach([Lesson(first + i, student) for i in range(settings.episodes)]):
+            known[lesson.seed] = told
+            yield None
         parts = [known[seed] for seed in sorted(known)]
         latents, actions = (np.concatenate([getattr(p, n) for p in parts]) for n in ("latents", "actions"))
         student = fit_student(latents, actions, settings, unseen)
-    assert student is not None  # there is a round at least
-    return student
+        yield student, parts
 
 
 def distance(student: Layers, told: Sequence[Told]) -> float:

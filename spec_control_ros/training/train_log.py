@@ -50,6 +50,9 @@ class TrainLog:
         updates: Number of updates done; rows of later ones are deleted, since they will be written again.
         columns: Of the CSV file.
         has_tensorboard: Whether to write TensorBoard files.
+
+    Raises:
+        SpecControlError: a row of the CSV file lacks a number.
     """
 
     def __init__(
@@ -60,11 +63,17 @@ class TrainLog:
         text = self._path.read_text() if self._path.exists() else ""
         whole = text[: text.rfind("\n") + 1]  # a full disk may have cut the last line short
         rows = list(csv.DictReader(whole.splitlines()))
-        kept = [row for row in rows if int(row["updates"]) <= updates]
+        try:
+            kept = [row for row in rows if int(row["updates"]) <= updates]
+            self._before_s = float(kept[-1]["wall_time_s"]) if kept else 0.0
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecControlError(
+                f"{self._path}: expected numbers of updates and wall_time_s in every row ({error}); repair it, or move "
+                "it away: the run does not depend on it"
+            ) from None
         if len(kept) < len(rows) or whole != text:
             with written(self._path) as part:
                 self._write(part, "w", kept)
-        self._before_s = float(kept[-1]["wall_time_s"]) if kept else 0.0
         self._began_s = time.monotonic()
 
     @property

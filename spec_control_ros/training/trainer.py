@@ -24,7 +24,7 @@ from spec_control_ros.training.episodes import Episodes
 from spec_control_ros.training.expert import demonstrations, find_expert
 from spec_control_ros.training.learner import Learner
 from spec_control_ros.training.train_log import Progress, TrainLog
-from spec_control_ros.training.train_state import State, load_state, save_state
+from spec_control_ros.training.train_state import State, load_state, save_state, weights_digest
 from spec_control_ros.training.trainer_settings import TrainerSettings, TrainingResources
 from spec_control_ros.world_model.checkpoint import save_world_model
 from spec_control_ros.world_model.device import find_device
@@ -64,11 +64,13 @@ class Trainer:
     ):
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
         self._files = file_digests(settings.task)
-        state = load_state(folder / "state.pt", settings, FREE)
 
         # What there is to learn from
         recorded = Episodes.open(Path(settings.dataset)) if settings.dataset else None
         expert = find_expert(settings.expert) if settings.expert else None
+        self._contents = {} if recorded is None else {"dataset": recorded.digest}
+        self._contents |= {} if expert is None else {"expert": weights_digest(expert)}
+        state = load_state(folder / "state.pt", settings, FREE, self._contents)
         plant = partial(make_plant or partial(make_env, action_repeat=settings.action_repeat), settings.task)
         self._pool = PlantPool(plant, settings.plants, resources.processes) if settings.plants else None
         self._spec = task_spec(settings, self._pool, recorded)
@@ -165,7 +167,7 @@ class Trainer:
             "generator": self._generator.get_state(),
             "numpy_rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._folder / "state.pt", self._settings, state, self._files)
+        save_state(self._folder / "state.pt", self._settings, state, self._files, self._contents)
 
     def close(self) -> None:
         """End the plants' processes and the log."""

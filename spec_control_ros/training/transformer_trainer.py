@@ -26,7 +26,7 @@ from spec_control_ros.training.episodes import Episodes, TaskSpec
 from spec_control_ros.training.recording import listed
 from spec_control_ros.training.return_windows import ReturnWindows
 from spec_control_ros.training.train_log import Progress, TrainLog
-from spec_control_ros.training.train_state import load_state, save_state
+from spec_control_ros.training.train_state import load_state, save_state, weights_digest
 from spec_control_ros.training.transformer_policy import TransformerPolicy
 from spec_control_ros.transformer.format import DRAFT_WEIGHTS, FORMAT, WEIGHTS, load_transformer
 from spec_control_ros.transformer.network import DecisionTransformer, TransformerDimensions
@@ -96,17 +96,28 @@ class TransformerTrainer:
     ):
         self._settings, self._folder, self._origin = settings, folder, dict(origin or {})
         self._files = file_digests(settings.task)
-        state = load_state(folder / "state.pt", settings, FREE)
         world_model = ModelFolder.find(settings.world_model)
         self._model, card = world_model.world_model()
+        recorded = self._recorded()
+        self._target, asked = self._large_network()
+        self._contents = {
+            "dataset": ",".join(part.digest for part in recorded),
+            "world_model": weights_digest(self._model),
+        }
+        if self._target is not None:
+            self._contents["draft_of"] = f"{weights_digest(self._target)}, asked for {asked}"
+        state = load_state(folder / "state.pt", settings, FREE, self._contents)
         lengths = self._model.dims.obs, self._model.dims.action
         self._repeat = repeat_of(card, 0)
         plant = partial(make_plant or partial(make_env, action_repeat=self._repeat), settings.task)
         self._pool = PlantPool(plant, settings.evaluation_episodes * len(CURVE))
         refuse_misfit(world_model.path.name, lengths, card, self._pool.plant, settings.task)
         self._spec = TaskSpec.of(settings.task, self._pool.plant)
-        self._data = self._windows()
-        self._target, self._asked = self._large_network()
+        for part in recorded:
+            part.check_fits(self._spec)
+        self._data = ReturnWindows(recorded, self._model, settings.network.context)
+        # As the card of the one that is drafted for says, or the data's highest
+        self._asked = round(float(self._data.returns.max()), 1) if asked is None else asked
         self._weights = WEIGHTS if self._target is None else DRAFT_WEIGHTS  # their file in a model's folder
         dims = replace(settings.network, latent=self._model.dims.latent, action=self._model.dims.action)
         torch.manual_seed(settings.seed)
@@ -153,7 +164,7 @@ class TransformerTrainer:
             "losses": self._losses,
             "rng": json.dumps(self._rng.bit_generator.state),
         }
-        save_state(self._folder / "state.pt", self._settings, state, self._files)
+        save_state(self._folder / "state.pt", self._settings, state, self._files, self._contents)
 
     def export(self, folder: Path) -> dict[str, Any]:
         """Measure what the network returns for what is asked for, and write a model folder; returns the former.
@@ -208,20 +219,17 @@ class TransformerTrainer:
         self._log.close()
         self._pool.close()
 
-    def _windows(self) -> ReturnWindows:
+    def _recorded(self) -> list[Episodes]:
         folders = [Path(name) for name in listed(self._settings.dataset)]
         if not folders:
             raise SettingsError("dataset: got none, expected a folder; `spec-control collect` records one")
-        parts = [Episodes.open(folder) for folder in folders]
-        for part in parts:
-            part.check_fits(self._spec)
-        return ReturnWindows(parts, self._model, self._settings.network.context)
+        return [Episodes.open(folder) for folder in folders]
 
-    def _large_network(self) -> tuple[DecisionTransformer | None, float]:
-        """The one that is drafted for, and the return that is asked for: as its card says, or the data's highest."""
+    def _large_network(self) -> tuple[DecisionTransformer | None, float | None]:
+        """The one that is drafted for, and the return that its card asks for; None where there is none."""
         s = self._settings
         if not s.draft_of:
-            return None, round(float(self._data.returns.max()), 1)
+            return None, None
         network, card = load_transformer(Path(s.draft_of))
         got, expected = (s.world_model, s.network.context), (card.get("world_model"), network.dims.context)
         if got != expected:

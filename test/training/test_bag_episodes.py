@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_bag import OURS, MadeBag
+from rich.console import Console
 
+from spec_control_ros.cli.collect import _histogram, _take
 from spec_control_ros.core.errors import SpecControlError
 from spec_control_ros.training.bag_episodes import read_episodes
 from spec_control_ros.training.episodes import TaskSpec
@@ -79,3 +81,17 @@ def test_of_several_robots_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecControlError, match="left"):
         read_episodes(tmp_path / "bag", SPEC)
     assert read_episodes(tmp_path / "bag", SPEC, "/right")[0].length.tolist() == [2]
+
+
+def test_bags_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    bags = [str(tmp_path / name) for name in ("left/bag", "right/bag", "other")]
+    for ticks, path in enumerate(bags, start=4):
+        Path(path).parent.mkdir(exist_ok=True)
+        with MadeBag(Path(path)) as bag:
+            say_episode(bag, 1, ticks=ticks)
+    told = _take(bags, None, SPEC, tmp_path / "data", Console())
+    assert [own["policy"] for own in told] == [bags[0], bags[1], "other"]
+    assert [own["returns"] for own in told] == [[60.0], [100.0], [150.0]]
+    table = _histogram(told)
+    assert [column.header for column in table.columns[1:-1]] == [bags[0], bags[1], "other", "all"]
+    assert sum(int(cell) for cell in table.columns[-2].cells) == 3

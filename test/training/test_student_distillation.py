@@ -23,7 +23,8 @@ from spec_control_ros.sampling.cost import CostTerm
 from spec_control_ros.sampling.format import SamplingFormat
 from spec_control_ros.sampling.planner import SamplingSettings
 from spec_control_ros.training.student_distillation import Lesson, TeachingSubject
-from spec_control_ros.training.student_fit import StudentSettings, fit_student
+from spec_control_ros.training.student_fit import fit_student
+from spec_control_ros.training.student_settings import StudentSettings
 
 X = 0  # component of the cart's state
 SPEED = 0.8  # m/s that its planner is to reach, from rest

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.sim.environment import file_digests
-from spec_control_ros.training.train_state import load_state, save_state
+from spec_control_ros.training.train_state import digest, load_state, save_state
 from spec_control_ros.training.trainer_settings import TrainerSettings
 
 BODY = Path(__file__).parents[1] / "data/bodies/two_link.xml"
@@ -44,3 +45,17 @@ def test_tasks_of_the_suite_have_no_files(tmp_path: Path) -> None:
     state = tmp_path / "state.pt"
     save_state(state, TrainerSettings(task="walker-walk"), {})
     assert "files" not in (load_state(state, TrainerSettings(task="walker-walk"), set()) or {})["settings"]
+
+
+def test_run_does_not_go_on_with_other_contents_behind_its_settings(tmp_path: Path) -> None:
+    state, settings = tmp_path / "state.pt", TrainerSettings(task="walker-walk")
+    save_state(state, settings, {}, contents={"dataset": digest([np.zeros(3)])})
+    assert load_state(state, settings, set(), {"dataset": digest([np.zeros(3)])}) is not None
+    with pytest.raises(SettingsError, match=r"other settings \(contents\.dataset: was .*use another folder"):
+        load_state(state, settings, set(), {"dataset": digest([np.ones(3)])})
+
+
+def test_state_of_an_older_version_tells_of_no_contents(tmp_path: Path) -> None:
+    state, settings = tmp_path / "state.pt", TrainerSettings(task="walker-walk")
+    save_state(state, settings, {})
+    assert load_state(state, settings, set(), {"dataset": digest([np.ones(3)])}) is not None

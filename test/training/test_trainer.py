@@ -323,6 +323,18 @@ class TestDataSets:
         list(trainer.run(rounds(10)))
         assert (trainer._source.draw().reward == 7.0).sum() == 3 * 4
 
+    def test_run_does_not_go_on_with_other_episodes_in_its_folder(
+        self, train: Callable[..., Trainer], recorded: Path
+    ) -> None:
+        settings = replace(SETTINGS, dataset=str(recorded))
+        list(train(settings).run(rounds(2)))
+        train(settings).close()
+        rewards = np.lib.format.open_memmap(recorded / "reward.npy", mode="r+")
+        rewards[:] = 7.0
+        rewards.flush()
+        with pytest.raises(SettingsError, match=r"contents\.dataset: was"):
+            train(settings)
+
     def test_one_of_another_task_is_refused(self, train: Callable[..., Trainer], recorded: Path) -> None:
         with pytest.raises(SpecControlError, match="got task 'sliders', expected 'cup-catch'"):
             train(replace(SETTINGS, task="cup-catch", dataset=str(recorded)))
@@ -340,6 +352,31 @@ class TestExpert:
         before = (tmp_path / "run" / "demonstrations" / "obs.npy").stat().st_mtime_ns
         train(settings)
         assert (tmp_path / "run" / "demonstrations" / "obs.npy").stat().st_mtime_ns == before
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [({}, "expert: was"), ({"seed": 1}, "seed: was 0, got 1"), ({"expert_episodes": 6}, "was 5, got 6")],
+    )
+    def test_demonstrations_of_another_run_are_refused_before_the_first_save(
+        self, train: Callable[..., Trainer], expert: str, change: dict[str, Any], said: str
+    ) -> None:
+        settings = replace(WITH_EXPERT, expert=expert)
+        train(settings).close()
+        train(settings).close()
+        if not change:
+            ExpertActor(ShortPlant.obs_dim, ShortPlant.action_dim).save(Path(expert))
+        with pytest.raises(SettingsError, match=f"{said}.*or use another folder"):
+            train(replace(settings, **change))
+
+    def test_run_does_not_go_on_with_another_one_of_the_same_name(
+        self, train: Callable[..., Trainer], expert: str
+    ) -> None:
+        settings = replace(WITH_EXPERT, expert=expert, expert_episodes=0)
+        list(train(settings).run(rounds(2)))
+        train(settings).close()
+        ExpertActor(ShortPlant.obs_dim, ShortPlant.action_dim).save(Path(expert))
+        with pytest.raises(SettingsError, match=r"contents\.expert: was"):
+            train(settings)
 
     def test_one_of_another_body_is_refused(self, train: Callable[..., Trainer], tmp_path: Path) -> None:
         ExpertActor(9, 9).save(tmp_path / "other.npz")

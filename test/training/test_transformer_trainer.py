@@ -115,6 +115,17 @@ def test_an_interrupted_run_ends_as_one_that_was_not(
         trainer(replace(settings, batch=8), tmp_path / "parts")
 
 
+def test_run_does_not_go_on_with_another_world_model_of_the_same_name(
+    settings: TransformerTrainerSettings, small_model: Callable[..., WorldModel], tmp_path: Path
+) -> None:
+    run = trainer(settings, tmp_path / "run")
+    list(run.run(lambda: run.updates >= 2))
+    torch.manual_seed(7)
+    save_world_model(tmp_path / "world" / WORLD_MODEL, small_model(obs=3), {})
+    with pytest.raises(SettingsError, match=r"contents\.world_model: was"):
+        trainer(settings, tmp_path / "run")
+
+
 def test_it_learns_what_its_data_did(settings: TransformerTrainerSettings, tmp_path: Path) -> None:
     run = trainer(replace(settings, updates=60, learning_rate=1e-2, evaluate_every=1000), tmp_path / "run")
     losses = []

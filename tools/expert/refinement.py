@@ -15,7 +15,7 @@ from spec_control_ros.core.errors import SettingsError
 from spec_control_ros.core.settings import check, setting
 from spec_control_ros.sim.control_plant import ControlPlant
 from spec_control_ros.sim.environment import make_control_plant
-from spec_control_ros.training.data_sources import BEYOND
+from spec_control_ros.training.collector import BEYOND
 from spec_control_ros.training.expert import ExpertActor
 from tools.expert.curriculum import EpisodeStart, Stage
 from tools.expert.rollout import FloatArray, Rollout
