@@ -144,7 +144,8 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
         raise SpecControlError(
             f"{options.model}: is not calibrated; expected `spec-control calibrate {options.model}` first"
         )
-    losses = Losses(read_episodes(file, digests(folder.path, controller)), 0.0)
+    is_rolled = controller.executor.propagate
+    losses = Losses(read_episodes(file, digests(folder.path, controller), propagate=is_rolled), 0.0)
     held_out = ENOUGH if options.held_out is None else options.held_out
     seeds, console = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + held_out), terminal()
     if shared := sorted({e.seed for e in losses.episodes} & set(seeds)):
@@ -155,7 +156,6 @@ def _calibrate_by_regret(options: CalibrateOptions, file: Path) -> None:
     disturbances = sorted({e.disturbance for e in losses.episodes} - {NOMINAL})
     faults = {NOMINAL: NO_FAULTS} | _faults(disturbances, robot.environment)
     metric = controller.gate.metric
-    is_rolled = controller.executor.propagate
     found = [f for make in (candidates, single_thresholds) for f in make(losses, metric, is_rolled=is_rolled)]
     if not is_rolled:  # rows of ages 0 and up; older ones than were forked are replanned
         length = len(found[0].replan)

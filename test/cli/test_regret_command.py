@@ -98,6 +98,13 @@ def test_rows_that_corrections_are_carried_on_to_get_thresholds_for_all_of_the_q
     assert calibration.regret is not None
     assert calibration.regret.replan[-1] == calibration.regret.replan[-2] > 0.0
     assert calibration.regret.accept[-1] == 0.0
+    options.params.write_text(given)
+    with pytest.raises(BenchmarkError, match=r"forked with executor\.propagate true, expected false"):
+        calibrate(
+            CalibrateOptions(
+                model=options.model, regret=forked, params=options.params, robot="cartpole-balance"
+            )
+        )
 
 
 def test_model_is_loaded_once_and_every_front_computed_once(

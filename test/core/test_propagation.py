@@ -241,6 +241,12 @@ def test_thresholds_by_regret_hold_for_the_propagation_that_they_were_calibrated
         made(not propagate)
 
 
+def test_card_that_says_neither_whether_they_are_carried_on_is_refused() -> None:
+    content = {"metric": "relative_l2", "accept": [0.1], "replan": [0.5], "propagate": "false"}
+    with pytest.raises(SettingsError, match="got propagate 'false', expected true or false"):
+        RegretThresholds.of(content)
+
+
 def test_plan_itself_is_never_changed() -> None:
     made = plan(0)
     corrected(made)

@@ -39,8 +39,13 @@ class RegretThresholds:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "RegretThresholds":
-        """What the card's `gate.regret` says."""
-        is_rolled = content.get("propagate", False)
+        """What the card's `gate.regret` says.
+
+        Raises:
+            SettingsError: see the class; or `propagate` is no truth value.
+        """
+        if not isinstance(is_rolled := content.get("propagate", False), bool):
+            raise SettingsError(f"regret: got propagate {is_rolled!r}, expected true or false")
         return cls(Metric(content["metric"]), tuple(content["accept"]), tuple(content["replan"]), is_rolled)
 
     def as_card(self) -> dict[str, Any]:

@@ -203,18 +203,22 @@ def regret_file(
     return MeasurementFile(folder / "regret.jsonl", configuration, RegretEpisode.from_json)
 
 
-def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode, ...]:
+def read_episodes(
+    file: Path, weights: Mapping[str, str], *, propagate: bool = False
+) -> tuple[RegretEpisode, ...]:
     """The forked episodes of a run's `regret.jsonl`, whose losses add up: they were forked for a single tick each.
 
     Raises:
-        BenchmarkError: it is something else, cannot be read, was measured with weights of other digests, or its
-            branches execute the queue for several ticks.
+        BenchmarkError: it is something else, cannot be read, was measured with weights of other digests, its branches
+            execute the queue for several ticks, or corrections were not carried on along it as `propagate` says.
     """
     expected = "expected the regret.jsonl of `spec-control regret`"
 
     def check(told: dict[str, Any]) -> None:
         try:
             measured, commit = told["weights"], told["forks"]["commit"]
+            # Not told by older versions, which could not
+            was = told.get("settings", {}).get("executor", {}).get("propagate", False)
         except (LookupError, TypeError) as error:
             raise BenchmarkError(f"{file}: got {error!r}, {expected}") from None
         if measured != dict(weights):
@@ -225,6 +229,12 @@ def read_episodes(file: Path, weights: Mapping[str, str]) -> tuple[RegretEpisode
         if commit != 1:
             raise BenchmarkError(
                 f"{file}: was forked with --commit {commit}, expected 1: the losses of several ticks do not add up"
+            )
+        if was is not propagate:
+            got, expected_value = (str(value).lower() for value in (was, propagate))
+            raise BenchmarkError(
+                f"{file}: was forked with executor.propagate {got}, expected {expected_value}, as the robot is "
+                "configured; give both commands the same --params"
             )
 
     episodes, _ = read_kept(file, RegretEpisode.from_json, check, expected)
