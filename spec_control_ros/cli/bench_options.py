@@ -20,9 +20,9 @@ from spec_control_ros.cli.options import (
     file_to_write,
     folder_to_write,
     number,
-    number_of,
     option,
     real,
+    setting_of,
 )
 from spec_control_ros.evaluation.regret.record import RegretSettings
 
@@ -105,10 +105,10 @@ class RegretOptions:
     model: Model = ""
     episodes: int | None = number(None, "Number of seeds [default: one for each seed, or 4]", low=1)
     seeds: Seeds = ""
-    ticks: int = number_of(RegretSettings, "ticks")
-    commit: int = number_of(RegretSettings, "commit")
-    horizon: int = number_of(RegretSettings, "horizon")
-    draws: int = number_of(RegretSettings, "draws")
+    ticks: int = setting_of(RegretSettings, "ticks")
+    commit: int = setting_of(RegretSettings, "commit")
+    horizon: int = setting_of(RegretSettings, "horizon")
+    draws: int = setting_of(RegretSettings, "draws")
     tolerance: float = real(
         0.01, "Regret that is tolerated, as a fraction of what replanning returns over the horizon", low=0.0
     )

@@ -51,13 +51,6 @@ def real(default: float | None, help: str, *, low: float | None = None, high: fl
     return option(default, help, min=low, max=high, callback=finite)
 
 
-def number_of(settings: type, name: str) -> Any:
-    """A field that takes a whole number as a field of settings does, with its default, description and lower bound."""
-    spec = next(spec for spec in fields(settings) if spec.name == name)
-    default: Any = spec.default
-    return number(default, spec.metadata["description"], low=spec.metadata["low"])
-
-
 def _refusing(refuse: Callable[[Path | None], None]) -> Callable[[Path | None], Path | None]:
     """A callback that takes a path which can be written; one that cannot is refused at once."""
 

@@ -22,9 +22,8 @@ class QueuedAction:
     steps_ahead: int  # ticks after the plan's start
     plan: Plan
     plans: int = 1  # that its action is the mean of
-    rolled_at: int | None = (
-        None  # the tick whose real latent it was rolled from again; None: it is the plan's own
-    )
+    # The tick whose real latent it was rolled from again; None: it is the plan's own
+    rolled_at: int | None = None
 
     @property
     def gain(self) -> Float32[np.ndarray, "action latent"] | None:

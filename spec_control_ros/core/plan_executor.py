@@ -74,9 +74,7 @@ class PlanExecutor:
             queue, commands, most = self._queue, self._commands, gate.settings.max_steps_ahead
             self._prefetcher = Prefetcher(model.step, queue, self._execution, commands, settings, most)
         _check_propagation(settings, gate, model)
-        self._corrected: Executed | None = (
-            None  # the newest tick, until its correction is carried on along the queue
-        )
+        self._corrected: Executed | None = None  # the newest tick, until its correction is carried on
         self._pending: _Tick | None = None
         self._overtaken_since_s = inf  # when a tick came while one waited for a plan, and no plan came since
         self._executed: Executed | None = None  # the newest tick, until the law has looked ahead from it
@@ -273,8 +271,9 @@ class PlanExecutor:
         known by now, and a tick that goes as foreseen is executed as it is.
         """
         corrected, self._corrected = self._corrected, None
-        if corrected is None or self.model.step is None:
+        if corrected is None:
             return
+        assert self.model.step is not None  # as the constructor has made sure
         tick = self._order.tick
         rows = self._queue.following(tick, self.gate.settings.max_steps_ahead)
         rolled = self._execution.roll(corrected, rows, self.model.step, self._commands)

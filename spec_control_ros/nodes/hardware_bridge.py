@@ -191,14 +191,15 @@ class HardwareBridgeNode(ProcessNode):
     def _on_sensor(
         self, topic: str, hear: Callable[..., ReadingFault | None], message: Any, publisher: bytes
     ) -> None:
-        fault = hear(self._bridge.sensors, message, time.monotonic(), publisher)
+        now_s = time.monotonic()
+        fault = hear(self._bridge.sensors, message, now_s, publisher)
         if fault is not None:
             self.get_logger().error(
                 f"{topic}: message refused: {fault.value} ({self._bridge.sensors.why_refused})", **every(5.0)
             )
         if self._is_lockstep:
             self._on_period()
-        elif time.monotonic() - self._looked_s > LOOK_S:
+        elif now_s - self._looked_s > LOOK_S:
             self._look()  # where sensors come faster than they are taken in, the timers wait behind them
 
     def _on_period(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from spec_control_ros.bringup.share import share_folder
-from spec_control_ros.core.errors import CheckpointError
+from spec_control_ros.core.errors import CheckpointError, SettingsError
 from spec_control_ros.core.gate import GateCalibration
 from spec_control_ros.core.planner_format import PlannerFormat, PlannerResources
 from spec_control_ros.core.tick_model import TickModel
@@ -68,11 +68,15 @@ def load_transformer(folder: Path, weights: str = WEIGHTS) -> tuple[DecisionTran
         CheckpointError: weights or card are missing or damaged, or do not fit each other.
     """
     card = load_card(folder / weights)
+    misfit = f"{folder.name}: dimensions do not make a Transformer"
 
     def make() -> DecisionTransformer:
-        return DecisionTransformer(TransformerDimensions(**card["dimensions"]))
+        try:
+            return DecisionTransformer(TransformerDimensions(**card["dimensions"]))
+        except (KeyError, TypeError, SettingsError) as error:
+            raise CheckpointError(f"{misfit} ({error})") from None
 
-    return load_network(folder / weights, make, f"{folder.name}: dimensions do not make a Transformer"), card
+    return load_network(folder / weights, make, misfit), card
 
 
 def world_model_of(folder: Path) -> ModelFolder:

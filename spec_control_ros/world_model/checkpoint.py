@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from spec_control_ros.core.errors import CheckpointError, OutputError, SettingsError
+from spec_control_ros.core.errors import CheckpointError, OutputError
 from spec_control_ros.core.output import written
 from spec_control_ros.world_model.card import Card, check_card, load_card, with_part
 from spec_control_ros.world_model.dimensions import dimensions_of
@@ -101,13 +101,12 @@ def load_network(path: Path, make: Callable[[], Network], misfit: str) -> Networ
     """What `make` makes in inference mode, on the CPU, with the weights at `path`.
 
     Raises:
-        CheckpointError: it cannot be made, which `misfit` says in words; or see `load_weights`.
+        CheckpointError: it is too large, which `misfit` says in words; or see `load_weights`.
     """
     try:
         with torch.device("meta"):
             network = make()
-    # RuntimeError: more than any machine can address
-    except (RuntimeError, KeyError, TypeError, SettingsError) as error:
+    except RuntimeError as error:  # more than any machine can address
         raise CheckpointError(f"{misfit} ({error})") from None
     load_weights(path, network)
     return network.eval().requires_grad_(False)
